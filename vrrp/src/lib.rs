@@ -1,0 +1,19 @@
+//! VRRP v2 (RFC 3768) and v3 (RFC 5798, RFC 9568) for a pair of load balancers.
+//!
+//! The crate is a pure core and an `io` module that drives it. The core holds no socket, reads no clock and draws
+//! no randomness: time is an argument, and everything it wants done comes out of `Engine::poll_action`.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`types`] | the numbers of the protocol as types: VRID, priority, centiseconds |
+//! | [`config`] | a checked configuration; holding one proves it is valid |
+//! | [`event`] | inputs and actions |
+//! | `io` | sockets, netlink, lease and the thread that drives the engine |
+//!
+//! MASTER is what RFC 9568 calls *Active*; the operators' word is used throughout.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod event;
+pub mod types;
