@@ -1,1 +1,15 @@
-//! Data plane.
+//! The data plane: what happens to the bytes of clients and servers.
+//!
+//! The crate is a pure core and an `io` module that drives it. The core holds no socket and reads no clock: it turns
+//! bytes and instants into decisions, and `io` carries them out, one thread per core.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`plan`] | the compiled configuration, immutable and shared |
+//!
+//! Life of a request: accept → head parsed (`h1::head`, `h1::framing`) → frontend's rules and route → backend →
+//! `balance` → `io::upstream` (connect, retry) → `h1::forward` → relay → one access record on every exit path.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod plan;

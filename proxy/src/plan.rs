@@ -1,0 +1,330 @@
+//! The compiled configuration of the data plane: immutable, shared by all threads, taken once per request.
+//!
+//! A [`Plan`] is built by [`Plan::new`] from plain parts and is then valid by construction: every id resolves.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Position of a frontend in [`Plan::frontends`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrontendId(pub u16);
+
+/// Position of a backend in [`Plan::backends`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendId(pub u16);
+
+/// Position of a server in the [`Plan`], counted over all backends, so that per-server state is one flat array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u32);
+
+/// Position of a listening address in [`Plan::listeners`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u16);
+
+/// Everything the data plane serves.
+#[derive(Debug)]
+pub struct Plan {
+    frontends: Vec<Frontend>,
+    backends: Vec<Backend>,
+    servers: Vec<Server>,
+    listeners: Vec<Listener>,
+    /// Process-wide settings.
+    pub global: Global,
+}
+
+/// Process-wide settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Global {
+    /// Node name, for logs.
+    pub node: String,
+    /// Data threads, at least 1.
+    pub threads: u16,
+    /// Connections from clients, over all frontends; more wait in the backlog.
+    pub maxconn: u32,
+    /// Largest request or response head, in bytes.
+    pub max_head_bytes: usize,
+    /// Most header fields in one message.
+    pub max_headers: usize,
+}
+
+/// A listening address of a frontend. The supervisor binds it; the worker only receives the descriptor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Whose it is.
+    pub frontend: FrontendId,
+    /// The address; unspecified for `*`.
+    pub addr: SocketAddr,
+}
+
+/// What a request meets first (HAProxy: `frontend`).
+#[derive(Debug)]
+pub struct Frontend {
+    /// Operator's name.
+    pub name: String,
+    /// Where requests go that no rule sends elsewhere. `None`: 503.
+    pub default_backend: Option<BackendId>,
+    /// Timers of the client side.
+    pub timeout: ClientTimeouts,
+    /// Add `X-Forwarded-For`.
+    pub forwarded_for: Option<ForwardedFor>,
+    /// Do not log connections that carried no byte.
+    pub dontlognull: bool,
+    /// Where access records go; empty: nowhere.
+    pub log: Vec<LogTargetId>,
+    /// How they are written.
+    pub log_format: LogFormat,
+    /// Answers that replace the proxy's own errors.
+    pub error_files: Arc<ErrorFiles>,
+    /// Most connections at once; more wait in the backlog. `None`: the global limit.
+    pub maxconn: Option<u32>,
+}
+
+/// Position of a log target in the worker's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogTargetId(pub u16);
+
+/// Line format of access records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// HAProxy's `option httplog`.
+    Httplog,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Timers of the client side. `None`: unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClientTimeouts {
+    /// Inactivity of the client.
+    pub client: Option<Duration>,
+    /// From the first byte of a request to the end of its head. Unset: `client` applies to each read.
+    pub http_request: Option<Duration>,
+    /// Wait for the next request. Unset: `http_request`, else `client`.
+    pub http_keep_alive: Option<Duration>,
+    /// Inactivity after an upgrade, in both directions. Unset: `client`.
+    pub tunnel: Option<Duration>,
+}
+
+/// Timers of the server side. `None`: unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServerTimeouts {
+    /// Until the connection is established.
+    pub connect: Option<Duration>,
+    /// Inactivity of the server.
+    pub server: Option<Duration>,
+    /// Inactivity after an upgrade. Unset: `server`.
+    pub tunnel: Option<Duration>,
+    /// Wait for a free server. Unset: `connect`.
+    pub queue: Option<Duration>,
+}
+
+/// HAProxy's `option forwardfor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedFor {
+    /// Field name; `X-Forwarded-For` unless configured.
+    pub header: String,
+    /// Sources that get none: address and prefix length.
+    pub except: Vec<(IpAddr, u8)>,
+    /// Only if the request has none.
+    pub if_none: bool,
+}
+
+/// Full responses, read and checked when the configuration was loaded, by status code.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ErrorFiles(pub std::collections::BTreeMap<u16, Arc<[u8]>>);
+
+/// A group of servers (HAProxy: `backend`).
+#[derive(Debug)]
+pub struct Backend {
+    /// Operator's name.
+    pub name: String,
+    /// Its servers, in the order of the file.
+    pub servers: std::ops::Range<u32>,
+    /// How a server is chosen.
+    pub balance: Balance,
+    /// Timers of the server side.
+    pub timeout: ServerTimeouts,
+    /// Add `X-Forwarded-For` (either side may ask for it).
+    pub forwarded_for: Option<ForwardedFor>,
+    /// Connection attempts after the first (HAProxy: `retries`, default 3).
+    pub retries: u8,
+    /// The last retry may go to another server.
+    pub redispatch: bool,
+    /// Use every backup server instead of the first one (`option allbackups`).
+    pub allbackups: bool,
+    /// Answers that replace the proxy's own errors.
+    pub error_files: Arc<ErrorFiles>,
+}
+
+/// Balancing algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    /// Smooth weighted round robin.
+    RoundRobin,
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Operator's name, unique in its backend.
+    pub name: String,
+    /// Whose it is.
+    pub backend: BackendId,
+    /// Where requests go.
+    pub addr: SocketAddr,
+    /// 0–256; 0 gets no new work.
+    pub weight: u16,
+    /// Used only when no other server is usable.
+    pub backup: bool,
+    /// State the configuration asks for.
+    pub admin: AdminState,
+    /// Health checks; `None`: always up.
+    pub check: Option<CheckConfig>,
+}
+
+/// What the operator wants of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AdminState {
+    /// Takes work.
+    Ready,
+    /// Takes no new work; running requests finish, checks go on.
+    Drain,
+    /// Takes nothing; checks stop.
+    Maint,
+}
+
+/// How a server is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckConfig {
+    /// Between checks.
+    pub inter: Duration,
+    /// Between checks while going up or down; `None`: `inter`.
+    pub fastinter: Option<Duration>,
+    /// Between checks while down; `None`: `inter`.
+    pub downinter: Option<Duration>,
+    /// Of one whole check; `None`: the connect timeout bounded by `inter`, then `inter`.
+    pub timeout: Option<Duration>,
+    /// Consecutive failures that take an up server down, at least 1.
+    pub fall: u16,
+    /// Consecutive successes that bring a down server up, at least 1.
+    pub rise: u16,
+    /// Address to check; `None`: the server's.
+    pub addr: Option<SocketAddr>,
+    /// What is done.
+    pub kind: CheckKind,
+}
+
+/// What a check does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckKind {
+    /// Connect and close.
+    Tcp,
+    /// Send one HTTP request and look at the answer.
+    Http(HttpCheck),
+}
+
+/// An HTTP check: what is sent and what is expected (HAProxy: `option httpchk`, `http-check send`, `http-check expect`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCheck {
+    /// Method.
+    pub method: String,
+    /// Request target.
+    pub uri: String,
+    /// `HTTP/1.0` or `HTTP/1.1`.
+    pub version: HttpVersion,
+    /// Fields, in order. With HTTP/1.1 a `Connection: close` is added.
+    pub headers: Vec<(String, String)>,
+    /// Body to send; empty: none.
+    pub body: Vec<u8>,
+    /// Expectations, all of which must hold, in order. Empty: any 2xx or 3xx.
+    pub expect: Vec<Expect>,
+}
+
+/// HTTP version of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.0.
+    V1_0,
+    /// HTTP/1.1.
+    V1_1,
+}
+
+/// One expectation of an HTTP check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// The status is in one of the ranges.
+    Status(Vec<std::ops::RangeInclusive<u16>>),
+    /// The body contains the bytes (first 16 KiB).
+    String(Vec<u8>),
+    /// The inner expectation does not hold.
+    Not(Box<Expect>),
+}
+
+/// Why parts do not make a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// An id points nowhere.
+    #[error("{0} refers to something that is not in the plan")]
+    Dangling(String),
+    /// A number is out of its range.
+    #[error("{0} is out of range")]
+    Range(String),
+}
+
+impl Plan {
+    /// Checks that all ids resolve and numbers are in range.
+    ///
+    /// # Errors
+    /// The first thing that does not fit. Operators never see this: the loader has checked with positions.
+    pub fn new(
+        global: Global,
+        frontends: Vec<Frontend>,
+        backends: Vec<Backend>,
+        servers: Vec<Server>,
+        listeners: Vec<Listener>,
+    ) -> Result<Self, PlanError> {
+        if global.threads == 0 {
+            return Err(PlanError::Range("threads".into()));
+        }
+        for f in &frontends {
+            if f.default_backend.is_some_and(|b| usize::from(b.0) >= backends.len()) {
+                return Err(PlanError::Dangling(f.name.clone()));
+            }
+        }
+        for (i, b) in backends.iter().enumerate() {
+            let whole = servers.get(b.servers.start as usize..b.servers.end as usize);
+            let own = |s: &Server| usize::from(s.backend.0) == i;
+            if !whole.is_some_and(|s| s.iter().all(own)) {
+                return Err(PlanError::Dangling(b.name.clone()));
+            }
+        }
+        if let Some(s) = servers.iter().find(|s| s.weight > 256) {
+            return Err(PlanError::Range(format!("weight of {}", s.name)));
+        }
+        if let Some(l) = listeners.iter().find(|l| usize::from(l.frontend.0) >= frontends.len()) {
+            return Err(PlanError::Dangling(l.addr.to_string()));
+        }
+        Ok(Self { frontends, backends, servers, listeners, global })
+    }
+
+    /// All frontends; a [`FrontendId`] is a position here.
+    pub fn frontends(&self) -> &[Frontend] {
+        &self.frontends
+    }
+
+    /// All backends; a [`BackendId`] is a position here.
+    pub fn backends(&self) -> &[Backend] {
+        &self.backends
+    }
+
+    /// All servers of all backends; a [`ServerId`] is a position here.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// All listening addresses; a [`ListenerId`] is a position here.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+}
