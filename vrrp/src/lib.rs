@@ -8,6 +8,9 @@
 //! | [`types`] | the numbers of the protocol as types: VRID, priority, centiseconds |
 //! | [`config`] | a checked configuration; holding one proves it is valid |
 //! | [`event`] | inputs and actions |
+//! | [`engine`] | all virtual routers of a node: inputs in, actions out |
+//! | [`snapshot`] | what `status` shows |
+//! | [`stats`] | counters |
 //! | `io` | sockets, netlink, lease and the thread that drives the engine |
 //!
 //! MASTER is what RFC 9568 calls *Active*; the operators' word is used throughout.
@@ -15,5 +18,8 @@
 #![warn(missing_docs)]
 
 pub mod config;
+pub mod engine;
 pub mod event;
+pub mod snapshot;
+pub mod stats;
 pub mod types;
