@@ -5,11 +5,19 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`h1`] | HTTP/1.1 heads, framing and forwarding, on byte slices |
+//! | [`access_log`] | one record per request, and how it leaves the thread |
+//! | [`balance`] | which server gets the next request |
 //! | [`plan`] | the compiled configuration, immutable and shared |
+//! | [`stats`] | what has happened, counted |
 //!
 //! Life of a request: accept → head parsed (`h1::head`, `h1::framing`) → frontend's rules and route → backend →
 //! `balance` → `io::upstream` (connect, retry) → `h1::forward` → relay → one access record on every exit path.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod h1;
+pub mod access_log;
+pub mod balance;
 pub mod plan;
+pub mod stats;

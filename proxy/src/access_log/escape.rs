@@ -1,0 +1,72 @@
+//! Bytes of strangers in log lines: nothing a client or server sends can end a line, leave its quotes, or hide text.
+
+/// Where the bytes are put, which decides what has a meaning there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Between double quotes: the request line.
+    Quoted,
+    /// Between braces and bars: captured fields.
+    Captured,
+    /// Between spaces: names, cookies.
+    Word,
+    /// To the end of the line: text of our own with parts of others in it.
+    Free,
+}
+
+/// Appends `bytes`; what has a meaning in `place` and all that is not printable ASCII becomes `#XX`, as HAProxy
+/// writes it. `#` itself is escaped, so the line can be read back without doubt.
+pub(super) fn push_hash_escaped(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|&b| needs_hash(b, place)) {
+        let (plain, tail) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((&special, tail)) = tail.split_first() else { return };
+        out.push(b'#');
+        push_hex(out, special);
+        rest = tail;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Appends `bytes` as the inside of a JSON string (RFC 8259 §7). What is not UTF-8 becomes U+FFFD.
+pub(super) fn push_json_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            push_json_char(out, c);
+        }
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+}
+
+fn push_json_char(out: &mut Vec<u8>, c: char) {
+    match c {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        ' '..='~' => out.push(u8::try_from(c).unwrap_or(b'?')),
+        // Control characters of both blocks, and the separators that some readers take for the end of a line.
+        '\0'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
+            out.extend_from_slice(b"\\u");
+            let code = u32::from(c);
+            push_hex(out, u8::try_from(code >> 8).unwrap_or(0));
+            push_hex(out, u8::try_from(code & 0xff).unwrap_or(0));
+        }
+        _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+}
+
+fn needs_hash(byte: u8, place: Place) -> bool {
+    match byte {
+        b'#' => place != Place::Free,
+        b'"' => matches!(place, Place::Quoted | Place::Captured),
+        b'{' | b'|' | b'}' => place == Place::Captured,
+        b' ' => place == Place::Word,
+        _ => !(0x20..0x7f).contains(&byte),
+    }
+}
+
+fn push_hex(out: &mut Vec<u8>, byte: u8) {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
+    out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+}

@@ -1,0 +1,26 @@
+//! One record per request, on every way a request can end: what it holds, how it is written, how it is handed over.
+//!
+//! A data thread fills an [`AccessRecord`] from borrowed parts and gives it to its [`Logger`], which writes the line
+//! straight into a bounded buffer ([`spool`]). The thread of `io::log_sink` empties the buffers and feeds the targets.
+//! A data thread never waits for a log: what does not fit is dropped and counted.
+
+mod date;
+mod escape;
+mod httplog;
+mod json;
+mod number;
+mod record;
+pub mod spool;
+mod syslog;
+mod target;
+
+pub use date::{UnixMillis, UtcOffset};
+pub use httplog::httplog;
+pub use json::json;
+pub use record::{
+    AccessRecord, Cause, ConnectionCounts, Cookie, CookieAction, Phase, QueuePositions, RequestLine,
+    ServerName, Termination, Timers,
+};
+pub use spool::{Logger, Spools};
+pub use syslog::syslog_header;
+pub use target::{Destination, Facility, Level, LogTarget};

@@ -1,0 +1,239 @@
+//! The way of a line from a data thread to the thread that writes it: bounded, batched, and never waited for.
+//!
+//! Each logger has two buffers behind one lock each. The writer takes one lock at a time and only to swap the buffer
+//! out, so the logger, which only ever *tries* a lock, finds one of the two free. The writer is woken only if it said
+//! that it sleeps; while it works or lingers, a line costs the producer no system call.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use super::date::UtcOffset;
+use super::escape::{Place, push_hash_escaped};
+use super::record::AccessRecord;
+use super::target::Level;
+use super::{httplog, json};
+use crate::plan::{LogFormat, LogTargetId};
+
+/// A thread's way to the log. It can move to a thread, but not be shared by two.
+#[derive(Debug)]
+pub struct Logger {
+    /// `None`: nothing is logged.
+    way: Option<(Arc<Spools>, Arc<Spool>)>,
+    /// The entry being written; kept for its capacity.
+    entry: RefCell<Vec<u8>>,
+    one_thread: PhantomData<Cell<()>>,
+}
+
+impl Logger {
+    /// A logger whose lines go nowhere.
+    pub fn disabled() -> Self {
+        Self { way: None, entry: RefCell::default(), one_thread: PhantomData }
+    }
+
+    /// Hands an access line over to `targets`. Never blocks; a line that finds no room is dropped and counted.
+    pub fn log(&self, targets: &[LogTargetId], format: LogFormat, record: &AccessRecord<'_>) {
+        self.hand_over(targets, Level::Info, |out, offset| match format {
+            LogFormat::Httplog => httplog(out, record, offset),
+            LogFormat::Json => json(out, record, offset),
+        });
+    }
+
+    /// Hands any other line over, such as a server's change of state. What is not printable is escaped.
+    pub fn event(&self, targets: &[LogTargetId], level: Level, text: &str) {
+        self.hand_over(targets, level, |out, _| push_hash_escaped(out, text.as_bytes(), Place::Free));
+    }
+
+    fn hand_over(&self, targets: &[LogTargetId], level: Level, write: impl FnOnce(&mut Vec<u8>, UtcOffset)) {
+        let Some((spools, spool)) = &self.way else { return };
+        // Only a formatter that logs could hold the buffer already, and there is none.
+        let Ok(mut entry) = self.entry.try_borrow_mut() else { return };
+        if targets.is_empty() {
+            return;
+        }
+        entry.clear();
+        let head = begin_entry(&mut entry, targets, level);
+        write(&mut entry, UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
+        end_entry(&mut entry, head);
+        spool.push(&entry, spools.capacity_bytes);
+        spools.wake();
+    }
+}
+
+impl Drop for Logger {
+    fn drop(&mut self) {
+        if let Some((_, spool)) = &self.way {
+            spool.abandoned.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// What all loggers and the writer have in common.
+#[derive(Debug)]
+pub struct Spools {
+    spools: Mutex<Vec<Arc<Spool>>>,
+    capacity_bytes: usize,
+    /// The writer sleeps until it is woken.
+    asleep: AtomicBool,
+    waker: Waker,
+    offset_s: AtomicI32,
+    /// Lines dropped by loggers that are gone.
+    dropped_before: AtomicU64,
+}
+
+impl Spools {
+    /// No loggers yet. Each will hold at most twice `capacity_bytes`; `waker` ends the writer's sleep.
+    pub fn new(capacity_bytes: usize, waker: Waker) -> Self {
+        Self {
+            spools: Mutex::default(),
+            capacity_bytes,
+            asleep: AtomicBool::new(false),
+            waker,
+            offset_s: AtomicI32::new(0),
+            dropped_before: AtomicU64::new(0),
+        }
+    }
+
+    /// A logger for one thread.
+    pub fn logger(self: &Arc<Self>) -> Logger {
+        let spool = Arc::new(Spool::default());
+        lock(&self.spools).push(Arc::clone(&spool));
+        Logger { way: Some((Arc::clone(self), spool)), entry: RefCell::default(), one_thread: PhantomData }
+    }
+
+    /// Sets what local time is ahead of UTC in lines written from now on.
+    pub fn set_offset(&self, offset: UtcOffset) {
+        self.offset_s.store(offset.0, Ordering::Relaxed);
+    }
+
+    /// Lines that found no room.
+    pub fn dropped(&self) -> u64 {
+        let present = lock(&self.spools).iter().map(|s| s.dropped.load(Ordering::Relaxed)).sum::<u64>();
+        present + self.dropped_before.load(Ordering::Relaxed)
+    }
+
+    /// Writer: takes all lines and gives them to `each`, oldest first per logger. `scratch` is swapped with the
+    /// loggers' buffers, so that nobody allocates in the long run.
+    pub fn drain(&self, scratch: &mut Vec<u8>, mut each: impl FnMut(Entry<'_>)) {
+        let mut spools = lock(&self.spools);
+        for spool in spools.iter() {
+            for half in &spool.halves {
+                scratch.clear();
+                std::mem::swap(&mut *lock(half), scratch);
+                Entries(scratch).for_each(&mut each);
+            }
+        }
+        spools.retain(|spool| {
+            let gone = spool.abandoned.load(Ordering::Acquire) && spool.is_empty();
+            if gone {
+                self.dropped_before.fetch_add(spool.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            !gone
+        });
+    }
+
+    /// Writer: announces that it is about to sleep. If a line came in meanwhile it must not: returns false.
+    pub fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `wake`: either this thread sees the line, or the logger sees the sleeper.
+        fence(Ordering::SeqCst);
+        let nothing = lock(&self.spools).iter().all(|s| s.is_empty());
+        if !nothing {
+            self.asleep.store(false, Ordering::Relaxed);
+        }
+        nothing
+    }
+
+    fn wake(&self) {
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
+            self.waker.wake_by_ref();
+        }
+    }
+}
+
+/// Buffers of one logger.
+#[derive(Debug, Default)]
+struct Spool {
+    halves: [Mutex<Vec<u8>>; 2],
+    dropped: AtomicU64,
+    /// The logger is gone; what it left is still written.
+    abandoned: AtomicBool,
+}
+
+impl Spool {
+    fn push(&self, entry: &[u8], capacity_bytes: usize) {
+        let free = self.halves.iter().find_map(|half| half.try_lock().ok());
+        match free {
+            Some(mut half) if half.len() + entry.len() <= capacity_bytes => half.extend_from_slice(entry),
+            _ => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.halves.iter().all(|half| lock(half).is_empty())
+    }
+}
+
+/// One line as the writer finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Urgency, to be compared with a target's.
+    pub level: Level,
+    /// The line, without a line end.
+    pub line: &'a [u8],
+    /// Pairs of little-endian bytes.
+    targets: &'a [u8],
+}
+
+impl Entry<'_> {
+    /// Where the line is to go.
+    pub fn targets(&self) -> impl Iterator<Item = LogTargetId> {
+        self.targets.as_chunks().0.iter().map(|pair| LogTargetId(u16::from_le_bytes(*pair)))
+    }
+}
+
+/// Entries of a buffer. An entry is its level, the number of its targets, the length of the line, the targets and the
+/// line.
+struct Entries<'a>(&'a [u8]);
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let (&[level, count, a, b, c, d], rest) = self.0.split_first_chunk::<HEAD_BYTES>()?;
+        let (targets, rest) = rest.split_at_checked(usize::from(count) * 2)?;
+        let line_bytes = usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?;
+        let (line, rest) = rest.split_at_checked(line_bytes)?;
+        self.0 = rest;
+        Some(Entry { level: Level::numbered(level)?, line, targets })
+    }
+}
+
+/// Writes all but the length. Returns where the line begins.
+fn begin_entry(out: &mut Vec<u8>, targets: &[LogTargetId], level: Level) -> usize {
+    let count = u8::try_from(targets.len()).unwrap_or(u8::MAX);
+    out.extend_from_slice(&[level as u8, count, 0, 0, 0, 0]);
+    for target in targets.iter().take(count.into()) {
+        out.extend_from_slice(&target.0.to_le_bytes());
+    }
+    out.len()
+}
+
+fn end_entry(out: &mut [u8], line_start: usize) {
+    let line_bytes = u32::try_from(out.len() - line_start).unwrap_or(u32::MAX);
+    if let Some(field) = out.get_mut(2..HEAD_BYTES) {
+        field.copy_from_slice(&line_bytes.to_le_bytes());
+    }
+}
+
+/// The buffers are plain bytes appended in one step, so a panic of another holder leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const HEAD_BYTES: usize = 6;

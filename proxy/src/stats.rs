@@ -1,0 +1,282 @@
+//! What has happened, counted: per frontend, backend and server, and for the process as a whole.
+//!
+//! Every data thread counts in a block of its own, which only it writes: an increment is a plain load and store in a
+//! cache line no other thread touches, with no locked instruction. Whoever wants a total adds the blocks up.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::plan::{BackendId, FrontendId, Plan, ServerId};
+
+/// All counters of one plan.
+#[derive(Debug)]
+pub struct Stats {
+    blocks: Box<[Arc<Block>]>,
+}
+
+/// What one thread counts.
+#[derive(Debug)]
+struct Block {
+    taken: AtomicBool,
+    process: Counters,
+    frontends: Box<[Counters]>,
+    backends: Box<[Counters]>,
+    servers: Box<[Counters]>,
+    /// Takes what is counted for an id that is not in the plan; never read.
+    unknown: Counters,
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counters of one frontend, backend, server, or of the process, written by one thread. Starts on its own
+        /// pair of cache lines.
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: Counter,)*
+            /// Responses by class: 1xx to 5xx, then all others.
+            pub responses: [Counter; 6],
+            /// Present: connections of a frontend or the process, requests of a backend or server.
+            pub current: Gauge,
+        }
+
+        /// Values read from [`Counters`], summed over threads.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Totals {
+            $($(#[$doc])* pub $name: u64,)*
+            /// Responses by class: 1xx to 5xx, then all others.
+            pub responses: [u64; 6],
+            /// Present: connections of a frontend or the process, requests of a backend or server.
+            pub current: u64,
+        }
+
+        impl Counters {
+            fn add_to(&self, totals: &mut Totals) {
+                $(totals.$name = totals.$name.wrapping_add(self.$name.value());)*
+                for (total, counter) in totals.responses.iter_mut().zip(&self.responses) {
+                    *total = total.wrapping_add(counter.value());
+                }
+                totals.current = totals.current.wrapping_add(self.current.value());
+            }
+        }
+
+        impl Totals {
+            /// Adds what an earlier life counted. The present is not history: `current` stays as it is.
+            pub fn carry(&mut self, earlier: &Self) {
+                $(self.$name = self.$name.wrapping_add(earlier.$name);)*
+                for (total, before) in self.responses.iter_mut().zip(&earlier.responses) {
+                    *total = total.wrapping_add(*before);
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted from clients, or made to a server.
+    connections,
+    /// Requests received, or sent to a server.
+    requests,
+    /// Bytes from clients towards servers.
+    bytes_in,
+    /// Bytes from servers, or of the proxy's own answers, towards clients.
+    bytes_out,
+    /// Requests refused by a rule.
+    denied,
+    /// Requests that could not be read: malformed, too large, too slow.
+    request_errors,
+    /// Connections to a server that failed or timed out.
+    connect_errors,
+    /// Responses that could not be read: malformed, cut short, too slow.
+    response_errors,
+    /// Connection attempts after the first, to the same server.
+    retries,
+    /// Connection attempts moved to another server.
+    redispatches,
+    /// Transfers the client broke off.
+    client_aborts,
+    /// Transfers the server broke off.
+    server_aborts,
+    /// Requests that found no usable server.
+    no_server,
+    /// Requests sent over a connection that had carried one before.
+    reused,
+}
+
+impl Counters {
+    /// Counts a response by its status.
+    pub fn response(&self, status: u16) {
+        let class = usize::from(status / 100).wrapping_sub(1).min(OTHER);
+        if let Some(counter) = self.responses.get(class) {
+            counter.add(1);
+        }
+    }
+}
+
+/// A number that grows, written by one thread.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        // One writer: nothing can change between the load and the store.
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// The count of this thread.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that goes up and down, written by one thread.
+#[derive(Debug, Default)]
+pub struct Gauge(Counter);
+
+impl Gauge {
+    /// Counts one more until the guard is dropped.
+    pub fn hold(&self) -> Held<'_> {
+        self.0.add(1);
+        Held(self)
+    }
+
+    /// The value of this thread.
+    pub fn value(&self) -> u64 {
+        self.0.value()
+    }
+}
+
+/// One unit of a [`Gauge`], given back on drop.
+#[derive(Debug)]
+#[must_use = "the gauge goes down again when this is dropped"]
+pub struct Held<'a>(&'a Gauge);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.0.add(u64::MAX);
+    }
+}
+
+/// Right of one thread to write its block. It can move to a thread, but not be shared by two.
+#[derive(Debug)]
+pub struct Recorder {
+    stats: Arc<Stats>,
+    block: Arc<Block>,
+    one_thread: PhantomData<Cell<()>>,
+}
+
+impl Recorder {
+    /// Counters of the process.
+    pub fn process(&self) -> &Counters {
+        &self.block.process
+    }
+
+    /// Counters of a frontend.
+    pub fn frontend(&self, id: FrontendId) -> &Counters {
+        self.block.frontends.get(usize::from(id.0)).unwrap_or(&self.block.unknown)
+    }
+
+    /// Counters of a backend.
+    pub fn backend(&self, id: BackendId) -> &Counters {
+        self.block.backends.get(usize::from(id.0)).unwrap_or(&self.block.unknown)
+    }
+
+    /// Counters of a server.
+    pub fn server(&self, id: ServerId) -> &Counters {
+        self.block.servers.get(id.0 as usize).unwrap_or(&self.block.unknown)
+    }
+
+    /// All threads' counters, for totals.
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.block.taken.store(false, Ordering::Release);
+    }
+}
+
+impl Stats {
+    /// Counters at zero, for `threads` recorders at a time.
+    pub fn new(plan: &Plan, threads: u16) -> Self {
+        Self { blocks: (0..threads).map(|_| Arc::new(Block::new(plan))).collect() }
+    }
+
+    /// A block to count in; `None` when there are as many recorders as threads. A block whose recorder was dropped is
+    /// taken up again by the next one and goes on from where it was.
+    pub fn recorder(self: &Arc<Self>) -> Option<Recorder> {
+        let free = |block: &&Arc<Block>| !block.taken.swap(true, Ordering::Acquire);
+        let block = Arc::clone(self.blocks.iter().find(free)?);
+        Some(Recorder { stats: Arc::clone(self), block, one_thread: PhantomData })
+    }
+
+    /// Connections the process has now.
+    pub fn process_current(&self) -> u64 {
+        self.blocks.iter().map(|b| b.process.current.value()).fold(0, u64::wrapping_add)
+    }
+
+    /// Connections a frontend has now.
+    pub fn frontend_current(&self, id: FrontendId) -> u64 {
+        let of = |b: &Arc<Block>| b.frontends.get(usize::from(id.0)).map_or(0, |c| c.current.value());
+        self.blocks.iter().map(of).fold(0, u64::wrapping_add)
+    }
+
+    /// Requests a backend has now.
+    pub fn backend_current(&self, id: BackendId) -> u64 {
+        let of = |b: &Arc<Block>| b.backends.get(usize::from(id.0)).map_or(0, |c| c.current.value());
+        self.blocks.iter().map(of).fold(0, u64::wrapping_add)
+    }
+
+    /// Everything, summed over threads. Threads go on counting meanwhile, so values are not of one instant.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for block in &self.blocks {
+            block.process.add_to(&mut snapshot.process);
+            add_all(&block.frontends, &mut snapshot.frontends);
+            add_all(&block.backends, &mut snapshot.backends);
+            add_all(&block.servers, &mut snapshot.servers);
+        }
+        snapshot
+    }
+}
+
+/// Totals by id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Of the process.
+    pub process: Totals,
+    /// By [`FrontendId`].
+    pub frontends: Vec<Totals>,
+    /// By [`BackendId`].
+    pub backends: Vec<Totals>,
+    /// By [`ServerId`].
+    pub servers: Vec<Totals>,
+}
+
+impl Block {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            taken: AtomicBool::new(false),
+            process: Counters::default(),
+            frontends: plan.frontends().iter().map(|_| Counters::default()).collect(),
+            backends: plan.backends().iter().map(|_| Counters::default()).collect(),
+            servers: plan.servers().iter().map(|_| Counters::default()).collect(),
+            unknown: Counters::default(),
+        }
+    }
+}
+
+fn add_all(counters: &[Counters], totals: &mut Vec<Totals>) {
+    totals.resize(counters.len(), Totals::default());
+    for (counters, totals) in counters.iter().zip(totals) {
+        counters.add_to(totals);
+    }
+}
+
+/// Position of "none of 1xx to 5xx" in `responses`.
+const OTHER: usize = 5;
