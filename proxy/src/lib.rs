@@ -16,8 +16,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-pub mod h1;
 pub mod access_log;
 pub mod balance;
+pub mod h1;
 pub mod plan;
 pub mod stats;

@@ -1,0 +1,292 @@
+//! The head that goes on to the other side: the received one without what belongs to one hop, and with what we add.
+//!
+//! Runs of fields that stay are copied as they are, in one piece; a message without hop-by-hop fields is one copy.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use super::chunked::Output;
+use super::conn::{self, Expectation, Options};
+use super::field::Known;
+use super::framing::BodyFraming;
+use super::head::{Field, HeadIndex, Method, Request, Response, Version};
+use super::target::Target;
+
+/// What is decided about a request before its head is forwarded.
+#[derive(Debug, Clone, Copy)]
+pub struct ToServer<'a> {
+    /// The target, taken apart.
+    pub target: Target<'a>,
+    /// What its `Connection` said.
+    pub options: Options,
+    /// Whether 100 (Continue) is asked of the server.
+    pub expectation: Expectation,
+    /// Whether the request may switch protocols.
+    pub upgrade: bool,
+    /// The client's address to add.
+    pub forwarded_for: Option<ForwardedFor<'a>>,
+}
+
+/// The client's address and the field that carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForwardedFor<'a> {
+    /// Field name.
+    pub header: &'a str,
+    /// The client.
+    pub client: IpAddr,
+    /// Leave a field the client sent alone.
+    pub if_none: bool,
+}
+
+/// What is decided about a response before its head is forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToClient {
+    /// Version of the client.
+    pub version: Version,
+    /// Method of the request.
+    pub method: Method,
+    /// Content of the response.
+    pub framing: BodyFraming,
+    /// What the client's connection does after this response.
+    pub after: After,
+}
+
+/// What a connection does after a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// The next message follows.
+    Persist,
+    /// It closes.
+    Close,
+    /// It becomes a tunnel.
+    Switch,
+}
+
+impl ToClient {
+    /// In what form chunked content goes to the client: HTTP/1.0 has no chunks.
+    pub const fn output(&self) -> Output {
+        match self.version {
+            Version::Http11 => Output::Chunks,
+            Version::Http10 => Output::Data,
+        }
+    }
+}
+
+/// Appends the head of `request` as a server of ours shall see it.
+pub fn request(out: &mut Vec<u8>, request: &Request, index: &HeadIndex, bytes: &[u8], to: &ToServer<'_>) {
+    out.reserve(request.len + ROOM);
+    let from = match to.target {
+        Target::Origin(_) if request.version_span.of(bytes) == b"HTTP/1.1" => request.line().start(),
+        Target::Origin(_) | Target::Absolute { .. } | Target::Asterisk => {
+            out.extend_from_slice(request.method_span.of(bytes));
+            out.push(b' ');
+            to.target.write_origin_form(request.method, out);
+            // RFC 9112 §2.3: an intermediary sends its own version.
+            out.extend_from_slice(b" HTTP/1.1\r\n");
+            index.fields().first().map_or(request.len - 2, |f| f.line.start())
+        }
+    };
+    copy_fields(out, bytes, from, request.len - 2, index, |field| request_field(field, index, bytes, to));
+    request_additions(out, index, bytes, to);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head of `response` as the client shall see it.
+pub fn response(out: &mut Vec<u8>, response: &Response, index: &HeadIndex, bytes: &[u8], to: &ToClient) {
+    out.reserve(response.len + ROOM);
+    let first = index.fields().first().map_or(response.len - 2, |f| f.line.start());
+    let from = if bytes.starts_with(b"HTTP/1.1 ") && bytes.get(12) == Some(&b' ') {
+        0
+    } else {
+        // RFC 9112 §2.3, §4: our own version, and the space before an absent reason.
+        out.extend_from_slice(b"HTTP/1.1 ");
+        write_number(out, u64::from(response.status));
+        out.push(b' ');
+        out.extend_from_slice(response.reason.of(bytes));
+        out.extend_from_slice(b"\r\n");
+        first
+    };
+    let options = Options::of(index, bytes);
+    copy_fields(out, bytes, from, response.len - 2, index, |field| {
+        response_field(field, response.status, options, index, bytes, to)
+    });
+    let interim = matches!(response.status, 100..=199);
+    match (to.after, to.version) {
+        (After::Switch, _) => out.extend_from_slice(b"connection: upgrade\r\n"),
+        (After::Close, Version::Http11) if !interim => out.extend_from_slice(b"connection: close\r\n"),
+        (After::Persist, Version::Http10) if !interim => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        (After::Close | After::Persist, _) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What happens to a field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Keep,
+    Drop,
+    /// Written anew without the blanks a lenient parser could trip over.
+    Plain,
+}
+
+/// Copies the lines from `from` to `end` that stay, as few pieces as possible.
+fn copy_fields(
+    out: &mut Vec<u8>,
+    bytes: &[u8],
+    from: usize,
+    end: usize,
+    index: &HeadIndex,
+    fate: impl Fn(&Field) -> Fate,
+) {
+    let mut run = from;
+    for field in index.fields() {
+        let fate = fate(field);
+        if fate == Fate::Keep {
+            continue;
+        }
+        out.extend_from_slice(bytes.get(run..field.line.start()).unwrap_or_default());
+        run = field.line.end();
+        if fate == Fate::Plain {
+            out.extend_from_slice(field.name.of(bytes));
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(field.value.of(bytes));
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    out.extend_from_slice(bytes.get(run..end).unwrap_or_default());
+}
+
+#[inline]
+fn request_field(field: &Field, index: &HeadIndex, bytes: &[u8], to: &ToServer<'_>) -> Fate {
+    match field.known {
+        Known::Other => nominated(field, to.options, index, bytes),
+        // RFC 9110 §7.6.1: about this hop only. What the next hop needs of it is added below.
+        Known::Connection | Known::KeepAlive | Known::ProxyConnection | Known::Http2Settings => Fate::Drop,
+        Known::Te | Known::Upgrade => Fate::Drop,
+        Known::Expect if to.expectation == Expectation::Continue => Fate::Keep,
+        Known::Expect => Fate::Drop,
+        // RFC 9112 §3.2.2: the authority of an absolute target replaces Host.
+        Known::Host if matches!(to.target, Target::Absolute { .. }) => Fate::Drop,
+        // Naming these in Connection would change whose request it is or where it ends: they stay.
+        Known::Host => Fate::Keep,
+        Known::ContentLength | Known::TransferEncoding => plain(field, bytes),
+    }
+}
+
+fn request_additions(out: &mut Vec<u8>, index: &HeadIndex, bytes: &[u8], to: &ToServer<'_>) {
+    match to.target {
+        Target::Absolute { authority, .. } => write_field(out, b"host", authority),
+        // RFC 9112 §3.2: an HTTP/1.0 request may come without Host; ours may not go without.
+        Target::Origin(_) | Target::Asterisk if index.first(Known::Host).is_none() => {
+            write_field(out, b"host", b"")
+        }
+        Target::Origin(_) | Target::Asterisk => {}
+    }
+    if to.upgrade {
+        out.extend_from_slice(b"connection: upgrade\r\n");
+        for field in index.all(Known::Upgrade) {
+            write_field(out, b"upgrade", field.value.of(bytes));
+        }
+    } else if index.first(Known::Te).is_some() && conn::takes_trailers(to.options, index, bytes) {
+        // RFC 9110 §10.1.4: whoever sends TE names it in Connection.
+        out.extend_from_slice(b"connection: te\r\nte: trailers\r\n");
+    }
+    if let Some(forwarded_for) = &to.forwarded_for {
+        let name = forwarded_for.header.as_bytes();
+        let sent = || index.fields().iter().any(|f| f.name.of(bytes).eq_ignore_ascii_case(name));
+        if !forwarded_for.if_none || !sent() {
+            out.extend_from_slice(name);
+            out.extend_from_slice(b": ");
+            write_address(out, forwarded_for.client);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+#[inline]
+fn response_field(
+    field: &Field,
+    status: u16,
+    options: Options,
+    index: &HeadIndex,
+    bytes: &[u8],
+    to: &ToClient,
+) -> Fate {
+    let bodiless = matches!(status, 100..=199 | 204);
+    match field.known {
+        Known::Other | Known::Te | Known::Expect | Known::Host => nominated(field, options, index, bytes),
+        Known::Connection | Known::KeepAlive | Known::ProxyConnection | Known::Http2Settings => Fate::Drop,
+        // RFC 9110 §15.2.2 and §15.5.22: these two answers say what to switch to.
+        Known::Upgrade if status == 101 || status == 426 => Fate::Keep,
+        Known::Upgrade => Fate::Drop,
+        // RFC 9110 §8.6: no Content-Length in these.
+        Known::ContentLength if bodiless => Fate::Drop,
+        // Equal repeats were accepted as one.
+        Known::ContentLength if index.first(Known::ContentLength) != Some(field) => Fate::Drop,
+        Known::ContentLength => plain(field, bytes),
+        // RFC 9112 §6.1: not in these, and not to an HTTP/1.0 client.
+        Known::TransferEncoding if bodiless || to.output() == Output::Data => Fate::Drop,
+        Known::TransferEncoding => plain(field, bytes),
+    }
+}
+
+/// RFC 9110 §7.6.1: a field named in Connection is removed.
+#[inline]
+fn nominated(field: &Field, options: Options, index: &HeadIndex, bytes: &[u8]) -> Fate {
+    if options.nominates() && conn::is_nominated(index, bytes, field.name.of(bytes)) {
+        Fate::Drop
+    } else {
+        Fate::Keep
+    }
+}
+
+/// Keeps a framing field that is spelled `name: value`, rewrites one with other blanks.
+#[inline]
+fn plain(field: &Field, bytes: &[u8]) -> Fate {
+    let tight = field.value.start() == field.name.end() + 2 && field.line.end() == field.value.end() + 2;
+    if tight && bytes.get(field.value.start() - 1) == Some(&b' ') { Fate::Keep } else { Fate::Plain }
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(if value.is_empty() { b":" } else { b": " });
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// An address as `X-Forwarded-For` has it. IPv4 by hand: it is in nearly every request.
+pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            for (i, octet) in v4.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b'.');
+                }
+                write_number(out, u64::from(octet));
+            }
+        }
+        // Writing to a Vec cannot fail.
+        IpAddr::V6(v6) => drop(write!(out, "{v6}")),
+    }
+}
+
+/// A decimal number.
+pub fn write_number(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// What we may add to a head, roughly: saves growing the buffer twice.
+const ROOM: usize = 128;
+
+#[cfg(test)]
+mod tests;
