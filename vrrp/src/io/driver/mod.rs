@@ -1,0 +1,70 @@
+//! The VRRP thread. It feeds the engine with adverts, network changes, tracks, commands and time, and does what the
+//! engine asks, in the order asked.
+//!
+//! It waits in one place only, for whichever comes first, and does nothing that can take long: no name is resolved,
+//! nothing is logged, the only file it writes is the list of held addresses, after everything else of the turn. What
+//! the rest of the process should know goes into a bounded queue ([`Events`]) and into snapshots.
+//!
+//! **A panic in this thread aborts the process.** The node then loses its addresses (the guard takes them off) and
+//! the peer takes over; a process that lives on without its VRRP thread would be worse than none.
+
+mod execute;
+mod handle;
+mod queue;
+mod sockets;
+mod status;
+mod turn;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::handle::{DriverHandle, SendError};
+pub use self::queue::Events;
+pub use self::status::{DriverEvent, DriverStatus};
+
+use self::handle::Shared;
+use self::turn::Driver;
+use crate::config::EngineConfig;
+use crate::engine::Engine;
+use crate::io::clock::BootClock;
+
+/// How to run the thread.
+#[derive(Debug, Default)]
+pub struct DriverOptions {
+    /// `SCHED_RR` priority (1–99); `None`: normal scheduling.
+    pub realtime_priority: Option<u8>,
+    /// Lock all memory of the process. Takes effect only with an unlimited `RLIMIT_MEMLOCK`.
+    pub lock_memory: bool,
+    /// Where the held addresses are listed, for kernels that do not keep the `IFA_PROTO` tag. In a directory that does
+    /// not outlive the boot.
+    pub state_file: Option<PathBuf>,
+    /// The keeper's end of the guard's socket; see [`DriverHandle::set_guard`].
+    pub guard: Option<OwnedFd>,
+}
+
+/// Removes what an earlier run left behind and starts the VRRP thread, in the network namespace of the caller.
+///
+/// # Errors
+/// When the kernel refuses netlink or packet sockets, leftovers cannot be removed, or no thread can be started.
+pub fn spawn(config: EngineConfig, options: DriverOptions) -> io::Result<DriverHandle> {
+    let clock = BootClock::start()?;
+    let now = clock.now();
+    let engine = Engine::new(config, now);
+    let shared = Arc::new(Shared::new(engine.snapshot(now))?);
+    let driver = Driver::new(engine, clock, options, Arc::clone(&shared))?;
+    let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || guarded(driver))?;
+    Ok(DriverHandle::new(shared, thread))
+}
+
+fn guarded(driver: Driver) -> io::Result<()> {
+    match catch_unwind(AssertUnwindSafe(|| driver.run())) {
+        Ok(ended) => ended,
+        // The panic hook has told what and where.
+        Err(_) => std::process::abort(),
+    }
+}
+
+const THREAD_NAME: &str = "ek-vrrp";

@@ -1,0 +1,409 @@
+//! The loop of the VRRP thread: wait, read the clock once, hand on what has come, do what the engine asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use super::DriverOptions;
+use super::handle::{Input, Shared};
+use super::sockets::{FIRST_SOCKET_TOKEN, Sockets};
+use super::status::{DriverEvent, DriverStatus};
+use crate::config::RouterConfig;
+use crate::engine::Engine;
+use crate::event::{ActionResult, Command};
+use crate::io::clock::{BootClock, WakeTimer};
+use crate::io::frames::FrameSender;
+use crate::io::guard_link::GuardLink;
+use crate::io::leftovers::{self, HeldAddress, StateFile};
+use crate::io::netlink::{Netlink, errno};
+use crate::io::realtime::{self, Refused};
+use crate::io::socket::Received;
+use crate::io::virtual_mac::VirtualMacs;
+use crate::io::watch::Watch;
+use crate::types::RouterId;
+
+/// The engine and everything it acts on.
+pub(super) struct Driver {
+    pub(super) engine: Engine,
+    pub(super) clock: BootClock,
+    pub(super) netlink: Netlink,
+    pub(super) watch: Watch,
+    pub(super) sockets: Sockets,
+    pub(super) frames: FrameSender,
+    pub(super) guard: GuardLink,
+    pub(super) virtual_macs: VirtualMacs,
+    pub(super) status: DriverStatus,
+    /// When the kernel's lifetimes of a router's addresses were last set.
+    pub(super) renewed: BTreeMap<RouterId, Instant>,
+    /// Routers whose last frame could not be sent.
+    pub(super) frames_failing: BTreeSet<RouterId>,
+    /// Something readers should see at once has changed.
+    pub(super) changed: bool,
+    /// The set of held addresses has changed since it was last written.
+    pub(super) held_changed: bool,
+    /// What failed last, per router and kind; at most a few entries per router.
+    failing: BTreeSet<(RouterId, Failing)>,
+    options: DriverOptions,
+    shared: Arc<Shared>,
+    epoll: Epoll,
+    timer: WakeTimer,
+    state_file: Option<StateFile>,
+    state_file_failing: bool,
+    published_at: Instant,
+    /// The last turn left actions or events over.
+    unsettled: bool,
+    /// Anything was handed to the engine since the last publication.
+    stale: bool,
+    buffer: Vec<u8>,
+    stopping: bool,
+}
+
+/// Kinds of action that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Failing {
+    Advert,
+    Add,
+    Remove,
+    VirtualMac,
+}
+
+impl Driver {
+    /// Opens everything and takes off what an earlier run left, before the engine can send a first advert.
+    pub(super) fn new(
+        engine: Engine,
+        clock: BootClock,
+        mut options: DriverOptions,
+        shared: Arc<Shared>,
+    ) -> io::Result<Self> {
+        let now = clock.now();
+        let mut netlink = Netlink::open()?;
+        let state_file = options.state_file.take().map(StateFile::new);
+        let leftovers = leftovers::remove(&mut netlink, state_file.as_ref())?;
+        let watch = Watch::open(&mut netlink)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let timer = WakeTimer::new()?;
+        epoll.add(&timer, readable(TIMER))?;
+        epoll.add(&watch, readable(WATCH))?;
+        epoll.add(&shared.inbox, readable(INBOX))?;
+        let mut driver = Self {
+            engine,
+            clock,
+            netlink,
+            watch,
+            sockets: Sockets::default(),
+            frames: FrameSender::open()?,
+            guard: GuardLink::default(),
+            virtual_macs: VirtualMacs::default(),
+            status: DriverStatus::default(),
+            renewed: BTreeMap::new(),
+            frames_failing: BTreeSet::new(),
+            changed: false,
+            held_changed: false,
+            failing: BTreeSet::new(),
+            options,
+            shared,
+            epoll,
+            timer,
+            state_file,
+            state_file_failing: false,
+            published_at: now,
+            unsettled: true,
+            stale: true,
+            buffer: vec![0; MESSAGE_BYTES],
+            stopping: false,
+        };
+        if leftovers > 0 {
+            driver.tell(DriverEvent::LeftoversRemoved(leftovers));
+        }
+        if let Some(guard) = driver.options.guard.take() {
+            driver.attach_guard(guard)?;
+        }
+        driver.publish(now);
+        Ok(driver)
+    }
+
+    /// Runs until it is told to stop, or cannot go on; then releases everything.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        self.become_realtime();
+        let ended = self.turns();
+        let released = self.release_all();
+        self.write_state_file();
+        let now = self.clock.now();
+        self.publish(now);
+        self.tell(DriverEvent::Stopped);
+        ended.and(released)
+    }
+
+    fn become_realtime(&mut self) {
+        let scheduled = self.options.realtime_priority.and_then(realtime::schedule);
+        let locked = self.options.lock_memory.then(realtime::lock_memory).flatten();
+        let refused: Vec<Refused> = scheduled.into_iter().chain(locked).collect();
+        for r in &refused {
+            self.tell(DriverEvent::Refused(*r));
+        }
+        self.status.refused = refused;
+    }
+
+    fn turns(&mut self) -> io::Result<()> {
+        let mut now = self.clock.now();
+        self.settle(now);
+        while !self.stopping {
+            let tokens = self.wait(now)?;
+            now = self.clock.now();
+            self.turn(&tokens, now)?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, tokens: &[u64], now: Instant) -> io::Result<()> {
+        self.notice_suspend();
+        if tokens.contains(&TIMER) {
+            self.timer.clear()?;
+        }
+        if tokens.contains(&WATCH) {
+            self.drain_watch();
+        }
+        if self.unsettled || tokens.contains(&WATCH) {
+            self.settle(now);
+        }
+        // Adverts before time: a thread that was late must not take a MASTER for dead whose adverts wait here.
+        for token in tokens.iter().filter(|t| **t >= FIRST_SOCKET_TOKEN) {
+            self.read_adverts(*token, now);
+        }
+        self.pass_time(now);
+        if tokens.contains(&INBOX) {
+            self.read_inbox(now)?;
+        }
+        if tokens.contains(&GUARD) && self.guard.read_answers(now) {
+            self.tell(DriverEvent::GuardLost);
+            self.changed = true;
+        }
+        if self.sockets.retry_at().is_some_and(|at| at <= now) {
+            self.settle_sockets(now);
+        }
+        self.write_state_file();
+        self.publish_if_due(now);
+        Ok(())
+    }
+
+    /// Waits for a descriptor or the next deadline; which descriptors are ready.
+    fn wait(&self, now: Instant) -> io::Result<Vec<u64>> {
+        let engine = self.engine.poll_timeout().map(|(at, _)| at);
+        let publish = self.stale.then(|| self.published_at + PUBLISH_EVERY);
+        let next = [engine, publish, self.sockets.retry_at()].into_iter().flatten().min();
+        let delay = next.map(|at| at.saturating_duration_since(now));
+        self.timer.set(if self.unsettled { Some(Duration::ZERO) } else { delay })?;
+        let mut ready = [EpollEvent::empty(); READY_AT_ONCE];
+        let count = match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(e) => return Err(e.into()),
+        };
+        Ok(ready.iter().take(count).map(EpollEvent::data).collect())
+    }
+
+    fn notice_suspend(&mut self) {
+        let suspended = self.clock.suspended();
+        let more = suspended.saturating_sub(self.status.suspended);
+        if more >= SUSPEND_NOTICED {
+            self.status.suspended = suspended;
+            self.tell(DriverEvent::Suspended(more));
+        }
+    }
+
+    fn pass_time(&mut self, now: Instant) {
+        if let Some((at, _)) = self.engine.poll_timeout()
+            && at <= now
+        {
+            self.status.latest_wake = self.status.latest_wake.max(now.saturating_duration_since(at));
+            self.engine.handle_timeout(now);
+            self.settle(now);
+        }
+    }
+
+    /// A bounded batch; epoll tells again if more waits.
+    fn read_adverts(&mut self, token: u64, now: Instant) {
+        for _ in 0..ADVERTS_AT_ONCE {
+            let Some(socket) = self.sockets.by_token(token) else { return };
+            match socket.receive(&mut self.buffer) {
+                Ok(Received::Message(meta, _)) if self.watch.network().is_local(meta.src) => {
+                    self.status.received_own += 1;
+                }
+                Ok(Received::Message(meta, place)) => {
+                    let message = self.buffer.get(place).unwrap_or_default();
+                    self.engine.handle_advert(now, &meta, message);
+                    self.settle(now);
+                }
+                Ok(Received::Unusable) => self.status.received_unusable += 1,
+                Ok(Received::Empty) => return,
+                Err(Errno::EINTR) => {}
+                Err(_) => {
+                    self.status.received_unusable += 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn read_inbox(&mut self, now: Instant) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        for input in shared.inbox.take() {
+            match input {
+                Input::Track(track, report) => self.engine.handle_track(now, track, report),
+                Input::Command(command) => {
+                    self.stopping |= command == Command::Shutdown;
+                    self.engine.handle_command(now, command);
+                }
+                Input::Guard(socket) => self.attach_guard(socket)?,
+            }
+            self.settle(now);
+        }
+        Ok(())
+    }
+
+    fn attach_guard(&mut self, socket: std::os::fd::OwnedFd) -> io::Result<()> {
+        if let Some(old) = self.guard.socket() {
+            self.epoll.delete(old)?;
+        }
+        self.epoll.add(&socket, readable(GUARD))?;
+        self.guard.attach(socket);
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Reads what the kernel has told of links and addresses.
+    pub(super) fn drain_watch(&mut self) {
+        if self.watch.drain(&mut self.netlink).is_err() {
+            self.status.netlink_failed += 1;
+        }
+    }
+
+    /// Hands network changes on and does what the engine asks, until both are quiet.
+    fn settle(&mut self, now: Instant) {
+        self.stale = true;
+        for _ in 0..ACTIONS_AT_ONCE {
+            if let Some(event) = self.watch.poll_event() {
+                self.engine.handle_net(now, event);
+            } else if let Some(action) = self.engine.poll_action() {
+                if let Some(result) = self.execute(action, now) {
+                    self.note_result(result);
+                    self.engine.handle_action_result(now, result);
+                }
+            } else {
+                self.unsettled = false;
+                return;
+            }
+        }
+        self.unsettled = true;
+    }
+
+    /// Failures are told when they begin, not each time.
+    fn note_result(&mut self, result: ActionResult) {
+        let (router, kind, failed) = match result {
+            ActionResult::AdvertSent { router, .. } => (router, Failing::Advert, false),
+            ActionResult::AdvertFailed { router, .. } => (router, Failing::Advert, true),
+            ActionResult::VipsAdded(router) => (router, Failing::Add, false),
+            ActionResult::AddFailed { router, .. } => (router, Failing::Add, true),
+            ActionResult::VipsRemoved(router) => (router, Failing::Remove, false),
+            ActionResult::RemoveFailed { router, .. } => (router, Failing::Remove, true),
+            ActionResult::VirtualMacFailed { router, .. } => (router, Failing::VirtualMac, true),
+        };
+        if !failed {
+            self.failing.remove(&(router, kind));
+        } else if self.failing.insert((router, kind)) {
+            self.tell(DriverEvent::ActionFailed(result));
+        }
+    }
+
+    pub(super) fn settle_sockets(&mut self, now: Instant) {
+        for (ifindex, errno) in self.sockets.settle(&self.epoll, self.watch.network(), now) {
+            self.tell(DriverEvent::ListenFailed { ifindex, errno });
+        }
+    }
+
+    /// The configuration of a router.
+    pub(super) fn config(&self, router: RouterId) -> Option<&RouterConfig> {
+        self.engine.config().routers().get(usize::from(router.0))
+    }
+
+    pub(super) fn tell(&mut self, event: DriverEvent) {
+        if self.shared.events.0.push(event).is_err() {
+            self.status.events_dropped += 1;
+        }
+    }
+
+    /// Whatever the engine has not released, because it or the loop failed.
+    fn release_all(&mut self) -> io::Result<()> {
+        let held: Vec<_> = self.guard.held().copied().collect();
+        let mut result = Ok(());
+        for a in held {
+            let deleted = self.netlink.delete_address(a.ifindex, a.addr, a.prefix_len);
+            result = result.and(deleted);
+            self.held_changed = true;
+        }
+        if result.is_ok() {
+            self.guard.release_all();
+        }
+        let deleted = self.virtual_macs.delete_all(&mut self.netlink);
+        result.and(deleted)
+    }
+
+    /// After the adverts and announcements of the turn: a slow disk must not delay them.
+    fn write_state_file(&mut self) {
+        if !std::mem::take(&mut self.held_changed) {
+            return;
+        }
+        let Some(file) = &self.state_file else { return };
+        let network = self.watch.network();
+        let held = self.guard.held().filter_map(|a| {
+            let interface = network.name_of(a.ifindex)?.clone();
+            Some(HeldAddress { interface, addr: a.addr, prefix_len: a.prefix_len })
+        });
+        let written = file.write(&held.collect());
+        let failed_before = std::mem::replace(&mut self.state_file_failing, written.is_err());
+        if let Err(e) = written
+            && !failed_before
+        {
+            self.tell(DriverEvent::StateFileFailed { errno: errno(&e) });
+        }
+    }
+
+    fn publish_if_due(&mut self, now: Instant) {
+        let due = self.stale && now.saturating_duration_since(self.published_at) >= PUBLISH_EVERY;
+        if self.changed || due {
+            self.publish(now);
+        }
+    }
+
+    fn publish(&mut self, now: Instant) {
+        self.status.guard = self.guard.status();
+        if self.shared.publish(self.engine.snapshot(now), self.status.clone()) {
+            self.published_at = now;
+            self.changed = false;
+            self.stale = false;
+        }
+    }
+}
+
+fn readable(token: u64) -> EpollEvent {
+    EpollEvent::new(EpollFlags::EPOLLIN, token)
+}
+
+const TIMER: u64 = 0;
+const WATCH: u64 = 1;
+const INBOX: u64 = 2;
+const GUARD: u64 = 3;
+const READY_AT_ONCE: usize = 32;
+/// A flood on one interface must not keep the thread from its own adverts.
+const ADVERTS_AT_ONCE: u32 = 64;
+/// More than any turn needs; what is left over goes on in the next turn.
+const ACTIONS_AT_ONCE: u32 = 100_000;
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// Below this it is the difference between reading two clocks.
+const SUSPEND_NOTICED: Duration = Duration::from_millis(100);
+/// Longer than any VRRP message with its IP header; longer datagrams are unusable.
+const MESSAGE_BYTES: usize = 2048;

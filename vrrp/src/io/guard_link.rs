@@ -1,0 +1,283 @@
+//! The VRRP thread's end of the guard's socket, and the list of what is held. Never waits: a guard that does not read
+//! is noticed by its silence.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
+
+use super::guard_wire::{GuardMessage, GuardedAddress, MAX_ADDRESSES, MAX_BYTES};
+use crate::types::RouterId;
+
+/// How the guard does, as the VRRP thread sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GuardStatus {
+    /// A guard's socket is attached and its other end is open.
+    pub connected: bool,
+    /// When the guard last answered.
+    pub last_ack: Option<Instant>,
+    /// Beats sent since the last answer.
+    pub unanswered: u32,
+    /// Messages that could not be sent because the guard did not read.
+    pub unsent: u64,
+}
+
+/// The socket, if a guard is attached, and everything a newly attached one must be told.
+#[derive(Debug, Default)]
+pub(crate) struct GuardLink {
+    socket: Option<OwnedFd>,
+    held: BTreeMap<RouterId, Held>,
+    sequence: u32,
+    status: GuardStatus,
+    /// A `Hold` could not be sent; all are sent again with the next beat.
+    behind: bool,
+}
+
+#[derive(Debug)]
+struct Held {
+    addresses: BTreeSet<GuardedAddress>,
+    until: Duration,
+}
+
+impl GuardLink {
+    /// Takes the socket of a new guard and tells it what is held. The socket before, if any, is closed, which makes
+    /// its guard take everything off; the caller starts a new guard only when the old one is gone.
+    pub(crate) fn attach(&mut self, socket: OwnedFd) {
+        self.socket = Some(socket);
+        self.status = GuardStatus { connected: true, ..self.status };
+        self.status.unanswered = 0;
+        self.send_all();
+    }
+
+    /// The socket, to be waited for.
+    pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    pub(crate) fn status(&self) -> GuardStatus {
+        self.status
+    }
+
+    /// Every address held, of all routers.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &GuardedAddress> {
+        self.held.values().flat_map(|h| &h.addresses)
+    }
+
+    /// The router is about to have these addresses, besides what it has.
+    pub(crate) fn hold(&mut self, router: RouterId, until: Duration, addresses: &[GuardedAddress]) {
+        let held = self.held.entry(router).or_insert_with(|| Held { addresses: BTreeSet::new(), until });
+        held.addresses.extend(addresses);
+        held.until = until;
+        self.send_hold(router);
+    }
+
+    /// These addresses of the router are off.
+    pub(crate) fn release(&mut self, router: RouterId, addresses: &[GuardedAddress]) {
+        let Some(held) = self.held.get_mut(&router) else { return };
+        held.addresses.retain(|a| !addresses.contains(a));
+        if held.addresses.is_empty() {
+            self.held.remove(&router);
+            self.send(&GuardMessage::Release { router });
+        } else {
+            self.send_hold(router);
+        }
+    }
+
+    /// Everything is off.
+    pub(crate) fn release_all(&mut self) {
+        for router in std::mem::take(&mut self.held).into_keys() {
+            self.send(&GuardMessage::Release { router });
+        }
+    }
+
+    /// An advert of the router was really sent.
+    pub(crate) fn beat(&mut self, router: RouterId, until: Duration) {
+        let Some(held) = self.held.get_mut(&router) else { return };
+        held.until = until;
+        if std::mem::take(&mut self.behind) {
+            self.send_all();
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        self.send(&GuardMessage::Beat { router, until, sequence: self.sequence });
+        self.status.unanswered = self.status.unanswered.saturating_add(1);
+    }
+
+    /// Reads the answers. `true`: the guard is gone; its socket is closed.
+    pub(crate) fn read_answers(&mut self, now: Instant) -> bool {
+        let mut buffer = [0; MAX_BYTES];
+        while let Some(socket) = &self.socket {
+            match recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(length) if length > 0 => {
+                    let message = buffer.get(..length).and_then(GuardMessage::decode);
+                    if let Some(GuardMessage::Ack { sequence, .. }) = message {
+                        self.status.last_ack = Some(now);
+                        self.status.unanswered = self.sequence.wrapping_sub(sequence);
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return false,
+                Ok(_) | Err(_) => {
+                    self.detach();
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn detach(&mut self) {
+        self.socket = None;
+        self.status.connected = false;
+    }
+
+    fn send_all(&mut self) {
+        let routers: Vec<_> = self.held.keys().copied().collect();
+        for router in routers {
+            self.send_hold(router);
+        }
+    }
+
+    fn send_hold(&mut self, router: RouterId) {
+        let Some(held) = self.held.get(&router) else { return };
+        let addresses: Vec<_> = held.addresses.iter().copied().collect();
+        let until = held.until;
+        let mut parts = addresses.chunks(MAX_ADDRESSES);
+        let first = parts.next().unwrap_or_default().to_vec();
+        let mut sent = self.send(&GuardMessage::Hold { router, until, addresses: first });
+        for part in parts {
+            sent &= self.send(&GuardMessage::HoldMore { router, addresses: part.to_vec() });
+        }
+        self.behind |= !sent;
+    }
+
+    /// A guard that is gone is found by [`Self::read_answers`]: its end of the socket is readable then.
+    fn send(&mut self, message: &GuardMessage) -> bool {
+        let Some(socket) = &self.socket else { return true };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let sent = send(socket.as_raw_fd(), &message.encode(), flags).is_ok();
+        self.status.unsent += u64::from(!sent);
+        sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::clock::BootClock;
+    use crate::types::IfIndex;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    const R: RouterId = RouterId(0);
+    const UNTIL: Duration = Duration::from_secs(9);
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap()
+    }
+
+    fn addresses(count: u16) -> Vec<GuardedAddress> {
+        let address = |i: u16| {
+            let [a, b] = i.to_be_bytes();
+            GuardedAddress { ifindex: IfIndex::new(1).unwrap(), addr: [10, 0, a, b].into(), prefix_len: 32 }
+        };
+        (0..count).map(address).collect()
+    }
+
+    fn received(fd: &OwnedFd) -> Vec<GuardMessage> {
+        let mut buffer = [0; MAX_BYTES];
+        let mut found = Vec::new();
+        while let Ok(length @ 1..) = recv(fd.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
+            found.push(GuardMessage::decode(&buffer[..length]).unwrap());
+        }
+        found
+    }
+
+    #[test]
+    fn parts_of_a_router_come_and_go() {
+        let (ours, guard) = pair();
+        let mut link = GuardLink::default();
+        link.attach(ours);
+        let all = addresses(2);
+        link.hold(R, UNTIL, &all[..1]);
+        link.hold(R, UNTIL, &all[1..]);
+        link.release(R, &all[..1]);
+        link.release(R, &all[1..]);
+        let hold = |list: &[GuardedAddress]| GuardMessage::Hold {
+            router: R,
+            until: UNTIL,
+            addresses: list.to_vec(),
+        };
+        let expected = [hold(&all[..1]), hold(&all), hold(&all[1..]), GuardMessage::Release { router: R }];
+        assert_eq!(received(&guard), expected);
+        assert_eq!(link.held().count(), 0);
+    }
+
+    #[test]
+    fn a_new_guard_is_told_everything_even_many_addresses() {
+        let mut link = GuardLink::default();
+        link.hold(R, UNTIL, &addresses(130));
+        let (ours, guard) = pair();
+        link.attach(ours);
+        let sizes: Vec<_> = received(&guard)
+            .into_iter()
+            .map(|m| match m {
+                GuardMessage::Hold { addresses, until: UNTIL, .. } => (true, addresses.len()),
+                GuardMessage::HoldMore { addresses, .. } => (false, addresses.len()),
+                m @ (GuardMessage::Hold { .. }
+                | GuardMessage::Beat { .. }
+                | GuardMessage::Release { .. }
+                | GuardMessage::Ack { .. }) => panic!("{m:?}"),
+            })
+            .collect();
+        assert_eq!(sizes, [(true, 64), (false, 64), (false, 2)]);
+    }
+
+    #[test]
+    fn silence_and_death_are_noticed() {
+        let now = BootClock::start().unwrap().now();
+        let (ours, guard) = pair();
+        let mut link = GuardLink::default();
+        link.attach(ours);
+        link.hold(R, UNTIL, &addresses(1));
+        for _ in 0..3 {
+            link.beat(R, UNTIL);
+        }
+        assert_eq!(link.status().unanswered, 3);
+        let ack = GuardMessage::Ack { router: R, sequence: 2 };
+        send(guard.as_raw_fd(), &ack.encode(), MsgFlags::empty()).unwrap();
+        assert!(!link.read_answers(now));
+        assert_eq!((link.status().unanswered, link.status().last_ack), (1, Some(now)));
+        drop(guard);
+        link.beat(R, UNTIL);
+        assert!(link.read_answers(now));
+        assert!(!link.status().connected);
+        assert!(link.socket().is_none());
+    }
+
+    #[test]
+    fn what_a_stuck_guard_missed_is_sent_again() {
+        let (ours, guard) = pair();
+        let mut link = GuardLink::default();
+        link.attach(ours);
+        let list = addresses(1);
+        link.hold(R, UNTIL, &list);
+        while link.status().unsent == 0 {
+            link.beat(R, UNTIL);
+        }
+        link.hold(R, UNTIL, &addresses(2));
+        received(&guard);
+        link.beat(R, UNTIL);
+        let hold = GuardMessage::Hold { router: R, until: UNTIL, addresses: addresses(2) };
+        assert_eq!(received(&guard).first(), Some(&hold));
+    }
+
+    #[test]
+    fn beats_without_addresses_are_not_sent() {
+        let (ours, guard) = pair();
+        let mut link = GuardLink::default();
+        link.attach(ours);
+        link.beat(R, UNTIL);
+        assert_eq!(received(&guard), []);
+    }
+}
