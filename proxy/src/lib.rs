@@ -8,6 +8,7 @@
 //! | [`h1`] | HTTP/1.1 heads, framing and forwarding, on byte slices |
 //! | [`access_log`] | one record per request, and how it leaves the thread |
 //! | [`balance`] | which server gets the next request |
+//! | [`health`] | checks: when, what they find, when a server goes down or comes up |
 //! | [`plan`] | the compiled configuration, immutable and shared |
 //! | [`stats`] | what has happened, counted |
 //!
@@ -19,5 +20,6 @@
 pub mod access_log;
 pub mod balance;
 pub mod h1;
+pub mod health;
 pub mod plan;
 pub mod stats;

@@ -1,0 +1,324 @@
+//! An HTTP check: the request it sends, and the judgement of what comes back.
+//!
+//! The response is hostile until judged: at most [`HEAD_BYTES`] of head and [`BODY_BYTES`] of body are kept, and
+//! nothing in it decides how long the check lasts (the caller's deadline does).
+
+use super::chunked::Chunked;
+use super::result::{CheckResult, CheckStatus};
+use crate::plan::{Expect, HttpCheck, HttpVersion};
+
+/// The bytes of the request: no field but the configured ones, `Content-Length` with a body, and `Connection: close`
+/// with HTTP/1.1.
+pub fn request(check: &HttpCheck) -> Vec<u8> {
+    let version = match check.version {
+        HttpVersion::V1_0 => "HTTP/1.0",
+        HttpVersion::V1_1 => "HTTP/1.1",
+    };
+    let mut out = format!("{} {} {version}\r\n", check.method, check.uri).into_bytes();
+    let mut field = |name: &str, value: &str| {
+        for part in [name, ": ", value, "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    };
+    for (name, value) in &check.headers {
+        field(name, value);
+    }
+    let has = |name: &str| check.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+    if !check.body.is_empty() && !has("content-length") {
+        field("Content-Length", &check.body.len().to_string());
+    }
+    if check.version == HttpVersion::V1_1 && !has("connection") {
+        field("Connection", "close");
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&check.body);
+    out
+}
+
+/// A response while it comes in.
+#[derive(Debug)]
+pub struct Evaluation<'a> {
+    check: &'a HttpCheck,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The head so far, and how much of it is known not to contain its end.
+    Head {
+        head: Vec<u8>,
+        searched: usize,
+    },
+    Body(Response),
+}
+
+/// A response whose head is complete.
+#[derive(Debug)]
+struct Response {
+    code: u16,
+    reason: Vec<u8>,
+    framing: Framing,
+    body: Vec<u8>,
+}
+
+/// Where the body ends.
+#[derive(Debug)]
+enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    Chunked(Chunked),
+    /// Where the connection does.
+    Close,
+}
+
+/// The fields of a head that matter here.
+#[derive(Debug, Default)]
+struct Fields {
+    length: Option<u64>,
+    chunked: bool,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Nothing received yet.
+    pub fn new(check: &'a HttpCheck) -> Self {
+        Self { check, stage: Stage::Head { head: Vec::new(), searched: 0 } }
+    }
+
+    /// Takes bytes in. `Some`: judged; more bytes would change nothing.
+    pub fn feed(&mut self, bytes: &[u8]) -> Option<CheckResult> {
+        let mut pending = bytes;
+        let mut carried;
+        loop {
+            match &mut self.stage {
+                Stage::Body(response) => {
+                    return match response.take(pending) {
+                        Err(text) => Some(invalid(text)),
+                        Ok(()) if response.is_complete() => Some(response.judge(self.check)),
+                        Ok(()) => response.judge_early(self.check),
+                    };
+                }
+                Stage::Head { head, searched } => {
+                    head.extend_from_slice(pending);
+                    let Some(end) = head_end(head, *searched) else {
+                        *searched = head.len().saturating_sub(2);
+                        return judge_unfinished(head);
+                    };
+                    if end > HEAD_BYTES {
+                        return Some(invalid(TOO_LARGE));
+                    }
+                    carried = head.split_off(end);
+                    pending = &carried;
+                    match Response::parse(head, &self.check.method) {
+                        Err(text) => return Some(invalid(text)),
+                        // RFC 9110 §15.2: interim responses come before the one that counts.
+                        Ok(interim) if (100..200).contains(&interim.code) && interim.code != 101 => {
+                            head.clear();
+                            *searched = 0;
+                        }
+                        Ok(response) => self.stage = Stage::Body(response),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The connection has ended.
+    pub fn end(&self) -> CheckResult {
+        match &self.stage {
+            Stage::Head { head, .. } if head.is_empty() => invalid("connection closed without a response"),
+            Stage::Head { .. } => invalid("response head cut short"),
+            Stage::Body(response) => response.judge(self.check),
+        }
+    }
+}
+
+impl Response {
+    fn parse(head: &[u8], method: &str) -> Result<Self, &'static str> {
+        let mut lines = head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let (code, reason) = lines.next().and_then(status_line).ok_or("invalid status line")?;
+        let fields = Fields::parse(lines)?;
+        // RFC 9112 §6.3.
+        let framing = if method == "HEAD" || matches!(code, 100..200 | 204 | 304) {
+            Framing::Length(0)
+        } else if fields.chunked {
+            Framing::Chunked(Chunked::default())
+        } else {
+            fields.length.map_or(Framing::Close, Framing::Length)
+        };
+        Ok(Self { code, reason: reason.to_vec(), framing, body: Vec::new() })
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        let room = BODY_BYTES.saturating_sub(self.body.len());
+        match &mut self.framing {
+            Framing::Chunked(position) => {
+                position.decode(bytes, &mut self.body, room).map_err(|_| "invalid chunk in the body")?;
+            }
+            Framing::Length(left) => {
+                let wanted = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                self.body.extend(bytes.iter().take(wanted.min(room)));
+                *left -= u64::try_from(wanted).unwrap_or(*left);
+            }
+            Framing::Close => self.body.extend(bytes.iter().take(room)),
+        }
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        let ended = match self.framing {
+            Framing::Length(left) => left == 0,
+            Framing::Chunked(position) => position == Chunked::Done,
+            Framing::Close => false,
+        };
+        ended || self.body.len() >= BODY_BYTES
+    }
+
+    /// Judges before the end if the rest of the body cannot change the outcome.
+    fn judge_early(&self, check: &HttpCheck) -> Option<CheckResult> {
+        let open = |expect: &&Expect| !self.is_settled(expect);
+        let undecided = check.expect.iter().find(open);
+        match undecided {
+            None => Some(self.judge(check)),
+            // An expectation before the first open one that already fails decides.
+            Some(first) => {
+                let before = check.expect.iter().take_while(|e| !std::ptr::eq(*e, first));
+                before.map(|e| self.test(e)).find_map(Result::err).map(|failed| self.explain(failed))
+            }
+        }
+    }
+
+    /// Whether more body leaves the outcome of `expect` as it is: a status is known, and text that was found stays.
+    fn is_settled(&self, expect: &Expect) -> bool {
+        match expect {
+            Expect::Status(_) => true,
+            Expect::String(text) => contains(&self.body, text),
+            Expect::Not(inner) => self.is_settled(inner),
+        }
+    }
+
+    fn judge(&self, check: &HttpCheck) -> CheckResult {
+        if check.expect.is_empty() && !(200..400).contains(&self.code) {
+            return self.explain(Failed::Status);
+        }
+        match check.expect.iter().try_for_each(|expect| self.test(expect)) {
+            Ok(()) => CheckResult::new(CheckStatus::L7Ok).with_code(self.code),
+            Err(failed) => self.explain(failed),
+        }
+    }
+
+    fn test(&self, expect: &Expect) -> Result<(), Failed> {
+        let (holds, kind) = self.holds(expect);
+        if holds { Ok(()) } else { Err(kind) }
+    }
+
+    fn holds(&self, expect: &Expect) -> (bool, Failed) {
+        match expect {
+            Expect::Status(ranges) => (ranges.iter().any(|r| r.contains(&self.code)), Failed::Status),
+            Expect::String(text) => (contains(&self.body, text), Failed::Content),
+            Expect::Not(inner) => {
+                let (holds, kind) = self.holds(inner);
+                (!holds, kind)
+            }
+        }
+    }
+
+    fn explain(&self, failed: Failed) -> CheckResult {
+        match failed {
+            Failed::Status => {
+                CheckResult::new(CheckStatus::L7Status).with_code(self.code).with_info(&self.reason)
+            }
+            Failed::Content if self.body.is_empty() => {
+                CheckResult::new(CheckStatus::L7Response).with_info(b"response has no body to look at")
+            }
+            Failed::Content => {
+                CheckResult::new(CheckStatus::L7Response).with_info(b"response body is not as expected")
+            }
+        }
+    }
+}
+
+/// What was not as expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    Status,
+    Content,
+}
+
+impl Fields {
+    fn parse<'h>(lines: impl Iterator<Item = &'h [u8]>) -> Result<Self, &'static str> {
+        let mut fields = Self::default();
+        for line in lines {
+            let Some(colon) = memchr::memchr(b':', line) else { continue };
+            let (name, value) = line.split_at(colon);
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            if name.eq_ignore_ascii_case(b"content-length") {
+                fields.length = Some(decimal(value).ok_or("invalid Content-Length")?);
+            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+                fields.chunked = value.to_ascii_lowercase().ends_with(b"chunked");
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Status and reason of `HTTP/1.1 200 OK`. The reason may be missing, with or without its space.
+fn status_line(line: &[u8]) -> Option<(u16, &[u8])> {
+    let rest = line.strip_prefix(b"HTTP/")?;
+    let [major, b'.', minor, b' ', a, b, c, rest @ ..] = rest else { return None };
+    if !(major.is_ascii_digit() && minor.is_ascii_digit() && (b'1'..=b'9').contains(a)) {
+        return None;
+    }
+    let code = u16::try_from(decimal(&[*a, *b, *c])?).ok()?;
+    match rest {
+        [] => Some((code, rest)),
+        [b' ', reason @ ..] => Some((code, reason)),
+        _ => None,
+    }
+}
+
+/// Length of the head with its empty line, if it is complete. A bare LF ends a line, as HAProxy's checks accept.
+/// No line ends before `searched`, or none that is followed by the end of an empty line.
+fn head_end(head: &[u8], searched: usize) -> Option<usize> {
+    let mut line_ends = memchr::memchr_iter(b'\n', head.get(searched..)?).map(|at| searched + at);
+    line_ends.find_map(|at| match head.get(at + 1..)? {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
+}
+
+/// A head that has not ended may already be none: it is too long, or does not begin as one.
+fn judge_unfinished(head: &[u8]) -> Option<CheckResult> {
+    let start = head.get(..START.len()).unwrap_or(head);
+    if !START.starts_with(start) {
+        return Some(invalid("response does not begin with HTTP/"));
+    }
+    (head.len() > HEAD_BYTES).then(|| invalid(TOO_LARGE))
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(haystack, needle).is_some()
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |value, &digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        value.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn invalid(text: &str) -> CheckResult {
+    CheckResult::new(CheckStatus::L7Response).with_info(text.as_bytes())
+}
+
+/// Most bytes of a response's head, as HAProxy's buffer.
+pub const HEAD_BYTES: usize = 16 * 1024;
+
+/// Most bytes of a response's body that are looked at, as HAProxy's buffer.
+pub const BODY_BYTES: usize = 16 * 1024;
+
+const START: &[u8] = b"HTTP/";
+const TOO_LARGE: &str = "response head too large";

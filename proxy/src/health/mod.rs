@@ -1,0 +1,30 @@
+//! Health checks without sockets: when to check, what a response is worth, when a server goes down or comes up.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`result`] | what one check found, in HAProxy's words |
+//! | [`machine`] | the rise/fall counter of one server |
+//! | [`schedule`] | how long until the next check |
+//! | [`http`] | the request of an HTTP check and the judgement of its response |
+//! | [`chunked`] | the body of a chunked response, bounded |
+//! | [`history`] | the last changes of a server |
+//! | [`monitor`] | all servers together: instants and results in, checks to make and events out |
+//! | [`snapshot`] | what a later worker needs to go on where this one was |
+//! | [`announce`] | events as log lines |
+//!
+//! `io::checker` drives the [`Monitor`]: it makes the checks that are due and hands back what they found.
+
+pub mod announce;
+mod chunked;
+pub mod history;
+pub mod http;
+pub mod machine;
+pub mod monitor;
+pub mod result;
+pub mod schedule;
+pub mod snapshot;
+
+pub use history::{Change, Operational};
+pub use monitor::{Event, Monitor, ServerReport, Turn};
+pub use result::{CheckResult, CheckStatus, Verdict};
+pub use snapshot::{HealthSnapshot, InheritedServer};
