@@ -1,0 +1,213 @@
+//! `evenkeel status`: asks the keeper and shows its answer to a person or a machine.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+
+use super::docs::print;
+use super::{StatusArgs, fail};
+use crate::status::{InstanceStatus, NodeStatus, ServerReport, WorkerReport};
+
+/// `evenkeel status [--json]`.
+pub(super) fn status(args: &StatusArgs) -> ExitCode {
+    let path = args.runtime_dir.join(crate::keeper::CONTROL_SOCKET);
+    let document = match fetch(&path) {
+        Ok(document) => document,
+        Err(source) => return fail(&NoAnswer { path: path.display().to_string(), source }),
+    };
+    if args.json {
+        return match serde_json::to_string_pretty(&document) {
+            Ok(text) => print(format!("{text}\n").as_bytes()),
+            Err(e) => fail(&e),
+        };
+    }
+    print(render(&document).as_bytes())
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer from a running evenkeel at {path}")]
+struct NoAnswer {
+    path: String,
+    #[source]
+    source: io::Error,
+}
+
+fn fetch(path: &Path) -> io::Result<NodeStatus> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let body = runtime.block_on(async {
+        tokio::time::timeout(ANSWER_LIMIT, get_status(path))
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "timed out")))
+    })?;
+    serde_json::from_slice(&body).map_err(io::Error::from)
+}
+
+async fn get_status(path: &Path) -> io::Result<Bytes> {
+    let stream = tokio::net::UnixStream::connect(path).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let request = hyper::Request::get("/status").header("host", "evenkeel").body(Empty::<Bytes>::new());
+    let exchange = async {
+        let request = request.map_err(io::Error::other)?;
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(io::Error::other(String::from_utf8_lossy(&body).trim().to_owned()))
+        }
+    };
+    // Dropping the connection future when the exchange is done closes the socket; nothing is lost by that.
+    tokio::select! {
+        body = exchange => body,
+        ended = connection => Err(ended.err().map_or_else(|| io::ErrorKind::UnexpectedEof.into(), io::Error::other)),
+    }
+}
+
+fn render(s: &NodeStatus) -> String {
+    let mut out = format!(
+        "node {}  evenkeel {}  pid {}  up {}\n",
+        s.node,
+        s.version,
+        s.pid,
+        ago(s.uptime_ms)
+    );
+    let worker = &s.worker;
+    line(&mut out, format_args!("worker {} ({}){}", worker.state, worker.fitness, pid(worker.pid)));
+    if let Some(loss) = &worker.last_loss {
+        line(&mut out, format_args!("  {} lost, the last one {loss}", worker.lost));
+    }
+    match s.guard.answered_ms {
+        Some(ms) => line(&mut out, format_args!("guard{}, answered {} ago", pid(s.guard.pid), ago(ms))),
+        None => line(&mut out, format_args!("guard{}", pid(s.guard.pid))),
+    }
+    for refused in &s.vrrp_thread {
+        line(&mut out, format_args!("note: {refused}"));
+    }
+    s.vrrp.iter().for_each(|i| instance(&mut out, i));
+    out.push('\n');
+    for l in &s.listeners {
+        line(&mut out, format_args!("listen {:<28} {}", l.address, l.frontend));
+    }
+    if let Some(report) = &s.proxy {
+        proxy(&mut out, report);
+    }
+    out
+}
+
+fn instance(out: &mut String, i: &InstanceStatus) {
+    let priority = if i.priority == i.effective_priority {
+        i.priority.to_string()
+    } else {
+        format!("{} (configured {})", i.effective_priority, i.priority)
+    };
+    line(out, format_args!("\n{}  {} for {}: {}", i.name, i.state, ago(i.since_ms), i.cause));
+    line(
+        out,
+        format_args!(
+            "  VRRPv{} {} vrid {} on {}, priority {priority}{}",
+            i.version,
+            i.family,
+            i.virtual_router_id,
+            i.interface,
+            i.master.as_ref().map(|m| format!(", MASTER is {m}")).unwrap_or_default()
+        ),
+    );
+    for vip in &i.vips {
+        line(out, format_args!("  vip {:<24} {}", vip.address, if vip.held { "held" } else { "not held" }));
+    }
+    for peer in &i.peers {
+        let heard = ago(peer.heard_ms);
+        line(
+            out,
+            format_args!("  peer {:<23} v{} priority {} heard {heard} ago", peer.address, peer.version, peer.priority),
+        );
+    }
+    for track in &i.tracks {
+        let weight = track.weight.map(|w| format!(", weight {w}")).unwrap_or_default();
+        line(out, format_args!("  track {:<22} {}{weight}", track.name, track.state));
+    }
+    let dropped: Vec<_> = i.counters.iter().filter(|(name, _)| name.starts_with("drop_")).collect();
+    for (name, count) in dropped {
+        line(out, format_args!("  {name} {count}"));
+    }
+}
+
+fn proxy(out: &mut String, r: &WorkerReport) {
+    line(out, format_args!("\nproxy: {} threads, {} connections", r.threads, r.connections));
+    for f in &r.frontends {
+        let [_, ok, moved, client, server] = f.responses;
+        line(
+            out,
+            format_args!(
+                "frontend {:<20} {} connections, {} requests; 2xx {ok}, 3xx {moved}, 4xx {client}, 5xx {server}",
+                f.name, f.connections, f.requests
+            ),
+        );
+    }
+    r.servers.iter().for_each(|s| server(out, s));
+    if r.log_dropped > 0 {
+        line(out, format_args!("note: {} access records dropped", r.log_dropped));
+    }
+}
+
+fn server(out: &mut String, s: &ServerReport) {
+    let name = format!("{}/{}", s.backend, s.name);
+    let since = s.since_ms.map(|ms| format!(" for {}", ago(ms))).unwrap_or_default();
+    let backup = if s.backup { ", backup" } else { "" };
+    line(
+        out,
+        format_args!(
+            "server {name:<22} {}{since}  {}  {} running, {} served, weight {}{backup}  {}",
+            s.state, s.address, s.sessions, s.requests, s.weight, s.check
+        ),
+    );
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    writeln!(out, "{text}").unwrap_or_default();
+}
+
+fn pid(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" pid {pid}")).unwrap_or_else(|| " not running".into())
+}
+
+/// `42ms`, `3.2s`, `5m 3s`, `2h 5m`, `3d 4h`.
+fn ago(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0 => format!("{ms}ms"),
+        1..60 => format!("{s}.{}s", ms % 1000 / 100),
+        60..3600 => format!("{}m {}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h {}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}d {}h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let cases = [
+            (42, "42ms"),
+            (3_270, "3.2s"),
+            (303_000, "5m 3s"),
+            (7_500_000, "2h 5m"),
+            (273_600_000, "3d 4h"),
+        ];
+        for (ms, text) in cases {
+            assert_eq!(ago(ms), text);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What keeper and worker say to each other.
+//!
+//! The worker gets the configuration as text and re-reads it by itself, so neither side trusts the other's structures.
+
+mod channel;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Sources;
+use crate::status::{ServerHealth, WorkerReport};
+use crate::worker::privileges::Identity;
+
+pub use channel::{Receiver, Sender, channel};
+
+/// From the keeper.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The first message: everything the worker needs. Its descriptors are the listening sockets, in the order of
+    /// `sockets`.
+    Start(Box<Start>),
+    /// Every data thread must answer.
+    Ping(u64),
+    /// Report counters and states.
+    Report(u64),
+    /// Stop accepting, finish what runs within the limit, then exit.
+    Drain {
+        /// The limit.
+        limit_ms: u64,
+    },
+}
+
+/// What a worker starts from.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Start {
+    /// Name of this node.
+    pub node: String,
+    /// Configuration files and what they refer to.
+    pub sources: Sources,
+    /// Who the worker becomes before it does anything else.
+    pub identity: Identity,
+    /// Position of the listener in the plan and its number of sockets.
+    pub sockets: Vec<(u16, u16)>,
+    /// Health of the servers as the last worker knew it.
+    pub health: Vec<ServerHealth>,
+}
+
+/// From the worker.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// Every data thread accepts.
+    Ready,
+    /// The health of all servers is known.
+    Warm,
+    /// Every data thread has answered this heartbeat.
+    Pong(u64),
+    /// The answer to [`ToWorker::Report`].
+    Report(u64, Box<WorkerReport>),
+    /// The health of servers has changed: what a successor must know.
+    Health(Vec<ServerHealth>),
+    /// A server changed its state.
+    ServerChanged {
+        /// `backend/server`.
+        server: String,
+        /// `UP`, `DOWN`, …
+        state: String,
+        /// Why.
+        reason: String,
+    },
+    /// The worker cannot serve this configuration and exits.
+    Rejected(String),
+    /// Nothing runs any more, or the limit has passed with so many connections left.
+    Drained {
+        /// Connections cut.
+        left: u64,
+    },
+}

@@ -1,0 +1,133 @@
+//! The control socket: HTTP/1.1 on a Unix socket in the runtime directory, for `evenkeel status` and its like. It
+//! answers whatever state the worker is in.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /status` | the status document, JSON |
+
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::status::NodeStatus;
+
+/// What the control socket asks of the keeper.
+#[derive(Debug)]
+pub enum Ask {
+    /// The status of the node.
+    Status(oneshot::Sender<Box<NodeStatus>>),
+}
+
+/// The serving task. Dropping it closes the socket and removes its file.
+#[derive(Debug)]
+pub struct ControlSocket {
+    task: JoinHandle<()>,
+    path: std::path::PathBuf,
+}
+
+impl ControlSocket {
+    /// Listens on `path`, replacing a file left by an earlier life, readable by the owner and group only.
+    ///
+    /// # Errors
+    /// If the socket cannot be created.
+    pub fn open(path: &Path, asks: mpsc::Sender<Ask>) -> io::Result<Self> {
+        match std::fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+        let task = tokio::spawn(accept(listener, asks));
+        Ok(Self { task, path: path.to_owned() })
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Err(err) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%err, "control socket file was gone already");
+        }
+    }
+}
+
+async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
+    // Connections end with this task: the set aborts what still runs when it is dropped.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        while connections.len() >= MAX_CONNECTIONS {
+            connections.join_next().await;
+        }
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, asks.clone()));
+            }
+            Err(err) => {
+                tracing::warn!(%err, "control socket cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
+    let service = service_fn(|request: Request<Incoming>| answer(request, asks.clone()));
+    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(CONNECTION_LIMIT, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(err)) => tracing::debug!(%err, "control connection ended early"),
+        Err(_) => tracing::debug!("control connection closed: too long"),
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    asks: mpsc::Sender<Ask>,
+) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
+    let response = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/status") => status(&asks).await,
+        (_, "/status") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
+        _ => plain(StatusCode::NOT_FOUND, "there is /status\n"),
+    };
+    Ok(response)
+}
+
+async fn status(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+    let (reply, answer) = oneshot::channel();
+    if asks.send(Ask::Status(reply)).await.is_err() {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n");
+    }
+    let Ok(document) = answer.await else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n");
+    };
+    match serde_json::to_vec(&document) {
+        Ok(json) => {
+            let mut response = Response::new(Full::new(Bytes::from(json)));
+            let json_type = header::HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json_type);
+            response
+        }
+        Err(err) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("{err}\n")),
+    }
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
+    *response.status_mut() = status;
+    response
+}
+
+/// Operators and their tools; more at once is a mistake.
+const MAX_CONNECTIONS: usize = 32;
+const CONNECTION_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);

@@ -1,0 +1,165 @@
+//! One worker process as the keeper sees it: its pid, its channel, its end.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::supervisor::{ProcessState, WorkerId};
+use crate::ipc::{self, FromWorker, Start, ToWorker};
+
+/// What a worker's link tells the keeper.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// A message from the worker.
+    Message(FromWorker),
+    /// The process has ended; how, in words.
+    Exited(String),
+}
+
+/// A running worker. Dropping the link kills the process.
+#[derive(Debug)]
+pub struct WorkerLink {
+    /// Its number.
+    pub id: WorkerId,
+    /// Its process id.
+    pub pid: u32,
+    outbox: mpsc::Sender<ToWorker>,
+    kill: mpsc::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl WorkerLink {
+    /// Starts a worker process and hands it what it needs. News arrive on `events`.
+    ///
+    /// # Errors
+    /// If the process cannot be created.
+    pub fn spawn(
+        id: WorkerId,
+        start: Start,
+        sockets: Vec<OwnedFd>,
+        events: mpsc::Sender<(WorkerId, LinkEvent)>,
+    ) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let child = spawn_role("worker", theirs.into())?;
+        let pid = child.id().ok_or_else(|| io::Error::other("the worker ended before it began"))?;
+        let (sender, receiver) = ipc::channel(ours)?;
+        let (outbox, inbox) = mpsc::channel(OUTBOX);
+        let (kill, killed) = mpsc::channel(1);
+        let task = tokio::spawn(async move {
+            let writer = tokio::spawn(write(sender, start, sockets, inbox));
+            follow(id, child, receiver, killed, &events).await;
+            writer.abort();
+        });
+        Ok(Self { id, pid, outbox, kill, task })
+    }
+
+    /// Queues a message. A worker that reads nothing any more loses it; its heartbeats tell.
+    pub fn send(&self, message: ToWorker) -> bool {
+        self.outbox.try_send(message).is_ok()
+    }
+
+    /// SIGKILL. The end is reported as any other.
+    pub fn kill(&self) {
+        // Full means that a kill is already on its way.
+        self.kill.try_send(()).unwrap_or_default();
+    }
+
+    /// What the kernel says of the process.
+    pub fn process_state(&self) -> ProcessState {
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
+            return ProcessState::Alive;
+        };
+        match stat.rsplit(") ").next().and_then(|rest| rest.chars().next()) {
+            Some('T' | 't') => ProcessState::Stopped,
+            Some(_) | None => ProcessState::Alive,
+        }
+    }
+}
+
+impl Drop for WorkerLink {
+    fn drop(&mut self) {
+        // The child is killed when its task is dropped (`kill_on_drop`).
+        self.task.abort();
+    }
+}
+
+/// Starts this very binary in another role, with the socket as its standard input.
+///
+/// # Errors
+/// If the process cannot be created.
+pub fn spawn_role(role: &str, socket: OwnedFd) -> io::Result<Child> {
+    // /proc/self/exe is the binary that runs, even after a package upgrade has replaced the file.
+    Command::new("/proc/self/exe")
+        .arg0("evenkeel")
+        .arg(role)
+        .stdin(Stdio::from(socket))
+        // A Ctrl-C on the terminal is for the keeper, which ends its processes in order.
+        .process_group(0)
+        .kill_on_drop(role == "worker")
+        .spawn()
+}
+
+async fn write(
+    sender: ipc::Sender,
+    start: Start,
+    sockets: Vec<OwnedFd>,
+    mut inbox: mpsc::Receiver<ToWorker>,
+) -> io::Result<()> {
+    let fds: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
+    sender.send(&ToWorker::Start(Box::new(start)), &fds).await?;
+    drop(sockets);
+    while let Some(message) = inbox.recv().await {
+        sender.send(&message, &[]).await?;
+    }
+    Ok(())
+}
+
+/// Passes messages on until the process has ended.
+async fn follow(
+    id: WorkerId,
+    mut child: Child,
+    mut receiver: ipc::Receiver,
+    mut killed: mpsc::Receiver<()>,
+    events: &mpsc::Sender<(WorkerId, LinkEvent)>,
+) {
+    let mut open = true;
+    let ended = loop {
+        // All three arms are cancel safe: `recv` keeps what has arrived, `wait` may be called again.
+        tokio::select! {
+            status = child.wait() => break match status {
+                Ok(status) => status.to_string(),
+                Err(e) => e.to_string(),
+            },
+            message = receiver.recv::<FromWorker>(), if open => match message {
+                Ok(Some((message, _))) => pass(events, id, LinkEvent::Message(message)).await,
+                Ok(None) => open = false,
+                Err(err) => {
+                    tracing::error!(worker = id.0, %err, "worker sent what cannot be read");
+                    open = false;
+                    kill(id, &mut child);
+                }
+            },
+            Some(()) = killed.recv() => kill(id, &mut child),
+        }
+    };
+    pass(events, id, LinkEvent::Exited(ended)).await;
+}
+
+fn kill(id: WorkerId, child: &mut Child) {
+    if let Err(err) = child.start_kill() {
+        tracing::error!(worker = id.0, %err, "cannot kill worker");
+    }
+}
+
+async fn pass(events: &mpsc::Sender<(WorkerId, LinkEvent)>, id: WorkerId, event: LinkEvent) {
+    // Waits while the keeper is busy; a closed channel means that the keeper itself is ending.
+    events.send((id, event)).await.unwrap_or_default();
+}
+
+/// Messages waiting for a worker that does not read: more than it answers in a heartbeat timeout.
+const OUTBOX: usize = 32;

@@ -1,0 +1,140 @@
+//! The keeper: the privileged parent. It checks the configuration, binds every listening socket, runs the VRRP thread,
+//! starts and watches guard and worker, and answers the control socket. It never reads a byte from a client.
+//!
+//! One thread waits for everything here; adverts are sent by the VRRP thread, which waits for nothing here.
+
+mod control;
+mod guard;
+mod link;
+mod listeners;
+mod notify;
+mod runtime_dir;
+mod scripts;
+mod supervisor;
+mod turn;
+mod users;
+mod words;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{self, Environment};
+use crate::telemetry;
+use runtime_dir::RuntimeDir;
+use turn::Keeper;
+
+pub use runtime_dir::CONTROL_SOCKET;
+
+/// What `evenkeel run` was given.
+#[derive(Debug)]
+pub struct Options {
+    /// Configuration file.
+    pub config: PathBuf,
+    /// Node name, if not the host name.
+    pub node: Option<String>,
+    /// Directory for the control socket, the lock and the lease state.
+    pub runtime_dir: PathBuf,
+}
+
+/// Why a node could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration has errors; they have been printed.
+    #[error("the configuration has errors; nothing was started")]
+    Config,
+    /// The runtime directory cannot be used.
+    #[error("cannot use runtime directory {0}")]
+    RuntimeDir(PathBuf, #[source] io::Error),
+    /// Another keeper runs on this directory.
+    #[error("another evenkeel runs with runtime directory {0}")]
+    AlreadyRunning(PathBuf),
+    /// Addresses that cannot be listened on.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Bind(Vec<listeners::BindError>),
+    /// A configured user does not exist.
+    #[error("user {0} does not exist")]
+    NoUser(String),
+    /// A part of the node could not be started.
+    #[error("cannot start {0}")]
+    Start(&'static str, #[source] io::Error),
+}
+
+/// Runs this node until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If the node could not be started. Once it runs, failures are handled and logged.
+pub fn run(options: &Options) -> Result<ExitCode, RunError> {
+    let environment = Environment::of_process(crate::cli::node_name(options.node.as_deref()));
+    let loaded = config::load(&options.config, &environment);
+    eprint!("{}", loaded.render_human(telemetry::colour()));
+    let config = loaded.config.ok_or(RunError::Config)?;
+    let directory = RuntimeDir::claim(&options.runtime_dir)?;
+    let start = |what| move |e| RunError::Start(what, e);
+    let log = telemetry::start().map_err(start("logging"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(start("the event loop"))?;
+    let code = runtime.block_on(async {
+        let mut signals = Signals::new().map_err(start("signal handling"))?;
+        let mut keeper = Keeper::start(config, loaded.sources, &environment.node, directory)?;
+        keeper.serve(&mut signals).await;
+        keeper.stop(&mut signals).await;
+        Ok(ExitCode::SUCCESS)
+    });
+    // What the blocking pool still reads (a tracked file on a stalled disk) must not hold up the end.
+    runtime.shutdown_background();
+    drop(log);
+    code
+}
+
+fn supervisor_settings(watch: &config::model::WorkerWatch) -> supervisor::Settings {
+    supervisor::Settings {
+        heartbeat: watch.heartbeat_interval,
+        heartbeat_timeout: watch.heartbeat_timeout,
+        grace: watch.grace,
+        start_timeout: watch.start_timeout,
+    }
+}
+
+/// The signals a keeper answers.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the request to stop.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a signal that has arrived stays pending.
+    pub(crate) async fn stop(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP changes nothing: restart to use a changed configuration");
+                }
+            }
+        }
+    }
+}
+
+/// When the process began, for the uptime.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started(Instant);

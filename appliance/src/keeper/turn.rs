@@ -1,0 +1,480 @@
+//! The keeper's loop: one turn takes one piece of news and does what follows from it.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use evenkeel_proxy::plan::Plan;
+use evenkeel_vrrp::config::{EngineConfig, TrackKind};
+use evenkeel_vrrp::event::{Command, TrackReport};
+use evenkeel_vrrp::io::driver::{self, DriverEvent, DriverHandle, DriverOptions, Events, SendError};
+use evenkeel_vrrp::types::TrackId;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::control::{Ask, ControlSocket};
+use super::guard::GuardProcess;
+use super::link::{LinkEvent, WorkerLink};
+use super::listeners::Listeners;
+use super::notify::Notifications;
+use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
+use super::supervisor::{Action, ProcessState, Supervisor, WorkerId};
+use super::{RunError, Signals, Started, scripts, words};
+use crate::config::{Config, Sources, lower};
+use crate::ipc::{FromWorker, Start, ToWorker};
+use crate::status::{
+    GuardStatus, ListenerStatus, NodeStatus, ServerHealth, WorkerReport, WorkerStatus,
+};
+use crate::worker::privileges::Identity;
+
+/// A running node.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    node: String,
+    sources: Sources,
+    plan: Plan,
+    identity: Identity,
+    drain_timeout: Duration,
+    listeners: Listeners,
+    engine: EngineConfig,
+    driver: DriverHandle,
+    driver_events: AsyncFd<Arc<Events>>,
+    notifications: Notifications,
+    guard: Option<GuardProcess>,
+    supervisor: Supervisor,
+    link: Option<WorkerLink>,
+    /// Workers that were given up and have not ended yet.
+    leaving: Vec<WorkerLink>,
+    fit: Option<bool>,
+    last_loss: Option<String>,
+    health: Vec<ServerHealth>,
+    report: Option<WorkerReport>,
+    asked: Vec<Asked>,
+    next_ask: u64,
+    announced_ready: bool,
+    inbox: Inbox,
+    control: Option<ControlSocket>,
+    tracks: JoinSet<()>,
+    started: Started,
+    _directory: RuntimeDir,
+}
+
+/// A status request that waits for the worker's report.
+#[derive(Debug)]
+struct Asked {
+    number: u64,
+    until: Instant,
+    reply: oneshot::Sender<Box<NodeStatus>>,
+}
+
+/// Everything that sends news to the loop.
+#[derive(Debug)]
+struct Inbox {
+    worker_tx: mpsc::Sender<(WorkerId, LinkEvent)>,
+    worker: mpsc::Receiver<(WorkerId, LinkEvent)>,
+    asks: mpsc::Receiver<Ask>,
+    tracks: mpsc::Receiver<(TrackId, TrackReport)>,
+}
+
+/// One piece of news.
+#[derive(Debug)]
+enum News {
+    Worker(WorkerId, LinkEvent),
+    Ask(Ask),
+    Track(TrackId, TrackReport),
+    Driver,
+    GuardEnded(String),
+    Deadline,
+    Stop(&'static str),
+}
+
+impl Keeper {
+    /// Binds the listeners, starts guard and VRRP thread, opens the control socket. The worker is started by the first
+    /// turn of [`Self::serve`].
+    pub(super) fn start(
+        config: Config,
+        sources: Sources,
+        node: &str,
+        directory: RuntimeDir,
+    ) -> Result<Self, RunError> {
+        let start = |what| move |e| RunError::Start(what, e);
+        let proxy = lower::proxy(&config);
+        let vrrp = lower::vrrp(&config);
+        let identity = super::users::worker(&config)?;
+        let listeners =
+            Listeners::bind(proxy.plan.listeners(), proxy.plan.global.threads).map_err(RunError::Bind)?;
+        let (guard, guard_socket) = GuardProcess::spawn().map_err(start("the guard"))?;
+        let options = DriverOptions {
+            realtime_priority: Some(REALTIME_PRIORITY),
+            lock_memory: true,
+            state_file: Some(directory.join(LEASE_STATE)),
+            guard: Some(guard_socket),
+        };
+        let driver = driver::spawn(vrrp.engine.clone(), options).map_err(start("the VRRP thread"))?;
+        let driver_events = AsyncFd::new(driver.events()).map_err(start("the VRRP thread"))?;
+        let (worker_tx, worker) = mpsc::channel(WORKER_NEWS);
+        let (asks_tx, asks) = mpsc::channel(ASKS);
+        let (tracks_tx, tracks) = mpsc::channel(TRACK_NEWS);
+        let users = |name: Option<&str>| super::users::script(&config, name);
+        let followed = scripts::follow_tracks(vrrp.engine.tracks(), &users, &tracks_tx)
+            .map_err(start("tracked scripts"))?;
+        let control =
+            ControlSocket::open(&directory.join(CONTROL_SOCKET), asks_tx).map_err(start("the control socket"))?;
+        let now = Instant::now();
+        Ok(Self {
+            node: node.to_owned(),
+            sources: sources.for_worker(),
+            plan: proxy.plan,
+            identity,
+            drain_timeout: config.global.drain_timeout,
+            listeners,
+            notifications: Notifications::start(&config.routers, &users).map_err(start("notify scripts"))?,
+            engine: vrrp.engine,
+            driver,
+            driver_events,
+            guard: Some(guard),
+            supervisor: Supervisor::new(super::supervisor_settings(&config.global.worker), now),
+            link: None,
+            leaving: Vec::new(),
+            fit: None,
+            last_loss: None,
+            health: Vec::new(),
+            report: None,
+            asked: Vec::new(),
+            next_ask: 0,
+            announced_ready: false,
+            inbox: Inbox { worker_tx, worker, asks, tracks },
+            control: Some(control),
+            tracks: followed,
+            started: Started(now),
+            _directory: directory,
+        })
+    }
+
+    /// Runs until asked to stop.
+    pub(super) async fn serve(&mut self, signals: &mut Signals) {
+        tracing::info!(node = %self.node, version = env!("CARGO_PKG_VERSION"), "starting");
+        loop {
+            match self.next(signals).await {
+                News::Stop(signal) => return tracing::info!(signal, "stopping"),
+                news => self.take(news),
+            }
+        }
+    }
+
+    /// Releases the VIPs, drains the worker within the limit, and ends everything.
+    pub(super) async fn stop(mut self, signals: &mut Signals) {
+        self.notify_systemd(&[sd_notify::NotifyState::Stopping]);
+        self.supervisor.stop();
+        self.release().await;
+        self.tracks.abort_all();
+        self.listeners.close();
+        let limit_ms = u64::try_from(self.drain_timeout.as_millis()).unwrap_or(u64::MAX);
+        if let Some(link) = &self.link {
+            link.send(ToWorker::Drain { limit_ms });
+        }
+        let until = tokio::time::Instant::now() + self.drain_timeout + DRAIN_MARGIN;
+        while self.link.is_some() || !self.leaving.is_empty() {
+            // Every arm is cancel safe; what is left when the time is up is killed by dropping it.
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {
+                    tracing::warn!("worker did not end in time");
+                    break;
+                }
+                signal = signals.stop() => {
+                    tracing::warn!(signal, "stopping without waiting for connections");
+                    break;
+                }
+                Some((id, event)) = self.inbox.worker.recv() => self.take(News::Worker(id, event)),
+            }
+        }
+        self.control = None;
+        self.notifications.finish().await;
+        tracing::info!("stopped");
+    }
+
+    /// Has the VRRP thread send priority 0 and take the addresses off, and waits for that.
+    async fn release(&mut self) {
+        delivered(self.driver.command(Command::Shutdown));
+        let until = tokio::time::Instant::now() + RELEASE_LIMIT;
+        while !self.driver.is_finished() {
+            // Cancel safe: readiness stays until it is cleared.
+            match tokio::time::timeout_at(until, self.driver_events.readable()).await {
+                Ok(Ok(mut ready)) => ready.clear_ready(),
+                Ok(Err(_)) | Err(_) => {
+                    tracing::error!("the VRRP thread did not release in time");
+                    break;
+                }
+            }
+            if self.take_driver_events() {
+                break;
+            }
+        }
+    }
+
+    async fn next(&mut self, signals: &mut Signals) -> News {
+        let deadline = self.asked.iter().map(|a| a.until).chain(self.supervisor.poll_timeout()).min();
+        let sleep = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let guard = async {
+            match &mut self.guard {
+                Some(guard) => guard.ended().await,
+                None => std::future::pending().await,
+            }
+        };
+        // Every arm is cancel safe: channels keep what has arrived, readiness stays, the deadline is absolute.
+        tokio::select! {
+            biased;
+            signal = signals.stop() => News::Stop(signal),
+            ready = self.driver_events.readable() => {
+                if let Ok(mut ready) = ready {
+                    ready.clear_ready();
+                }
+                News::Driver
+            }
+            Some((id, event)) = self.inbox.worker.recv() => News::Worker(id, event),
+            ended = guard => News::GuardEnded(ended),
+            Some((id, report)) = self.inbox.tracks.recv() => News::Track(id, report),
+            Some(ask) = self.inbox.asks.recv() => News::Ask(ask),
+            () = sleep => News::Deadline,
+        }
+    }
+
+    fn take(&mut self, news: News) {
+        match news {
+            News::Worker(id, LinkEvent::Message(message)) => self.take_message(id, message),
+            News::Worker(id, LinkEvent::Exited(how)) => self.take_exit(id, &how),
+            News::Ask(Ask::Status(reply)) => self.ask(reply),
+            News::Track(id, report) => delivered(self.driver.send_track(id, report)),
+            News::Driver => {
+                self.take_driver_events();
+            }
+            News::GuardEnded(how) => self.replace_guard(&how),
+            News::Deadline => self.take_deadline(),
+            News::Stop(_) => {}
+        }
+        self.act();
+    }
+
+    fn take_message(&mut self, id: WorkerId, message: FromWorker) {
+        if self.link.as_ref().is_none_or(|link| link.id != id) {
+            return;
+        }
+        match message {
+            FromWorker::Ready => {
+                tracing::info!(worker = id.0, "worker ready");
+                self.supervisor.handle_ready(Instant::now(), id);
+                if !std::mem::replace(&mut self.announced_ready, true) {
+                    self.notify_systemd(&[sd_notify::NotifyState::Ready]);
+                }
+            }
+            FromWorker::Warm => self.supervisor.handle_warm(id),
+            FromWorker::Pong(seq) => self.supervisor.handle_pong(id, seq),
+            FromWorker::Report(number, report) => {
+                self.report = Some(*report);
+                self.answer(|asked| asked.number <= number);
+            }
+            FromWorker::Health(health) => self.health = health,
+            FromWorker::ServerChanged { server, state, reason } => {
+                tracing::warn!(%server, %state, %reason, "server changed state");
+            }
+            FromWorker::Rejected(reason) => tracing::error!(worker = id.0, %reason, "worker cannot serve"),
+            FromWorker::Drained { left: 0 } => tracing::info!(worker = id.0, "worker drained"),
+            FromWorker::Drained { left } => {
+                tracing::warn!(worker = id.0, left, "connections cut: the drain timeout has passed");
+            }
+        }
+    }
+
+    fn take_exit(&mut self, id: WorkerId, how: &str) {
+        tracing::info!(worker = id.0, how, "worker ended");
+        self.leaving.retain(|link| link.id != id);
+        if self.link.as_ref().is_some_and(|link| link.id == id) {
+            self.link = None;
+            self.supervisor.handle_exit(Instant::now(), id);
+        }
+    }
+
+    fn take_deadline(&mut self) {
+        let now = Instant::now();
+        self.answer(|asked| asked.until <= now);
+        let process = match &self.link {
+            Some(link) if self.supervisor.overdue() => link.process_state(),
+            Some(_) | None => ProcessState::Alive,
+        };
+        self.supervisor.handle_timeout(now, process);
+    }
+
+    /// Carries out what the supervisor wants.
+    fn act(&mut self) {
+        while let Some(action) = self.supervisor.poll_action() {
+            match action {
+                Action::Spawn(id) => self.spawn_worker(id),
+                Action::Ping(id, seq) => {
+                    if let Some(link) = self.link.as_ref().filter(|link| link.id == id) {
+                        link.send(ToWorker::Ping(seq));
+                    }
+                }
+                Action::Kill(id) => {
+                    if let Some(link) = self.link.take_if(|link| link.id == id) {
+                        link.kill();
+                        self.leaving.push(link);
+                    }
+                }
+                Action::Lost(id, loss) => {
+                    tracing::error!(worker = id.0, reason = loss.as_str(), "worker lost");
+                    self.last_loss = Some(loss.as_str().to_owned());
+                }
+                Action::DataPlane(fit) => self.report_fitness(fit),
+            }
+        }
+    }
+
+    fn spawn_worker(&mut self, id: WorkerId) {
+        let sockets = self.listeners.iter().map(|b| (b.id.0, u16::try_from(b.sockets.len()).unwrap_or(u16::MAX)));
+        let start = Start {
+            node: self.node.clone(),
+            sources: self.sources.clone(),
+            identity: self.identity,
+            sockets: sockets.collect(),
+            health: self.health.clone(),
+        };
+        let owned: std::io::Result<Vec<OwnedFd>> =
+            self.listeners.descriptors().into_iter().map(|fd| fd.try_clone_to_owned()).collect();
+        let spawned =
+            owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone()));
+        match spawned {
+            Ok(link) => {
+                tracing::info!(worker = id.0, pid = link.pid, "worker started");
+                self.link = Some(link);
+            }
+            Err(err) => {
+                tracing::error!(worker = id.0, %err, "worker cannot be started");
+                self.supervisor.handle_spawn_failed(Instant::now(), id);
+            }
+        }
+    }
+
+    fn report_fitness(&mut self, fit: bool) {
+        tracing::info!(fit, "data plane");
+        self.fit = Some(fit);
+        for (id, track) in (0..).map(TrackId).zip(self.engine.tracks()) {
+            if track.kind == TrackKind::DataPlane {
+                delivered(self.driver.send_track(id, TrackReport::DataPlane(fit)));
+            }
+        }
+    }
+
+    /// Logs what the VRRP thread tells. `true` if it has ended.
+    fn take_driver_events(&mut self) -> bool {
+        let mut stopped = false;
+        for event in self.driver_events.get_ref().take() {
+            stopped |= event == DriverEvent::Stopped;
+            if let DriverEvent::Transition(t) = &event {
+                self.notifications.transition(t);
+            }
+            words::log(&event, &self.engine);
+        }
+        stopped
+    }
+
+    fn replace_guard(&mut self, how: &str) {
+        tracing::error!(how, "guard ended; starting another");
+        self.guard = match GuardProcess::spawn() {
+            Ok((guard, socket)) => {
+                delivered(self.driver.set_guard(socket));
+                Some(guard)
+            }
+            Err(err) => {
+                tracing::error!(%err, "guard cannot be started; the kernel's lease is the only one left");
+                None
+            }
+        };
+    }
+
+    fn ask(&mut self, reply: oneshot::Sender<Box<NodeStatus>>) {
+        self.next_ask += 1;
+        let number = self.next_ask;
+        let asked = self.link.as_ref().is_some_and(|link| link.send(ToWorker::Report(number)));
+        let patience = if asked { REPORT_PATIENCE } else { Duration::ZERO };
+        self.asked.push(Asked { number, until: Instant::now() + patience, reply });
+    }
+
+    fn answer(&mut self, due: impl Fn(&Asked) -> bool) {
+        let due: Vec<Asked> = self.asked.extract_if(.., |asked| due(asked)).collect();
+        for asked in due {
+            // Whoever asked may have gone; then nobody waits for the answer.
+            asked.reply.send(Box::new(self.status())).map_or((), |()| ());
+        }
+    }
+
+    fn status(&self) -> NodeStatus {
+        let now = Instant::now();
+        let snapshot = self.driver.snapshot();
+        let thread = self.driver.status();
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let listener = |b: &super::listeners::Bound| ListenerStatus {
+            frontend: self.frontend_of(b.id),
+            address: b.addr.to_string(),
+            sockets: b.sockets.len(),
+        };
+        NodeStatus {
+            node: self.node.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            uptime_ms: millis(now - self.started.0),
+            worker: WorkerStatus {
+                state: self.supervisor.state_name().into(),
+                fitness: self.fit.map_or("unknown", |fit| if fit { "fit" } else { "unfit" }).into(),
+                pid: self.link.as_ref().map(|link| link.pid),
+                lost: self.supervisor.losses(),
+                last_loss: self.last_loss.clone(),
+            },
+            guard: GuardStatus {
+                pid: self.guard.as_ref().and_then(GuardProcess::pid),
+                answered_ms: thread.guard.last_ack.map(|at| millis(snapshot.at.saturating_duration_since(at))),
+            },
+            vrrp_thread: thread.refused.iter().map(|r| format!("VRRP thread runs without {r}")).collect(),
+            vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.engine)).collect(),
+            listeners: self.listeners.iter().map(listener).collect(),
+            proxy: self.report.clone(),
+        }
+    }
+
+    fn frontend_of(&self, id: evenkeel_proxy::plan::ListenerId) -> String {
+        let listener = self.plan.listeners().get(usize::from(id.0));
+        let frontend = listener.and_then(|l| self.plan.frontends().get(usize::from(l.frontend.0)));
+        frontend.map_or_else(String::new, |f| f.name.clone())
+    }
+
+    fn notify_systemd(&self, state: &[sd_notify::NotifyState<'_>]) {
+        if let Err(err) = sd_notify::notify(state) {
+            tracing::warn!(%err, "cannot notify the service manager");
+        }
+    }
+}
+
+/// A VRRP thread that takes nothing any more is dying or dead: the lease takes the addresses off.
+fn delivered(sent: Result<(), SendError>) {
+    if let Err(err) = sent {
+        tracing::error!(%err, "cannot reach the VRRP thread");
+    }
+}
+
+/// Above every normal process, below the guard.
+const REALTIME_PRIORITY: u8 = 50;
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+const LEASE_STATE: &str = "vips";
+/// News a worker may have waiting; it stops reading the keeper's messages when it is full.
+const WORKER_NEWS: usize = 256;
+const ASKS: usize = 32;
+const TRACK_NEWS: usize = 64;
+/// A worker that does not report by then is shown with its last report.
+const REPORT_PATIENCE: Duration = Duration::from_millis(300);
+/// For the worker's own end after its drain.
+const DRAIN_MARGIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,196 @@
+//! The status document of a node: what `evenkeel status` shows and `--json` prints. Durations are milliseconds before
+//! the moment of asking.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything about this node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Node name.
+    pub node: String,
+    /// Version of the running keeper.
+    pub version: String,
+    /// Process id of the keeper.
+    pub pid: u32,
+    /// How long the keeper runs.
+    pub uptime_ms: u64,
+    /// `serving`, `starting`, … and `fit`, `unfit` or `unknown`.
+    pub worker: WorkerStatus,
+    /// The guard.
+    pub guard: GuardStatus,
+    /// What of the VRRP thread's wishes the system refused (real-time priority, locked memory).
+    pub vrrp_thread: Vec<String>,
+    /// One entry per VRRP instance.
+    pub vrrp: Vec<InstanceStatus>,
+    /// Listening addresses.
+    pub listeners: Vec<ListenerStatus>,
+    /// What the worker last reported; `None` while there is none.
+    pub proxy: Option<WorkerReport>,
+}
+
+/// The worker process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// `waiting`, `starting`, `warming`, `serving` or `stopped`.
+    pub state: String,
+    /// Whether the node may hold a VIP: `fit`, `unfit` or `unknown`.
+    pub fitness: String,
+    /// Process id, if one lives.
+    pub pid: Option<u32>,
+    /// Workers lost since the keeper started.
+    pub lost: u64,
+    /// Why the last one was lost.
+    pub last_loss: Option<String>,
+}
+
+/// The guard process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardStatus {
+    /// Process id, if one lives.
+    pub pid: Option<u32>,
+    /// Since it last answered a heartbeat; `None` before the first.
+    pub answered_ms: Option<u64>,
+}
+
+/// One VRRP instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Name.
+    pub name: String,
+    /// Interface.
+    pub interface: String,
+    /// `ipv4` or `ipv6`.
+    pub family: String,
+    /// VRID.
+    pub virtual_router_id: u8,
+    /// 2 or 3.
+    pub version: u8,
+    /// `MASTER`, `BACKUP`, `FAULT`, `INIT` or `STOPPED`.
+    pub state: String,
+    /// How long in this state.
+    pub since_ms: u64,
+    /// Why it is in this state.
+    pub cause: String,
+    /// Configured priority.
+    pub priority: u8,
+    /// Priority that is advertised now.
+    pub effective_priority: u8,
+    /// Who is MASTER, as far as this node knows.
+    pub master: Option<String>,
+    /// Virtual addresses.
+    pub vips: Vec<VipStatus>,
+    /// Nodes heard.
+    pub peers: Vec<PeerStatus>,
+    /// Tracked things.
+    pub tracks: Vec<TrackStatus>,
+    /// Counters by name; zeros left out.
+    pub counters: std::collections::BTreeMap<String, u64>,
+}
+
+/// One virtual address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VipStatus {
+    /// Address with prefix length.
+    pub address: String,
+    /// Whether it is on this node.
+    pub held: bool,
+}
+
+/// Another node, as its adverts show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Source address.
+    pub address: String,
+    /// Its protocol version.
+    pub version: u8,
+    /// Its last priority.
+    pub priority: u8,
+    /// Since its last advert.
+    pub heard_ms: u64,
+}
+
+/// A tracked thing and what it does to the instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrackStatus {
+    /// Name.
+    pub name: String,
+    /// `ok`, `failed` or `unknown`, or the number of a file.
+    pub state: String,
+    /// Configured weight; `None`: a failure takes the instance out.
+    pub weight: Option<i16>,
+}
+
+/// One listening address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerStatus {
+    /// Frontend.
+    pub frontend: String,
+    /// Address.
+    pub address: String,
+    /// Sockets, one per data thread.
+    pub sockets: usize,
+}
+
+/// What a worker knows of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerReport {
+    /// Data threads.
+    pub threads: u16,
+    /// Connections from clients now.
+    pub connections: u64,
+    /// Frontends.
+    pub frontends: Vec<FrontendReport>,
+    /// Servers of all backends.
+    pub servers: Vec<ServerReport>,
+    /// Access records dropped because no sink took them.
+    pub log_dropped: u64,
+}
+
+/// Counters of a frontend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrontendReport {
+    /// Name.
+    pub name: String,
+    /// Connections now.
+    pub connections: u64,
+    /// Requests since the worker started.
+    pub requests: u64,
+    /// Answers by class, 1xx to 5xx.
+    pub responses: [u64; 5],
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerReport {
+    /// Backend.
+    pub backend: String,
+    /// Server.
+    pub name: String,
+    /// Address.
+    pub address: String,
+    /// `UP`, `DOWN`, `UP 2/3`, `DRAIN`, `MAINT`, `no check`.
+    pub state: String,
+    /// How long in this state, if it ever changed.
+    pub since_ms: Option<u64>,
+    /// The last check in words, such as `L7OK/200 in 1ms`.
+    pub check: String,
+    /// Weight.
+    pub weight: u16,
+    /// Whether it is a backup server.
+    pub backup: bool,
+    /// Requests running now.
+    pub sessions: u64,
+    /// Requests sent to it since the worker started.
+    pub requests: u64,
+}
+
+/// Health of one server, for handing over from a worker to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerHealth {
+    /// `backend/server`.
+    pub server: String,
+    /// Whether it was up.
+    pub up: bool,
+    /// Its rise/fall counter.
+    pub counter: u32,
+}
