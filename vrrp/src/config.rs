@@ -226,8 +226,8 @@ pub enum ConfigError {
     /// The interval cannot be expressed on the wire.
     #[error("{0}: advert_int {1} cannot be sent with version {2}")]
     Interval(String, Centis, u8),
-    /// No address to take.
-    #[error("{0}: no virtual address")]
+    /// No address to advertise.
+    #[error("{0}: no virtual address to advertise")]
     NoVip(String),
     /// More addresses than an advert should carry.
     #[error("{0}: {1} advertised addresses; at most 20 (list the others as excluded)")]
@@ -353,7 +353,8 @@ fn check_router(r: &RouterConfig, tracks: usize, errors: &mut Vec<ConfigError>) 
 
 fn check_vips(r: &RouterConfig, errors: &mut Vec<ConfigError>) {
     let name = || r.name.clone();
-    if r.vips.is_empty() && r.excluded.is_empty() {
+    // RFC 9568 §5.2.5: an advert with no address must be ignored, so excluded addresses alone elect nobody.
+    if r.vips.is_empty() {
         errors.push(ConfigError::NoVip(name()));
     }
     if r.vips.len() > MAX_VIPS {

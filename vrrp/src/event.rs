@@ -285,6 +285,13 @@ pub enum Cause {
         /// Who.
         by: IpAddr,
     },
+    /// The MASTER has a lower priority and is deposed.
+    Preempts {
+        /// Whom.
+        from: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
     /// An advert with a higher priority (or the same and a higher address).
     HigherPriority {
         /// From whom.

@@ -9,6 +9,14 @@
 //! | [`config`] | a checked configuration; holding one proves it is valid |
 //! | [`event`] | inputs and actions |
 //! | [`engine`] | all virtual routers of a node: inputs in, actions out |
+//! | `router` | the state machine of one virtual router |
+//! | `group` | sync groups |
+//! | `track` | what bears on the priority, with keepalived's arithmetic |
+//! | `net` | the node's interfaces and addresses |
+//! | `limit` | bounds on what others can make this node send |
+//! | [`packet`] | adverts, decoded and encoded |
+//! | [`announce`] | gratuitous ARP and unsolicited neighbour advertisements |
+//! | [`timers`] | Skew_Time and Master_Down_Interval |
 //! | [`snapshot`] | what `status` shows |
 //! | [`stats`] | counters |
 //! | `io` | sockets, netlink, lease and the thread that drives the engine |
@@ -17,9 +25,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod announce;
 pub mod config;
 pub mod engine;
 pub mod event;
+mod group;
+#[cfg(feature = "io")]
+pub mod io;
+mod limit;
+mod net;
+pub mod packet;
+mod router;
+#[cfg(test)]
+mod script;
 pub mod snapshot;
 pub mod stats;
+pub mod timers;
+mod track;
 pub mod types;
