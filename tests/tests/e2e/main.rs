@@ -1,0 +1,12 @@
+//! End-to-end tests: the built binary in network namespaces, with real sockets, real netlink and real traffic.
+//!
+//! They take root, `ip`, `bridge`, `setpriv`, and for some of them Debian's Keepalived and HAProxy. `./tests/run` sees
+//! to all of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking; the message is the result"
+)]
+
+mod harness;
