@@ -65,11 +65,19 @@ impl GuardLink {
         self.held.values().flat_map(|h| &h.addresses)
     }
 
-    /// The router is about to have these addresses, besides what it has.
-    pub(crate) fn hold(&mut self, router: RouterId, until: Duration, addresses: &[GuardedAddress]) {
+    /// The router is about to have these addresses, besides what it has; until then, unless its lease runs.
+    pub(crate) fn hold(
+        &mut self,
+        router: RouterId,
+        now: Duration,
+        until: Duration,
+        addresses: &[GuardedAddress],
+    ) {
         let held = self.held.entry(router).or_insert_with(|| Held { addresses: BTreeSet::new(), until });
         held.addresses.extend(addresses);
-        held.until = until;
+        if held.until <= now {
+            held.until = until;
+        }
         self.send_hold(router);
     }
 
@@ -170,6 +178,7 @@ mod tests {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
     const R: RouterId = RouterId(0);
+    const NOW: Duration = Duration::from_secs(8);
     const UNTIL: Duration = Duration::from_secs(9);
 
     fn pair() -> (OwnedFd, OwnedFd) {
@@ -199,8 +208,8 @@ mod tests {
         let mut link = GuardLink::default();
         link.attach(ours);
         let all = addresses(2);
-        link.hold(R, UNTIL, &all[..1]);
-        link.hold(R, UNTIL, &all[1..]);
+        link.hold(R, NOW, UNTIL, &all[..1]);
+        link.hold(R, NOW, UNTIL, &all[1..]);
         link.release(R, &all[..1]);
         link.release(R, &all[1..]);
         let hold = |list: &[GuardedAddress]| GuardMessage::Hold {
@@ -214,9 +223,25 @@ mod tests {
     }
 
     #[test]
+    fn more_addresses_do_not_prolong_a_running_lease() {
+        let (ours, guard) = pair();
+        let mut link = GuardLink::default();
+        link.attach(ours);
+        let later = UNTIL + Duration::from_secs(1);
+        link.hold(R, NOW, UNTIL, &addresses(1));
+        link.hold(R, NOW, later, &addresses(2));
+        link.hold(R, UNTIL, later, &addresses(2));
+        let ends: Vec<_> = received(&guard)
+            .into_iter()
+            .map(|m| if let GuardMessage::Hold { until, .. } = m { Some(until) } else { None })
+            .collect();
+        assert_eq!(ends, [Some(UNTIL), Some(UNTIL), Some(later)]);
+    }
+
+    #[test]
     fn a_new_guard_is_told_everything_even_many_addresses() {
         let mut link = GuardLink::default();
-        link.hold(R, UNTIL, &addresses(130));
+        link.hold(R, NOW, UNTIL, &addresses(130));
         let (ours, guard) = pair();
         link.attach(ours);
         let sizes: Vec<_> = received(&guard)
@@ -239,7 +264,7 @@ mod tests {
         let (ours, guard) = pair();
         let mut link = GuardLink::default();
         link.attach(ours);
-        link.hold(R, UNTIL, &addresses(1));
+        link.hold(R, NOW, UNTIL, &addresses(1));
         for _ in 0..3 {
             link.beat(R, UNTIL);
         }
@@ -261,11 +286,11 @@ mod tests {
         let mut link = GuardLink::default();
         link.attach(ours);
         let list = addresses(1);
-        link.hold(R, UNTIL, &list);
+        link.hold(R, NOW, UNTIL, &list);
         while link.status().unsent == 0 {
             link.beat(R, UNTIL);
         }
-        link.hold(R, UNTIL, &addresses(2));
+        link.hold(R, NOW, UNTIL, &addresses(2));
         received(&guard);
         link.beat(R, UNTIL);
         let hold = GuardMessage::Hold { router: R, until: UNTIL, addresses: addresses(2) };

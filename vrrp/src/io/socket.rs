@@ -195,7 +195,9 @@ fn set_up_v4(socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
+/// Freebind, because the source of the adverts can be a link-local address of the parent of the macvlan they leave through.
 fn set_up_v6(socket: &Socket) -> io::Result<()> {
+    socket.set_freebind_v6(true)?;
     socket.set_multicast_all_v6(false)?;
     socket.set_multicast_loop_v6(false)?;
     socket.set_multicast_hops_v6(HOP_LIMIT)?;

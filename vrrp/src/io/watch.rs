@@ -1,7 +1,6 @@
 //! The network as the kernel tells it: a table of interfaces and addresses, kept current by netlink multicast, and the
 //! changes to it as [`NetEvent`]s.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
@@ -30,8 +29,6 @@ pub(crate) struct Watch {
 pub(crate) struct Network {
     links: BTreeMap<IfIndex, LinkState>,
     addresses: BTreeMap<AddressKey, InterfaceAddress>,
-    /// On how many interfaces each address is.
-    local: BTreeMap<IpAddr, u32>,
     /// Drained after each read, so it is bounded by [`READS_PER_DRAIN`] datagrams.
     events: VecDeque<NetEvent>,
 }
@@ -145,11 +142,6 @@ impl Network {
         self.addresses.contains_key(&(ifindex, addr, prefix_len))
     }
 
-    /// Whether the address is on any interface.
-    pub(crate) fn is_local(&self, addr: IpAddr) -> bool {
-        self.local.contains_key(&addr)
-    }
-
     fn apply(&mut self, kind: u16, payload: &[u8]) {
         match kind {
             RTM_NEWLINK => self.set_link(decode::link(payload)),
@@ -181,21 +173,13 @@ impl Network {
 
     fn set_address(&mut self, address: Option<InterfaceAddress>) {
         let Some(address) = address else { return };
-        if self.addresses.insert(key(&address), address).is_none() {
-            *self.local.entry(address.addr).or_default() += 1;
-        }
+        self.addresses.insert(key(&address), address);
         self.events.push_back(NetEvent::AddressAdded(address));
     }
 
     fn remove_address(&mut self, address: Option<InterfaceAddress>) {
         let Some(address) = address else { return };
         if self.addresses.remove(&key(&address)).is_some() {
-            if let Entry::Occupied(mut count) = self.local.entry(address.addr) {
-                *count.get_mut() -= 1;
-                if *count.get() == 0 {
-                    count.remove();
-                }
-            }
             self.events.push_back(NetEvent::AddressRemoved(address));
         }
     }
@@ -268,7 +252,6 @@ mod tests {
         assert_eq!(n.index_of(&IfName::new("eth2").unwrap()), IfIndex::new(2));
         assert!(n.has(IfIndex::new(2).unwrap(), [192, 0, 2, 1].into(), 24));
         assert!(!n.has(IfIndex::new(2).unwrap(), [192, 0, 2, 1].into(), 32));
-        assert!(n.is_local([192, 0, 2, 1].into()));
     }
 
     #[test]
@@ -276,9 +259,7 @@ mod tests {
         let mut n = Network::default();
         n.replace(vec![link(2, true), link(3, true)], vec![address(2, 1), address(3, 1)]);
         events(&mut n);
-        assert!(n.is_local([192, 0, 2, 1].into()));
         n.replace(vec![link(2, false)], vec![address(2, 2)]);
-        assert!(!n.is_local([192, 0, 2, 1].into()), "gone from both interfaces");
         let expected = [
             NetEvent::AddressRemoved(address(3, 1)),
             NetEvent::LinkGone(IfIndex::new(3).unwrap()),

@@ -86,7 +86,7 @@ impl Driver {
         now: Instant,
     ) -> io::Result<()> {
         let (addresses, mut result) = self.resolve(ifindex, vips);
-        self.guard.hold(router, self.clock.since_boot(now) + lease, &addresses);
+        self.hold(router, &addresses, now);
         self.held_changed = true;
         for a in &addresses {
             let set = self.netlink.set_address(a.ifindex, a.addr, a.prefix_len, lease);
@@ -94,6 +94,14 @@ impl Driver {
         }
         self.renewed.insert(router, now);
         result
+    }
+
+    /// The guard's lease is that of the election, which can be shorter than the kernel's. Putting an address back does
+    /// not prolong it; only an advert does.
+    fn hold(&mut self, router: RouterId, addresses: &[GuardedAddress], now: Instant) {
+        let lease = self.config(router).map_or(Duration::ZERO, |c| c.lease);
+        let now = self.clock.since_boot(now);
+        self.guard.hold(router, now, now + lease, addresses);
     }
 
     fn remove_vips(&mut self, router: RouterId, ifindex: IfIndex, vips: &[Vip]) -> io::Result<()> {

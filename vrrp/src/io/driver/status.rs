@@ -54,8 +54,6 @@ pub struct DriverStatus {
     pub guard: GuardStatus,
     /// Events that nobody took in time.
     pub events_dropped: u64,
-    /// Messages from an address of this very node: own adverts that came back, or a second node with our address.
-    pub received_own: u64,
     /// Datagrams without usable headers, and reads that failed.
     pub received_unusable: u64,
     /// Gratuitous ARP and neighbour advertisement frames that could not be sent.

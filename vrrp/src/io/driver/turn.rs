@@ -167,9 +167,10 @@ impl Driver {
         if tokens.contains(&WATCH) {
             self.drain_watch();
         }
-        if self.unsettled || tokens.contains(&WATCH) {
-            self.settle(now);
+        if self.unsettled {
+            self.engine.handle_timeout(now);
         }
+        self.settle(now);
         // Adverts before time: a thread that was late must not take a MASTER for dead whose adverts wait here.
         for token in tokens.iter().filter(|t| **t >= FIRST_SOCKET_TOKEN) {
             self.read_adverts(*token, now);
@@ -230,9 +231,6 @@ impl Driver {
         for _ in 0..ADVERTS_AT_ONCE {
             let Some(socket) = self.sockets.by_token(token) else { return };
             match socket.receive(&mut self.buffer) {
-                Ok(Received::Message(meta, _)) if self.watch.network().is_local(meta.src) => {
-                    self.status.received_own += 1;
-                }
                 Ok(Received::Message(meta, place)) => {
                     let message = self.buffer.get(place).unwrap_or_default();
                     self.engine.handle_advert(now, &meta, message);
@@ -283,9 +281,16 @@ impl Driver {
     }
 
     /// Hands network changes on and does what the engine asks, until both are quiet.
+    ///
+    /// What is asked was decided for the time `now`. When that is past (the process was stopped right here, or there
+    /// is too much to do), the rest waits for the next turn, which tells the engine the time first.
     fn settle(&mut self, now: Instant) {
         self.stale = true;
-        for _ in 0..ACTIONS_AT_ONCE {
+        loop {
+            if self.clock.now().saturating_duration_since(now) > TURN_AT_MOST {
+                self.unsettled = true;
+                return;
+            }
             if let Some(event) = self.watch.poll_event() {
                 self.engine.handle_net(now, event);
             } else if let Some(action) = self.engine.poll_action() {
@@ -298,7 +303,6 @@ impl Driver {
                 return;
             }
         }
-        self.unsettled = true;
     }
 
     /// Failures are told when they begin, not each time.
@@ -400,8 +404,8 @@ const GUARD: u64 = 3;
 const READY_AT_ONCE: usize = 32;
 /// A flood on one interface must not keep the thread from its own adverts.
 const ADVERTS_AT_ONCE: u32 = 64;
-/// More than any turn needs; what is left over goes on in the next turn.
-const ACTIONS_AT_ONCE: u32 = 100_000;
+/// Many times what a take-over of many addresses needs, and a fraction of any lease.
+const TURN_AT_MOST: Duration = Duration::from_millis(20);
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Below this it is the difference between reading two clocks.
 const SUSPEND_NOTICED: Duration = Duration::from_millis(100);

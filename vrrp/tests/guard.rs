@@ -1,0 +1,202 @@
+//! The guard against a keeper that dies, freezes or goes in peace. The keeper is a process of its own: this binary
+//! again, told by an environment variable to play the keeper in one of its tests.
+#![cfg(feature = "io")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests measure real time")]
+
+mod netns;
+
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use evenkeel_vrrp::config::{EngineConfig, Preempt, RouterConfig};
+use evenkeel_vrrp::event::State;
+use evenkeel_vrrp::io::driver::{self, DriverEvent, DriverOptions};
+use evenkeel_vrrp::io::guard::{self, GuardOptions, GuardReport};
+use evenkeel_vrrp::types::Priority;
+use netns::config::{FAST, addr, engine, router};
+use netns::wire::Tap;
+use netns::{Lan, holds_for, wait_for, wait_for_state};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::Pid;
+
+const VIP: &str = "192.0.2.50/32";
+const VIP6: &str = "2001:db8::50/128";
+const LIMIT: Duration = Duration::from_secs(5);
+const KEEPER: &str = "EK_TEST_KEEPER";
+
+fn pair() -> (OwnedFd, OwnedFd) {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap()
+}
+
+type Guard = JoinHandle<std::io::Result<GuardReport>>;
+
+fn start_guard(lan: &Lan, socket: OwnedFd) -> Guard {
+    lan.nodes[0].run(|| std::thread::spawn(|| guard::run(socket, GuardOptions::default())))
+}
+
+fn keeper_router() -> RouterConfig {
+    let excluded = vec![netns::config::vip(VIP6)];
+    RouterConfig { excluded, preempt: Preempt::Never, ..router(&[VIP], 200, FAST) }
+}
+
+fn keeper_config() -> EngineConfig {
+    engine(keeper_router())
+}
+
+/// A keeper process on the node, MASTER, with its guard in this process.
+struct Keeper {
+    child: Child,
+    guard: Guard,
+}
+
+impl Keeper {
+    fn start(lan: &Lan) -> Self {
+        let (ours, guards) = pair();
+        let guard = start_guard(lan, guards);
+        let child = lan.nodes[0].run(move || {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "plays_the_keeper_when_asked", "--nocapture"])
+                .env(KEEPER, "1")
+                .stdin(Stdio::from(ours))
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        });
+        for vip in [VIP, VIP6] {
+            wait_for("the keeper's address", LIMIT, || lan.nodes[0].has(addr(vip)));
+        }
+        Self { child, guard }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+}
+
+/// Not a test by itself: the body of the keeper process. Its standard input is the guard's socket.
+#[test]
+fn plays_the_keeper_when_asked() {
+    if std::env::var_os(KEEPER).is_none() {
+        return;
+    }
+    let guard = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let options = DriverOptions { guard: Some(guard), ..DriverOptions::default() };
+    let driver = driver::spawn(keeper_config(), options).unwrap();
+    // Until it is killed.
+    wait_for("end", Duration::from_secs(60), || driver.is_finished());
+}
+
+fn gone(lan: &Lan) -> bool {
+    !lan.nodes[0].has(addr(VIP)) && !lan.nodes[0].has(addr(VIP6))
+}
+
+#[test]
+fn killed_keeper_loses_its_addresses_at_once() {
+    let lan = Lan::new(1);
+    let mut keeper = Keeper::start(&lan);
+    let start = Instant::now();
+    keeper.signal(Signal::SIGKILL);
+    let report = keeper.guard.join().unwrap().unwrap();
+    let took = start.elapsed();
+    assert!(gone(&lan));
+    keeper.child.wait().unwrap();
+    assert_eq!(report.removed, 2);
+    println!("guard done {took:?} after SIGKILL");
+    // The target is 20 ms; the rest is for a busy machine.
+    assert!(took < Duration::from_millis(200), "{took:?}");
+}
+
+#[test]
+fn frozen_keeper_loses_its_addresses_after_the_lease_and_recovers() {
+    let lan = Lan::new(1);
+    let mut keeper = Keeper::start(&lan);
+    holds_for("beats keep the lease", Duration::from_millis(800), || !gone(&lan));
+    keeper.signal(Signal::SIGSTOP);
+    let took = wait_for("end of the lease", LIMIT, || gone(&lan));
+    println!("gone {took:?} after SIGSTOP; the lease is 250 ms");
+    assert!(took >= Duration::from_millis(100), "the last beat was at most 100 ms old: {took:?}");
+    assert!(took < Duration::from_millis(600), "{took:?}");
+    keeper.signal(Signal::SIGCONT);
+    wait_for("the address again", LIMIT, || lan.nodes[0].has(addr(VIP)));
+    holds_for("armed anew", Duration::from_millis(600), || lan.nodes[0].has(addr(VIP)));
+    keeper.signal(Signal::SIGKILL);
+    keeper.guard.join().unwrap().unwrap();
+    keeper.child.wait().unwrap();
+    assert!(gone(&lan));
+}
+
+#[test]
+fn peer_of_a_frozen_keeper_takes_over_with_no_moment_of_two_owners() {
+    let lan = Lan::new(2);
+    let mut keeper = Keeper::start(&lan);
+    let peer = lan.nodes[1].spawn(
+        engine(RouterConfig { priority: Priority::new(100), ..keeper_router() }),
+        DriverOptions::default(),
+    );
+    wait_for_state(&peer, State::Backup, LIMIT);
+    let never_two = || assert!(lan.owners(addr(VIP)).len() < 2, "two owners");
+    keeper.signal(Signal::SIGSTOP);
+    wait_for("take-over", LIMIT, || {
+        never_two();
+        lan.owners(addr(VIP)) == [1]
+    });
+    let tap = Tap::new(&lan.nodes[1]);
+    keeper.signal(Signal::SIGCONT);
+    holds_for("the sleeper does not come back", Duration::from_millis(800), || lan.owners(addr(VIP)) == [1]);
+    let from_sleeper = |f: &&Vec<u8>| f.get(26..30) == Some(&[192, 0, 2, 1]);
+    assert_eq!(tap.adverts_v4().iter().filter(from_sleeper).count(), 0, "adverts of a MASTER that slept");
+    keeper.signal(Signal::SIGKILL);
+    keeper.guard.join().unwrap().unwrap();
+    keeper.child.wait().unwrap();
+}
+
+#[test]
+fn keeper_that_goes_in_peace_leaves_nothing_to_the_guard() {
+    let lan = Lan::new(1);
+    let (ours, guards) = pair();
+    let guard = start_guard(&lan, guards);
+    let options = DriverOptions { guard: Some(ours), ..DriverOptions::default() };
+    let driver = lan.nodes[0].spawn(keeper_config(), options);
+    wait_for_state(&driver, State::Master, LIMIT);
+    wait_for("answers", LIMIT, || driver.status().guard.last_ack.is_some());
+    assert!(driver.status().guard.connected);
+    driver.shutdown().unwrap();
+    assert_eq!(guard.join().unwrap().unwrap(), GuardReport { removed: 0, refused: vec![] });
+}
+
+#[test]
+fn dead_guard_is_noticed_and_its_successor_takes_over() {
+    let lan = Lan::new(1);
+    let (ours, guards) = pair();
+    let options = DriverOptions { guard: Some(ours), ..DriverOptions::default() };
+    let driver = lan.nodes[0].spawn(keeper_config(), options);
+    wait_for_state(&driver, State::Master, LIMIT);
+    drop(guards);
+    let events = driver.events();
+    wait_for("loss of the guard", LIMIT, || events.take().contains(&DriverEvent::GuardLost));
+    assert!(!driver.status().guard.connected);
+    assert!(!gone(&lan), "the keeper goes on");
+
+    let (ours, mut guards) = pair();
+    driver.set_guard(ours).unwrap();
+    wait_for("the new guard", LIMIT, || driver.status().guard.connected);
+    // This guard reads nothing, which shows.
+    wait_for("unanswered beats", LIMIT, || driver.status().guard.unanswered >= 3);
+    let mut first = [0; 256];
+    let length = std::fs::File::from(guards.try_clone().unwrap()).read(&mut first).unwrap();
+    assert_eq!((first[0], first[1]), (1, 2), "{:?}", &first[..length]);
+    let (ours, fresh) = pair();
+    guards = fresh;
+    let guard = start_guard(&lan, guards);
+    driver.set_guard(ours).unwrap();
+    wait_for("answers", LIMIT, || {
+        driver.status().guard.unanswered == 0 && driver.status().guard.last_ack.is_some()
+    });
+    drop(driver);
+    assert_eq!(guard.join().unwrap().unwrap().removed, 0);
+}
