@@ -19,5 +19,6 @@ pub mod guard;
 pub mod ipc;
 pub mod keeper;
 pub mod status;
+mod sys;
 pub mod telemetry;
 pub mod worker;

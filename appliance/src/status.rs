@@ -183,14 +183,3 @@ pub struct ServerReport {
     /// Requests sent to it since the worker started.
     pub requests: u64,
 }
-
-/// Health of one server, for handing over from a worker to the next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServerHealth {
-    /// `backend/server`.
-    pub server: String,
-    /// Whether it was up.
-    pub up: bool,
-    /// Its rise/fall counter.
-    pub counter: u32,
-}

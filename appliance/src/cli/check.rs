@@ -9,7 +9,10 @@ use crate::telemetry;
 
 /// `evenkeel check`: diagnostics go to standard error, the verdict too.
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
-    let environment = Environment::of_process(super::node_name(args.config.node.as_deref()));
+    let environment = match Environment::of_process(args.config.node.as_deref()) {
+        Ok(environment) => environment,
+        Err(e) => return super::fail(&e),
+    };
     let loaded = config::load(&args.config.config, &environment);
     let text = match args.format {
         Format::Human => loaded.render_human(telemetry::colour()),

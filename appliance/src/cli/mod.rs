@@ -134,13 +134,6 @@ impl Cli {
     }
 }
 
-/// The node's name: what the command line or `EVENKEEL_NODE` says, else the host name.
-pub fn node_name(given: Option<&str>) -> String {
-    // A host name that is no text cannot be written in a configuration either.
-    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
-    crate::config::node_name(given, None, &host)
-}
-
 /// Prints an error and its causes the way every command does.
 fn fail(error: &dyn std::error::Error) -> ExitCode {
     let mut text = format!("error: {error}");

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
+
+use crate::sys::adopt_received;
 
 /// The sending side.
 #[derive(Debug)]
@@ -166,16 +168,10 @@ fn receive(fd: RawFd, chunk: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), Errno> 
     let mut fds = Vec::new();
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(received) = control {
-            fds.extend(received.into_iter().map(adopt));
+            fds.extend(received.into_iter().map(adopt_received));
         }
     }
     Ok((message.bytes, fds))
-}
-
-#[expect(unsafe_code, reason = "SCM_RIGHTS hands over bare descriptor numbers")]
-fn adopt(fd: RawFd) -> OwnedFd {
-    // SAFETY: the kernel has just created this descriptor for us in recvmsg, and nothing else has seen its number.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 const HEADER: usize = 8;

@@ -3,13 +3,15 @@
 //! The worker gets the configuration as text and re-reads it by itself, so neither side trusts the other's structures.
 
 mod channel;
+pub mod health;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Sources;
-use crate::status::{ServerHealth, WorkerReport};
+use crate::status::WorkerReport;
 use crate::worker::privileges::Identity;
 
+pub use self::health::ServerHealth;
 pub use channel::{Receiver, Sender, channel};
 
 /// From the keeper.
@@ -57,14 +59,12 @@ pub enum FromWorker {
     Report(u64, Box<WorkerReport>),
     /// The health of servers has changed: what a successor must know.
     Health(Vec<ServerHealth>),
-    /// A server changed its state.
-    ServerChanged {
-        /// `backend/server`.
-        server: String,
-        /// `UP`, `DOWN`, …
-        state: String,
-        /// Why.
-        reason: String,
+    /// A server changed its state; a line for the log.
+    Event {
+        /// Syslog level, 0 (emerg) to 7 (debug).
+        level: u8,
+        /// What happened.
+        line: String,
     },
     /// The worker cannot serve this configuration and exits.
     Rejected(String),

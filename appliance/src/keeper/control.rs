@@ -22,14 +22,14 @@ use crate::status::NodeStatus;
 
 /// What the control socket asks of the keeper.
 #[derive(Debug)]
-pub enum Ask {
+pub(super) enum Ask {
     /// The status of the node.
     Status(oneshot::Sender<Box<NodeStatus>>),
 }
 
 /// The serving task. Dropping it closes the socket and removes its file.
 #[derive(Debug)]
-pub struct ControlSocket {
+pub(super) struct ControlSocket {
     task: JoinHandle<()>,
     path: std::path::PathBuf,
 }
@@ -39,7 +39,7 @@ impl ControlSocket {
     ///
     /// # Errors
     /// If the socket cannot be created.
-    pub fn open(path: &Path, asks: mpsc::Sender<Ask>) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, asks: mpsc::Sender<Ask>) -> io::Result<Self> {
         match std::fs::remove_file(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             Ok(()) | Err(_) => {}

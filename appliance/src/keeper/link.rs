@@ -14,7 +14,7 @@ use crate::ipc::{self, FromWorker, Start, ToWorker};
 
 /// What a worker's link tells the keeper.
 #[derive(Debug)]
-pub enum LinkEvent {
+pub(super) enum LinkEvent {
     /// A message from the worker.
     Message(FromWorker),
     /// The process has ended; how, in words.
@@ -23,7 +23,7 @@ pub enum LinkEvent {
 
 /// A running worker. Dropping the link kills the process.
 #[derive(Debug)]
-pub struct WorkerLink {
+pub(super) struct WorkerLink {
     /// Its number.
     pub id: WorkerId,
     /// Its process id.
@@ -38,7 +38,7 @@ impl WorkerLink {
     ///
     /// # Errors
     /// If the process cannot be created.
-    pub fn spawn(
+    pub(super) fn spawn(
         id: WorkerId,
         start: Start,
         sockets: Vec<OwnedFd>,
@@ -59,18 +59,18 @@ impl WorkerLink {
     }
 
     /// Queues a message. A worker that reads nothing any more loses it; its heartbeats tell.
-    pub fn send(&self, message: ToWorker) -> bool {
+    pub(super) fn send(&self, message: ToWorker) -> bool {
         self.outbox.try_send(message).is_ok()
     }
 
     /// SIGKILL. The end is reported as any other.
-    pub fn kill(&self) {
+    pub(super) fn kill(&self) {
         // Full means that a kill is already on its way.
         self.kill.try_send(()).unwrap_or_default();
     }
 
     /// What the kernel says of the process.
-    pub fn process_state(&self) -> ProcessState {
+    pub(super) fn process_state(&self) -> ProcessState {
         let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
             return ProcessState::Alive;
         };
@@ -92,7 +92,7 @@ impl Drop for WorkerLink {
 ///
 /// # Errors
 /// If the process cannot be created.
-pub fn spawn_role(role: &str, socket: OwnedFd) -> io::Result<Child> {
+pub(super) fn spawn_role(role: &str, socket: OwnedFd) -> io::Result<Child> {
     // /proc/self/exe is the binary that runs, even after a package upgrade has replaced the file.
     Command::new("/proc/self/exe")
         .arg0("evenkeel")

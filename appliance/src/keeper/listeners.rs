@@ -13,13 +13,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 /// All listening sockets of this node.
 #[derive(Debug, Default)]
-pub struct Listeners {
+pub(super) struct Listeners {
     bound: Vec<Bound>,
 }
 
 /// The sockets of one address.
 #[derive(Debug)]
-pub struct Bound {
+pub(super) struct Bound {
     /// Which listener of the plan.
     pub id: ListenerId,
     /// Where.
@@ -44,7 +44,7 @@ impl Listeners {
     ///
     /// # Errors
     /// All addresses that could not be bound; nothing stays bound then.
-    pub fn bind(listeners: &[Listener], threads: u16) -> Result<Self, Vec<BindError>> {
+    pub(super) fn bind(listeners: &[Listener], threads: u16) -> Result<Self, Vec<BindError>> {
         let mut bound = Vec::new();
         let mut errors = Vec::new();
         for (id, listener) in (0..).map(ListenerId).zip(listeners) {
@@ -58,17 +58,17 @@ impl Listeners {
     }
 
     /// The bound addresses.
-    pub fn iter(&self) -> impl Iterator<Item = &Bound> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Bound> {
         self.bound.iter()
     }
 
     /// All descriptors in the order of [`Self::iter`], for handing over.
-    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+    pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.bound.iter().flat_map(|b| b.sockets.iter().map(AsFd::as_fd)).collect()
     }
 
     /// Closes everything: from here on connections are refused, unless another process listens too.
-    pub fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.bound.clear();
     }
 }

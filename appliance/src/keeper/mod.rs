@@ -27,6 +27,7 @@ use crate::telemetry;
 use runtime_dir::RuntimeDir;
 use turn::Keeper;
 
+pub use listeners::BindError;
 pub use runtime_dir::CONTROL_SOCKET;
 
 /// What `evenkeel run` was given.
@@ -43,6 +44,9 @@ pub struct Options {
 /// Why a node could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// This node's name or environment cannot be told.
+    #[error("cannot tell this node's name")]
+    Environment(#[source] config::EnvironmentError),
     /// The configuration has errors; they have been printed.
     #[error("the configuration has errors; nothing was started")]
     Config,
@@ -68,7 +72,7 @@ pub enum RunError {
 /// # Errors
 /// If the node could not be started. Once it runs, failures are handled and logged.
 pub fn run(options: &Options) -> Result<ExitCode, RunError> {
-    let environment = Environment::of_process(crate::cli::node_name(options.node.as_deref()));
+    let environment = Environment::of_process(options.node.as_deref()).map_err(RunError::Environment)?;
     let loaded = config::load(&options.config, &environment);
     eprint!("{}", loaded.render_human(telemetry::colour()));
     let config = loaded.config.ok_or(RunError::Config)?;

@@ -19,16 +19,16 @@ use tokio::time::{Instant, MissedTickBehavior, timeout, timeout_at};
 use crate::worker::privileges::Identity;
 
 /// Results of tracked scripts and files.
-pub type Reports = mpsc::Sender<(TrackId, TrackReport)>;
+pub(super) type Reports = mpsc::Sender<(TrackId, TrackReport)>;
 
 /// Looks up the user a script runs as; `None` is the default script user.
-pub type Users<'a> = &'a dyn Fn(Option<&str>) -> io::Result<Identity>;
+pub(super) type Users<'a> = &'a dyn Fn(Option<&str>) -> io::Result<Identity>;
 
 /// Starts following every tracked script and file. Dropping the set ends it, with the scripts that run.
 ///
 /// # Errors
 /// If a script's user does not exist.
-pub fn follow_tracks(tracks: &[TrackConfig], users: Users<'_>, reports: &Reports) -> io::Result<JoinSet<()>> {
+pub(super) fn follow_tracks(tracks: &[TrackConfig], users: Users<'_>, reports: &Reports) -> io::Result<JoinSet<()>> {
     let mut set = JoinSet::new();
     for (id, track) in (0..).map(TrackId).zip(tracks) {
         match &track.kind {
@@ -166,7 +166,7 @@ async fn read_number(path: &Path) -> i32 {
 
 /// A notify script to run.
 #[derive(Debug)]
-pub struct Notice {
+pub(super) struct Notice {
     /// Program and its own arguments; `INSTANCE`, the name, the state and the priority are added.
     pub command: Vec<String>,
     /// Instance name.
@@ -181,14 +181,14 @@ pub struct Notice {
 
 /// Runs notify scripts one after the other, in the order of the transitions.
 #[derive(Debug)]
-pub struct Notifier {
+pub(super) struct Notifier {
     queue: mpsc::Sender<Notice>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Notifier {
     /// Starts the queue.
-    pub fn start() -> Self {
+    pub(super) fn start() -> Self {
         let (queue, mut notices) = mpsc::channel::<Notice>(NOTICES);
         let task = tokio::spawn(async move {
             while let Some(notice) = notices.recv().await {
@@ -199,14 +199,14 @@ impl Notifier {
     }
 
     /// Queues one; with a full queue it is dropped and logged.
-    pub fn notify(&self, notice: Notice) {
+    pub(super) fn notify(&self, notice: Notice) {
         if let Err(err) = self.queue.try_send(notice) {
             tracing::warn!(%err, "notify script dropped: earlier ones still run");
         }
     }
 
     /// Runs what is queued, for a bounded time.
-    pub async fn finish(self) {
+    pub(super) async fn finish(self) {
         drop(self.queue);
         if timeout(NOTIFY_FLUSH, self.task).await.is_err() {
             tracing::warn!("notify scripts still running at the end");

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 /// Numbers a worker, so that news of a dead one are told from news of its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkerId(pub u64);
+pub(super) struct WorkerId(pub u64);
 
 /// Spans the operator can set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub(super) struct Settings {
     /// Between two heartbeats.
     pub heartbeat: Duration,
     /// A worker that leaves heartbeats unanswered for this long is replaced.
@@ -40,7 +40,7 @@ impl Default for Settings {
 
 /// What the kernel says of a process that does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProcessState {
+pub(super) enum ProcessState {
     /// Running, runnable or sleeping: it may only be slow.
     Alive,
     /// Stopped by a signal or a debugger: it will not answer.
@@ -49,7 +49,7 @@ pub enum ProcessState {
 
 /// Why a worker was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
+pub(super) enum Loss {
     /// It ended.
     Exited,
     /// It could not be started.
@@ -64,7 +64,7 @@ pub enum Loss {
 
 impl Loss {
     /// For logs and status.
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Exited => "exited",
             Self::SpawnFailed => "could not be started",
@@ -77,7 +77,7 @@ impl Loss {
 
 /// What the shell must do, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(super) enum Action {
     /// Start a worker under this number.
     Spawn(WorkerId),
     /// Send it a heartbeat.
@@ -92,7 +92,7 @@ pub enum Action {
 
 /// The machine. Inputs are `handle_*`; drain [`Self::poll_action`] after each and arm [`Self::poll_timeout`].
 #[derive(Debug)]
-pub struct Supervisor {
+pub(super) struct Supervisor {
     settings: Settings,
     state: State,
     next_id: u64,
@@ -117,7 +117,7 @@ enum State {
 
 impl Supervisor {
     /// Wants a worker at `now`.
-    pub fn new(settings: Settings, now: Instant) -> Self {
+    pub(super) fn new(settings: Settings, now: Instant) -> Self {
         Self {
             settings,
             state: State::Waiting { until: now },
@@ -131,12 +131,12 @@ impl Supervisor {
     }
 
     /// The next thing to do.
-    pub fn poll_action(&mut self) -> Option<Action> {
+    pub(super) fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
     /// When [`Self::handle_timeout`] is due.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let state = match self.state {
             State::Waiting { until } => Some(until),
             State::Starting { since, .. } => Some(since + self.settings.start_timeout),
@@ -147,7 +147,7 @@ impl Supervisor {
     }
 
     /// The worker that lives, if one does.
-    pub fn current(&self) -> Option<WorkerId> {
+    pub(super) fn current(&self) -> Option<WorkerId> {
         match self.state {
             State::Starting { id, .. } | State::Serving { id, .. } => Some(id),
             State::Waiting { .. } | State::Stopped => None,
@@ -155,7 +155,7 @@ impl Supervisor {
     }
 
     /// The state in a word, for status.
-    pub fn state_name(&self) -> &'static str {
+    pub(super) fn state_name(&self) -> &'static str {
         match self.state {
             State::Waiting { .. } => "waiting",
             State::Starting { .. } => "starting",
@@ -166,17 +166,17 @@ impl Supervisor {
     }
 
     /// Workers lost since the start.
-    pub fn losses(&self) -> u64 {
+    pub(super) fn losses(&self) -> u64 {
         self.losses
     }
 
     /// Whether the worker owes an answer, so that asking the kernel for its state is worth it.
-    pub fn overdue(&self) -> bool {
+    pub(super) fn overdue(&self) -> bool {
         matches!(self.state, State::Serving { unanswered: 1.., .. })
     }
 
     /// The worker accepts connections.
-    pub fn handle_ready(&mut self, now: Instant, id: WorkerId) {
+    pub(super) fn handle_ready(&mut self, now: Instant, id: WorkerId) {
         if let State::Starting { id: current, .. } = self.state
             && current == id
         {
@@ -186,7 +186,7 @@ impl Supervisor {
     }
 
     /// The worker knows the health of its servers.
-    pub fn handle_warm(&mut self, id: WorkerId) {
+    pub(super) fn handle_warm(&mut self, id: WorkerId) {
         if let State::Serving { id: current, warm, .. } = &mut self.state
             && *current == id
         {
@@ -197,7 +197,7 @@ impl Supervisor {
     }
 
     /// Every data thread of the worker has answered heartbeat `seq`.
-    pub fn handle_pong(&mut self, id: WorkerId, answered: u64) {
+    pub(super) fn handle_pong(&mut self, id: WorkerId, answered: u64) {
         if let State::Serving { id: current, seq, unanswered, .. } = &mut self.state
             && *current == id
             && answered == *seq
@@ -207,14 +207,14 @@ impl Supervisor {
     }
 
     /// The worker process has ended, or its channel is closed.
-    pub fn handle_exit(&mut self, now: Instant, id: WorkerId) {
+    pub(super) fn handle_exit(&mut self, now: Instant, id: WorkerId) {
         if self.current() == Some(id) {
             self.lose(now, id, Loss::Exited);
         }
     }
 
     /// The worker process could not be created.
-    pub fn handle_spawn_failed(&mut self, now: Instant, id: WorkerId) {
+    pub(super) fn handle_spawn_failed(&mut self, now: Instant, id: WorkerId) {
         if self.current() == Some(id) {
             self.lose(now, id, Loss::SpawnFailed);
         }
@@ -224,7 +224,7 @@ impl Supervisor {
     /// [`Self::overdue`].
     ///
     /// Unanswered heartbeats are counted, not timed: a keeper that was itself frozen does not blame the worker.
-    pub fn handle_timeout(&mut self, now: Instant, process: ProcessState) {
+    pub(super) fn handle_timeout(&mut self, now: Instant, process: ProcessState) {
         match self.state {
             State::Waiting { until } if until <= now => self.spawn(now),
             State::Starting { id, since } if since + self.settings.start_timeout <= now => {
@@ -240,7 +240,7 @@ impl Supervisor {
     }
 
     /// No worker is wanted any more. The current one is left to the caller, who drains it.
-    pub fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.state = State::Stopped;
         self.unfit_at = None;
     }

@@ -22,10 +22,8 @@ use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
 use super::supervisor::{Action, ProcessState, Supervisor, WorkerId};
 use super::{RunError, Signals, Started, scripts, words};
 use crate::config::{Config, Sources, lower};
-use crate::ipc::{FromWorker, Start, ToWorker};
-use crate::status::{
-    GuardStatus, ListenerStatus, NodeStatus, ServerHealth, WorkerReport, WorkerStatus,
-};
+use crate::ipc::{FromWorker, ServerHealth, Start, ToWorker};
+use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
 use crate::worker::privileges::Identity;
 
 /// A running node.
@@ -33,7 +31,7 @@ use crate::worker::privileges::Identity;
 pub(super) struct Keeper {
     node: String,
     sources: Sources,
-    plan: Plan,
+    plan: Arc<Plan>,
     identity: Identity,
     drain_timeout: Duration,
     listeners: Listeners,
@@ -112,7 +110,7 @@ impl Keeper {
             guard: Some(guard_socket),
         };
         let driver = driver::spawn(vrrp.engine.clone(), options).map_err(start("the VRRP thread"))?;
-        let driver_events = AsyncFd::new(driver.events()).map_err(start("the VRRP thread"))?;
+        let driver_events = crate::sys::watch_events(driver.events()).map_err(start("the VRRP thread"))?;
         let (worker_tx, worker) = mpsc::channel(WORKER_NEWS);
         let (asks_tx, asks) = mpsc::channel(ASKS);
         let (tracks_tx, tracks) = mpsc::channel(TRACK_NEWS);
@@ -280,9 +278,9 @@ impl Keeper {
                 self.answer(|asked| asked.number <= number);
             }
             FromWorker::Health(health) => self.health = health,
-            FromWorker::ServerChanged { server, state, reason } => {
-                tracing::warn!(%server, %state, %reason, "server changed state");
-            }
+            FromWorker::Event { level: 0..=3, line } => tracing::error!("{line}"),
+            FromWorker::Event { level: 4, line } => tracing::warn!("{line}"),
+            FromWorker::Event { level: 5.., line } => tracing::info!("{line}"),
             FromWorker::Rejected(reason) => tracing::error!(worker = id.0, %reason, "worker cannot serve"),
             FromWorker::Drained { left: 0 } => tracing::info!(worker = id.0, "worker drained"),
             FromWorker::Drained { left } => {

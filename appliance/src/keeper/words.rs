@@ -11,7 +11,7 @@ use evenkeel_vrrp::types::{GroupId, RouterId, TrackId};
 use crate::status::{InstanceStatus, PeerStatus, TrackStatus, VipStatus};
 
 /// Why a router changed its state, as a sentence fragment.
-pub fn cause(cause: Cause, config: &EngineConfig) -> String {
+pub(super) fn cause(cause: Cause, config: &EngineConfig) -> String {
     match cause {
         Cause::Ready => "interface, source address and tracks are ready".into(),
         Cause::Owner => "priority 255: owner of the addresses".into(),
@@ -33,7 +33,7 @@ pub fn cause(cause: Cause, config: &EngineConfig) -> String {
 }
 
 /// Logs an event of the VRRP thread.
-pub fn log(event: &DriverEvent, config: &EngineConfig) {
+pub(super) fn log(event: &DriverEvent, config: &EngineConfig) {
     let router = |id: RouterId| config.routers().get(usize::from(id.0)).map_or("?", |r| r.name.as_str());
     match event {
         DriverEvent::Transition(t) => tracing::info!(
@@ -73,7 +73,7 @@ fn group_name(group: GroupId, config: &EngineConfig) -> &str {
 }
 
 /// One instance for the status document.
-pub fn instance(router: &RouterSnapshot, snapshot: &Snapshot, config: &EngineConfig) -> InstanceStatus {
+pub(super) fn instance(router: &RouterSnapshot, snapshot: &Snapshot, config: &EngineConfig) -> InstanceStatus {
     // The engine's clock goes on while the machine sleeps, so only its own instants compare.
     let now = snapshot.at;
     let ms = |at: Instant| u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX);

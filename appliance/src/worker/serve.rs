@@ -1,0 +1,202 @@
+//! The worker's control loop: it answers the keeper, and passes on what health checks find.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use evenkeel_proxy::access_log::Logger;
+use evenkeel_proxy::balance::State;
+use evenkeel_proxy::health::{self, announce};
+use evenkeel_proxy::io::checker::Checker;
+use evenkeel_proxy::io::log_sink::LogSink;
+use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy};
+use evenkeel_proxy::plan::{ListenerId, LogTargetId, Plan};
+use evenkeel_proxy::stats::Stats;
+use tokio::sync::{mpsc, watch};
+
+use super::WorkerError;
+use super::report::Sources;
+use crate::config::{self, lower};
+use crate::ipc::{FromWorker, Receiver, Sender, Start, ToWorker, health as handover};
+
+/// Everything that serves.
+pub(super) struct Service {
+    plan: Arc<Plan>,
+    state: Arc<State>,
+    stats: Arc<Stats>,
+    proxy: Proxy,
+    checker: Checker,
+    events: mpsc::Receiver<health::Event>,
+    first_round: watch::Receiver<bool>,
+    logger: Logger,
+    log_targets: Vec<LogTargetId>,
+    sink: LogSink,
+}
+
+/// One piece of news.
+enum News {
+    Keeper(Option<ToWorker>),
+    Health(health::Event),
+    Warm,
+    SnapshotDue,
+}
+
+impl Service {
+    /// Reads the configuration again and starts log, checks and data threads.
+    pub(super) fn start(start: Start, sockets: Vec<OwnedFd>) -> Result<Self, WorkerError> {
+        let failed = |what| move |e| WorkerError::Start(what, e);
+        let loaded = config::load_from_sources(&start.sources, &start.node);
+        let Some(config) = loaded.config else {
+            let reasons: Vec<_> = loaded.diagnostics.iter().map(|d| d.message.clone()).collect();
+            return Err(WorkerError::Rejected(reasons.join("; ")));
+        };
+        let parts = lower::proxy(&config);
+        let plan = parts.plan;
+        let log_targets = (0..).map(LogTargetId).take(parts.log_targets.len()).collect();
+        let sink = LogSink::start(parts.log_targets).map_err(failed("the log"))?;
+        let state = Arc::new(State::new(&plan));
+        let stats = Arc::new(Stats::new(&plan, plan.global.threads));
+        let inherited = (!start.health.is_empty()).then(|| handover::read_back(&start.health));
+        let (events_tx, events) = mpsc::channel(EVENTS);
+        let seed = u64::from(std::process::id());
+        let checker = Checker::start(Arc::clone(&plan), Arc::clone(&state), seed, inherited.as_ref(), events_tx)
+            .map_err(failed("health checks"))?;
+        let listeners = listeners(&start.sockets, sockets);
+        let first_round = checker.first_round();
+        let logger = sink.logger();
+        let shared = runtime::Shared::new(Arc::clone(&state), Arc::clone(&stats), &sink);
+        let proxy = runtime::start(Arc::clone(&plan), listeners, shared).map_err(failed("data threads"))?;
+        Ok(Self { plan, state, stats, proxy, checker, events, first_round, logger, log_targets, sink })
+    }
+
+    /// Serves until the keeper says so or is gone.
+    pub(super) async fn run(mut self, keeper: &Sender, orders: &mut Receiver) {
+        if say(keeper, &FromWorker::Ready).await.is_err() {
+            return;
+        }
+        let mut warm = false;
+        let mut snapshot_due = None;
+        let warm_by = tokio::time::Instant::now() + WARM_LIMIT;
+        loop {
+            let sent = match self.next(orders, warm, warm_by, snapshot_due).await {
+                News::Keeper(Some(ToWorker::Ping(seq))) => self.pong(keeper, seq).await,
+                News::Keeper(Some(ToWorker::Report(number))) => {
+                    say(keeper, &FromWorker::Report(number, Box::new(self.report()))).await
+                }
+                News::Keeper(Some(ToWorker::Drain { limit_ms })) => {
+                    return self.drain(keeper, Duration::from_millis(limit_ms)).await;
+                }
+                News::Keeper(Some(ToWorker::Start(_)) | None) => return,
+                News::Health(event) => {
+                    snapshot_due.get_or_insert_with(|| tokio::time::Instant::now() + SNAPSHOT_DELAY);
+                    self.tell(keeper, &event).await
+                }
+                News::Warm => {
+                    warm = true;
+                    self.hand_over(keeper).await.and(say(keeper, &FromWorker::Warm).await)
+                }
+                News::SnapshotDue => {
+                    snapshot_due = None;
+                    self.hand_over(keeper).await
+                }
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn next(
+        &mut self,
+        orders: &mut Receiver,
+        warm: bool,
+        warm_by: tokio::time::Instant,
+        snapshot_due: Option<tokio::time::Instant>,
+    ) -> News {
+        let due = async {
+            match snapshot_due {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let first_round = async {
+            // An error means that the checks have ended: nothing more will be known.
+            tokio::select! {
+                done = self.first_round.wait_for(|done| *done) => done.map_or((), |_| ()),
+                () = tokio::time::sleep_until(warm_by) => {}
+            }
+        };
+        // Every arm is cancel safe: channels keep what has arrived, the deadlines are absolute.
+        tokio::select! {
+            biased;
+            order = orders.recv::<ToWorker>() => News::Keeper(order.ok().flatten().map(|(order, _)| order)),
+            () = first_round, if !warm => News::Warm,
+            Some(event) = self.events.recv() => News::Health(event),
+            () = due => News::SnapshotDue,
+        }
+    }
+
+    /// Answers once every data thread has. A thread that does not answer leaves the keeper without one, too; the next
+    /// order is taken all the same.
+    async fn pong(&self, keeper: &Sender, seq: u64) -> std::io::Result<()> {
+        match tokio::time::timeout(HEARTBEAT_PATIENCE, self.proxy.heartbeat()).await {
+            Ok(()) => say(keeper, &FromWorker::Pong(seq)).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn tell(&self, keeper: &Sender, event: &health::Event) -> std::io::Result<()> {
+        for (level, line) in announce::lines(&self.plan, event) {
+            self.logger.event(&self.log_targets, level, &line);
+            say(keeper, &FromWorker::Event { level: level as u8, line }).await?;
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&self, keeper: &Sender) -> std::io::Result<()> {
+        say(keeper, &FromWorker::Health(handover::write_down(&self.checker.snapshot()))).await
+    }
+
+    fn report(&self) -> crate::status::WorkerReport {
+        let written = self.sink.target_counts();
+        let sources = Sources {
+            plan: &self.plan,
+            state: &self.state,
+            stats: &self.stats,
+            servers: self.checker.report(),
+            log_dropped: self.sink.dropped() + written.iter().map(|t| t.dropped).sum::<u64>(),
+            now: Instant::now(),
+        };
+        sources.report()
+    }
+
+    async fn drain(self, keeper: &Sender, limit: Duration) {
+        let left = self.proxy.drain(Instant::now() + limit).await;
+        // A keeper that is gone needs no answer.
+        say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
+    }
+}
+
+async fn say(keeper: &Sender, message: &FromWorker) -> std::io::Result<()> {
+    keeper.send(message, &[]).await
+}
+
+/// The sockets of each listener, as the keeper counted them.
+fn listeners(counts: &[(u16, u16)], sockets: Vec<OwnedFd>) -> Vec<ListenerSockets> {
+    let mut sockets = sockets.into_iter();
+    counts
+        .iter()
+        .map(|(id, count)| ListenerSockets {
+            id: ListenerId(*id),
+            sockets: sockets.by_ref().take(usize::from(*count)).collect(),
+        })
+        .collect()
+}
+
+const EVENTS: usize = 256;
+/// A server that is slow to answer its first check must not keep a node out of service for ever.
+const WARM_LIMIT: Duration = Duration::from_secs(10);
+/// Changes of health mostly come in groups.
+const SNAPSHOT_DELAY: Duration = Duration::from_millis(20);
+/// Less than any heartbeat timeout; the keeper counts what is unanswered.
+const HEARTBEAT_PATIENCE: Duration = Duration::from_millis(250);
