@@ -139,8 +139,18 @@ pub struct Gauge(Counter);
 impl Gauge {
     /// Counts one more until the guard is dropped.
     pub fn hold(&self) -> Held<'_> {
-        self.0.add(1);
+        self.raise();
         Held(self)
+    }
+
+    /// Counts one more, for a holder that cannot borrow. It owes a [`Gauge::lower`].
+    pub fn raise(&self) {
+        self.0.add(1);
+    }
+
+    /// Counts one less.
+    pub fn lower(&self) {
+        self.0.add(u64::MAX);
     }
 
     /// The value of this thread.
@@ -156,7 +166,7 @@ pub struct Held<'a>(&'a Gauge);
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.0.add(u64::MAX);
+        self.0.lower();
     }
 }
 
@@ -280,3 +290,79 @@ fn add_all(counters: &[Counters], totals: &mut Vec<Totals>) {
 
 /// Position of "none of 1xx to 5xx" in `responses`.
 const OTHER: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::fixture::{plan, server};
+
+    fn stats(threads: u16) -> Arc<Stats> {
+        Arc::new(Stats::new(&plan(vec![server(1), server(1)]), threads))
+    }
+
+    #[test]
+    fn totals_are_sums_over_threads() {
+        let stats = stats(2);
+        let (one, two) = (stats.recorder().unwrap(), stats.recorder().unwrap());
+        assert!(stats.recorder().is_none(), "as many as threads");
+        one.server(ServerId(1)).bytes_in.add(5);
+        two.server(ServerId(1)).bytes_in.add(7);
+        two.backend(BackendId(0)).requests.add(1);
+        let held = one.process().current.hold();
+        let both = (held, two.process().current.hold());
+        assert_eq!(stats.process_current(), 2);
+        let snapshot = stats.snapshot();
+        assert_eq!(snapshot.servers[1].bytes_in, 12);
+        assert_eq!(snapshot.servers[0], Totals::default());
+        assert_eq!((snapshot.backends[0].requests, snapshot.process.current), (1, 2));
+        drop(both);
+        assert_eq!(stats.process_current(), 0);
+    }
+
+    #[test]
+    fn a_thread_that_is_replaced_goes_on_counting() {
+        let stats = stats(1);
+        let first = stats.recorder().unwrap();
+        first.backend(BackendId(0)).requests.add(3);
+        drop(first);
+        stats.recorder().unwrap().backend(BackendId(0)).requests.add(4);
+        assert_eq!(stats.snapshot().backends[0].requests, 7);
+    }
+
+    #[test]
+    fn responses_are_counted_by_class() {
+        let stats = stats(1);
+        let recorder = stats.recorder().unwrap();
+        for status in [100, 200, 204, 302, 404, 503, 599, 600, 999, 99, 0] {
+            recorder.server(ServerId(0)).response(status);
+        }
+        assert_eq!(stats.snapshot().servers[0].responses, [1, 2, 1, 1, 2, 4]);
+    }
+
+    #[test]
+    fn ids_of_another_plan_count_nowhere() {
+        let stats = stats(1);
+        let recorder = stats.recorder().unwrap();
+        recorder.frontend(FrontendId(9)).requests.add(1);
+        recorder.server(ServerId(9)).requests.add(1);
+        let snapshot = stats.snapshot();
+        let all = [&snapshot.frontends, &snapshot.backends, &snapshot.servers];
+        assert!(all.into_iter().flatten().all(|totals| *totals == Totals::default()));
+        assert_eq!((stats.frontend_current(FrontendId(9)), stats.backend_current(BackendId(9))), (0, 0));
+    }
+
+    #[test]
+    fn a_later_life_carries_history_but_not_the_present() {
+        let mut earlier = Totals { requests: 5, current: 3, ..Totals::default() };
+        earlier.responses[1] = 4;
+        let mut totals = Totals { requests: 1, current: 1, ..Totals::default() };
+        totals.carry(&earlier);
+        assert_eq!((totals.requests, totals.responses[1], totals.current), (6, 4, 1));
+    }
+
+    #[test]
+    fn threads_share_no_cache_line() {
+        assert_eq!(align_of::<Counters>(), 128);
+        assert_eq!(size_of::<Counters>() % 128, 0);
+    }
+}

@@ -13,6 +13,8 @@ mod record;
 pub mod spool;
 mod syslog;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use date::{UnixMillis, UtcOffset};
 pub use httplog::httplog;

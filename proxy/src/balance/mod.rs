@@ -8,9 +8,13 @@
 //! (see [`rotation`]). A pick is then one pointer load and one increment of a cursor that all threads share, so the
 //! spread over servers is exact however the requests fall on threads, not merely equal on average per thread.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod lease;
 mod rotation;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

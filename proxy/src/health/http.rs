@@ -59,6 +59,8 @@ struct Response {
     reason: Vec<u8>,
     framing: Framing,
     body: Vec<u8>,
+    /// Bytes that came after the head.
+    raw_bytes: usize,
 }
 
 /// Where the body ends.
@@ -99,13 +101,17 @@ impl<'a> Evaluation<'a> {
                 }
                 Stage::Head { head, searched } => {
                     head.extend_from_slice(pending);
-                    let Some(end) = head_end(head, *searched) else {
-                        *searched = head.len().saturating_sub(2);
-                        return judge_unfinished(head);
-                    };
-                    if end > HEAD_BYTES {
-                        return Some(invalid(TOO_LARGE));
+                    if !begins_as_response(head) {
+                        return Some(invalid("response does not begin with HTTP/"));
                     }
+                    let end = head_end(head, *searched);
+                    if end.unwrap_or(head.len()) > HEAD_BYTES {
+                        return Some(invalid("response head too large"));
+                    }
+                    let Some(end) = end else {
+                        *searched = head.len().saturating_sub(2);
+                        return None;
+                    };
                     carried = head.split_off(end);
                     pending = &carried;
                     match Response::parse(head, &self.check.method) {
@@ -145,10 +151,11 @@ impl Response {
         } else {
             fields.length.map_or(Framing::Close, Framing::Length)
         };
-        Ok(Self { code, reason: reason.to_vec(), framing, body: Vec::new() })
+        Ok(Self { code, reason: reason.to_vec(), framing, body: Vec::new(), raw_bytes: 0 })
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        self.raw_bytes = self.raw_bytes.saturating_add(bytes.len());
         let room = BODY_BYTES.saturating_sub(self.body.len());
         match &mut self.framing {
             Framing::Chunked(position) => {
@@ -170,7 +177,7 @@ impl Response {
             Framing::Chunked(position) => position == Chunked::Done,
             Framing::Close => false,
         };
-        ended || self.body.len() >= BODY_BYTES
+        ended || self.body.len() >= BODY_BYTES || self.raw_bytes >= RAW_BODY_BYTES
     }
 
     /// Judges before the end if the rest of the body cannot change the outcome.
@@ -287,13 +294,10 @@ fn head_end(head: &[u8], searched: usize) -> Option<usize> {
     })
 }
 
-/// A head that has not ended may already be none: it is too long, or does not begin as one.
-fn judge_unfinished(head: &[u8]) -> Option<CheckResult> {
-    let start = head.get(..START.len()).unwrap_or(head);
-    if !START.starts_with(start) {
-        return Some(invalid("response does not begin with HTTP/"));
-    }
-    (head.len() > HEAD_BYTES).then(|| invalid(TOO_LARGE))
+/// Whether the bytes so far can become a response: what speaks another protocol is not waited for.
+fn begins_as_response(head: &[u8]) -> bool {
+    let start = b"HTTP/";
+    head.starts_with(start) || start.starts_with(head)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -320,5 +324,8 @@ pub const HEAD_BYTES: usize = 16 * 1024;
 /// Most bytes of a response's body that are looked at, as HAProxy's buffer.
 pub const BODY_BYTES: usize = 16 * 1024;
 
-const START: &[u8] = b"HTTP/";
-const TOO_LARGE: &str = "response head too large";
+/// Most bytes of a response's body that are read: chunks may spend many on few, or on none.
+const RAW_BODY_BYTES: usize = 4 * BODY_BYTES;
+
+#[cfg(test)]
+mod tests;

@@ -284,12 +284,9 @@ impl Monitor {
         let known = known.and_then(|k| k.health.as_ref()).filter(|h| h.checked == checked);
         let mut check = Checked::new(config, known);
         self.state.set_up(id, check.health.is_up());
-        if admin == AdminState::Maint {
-            check.phase = Phase::Stopped;
-            check.awaited = false;
-        }
+        let stopped = admin == AdminState::Maint;
+        check.awaited &= !stopped;
         self.unchecked += usize::from(check.awaited);
-        let stopped = check.phase == Phase::Stopped;
         if let Some(watched) = self.servers.last_mut() {
             watched.check = Some(check);
         }
@@ -435,3 +432,6 @@ impl Checked {
 
 /// Events kept for a driver that does not ask. One that does never comes near: a check result makes one.
 const MOST_EVENTS: usize = 4096;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Plans for tests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::plan::{
+    AdminState, Backend, BackendId, Balance, CheckConfig, CheckKind, ErrorFiles, Global, Plan, Server,
+    ServerTimeouts,
+};
+
+/// A server `sN` of weight 1, active, ready, unchecked.
+pub(crate) fn server(weight: u16) -> Server {
+    Server {
+        name: String::new(),
+        backend: BackendId(0),
+        addr: SocketAddr::from(([127, 0, 0, 1], 1)),
+        weight,
+        backup: false,
+        admin: AdminState::Ready,
+        check: None,
+    }
+}
+
+/// The same as a backup.
+pub(crate) fn backup(weight: u16) -> Server {
+    Server { backup: true, ..server(weight) }
+}
+
+/// A check of the kind with HAProxy's defaults.
+pub(crate) fn check(kind: CheckKind) -> CheckConfig {
+    CheckConfig {
+        inter: Duration::from_secs(2),
+        fastinter: None,
+        downinter: None,
+        timeout: None,
+        fall: 3,
+        rise: 2,
+        addr: None,
+        kind,
+    }
+}
+
+/// One backend `be` with the servers `s1`, `s2` and so on.
+pub(crate) fn plan(servers: Vec<Server>) -> Plan {
+    plan_with(servers, |_| {})
+}
+
+/// The same, changed.
+pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend)) -> Plan {
+    let mut backend = Backend {
+        name: "be".into(),
+        servers: 0..u32::try_from(servers.len()).unwrap(),
+        balance: Balance::RoundRobin,
+        timeout: ServerTimeouts::default(),
+        forwarded_for: None,
+        retries: 3,
+        redispatch: false,
+        allbackups: false,
+        error_files: Arc::new(ErrorFiles::default()),
+    };
+    change(&mut backend);
+    let name = |(n, server): (usize, Server)| Server { name: format!("s{}", n + 1), ..server };
+    let servers = servers.into_iter().enumerate().map(name).collect();
+    let global =
+        Global { node: "a".into(), threads: 2, maxconn: 100, max_head_bytes: 16384, max_headers: 100 };
+    Plan::new(global, Vec::new(), vec![backend], servers, Vec::new()).unwrap()
+}

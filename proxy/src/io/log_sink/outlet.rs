@@ -1,0 +1,354 @@
+//! One log target: its descriptor, and the lines that it has not taken yet.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::access_log::{Destination, Level, LogTarget, UnixMillis, UtcOffset, syslog_header};
+
+/// A target and its queue of at most [`QUEUE_BYTES`].
+#[derive(Debug)]
+pub(super) struct Outlet {
+    config: LogTarget,
+    medium: Medium,
+    queue: Queue,
+    counts: Arc<Counts>,
+    pid: u32,
+}
+
+/// How a target takes lines.
+#[derive(Debug)]
+enum Medium {
+    /// As a stream, each line with its end.
+    Stream { file: File, kind: StreamKind },
+    /// As datagrams, each line with a syslog header. `None`: not connected, to be tried again at `retry`.
+    Datagrams { socket: Option<Socket>, retry: Instant },
+}
+
+/// What a write to a stream may do to the thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StreamKind {
+    /// A regular file: writes end by themselves.
+    File,
+    /// A pipe, terminal or socket, perhaps shared with other processes and so not to be made non-blocking. It is asked
+    /// for room first, and gets no more than a pipe that has room takes at once.
+    Other,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Unix(UnixDatagram),
+    Udp(UdpSocket),
+}
+
+/// Lines waiting, oldest first.
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: VecDeque<u8>,
+    /// Lengths of the lines in `bytes`.
+    lines: VecDeque<usize>,
+    /// The first line has been taken in part.
+    torn: bool,
+    /// The line that was taken last was torn, and its rest is gone.
+    cut: bool,
+}
+
+/// What an outlet waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// All is written.
+    ForLines,
+    /// The target takes no more at present.
+    ForRoom,
+    /// The target is away, to be tried again.
+    Until(Instant),
+}
+
+/// What became of a target's lines.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    written: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Readings of a target's counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TargetCounts {
+    /// Lines taken by the target.
+    pub written: u64,
+    /// Lines that it did not take in time, or not at all.
+    pub dropped: u64,
+}
+
+impl Counts {
+    pub(super) fn read(&self) -> TargetCounts {
+        TargetCounts {
+            written: self.written.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Outlet {
+    pub(super) fn open(config: LogTarget) -> io::Result<Self> {
+        let medium = Medium::open(&config.to)?;
+        Ok(Self { config, medium, queue: Queue::default(), counts: Arc::default(), pid: std::process::id() })
+    }
+
+    pub(super) fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// Opens a file anew by its name; other targets have none to open.
+    pub(super) fn reopen(&mut self) {
+        if let Destination::File(_) = &self.config.to
+            && let Ok(medium) = Medium::open(&self.config.to)
+        {
+            self.medium = medium;
+        }
+    }
+
+    /// Queues a line if it is urgent enough for this target and there is room.
+    pub(super) fn offer(&mut self, level: Level, line: &[u8], at: UnixMillis, offset: UtcOffset) {
+        if level > self.config.level {
+            return;
+        }
+        if self.queue.bytes.len() + line.len() > QUEUE_BYTES {
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        match self.medium {
+            Medium::Stream { .. } => self.queue.push(&[line, b"\n"]),
+            Medium::Datagrams { .. } => {
+                let mut header = Vec::with_capacity(64);
+                syslog_header(&mut header, &self.config, level, self.pid, at, offset);
+                self.queue.push(&[&header, line]);
+            }
+        }
+    }
+
+    /// Writes as much as the target takes without waiting.
+    pub(super) fn flush(&mut self, now: Instant) -> Waiting {
+        while !self.queue.lines.is_empty() {
+            let step = match &mut self.medium {
+                Medium::Stream { file, kind } => write_some(file, *kind, &mut self.queue),
+                Medium::Datagrams { socket: Some(socket), .. } => socket.send_one(&mut self.queue),
+                Medium::Datagrams { socket: None, retry } if now < *retry => return Waiting::Until(*retry),
+                Medium::Datagrams { socket, .. } => {
+                    *socket = Socket::connect(&self.config.to);
+                    if socket.is_some() { Step::Taken(0) } else { Step::Away }
+                }
+            };
+            match step {
+                Step::Taken(lines) => {
+                    self.counts.written.fetch_add(lines, Ordering::Relaxed);
+                }
+                Step::Lost(lines) => {
+                    self.counts.dropped.fetch_add(lines, Ordering::Relaxed);
+                }
+                Step::Full => return Waiting::ForRoom,
+                Step::Away => {
+                    let retry = now + RETRY;
+                    self.medium.disconnect(retry);
+                    return Waiting::Until(retry);
+                }
+            }
+        }
+        Waiting::ForLines
+    }
+
+    /// What to poll for room.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.medium {
+            Medium::Stream { file, .. } => Some(file.as_fd()),
+            Medium::Datagrams { socket, .. } => socket.as_ref().map(|socket| match socket {
+                Socket::Unix(unix) => unix.as_fd(),
+                Socket::Udp(udp) => udp.as_fd(),
+            }),
+        }
+    }
+}
+
+/// What one try to write came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// So many lines are with the target.
+    Taken(u64),
+    /// So many lines cannot be delivered.
+    Lost(u64),
+    /// Not now.
+    Full,
+    /// The other end is gone.
+    Away,
+}
+
+impl Medium {
+    fn open(to: &Destination) -> io::Result<Self> {
+        let stream = |file: File| {
+            let kind = if file.metadata()?.is_file() { StreamKind::File } else { StreamKind::Other };
+            Ok(Self::Stream { file, kind })
+        };
+        match to {
+            Destination::Stdout => stream(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
+            Destination::Stderr => stream(File::from(io::stderr().as_fd().try_clone_to_owned()?)),
+            Destination::File(path) => stream(open_file(path)?),
+            Destination::Unix(_) | Destination::Udp(_) => {
+                Ok(Self::Datagrams { socket: Socket::connect(to), retry: Instant::now() })
+            }
+        }
+    }
+
+    fn disconnect(&mut self, until: Instant) {
+        if let Self::Datagrams { socket, retry } = self {
+            *socket = None;
+            *retry = until;
+        }
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    // Non-blocking, for the case that it is a FIFO without a reader.
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+        .open(path)
+}
+
+fn write_some(file: &mut File, kind: StreamKind, queue: &mut Queue) -> Step {
+    let limit = match kind {
+        StreamKind::File => usize::MAX,
+        StreamKind::Other if has_room(file.as_fd()) => PIPE_BYTES,
+        StreamKind::Other => return Step::Full,
+    };
+    let (front, _) = queue.bytes.as_slices();
+    match file.write(front.get(..limit).unwrap_or(front)) {
+        Ok(written) => Step::Taken(queue.take(written)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Full,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Step::Taken(0),
+        // No reader, no space, no device: what waited is lost, later lines are tried again.
+        Err(_) => Step::Lost(queue.clear()),
+    }
+}
+
+fn has_room(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    // An error or a hang-up counts as room too: the write says what it is.
+    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+impl Socket {
+    fn connect(to: &Destination) -> Option<Self> {
+        match to {
+            Destination::Unix(path) => Self::unix(path).ok(),
+            Destination::Udp(address) => Self::udp(*address).ok(),
+            Destination::Stdout | Destination::Stderr | Destination::File(_) => None,
+        }
+    }
+
+    fn unix(path: &Path) -> io::Result<Self> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect(path)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self::Unix(socket))
+    }
+
+    fn udp(address: SocketAddr) -> io::Result<Self> {
+        let local: SocketAddr = match address {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(local)?;
+        socket.connect(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self::Udp(socket))
+    }
+
+    fn send_one(&self, queue: &mut Queue) -> Step {
+        let Some(&length) = queue.lines.front() else { return Step::Taken(0) };
+        let line = queue.bytes.make_contiguous().get(..length).unwrap_or_default();
+        let sent = match self {
+            Self::Unix(socket) => socket.send(line),
+            // A refusal belongs to an earlier datagram: the line has not been tried yet.
+            Self::Udp(socket) => match socket.send(line) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => socket.send(line),
+                other => other,
+            },
+        };
+        match sent {
+            Ok(_) => Step::Taken(queue.take(length)),
+            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => {
+                Step::Lost(queue.take(length))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Full,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Step::Taken(0),
+            // Nobody there, no route, no buffers: the line is kept and the socket made anew.
+            Err(_) => Step::Away,
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, parts: &[&[u8]]) {
+        let mut length = 0;
+        if std::mem::take(&mut self.cut) {
+            // The torn line before this one gets its end.
+            self.bytes.push_back(b'\n');
+            length += 1;
+        }
+        for part in parts {
+            self.bytes.extend(part.iter());
+            length += part.len();
+        }
+        self.lines.push_back(length);
+    }
+
+    /// Removes `count` bytes from the front. Returns how many lines ended in them.
+    fn take(&mut self, count: usize) -> u64 {
+        self.bytes.drain(..count.min(self.bytes.len()));
+        let mut left = count;
+        let mut ended = 0;
+        while let Some(first) = self.lines.front_mut() {
+            if *first > left {
+                *first -= left;
+                self.torn |= left > 0;
+                break;
+            }
+            left -= *first;
+            self.lines.pop_front();
+            self.torn = false;
+            ended += 1;
+        }
+        ended
+    }
+
+    /// Forgets all lines. Returns how many.
+    fn clear(&mut self) -> u64 {
+        let lines = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
+        self.cut |= std::mem::take(&mut self.torn);
+        self.bytes.clear();
+        self.lines.clear();
+        lines
+    }
+}
+
+/// Most bytes that wait for one target. About 4000 access lines: enough for a syslog daemon's restart.
+const QUEUE_BYTES: usize = 1024 * 1024;
+
+/// What a pipe with room takes without blocking (`PIPE_BUF`, pipe(7)).
+const PIPE_BYTES: usize = 4096;
+
+/// How long to wait before a target that was away is tried again.
+const RETRY: Duration = Duration::from_secs(1);
