@@ -1,7 +1,9 @@
 //! What runs inside the sandbox, from its private `/proc`.
 use std::{fs, io};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 /// One process.
@@ -29,6 +31,22 @@ impl Process {
     pub(super) fn kill(&self) -> io::Result<()> {
         kill(self.pid, Signal::SIGKILL).map_err(io::Error::from)
     }
+}
+
+/// Collects dead processes that came to this one, pid 1 of the sandbox, when their parents died. Those in `owned`
+/// are left to whoever started them.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub(super) fn bury_orphans(owned: &[Pid]) -> io::Result<()> {
+    for dead in all()?.iter().filter(|p| p.is_zombie() && p.parent == Pid::this() && !owned.contains(&p.pid))
+    {
+        match waitpid(dead.pid, Some(WaitPidFlag::WNOHANG)) {
+            Ok(_) | Err(Errno::ECHILD) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Every process of the sandbox at this moment.

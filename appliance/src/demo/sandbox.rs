@@ -15,6 +15,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
@@ -28,14 +29,14 @@ use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// Neither root nor a user namespace can be had.
-    #[error("this machine does not let {who} make namespaces: {reason}\n  try: sudo {command}")]
+    #[error("this machine does not let {who} make namespaces: {reason}\n  try: {remedy}")]
     Forbidden {
         /// Who asked.
         who: &'static str,
         /// What the kernel's settings say about it.
         reason: String,
-        /// The same command line, for sudo.
-        command: String,
+        /// What the operator can do.
+        remedy: String,
     },
     /// The inner process could not be started or watched.
     #[error("cannot start the inner process of the demo")]
@@ -106,9 +107,18 @@ pub(super) fn furnish() -> Result<Sandbox, SandboxError> {
     // The outer process tells the pid after it has started this one. If it died before the signal was set, its end
     // of the pipe is closed and there is nothing to read.
     let host_pid = read_host_pid().map_err(at("hello of the outer process"))?;
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)
-        .map_err(io::Error::from)
-        .map_err(at("mount and network namespaces"))?;
+    let privilege = if env::var(STAGE).is_ok_and(|stage| stage == Privilege::Root.as_str()) {
+        Privilege::Root
+    } else {
+        Privilege::UserNamespace
+    };
+    match unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET) {
+        // AppArmor lets everybody have a user namespace and takes its rights away.
+        Err(Errno::EPERM) if privilege == Privilege::UserNamespace => {
+            return Err(forbidden_to_users(&Errno::EPERM.into()));
+        }
+        other => other.map_err(io::Error::from).map_err(at("mount and network namespaces"))?,
+    }
     mount_over("none", Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE)
         .map_err(at("private mounts"))?;
     let no_exec = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -116,11 +126,6 @@ pub(super) fn furnish() -> Result<Sandbox, SandboxError> {
         .map_err(at("a private /proc (a container that masks parts of /proc forbids it)"))?;
     let dir = tmpfs_place().map_err(at("a directory for the private tmpfs"))?;
     mount_over("tmpfs", &dir, Some("tmpfs"), no_exec).map_err(at("a private tmpfs"))?;
-    let privilege = if env::var(STAGE).is_ok_and(|stage| stage == Privilege::Root.as_str()) {
-        Privilege::Root
-    } else {
-        Privilege::UserNamespace
-    };
     Ok(Sandbox { dir, host_pid, privilege })
 }
 
@@ -148,11 +153,27 @@ fn make_namespaces() -> Result<Privilege, SandboxError> {
         fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
         fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
     };
-    become_root_inside().map(|()| Privilege::UserNamespace).map_err(|cause| SandboxError::Forbidden {
-        who: if uid.is_root() { "this root (no CAP_SYS_ADMIN)" } else { "an unprivileged user" },
-        reason: explain(&cause, |key| fs::read_to_string(format!("/proc/sys/{key}")).ok()),
-        command: env::args().collect::<Vec<_>>().join(" "),
-    })
+    match become_root_inside() {
+        Ok(()) => Ok(Privilege::UserNamespace),
+        Err(cause) if uid.is_root() => Err(SandboxError::Forbidden {
+            who: "root without CAP_SYS_ADMIN",
+            reason: explain(&cause, kernel_setting),
+            remedy: "outside of the container, or with its privileges (docker run --privileged)".to_owned(),
+        }),
+        Err(cause) => Err(forbidden_to_users(&cause)),
+    }
+}
+
+fn forbidden_to_users(cause: &io::Error) -> SandboxError {
+    SandboxError::Forbidden {
+        who: "an unprivileged user",
+        reason: explain(cause, kernel_setting),
+        remedy: format!("sudo {}", env::args().collect::<Vec<_>>().join(" ")),
+    }
+}
+
+fn kernel_setting(key: &str) -> Option<String> {
+    fs::read_to_string(format!("/proc/sys/{key}")).ok()
 }
 
 /// Names the setting that forbids user namespaces, as far as settings tell.
@@ -213,7 +234,7 @@ fn ask_to_end(inner: &Child) -> io::Result<()> {
     let Some(pid) = inner.id().and_then(|pid| i32::try_from(pid).ok()) else { return Ok(()) };
     match kill(Pid::from_raw(pid), Signal::SIGTERM) {
         // It is gone already: what was asked for.
-        Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
         Err(e) => Err(e.into()),
     }
 }

@@ -15,7 +15,7 @@ use super::sandbox::Sandbox;
 use super::scene::Scene;
 use super::screen::Screen;
 use super::timeline::Timeline;
-use super::{DemoError, addresses, backend, client, wire};
+use super::{DemoError, addresses, backend, client, processes, wire};
 
 /// Everything that plays, and what was seen of it.
 #[derive(Debug)]
@@ -269,6 +269,15 @@ impl Stage {
             }
         }
         Ok(None)
+    }
+
+    /// Collects what died without its parent: this process is pid 1.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub(super) fn bury_orphans(&self) -> Result<(), DemoError> {
+        let keepers = Node::ALL.into_iter().filter_map(|node| self.nodes.of(node).as_ref().map(Running::pid));
+        processes::bury_orphans(&keepers.collect::<Vec<_>>()).map_err(DemoError::at("collect dead processes"))
     }
 
     fn expect_nodes_alive(&mut self) -> Result<(), DemoError> {

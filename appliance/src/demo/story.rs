@@ -73,6 +73,7 @@ pub(super) fn keep(stage: &mut Stage, sandbox: &Sandbox) -> Result<(), DemoError
         let now = stage.now();
         if let Some(due) = to_start.iter().position(|(_, at)| *at <= now) {
             let (node, _) = to_start.swap_remove(due);
+            stage.bury_orphans()?;
             stage.start_node(node)?;
         }
     }
