@@ -11,12 +11,14 @@
 //! ```
 //! STOPPED is entered from everywhere by command and never left.
 
+mod addresses;
 mod backup;
 mod master;
 mod peers;
 mod receive;
 mod send;
 pub(crate) mod site;
+mod view;
 mod vips;
 
 use std::collections::VecDeque;
@@ -24,14 +26,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::config::{Preempt, RouterConfig, Vip};
-use crate::event::{Action, Cause, InterfaceAddress, State, Transition};
+use crate::event::{Action, Cause, State, Transition};
 use crate::limit::Quota;
 use crate::net::Net;
 use crate::packet::Advert;
-use crate::snapshot::{PeerSnapshot, VipSnapshot};
 use crate::stats::{Counter, Counters};
 use crate::timers::{master_down_interval, skew_time};
-use crate::types::{Centis, GroupId, IfIndex, Priority, RouterId, TrackId};
+use crate::types::{Centis, GroupId, Priority, RouterId, TrackId};
+pub(crate) use addresses::Sight;
 use backup::Backup;
 use master::Master;
 use peers::Peers;
@@ -345,64 +347,6 @@ impl Router {
         turn.actions.push_back(Action::Transition(transition));
     }
 
-    /// An address has come (`was_on`: it was there already) or gone.
-    pub(crate) fn handle_address(&mut self, turn: &mut Turn<'_>, address: &InterfaceAddress, sight: Sight) {
-        let Some(vip) = self.vip_at(turn.net, address) else { return };
-        match sight {
-            Sight::Refreshed => {}
-            Sight::Came if self.watch.expected_addition(turn.now, &vip) => {}
-            Sight::Came => self.remove_stray(turn),
-            Sight::Went if self.watch.expected_removal(turn.now, &vip) => {}
-            Sight::Went => self.step(turn, Input::VipGone(vip)),
-        }
-    }
-
-    /// One of our addresses is on although this node is not MASTER: left behind by a process that died, or put on by
-    /// somebody. An owner's addresses are the machine's own.
-    fn remove_stray(&mut self, turn: &mut Turn<'_>) {
-        if matches!(self.phase, Phase::Master(_)) || self.config.priority.is_owner() {
-            return;
-        }
-        self.counters.bump(Counter::StrayVips);
-        if self.repairs.take(turn.now, 1) == 1 {
-            self.remove_vips(turn);
-        } else {
-            self.removal_at = Some(self.repairs.free_at(turn.now));
-        }
-    }
-
-    fn vip_at(&self, net: &Net, address: &InterfaceAddress) -> Option<Vip> {
-        let same = |v: &Vip| (v.addr, v.prefix_len) == (address.addr, address.prefix_len);
-        let on_it = |v: &Vip| self.carrier(net, v) == Some(address.ifindex);
-        self.watch.iter().map(|w| &w.vip).find(|v| same(v) && on_it(v)).cloned()
-    }
-
-    /// The interface of an address.
-    fn carrier(&self, net: &Net, vip: &Vip) -> Option<IfIndex> {
-        match &vip.dev {
-            Some(name) => net.link(name).map(|l| l.ifindex),
-            None => self.site.carry(),
-        }
-    }
-
-    /// Addresses could not be taken off: the kernel's lifetime will do it, but trying again may be faster.
-    pub(crate) fn removal_failed(&mut self, now: Instant) {
-        self.counters.bump(Counter::RemoveFailed);
-        if !matches!(self.phase, Phase::Master(_)) {
-            self.removal_at = Some(now + REMOVAL_RETRY);
-        }
-    }
-
-    pub(crate) fn removal_done(&mut self) {
-        self.removal_at = None;
-    }
-
-    fn retry_removal(&mut self, turn: &mut Turn<'_>) {
-        if self.removal_at.take_if(|at| turn.now >= *at).is_some() {
-            self.remove_vips(turn);
-        }
-    }
-
     /// When a MASTER that is not renewed stops being one.
     pub(crate) fn lapses_at(&self) -> Option<Instant> {
         match &self.phase {
@@ -432,79 +376,6 @@ impl Router {
     pub(crate) fn take_move(&mut self) -> Option<Moved> {
         self.moved.take()
     }
-
-    /// The site with the configuration it is surveyed for.
-    pub(crate) const fn survey_parts(&mut self) -> (&mut Site, &RouterConfig) {
-        (&mut self.site, &self.config)
-    }
-
-    /// Stops listening and deletes what was made to live there.
-    pub(crate) fn leave_site(&mut self, turn: &mut Turn<'_>) {
-        self.site.leave(self.config.family, turn.actions);
-    }
-
-    pub(crate) const fn id(&self) -> RouterId {
-        self.id
-    }
-
-    pub(crate) const fn config(&self) -> &RouterConfig {
-        &self.config
-    }
-
-    pub(crate) const fn state(&self) -> State {
-        state_of(&self.phase)
-    }
-
-    pub(crate) const fn since(&self) -> Instant {
-        self.since
-    }
-
-    pub(crate) const fn last_transition(&self) -> Option<&Transition> {
-        self.last_transition.as_ref()
-    }
-
-    pub(crate) const fn standing(&self) -> &Standing {
-        &self.standing
-    }
-
-    pub(crate) fn peers(&self) -> impl Iterator<Item = &PeerSnapshot> {
-        self.peers.iter()
-    }
-
-    pub(crate) fn vips(&self, net: &Net) -> Vec<VipSnapshot> {
-        let snapshot = |w: &vips::Watched| {
-            let (vip, advertised, on) = (w.vip.clone(), w.advertised, self.is_on(net, &w.vip));
-            VipSnapshot { vip, advertised, on }
-        };
-        self.watch.iter().map(snapshot).collect()
-    }
-
-    /// Who is MASTER, as far as this node knows.
-    pub(crate) const fn master(&self) -> Option<IpAddr> {
-        match &self.phase {
-            Phase::Master(_) => self.site.source(),
-            Phase::Backup(b) => b.master(),
-            Phase::Init | Phase::Fault | Phase::Stopped => None,
-        }
-    }
-
-    pub(crate) const fn last_sent(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Master(m) => Some(m.last_sent()),
-            Phase::Init | Phase::Backup(_) | Phase::Fault | Phase::Stopped => None,
-        }
-    }
-}
-
-/// How an address was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sight {
-    /// It is on and was not.
-    Came,
-    /// It is on and was.
-    Refreshed,
-    /// It is gone.
-    Went,
 }
 
 const fn state_of(phase: &Phase) -> State {
@@ -524,8 +395,6 @@ const EXTRA_ADVERTS: (usize, Duration) = (3, Duration::from_millis(400));
 const EXTRA_FRAMES: (usize, Duration) = (5, Duration::from_secs(10));
 /// Times this node puts addresses on again, or takes strays off, before it lets the other side have its way a while.
 const REPAIRS: (usize, Duration) = (5, Duration::from_secs(10));
-/// Our choice: often enough to be of use before the kernel's lifetime of some seconds ends.
-const REMOVAL_RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

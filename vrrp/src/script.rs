@@ -1,14 +1,13 @@
 //! Scenario scripts for tests: one engine in virtual time, its actions as short words. A script fails on any action it
 //! does not list, so that absence is asserted too.
 
+mod build;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::config::{
-    AnnounceConfig, ChecksumForm, EngineConfig, GroupConfig, Preempt, RouterConfig, ScriptConfig,
-    TrackConfig, TrackKind, TrackUse, Transport, Vip, VipMismatch,
-};
+use crate::config::{ChecksumForm, EngineConfig, GroupConfig, RouterConfig, TrackConfig, Vip};
 use crate::engine::Engine;
 use crate::event::{
     Action, ActionResult, Cause, Command, InterfaceAddress, LinkState, NetEvent, RxMeta, State, TrackReport,
@@ -16,7 +15,8 @@ use crate::event::{
 use crate::packet::{Advert, Auth, group};
 use crate::snapshot::RouterSnapshot;
 use crate::stats::Counter;
-use crate::types::{Centis, Family, IfIndex, IfName, Mac, Priority, RouterId, TrackId, Version, Vrid};
+use crate::types::{Family, IfIndex, IfName, Mac, Priority, RouterId, TrackId};
+pub(crate) use build::{data_plane, interface_track, script_track, tracking, tutorial, v3, v6};
 
 /// Interface index of `eth0` in all scripts.
 pub(crate) const ETH0: u32 = 2;
@@ -36,88 +36,6 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 
 pub(crate) fn ifindex(n: u32) -> IfIndex {
     IfIndex::new(n).expect("not 0")
-}
-
-/// v2, VRID 51, 1 s, PASS, one address: the tutorial's router, with a single announcement per round.
-pub(crate) fn tutorial(priority: u8) -> RouterConfig {
-    RouterConfig {
-        name: "VI_1".into(),
-        interface: IfName::new("eth0").expect("a name"),
-        family: Family::V4,
-        vrid: Vrid::new(51).expect("not 0"),
-        version: Version::V2,
-        priority: Priority::new(priority),
-        advert_int: Centis::SECOND,
-        auth_pass: Some(*b"s3cr3t42"),
-        vips: vec![Vip { addr: ip("10.77.0.50"), prefix_len: 32, dev: None }],
-        excluded: vec![],
-        preempt: Preempt::Always,
-        transport: Transport::Multicast,
-        source: None,
-        checksum: ChecksumForm::Rfc5798,
-        vip_mismatch: VipMismatch::Drop,
-        announce: AnnounceConfig {
-            repeat: 1,
-            delay: Duration::ZERO,
-            refresh_repeat: 1,
-            refresh: Duration::ZERO,
-            lower_prio_repeat: 1,
-        },
-        virtual_mac: false,
-        tracks: vec![],
-        lease: ms(2500),
-        down_timer_adverts: 3,
-    }
-}
-
-/// The same with v3, without authentication.
-pub(crate) fn v3(priority: u8, centis: u16) -> RouterConfig {
-    let advert_int = Centis::new(centis).expect("in range");
-    RouterConfig {
-        version: Version::V3,
-        auth_pass: None,
-        advert_int,
-        lease: RouterConfig::default_lease(advert_int, 3),
-        ..tutorial(priority)
-    }
-}
-
-/// v3 over IPv6.
-pub(crate) fn v6(priority: u8) -> RouterConfig {
-    let vip = |a: &str| Vip { addr: ip(a), prefix_len: 128, dev: None };
-    RouterConfig {
-        name: "VI_6".into(),
-        family: Family::V6,
-        vips: vec![vip("fe80::50"), vip("fd77::50")],
-        ..v3(priority, 100)
-    }
-}
-
-/// Adds a track to a router.
-pub(crate) fn tracking(mut router: RouterConfig, track: u16, weight: Option<i16>) -> RouterConfig {
-    router.tracks.push(TrackUse { track: TrackId(track), weight, reverse: false });
-    router
-}
-
-pub(crate) fn script_track() -> TrackConfig {
-    let config = ScriptConfig {
-        command: vec!["/bin/true".into()],
-        interval: ms(1000),
-        timeout: ms(1000),
-        rise: 1,
-        fall: 1,
-        init_fail: false,
-        user: None,
-    };
-    TrackConfig { name: "check".into(), kind: TrackKind::Script(config) }
-}
-
-pub(crate) fn data_plane() -> TrackConfig {
-    TrackConfig { name: "worker".into(), kind: TrackKind::DataPlane }
-}
-
-pub(crate) fn interface_track(name: &str) -> TrackConfig {
-    TrackConfig { name: name.into(), kind: TrackKind::Interface(IfName::new(name).expect("a name")) }
 }
 
 /// One engine in virtual time. Adverts are sent with success unless `sends` is false, addresses come and go as asked
@@ -163,7 +81,7 @@ impl Script {
     /// One router that has become MASTER by Master_Down; the clock starts anew there.
     pub(crate) fn master(router: RouterConfig) -> Self {
         let mut script = Self::backup(router);
-        script.to_next_timeout();
+        script.next_timeout();
         assert_eq!(script.state(), State::Master);
         script.said.clear();
         script.start = script.now;
@@ -277,7 +195,7 @@ impl Script {
     }
 
     /// Takes the next timeout and says what it was.
-    pub(crate) fn to_next_timeout(&mut self) -> &'static str {
+    pub(crate) fn next_timeout(&mut self) -> &'static str {
         let (at, why) = self.engine.poll_timeout().expect("a timeout");
         self.now = at;
         self.engine.handle_timeout(at);
@@ -312,6 +230,11 @@ impl Script {
     /// How often a word was said since the last look.
     pub(crate) fn count(&mut self, word: &str) -> usize {
         self.said.drain(..).filter(|w| w.starts_with(word)).count()
+    }
+
+    /// Everything said since the last look.
+    pub(crate) fn words(&mut self) -> Vec<String> {
+        self.said.drain(..).collect()
     }
 
     pub(crate) fn forget(&mut self) {

@@ -90,7 +90,7 @@ fn the_tutorial_s_arithmetic() {
             track.handle(TrackReport::Script(up));
             match track.verdict(&usage(Some(2), false)) {
                 Verdict::Adds(n) => Priority::clamped(base + n).value(),
-                other => panic!("{other:?}"),
+                other @ (Verdict::Awaited | Verdict::Fails | Verdict::Unfit) => panic!("{other:?}"),
             }
         };
         assert_eq!((priority(101, a_up), priority(100, b_up)), (a, b));

@@ -1,0 +1,171 @@
+//! The lease: addresses are held only while adverts are really sent.
+
+use crate::config::{RouterConfig, Transport};
+use crate::event::{ActionResult, NetEvent, State};
+use crate::script::{HIGH, LOW, Script, ip, ms, tutorial, v3};
+use crate::stats::Counter;
+use crate::types::{IfIndex, RouterId};
+
+const ROUTER: RouterId = RouterId(0);
+
+/// A thawed process finds itself BACKUP before it reads the adverts that queued up while it was frozen. As MASTER it
+/// would answer them and win the addresses back (`facts/vrrp.md` §5, "stop").
+#[test]
+fn a_thawed_master_reads_old_adverts_as_backup() {
+    let mut s = Script::master(tutorial(200));
+    s.run_to(ms(10_000));
+    s.forget();
+    s.sleep_to(ms(16_000));
+    s.hear(LOW, 100);
+    s.expect_all(&["remove 10.77.0.50", "MASTER>BACKUP Overslept"]);
+    assert_eq!(s.counter(Counter::Overslept), 1);
+    assert_eq!(s.counter(Counter::LowerPriorityHeard), 0);
+}
+
+/// Every input looks at the lease first.
+#[test]
+fn every_input_looks_at_the_lease_first() {
+    use crate::event::{Command, TrackReport};
+    type Act = fn(&mut Script);
+    let acts: [(&str, Act); 7] = [
+        ("advert", |s| s.hear(LOW, 100)),
+        ("timeout", |s| s.run_to(ms(2500))),
+        ("net", |s| s.net(NetEvent::LinkGone(IfIndex::new(99).expect("not 0")))),
+        ("track", |s| s.track(9, TrackReport::DataPlane(true))),
+        ("result", |s| s.result(ActionResult::AdvertSent { router: ROUTER, last_copy: true })),
+        ("garbage", |s| s.hear_bytes(ip(LOW), ip("224.0.0.18"), &[1, 2, 3])),
+        ("command", |s| s.command(Command::Shutdown)),
+    ];
+    for (name, act) in acts {
+        let mut s = Script::master(tutorial(200));
+        s.sleep_to(ms(2500));
+        act(&mut s);
+        assert_eq!(s.counter(Counter::Overslept), 1, "{name}");
+        assert_eq!(s.count("advert"), 0, "{name}: not even a release");
+        assert_ne!(s.state(), State::Master, "{name}");
+        let mut s = Script::master(tutorial(200));
+        s.sleep_to(ms(2499));
+        act(&mut s);
+        assert_eq!(s.counter(Counter::Overslept), 0, "{name}: the lease holds to its end");
+    }
+}
+
+/// What a frozen MASTER left in the queue must not leave after the thaw.
+#[test]
+fn words_queued_before_the_freeze_are_withdrawn() {
+    let mut s = Script::backup(tutorial(100));
+    let (at, _) = s.engine.poll_timeout().expect("Master_Down");
+    s.engine.handle_timeout(at);
+    s.start = at;
+    s.sleep_to(ms(2500));
+    s.engine.handle_timeout(s.now);
+    s.run_to(ms(2501));
+    s.expect_all(&[]);
+    s.hear(LOW, 100);
+    // The transitions are told, for the log; the adverts, addresses and frames are not.
+    s.expect_all(&["BACKUP>MASTER MasterDown", "remove 10.77.0.50", "MASTER>BACKUP Overslept"]);
+}
+
+/// An advertisement that was handed to the driver renews nothing; one that was sent does.
+#[test]
+fn only_a_sent_advert_renews_the_lease() {
+    let mut s = Script::master(tutorial(100));
+    s.run_to(ms(5000));
+    s.forget();
+    s.sends = false;
+    s.run_to(ms(7499));
+    s.expect_all(&["advert 100", "advert 100"]);
+    s.run_to(ms(7500));
+    s.expect_all(&["remove 10.77.0.50", "MASTER>BACKUP CannotSend"]);
+    assert_eq!((s.counter(Counter::CannotSend), s.counter(Counter::AdvertsFailed)), (1, 2));
+    assert_eq!(s.next().map(|(_, why)| why), Some("master_down"));
+}
+
+/// A failure that passes costs nothing.
+#[test]
+fn one_failed_advert_is_survived() {
+    let mut s = Script::master(tutorial(100));
+    s.sends = false;
+    s.run_to(ms(1000));
+    s.sends = true;
+    s.run_to(ms(20_000));
+    assert_eq!(s.state(), State::Master);
+    assert_eq!(s.counter(Counter::AdvertsSent), 20, "one at the take-over, one failed of twenty");
+}
+
+/// The wake-up for the lease is announced even if nothing else is due.
+#[test]
+fn the_lease_is_part_of_the_timeout() {
+    let mut s = Script::master(RouterConfig { lease: ms(900), ..tutorial(100) });
+    assert_eq!(s.next(), Some((ms(900), "lease")));
+    s.run_to(ms(900));
+    s.expect(&["remove 10.77.0.50", "MASTER>BACKUP Overslept"]);
+}
+
+/// With unicast the lease starts anew with the last copy; a peer that cannot be reached does not cost it.
+#[test]
+fn a_lease_is_renewed_once_per_advertisement() {
+    let transport = Transport::Unicast { peers: vec![ip(LOW), ip(HIGH)], check_source: true };
+    let mut s = Script::backup(RouterConfig { transport, ..tutorial(100) });
+    s.next_timeout();
+    s.start = s.now;
+    s.expect_all(&[
+        "advert 100 to 10.77.0.1",
+        "advert 100 to 10.77.0.3",
+        "add 10.77.0.50",
+        "garp 10.77.0.50",
+        "BACKUP>MASTER MasterDown",
+        "heartbeat 2.5s",
+    ]);
+    assert_eq!(s.counter(Counter::AdvertsSent), 1);
+    // From here on the results come by hand.
+    for (first, last, renewed) in
+        [(true, true, true), (true, false, true), (false, true, true), (false, false, false)]
+    {
+        let (at, why) = s.engine.poll_timeout().expect("the next advert");
+        assert_eq!(why, "advert");
+        s.now = at;
+        s.engine.handle_timeout(at);
+        while s.engine.poll_action().is_some() {}
+        let before = s.counter(Counter::AdvertsSent);
+        for (sent, last_copy) in [(first, false), (last, true)] {
+            s.result(if sent {
+                ActionResult::AdvertSent { router: ROUTER, last_copy }
+            } else {
+                ActionResult::AdvertFailed { router: ROUTER, errno: 113 }
+            });
+        }
+        assert_eq!(s.counter(Counter::AdvertsSent) - before, u64::from(renewed), "{first} {last}");
+        assert_eq!(s.count("heartbeat"), usize::from(renewed), "{first} {last}");
+    }
+}
+
+/// The guard hears of each advert; the kernel, which counts in seconds, only a few times a second.
+#[test]
+fn the_kernel_is_not_refreshed_with_every_fast_advert() {
+    let mut s = Script::master(v3(100, 1));
+    s.run_to(ms(3000));
+    let said = s.engine.snapshot(s.now).routers[0].counters.count(Counter::AdvertsSent);
+    assert_eq!(said, 301, "one at the take-over and a hundred a second");
+    let mut s = Script::master(v3(100, 1));
+    s.run_to(ms(3000));
+    assert_eq!(s.count("renew 1s"), 10);
+    let mut s = Script::master(v3(100, 1));
+    s.run_to(ms(3000));
+    assert_eq!(s.count("heartbeat 25ms"), 300);
+}
+
+/// Nothing but a MASTER renews.
+#[test]
+fn only_a_master_renews() {
+    let mut s = Script::master(tutorial(100));
+    s.run_to(ms(3000));
+    s.hear(LOW, 200);
+    s.forget();
+    for n in 1..20 {
+        s.run_to(ms(3000 + n * 500));
+        s.hear(LOW, 200);
+        s.result(ActionResult::AdvertSent { router: ROUTER, last_copy: true });
+    }
+    s.expect_all(&[]);
+}
