@@ -1,8 +1,9 @@
 //! A machine that only listens: the adverts as they arrive at the client.
 use std::io;
-use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
 
+use evenkeel_vrrp::packet::{self, Envelope};
+use evenkeel_vrrp::types::Version;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
@@ -23,8 +24,8 @@ pub(super) fn listen(netns: &NetNs, reporter: Reporter) -> io::Result<Resident> 
 
 /// Datagrams are datagrams: tokio's UDP socket waits for those of a raw socket as well.
 fn open_socket() -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(VRRP_PROTOCOL)))?;
-    socket.join_multicast_v4(&VRRP_GROUP, &CLIENT)?;
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(i32::from(packet::PROTOCOL))))?;
+    socket.join_multicast_v4(&packet::GROUP_V4, &CLIENT)?;
     socket.set_nonblocking(true)?;
     UdpSocket::from_std(std::net::UdpSocket::from(socket))
 }
@@ -44,62 +45,68 @@ async fn hear(socket: &UdpSocket, reporter: &Reporter, mut stopped: Stopped) -> 
     }
 }
 
-/// Reads an IPv4 packet with a VRRPv3 advertisement of one of the two nodes; anything else is nobody's business
+/// Reads an IPv4 packet with a well-formed advertisement of one of the two nodes; anything else is nobody's business
 /// here.
 fn decode(packet: &[u8]) -> Option<Advert> {
-    // RFC 791 §3.1: the header length is in 32-bit words, the source address at octet 12.
+    // RFC 791 §3.1: the header length is in 32-bit words, the addresses are at octets 12 and 16.
     let header_length = usize::from(packet.first()? & 0x0f) * 4;
-    let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
-    let vrrp = packet.get(header_length..)?;
-    // RFC 9568 §5.1: version and type, VRID, priority, count, then 12 bits of centiseconds.
-    let [version_and_type, vrid, priority, _count, interval_high, interval_low, ..] = *vrrp else {
-        return None;
-    };
-    if version_and_type != VERSION_3_ADVERTISEMENT || vrid != VRID {
+    let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
+    let (src, dst) = (address(12)?, address(16)?);
+    let envelope = Envelope { version: Version::V3, src: IpAddr::V4(src), dst: IpAddr::V4(dst) };
+    let advert = packet::Advert::decode(packet.get(header_length..)?, &envelope).ok()?.advert;
+    if advert.vrid.value() != VRID {
         return None;
     }
-    let centiseconds = u16::from_be_bytes([interval_high & 0x0f, interval_low]);
-    Some(Advert {
-        from: Node::by_addr(Ipv4Addr::from(source))?,
-        priority,
-        interval: Duration::from_millis(u64::from(centiseconds) * 10),
-    })
+    let (priority, interval) = (advert.priority.value(), advert.interval.duration());
+    Some(Advert { from: Node::by_addr(src)?, priority, interval })
 }
-
-/// RFC 9568 §5.1.1.4.
-const VRRP_PROTOCOL: i32 = 112;
-/// RFC 9568 §5.1.1.2.
-const VRRP_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
-/// RFC 9568 §5.2.1 and §5.2.2.
-const VERSION_3_ADVERTISEMENT: u8 = 0x31;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use evenkeel_vrrp::config::ChecksumForm;
+    use evenkeel_vrrp::types::{Centis, Priority, Vrid};
+
+    use super::super::cast::VIP;
     use super::*;
 
-    fn packet(source: [u8; 4], vrrp: &[u8]) -> Vec<u8> {
-        let mut packet = vec![0x46, 0xc0, 0, 40, 0, 0, 0, 0, 255, 112, 0, 0];
-        packet.extend(source);
-        packet.extend([224, 0, 0, 18, 0x94, 4, 0, 0]);
-        packet.extend(vrrp);
+    /// An advert of `source` behind an IPv4 header with a router alert, as it is read from the socket.
+    fn packet(source: Ipv4Addr, vrid: u8) -> Vec<u8> {
+        let advert = packet::Advert {
+            version: Version::V3,
+            vrid: Vrid::new(vrid).unwrap(),
+            priority: Priority::new(150),
+            interval: Centis::new(10).unwrap(),
+            auth: packet::Auth::None,
+            addresses: vec![IpAddr::V4(VIP)],
+        };
+        let mut packet = vec![0x46, 0xc0, 0, 36, 0, 0, 0, 0, 255, 112, 0, 0];
+        packet.extend(source.octets());
+        packet.extend(packet::GROUP_V4.octets());
+        packet.extend([0x94, 4, 0, 0]);
+        packet.extend(advert.encode(ChecksumForm::Rfc5798, IpAddr::V4(source), IpAddr::V4(packet::GROUP_V4)));
         packet
     }
 
     #[test]
     fn an_advert_is_read_behind_header_options() {
-        let heard = decode(&packet([10, 99, 0, 1], &[0x31, 51, 150, 1, 0, 10, 0, 0, 10, 99, 0, 50]));
+        let heard = decode(&packet(Node::Lb1.addr(), VRID));
         let expected = Advert { from: Node::Lb1, priority: 150, interval: Duration::from_millis(100) };
         assert_eq!(heard, Some(expected));
     }
 
     #[test]
     fn what_is_not_an_advert_of_the_pair_is_passed_over() {
-        let good = [0x31, 51, 150, 1, 0, 10, 0, 0];
-        let cases: [(&str, Vec<u8>); 5] = [
-            ("another router", packet([10, 99, 0, 1], &[0x31, 52, 150, 1, 0, 10])),
-            ("another sender", packet([10, 99, 0, 9], &good)),
-            ("version 2", packet([10, 99, 0, 1], &[0x21, 51, 150, 1, 0, 1, 0, 0])),
-            ("cut off", packet([10, 99, 0, 1], &good[..5])),
+        let good = packet(Node::Lb1.addr(), VRID);
+        let mut damaged = good.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        let cases = [
+            ("another router", packet(Node::Lb1.addr(), VRID + 1)),
+            ("another sender", packet(CLIENT, VRID)),
+            ("bad checksum", damaged),
+            ("cut off", good[..good.len() - 1].to_vec()),
+            ("header only", good[..24].to_vec()),
             ("empty", Vec::new()),
         ];
         for (name, bytes) in cases {
