@@ -9,4 +9,13 @@
     reason = "a test fails by panicking; the message is the result"
 )]
 
+mod cables;
+mod dialects;
+mod failures;
 mod harness;
+mod hostile;
+mod interop;
+mod main_job;
+mod pair;
+mod startup;
+mod tracks;

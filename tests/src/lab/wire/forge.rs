@@ -98,6 +98,17 @@ fn encode(
     advert.encode(ChecksumForm::Rfc5798, src.into(), GROUP_V4.into())
 }
 
+/// The message with a checksum that fits what it says: the only one of version 2, and for version 3 over IPv4 that of
+/// RFC 9568 §5.2.8, which covers the message alone.
+pub fn reseal(mut message: Vec<u8>) -> Vec<u8> {
+    if message.len() >= 8 {
+        message[6..8].fill(0);
+        let sum = checksum(&message);
+        message[6..8].copy_from_slice(&sum.to_be_bytes());
+    }
+    message
+}
+
 /// RFC 1071.
 fn checksum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|c| u32::from(c[0]) << 8 | c.get(1).map_or(0, |b| u32::from(*b)));

@@ -20,7 +20,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 use super::topology::{Host, Lab};
 
 pub use decode::{Announcement, Heard, SeenAdvert};
-pub use forge::{Forged, Ipv4Header, advert_v2, advert_v3};
+pub use forge::{Forged, Ipv4Header, advert_v2, advert_v3, reseal};
 
 /// One interesting frame.
 #[derive(Debug, Clone)]
