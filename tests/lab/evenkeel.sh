@@ -20,8 +20,8 @@ config() { # UNRELATED VRID
   cat <<X
 # unrelated: $1
 [global]
-threads = $EK_THREADS
-drain_timeout = "1s"
+nbthread = $EK_THREADS
+hard_stop_after = "1s"
 ${EK_GLOBAL:-}
 [defaults]
 timeout = { connect = "2s", client = "60s", server = "60s", http_request = "10s" }

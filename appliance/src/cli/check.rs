@@ -22,7 +22,11 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
     std::io::stderr().write_all(text.as_bytes()).unwrap_or_default();
     if loaded.is_valid() {
         if args.format == Format::Human {
-            eprintln!("{}: configuration is valid for node {}", args.config.config.display(), environment.node);
+            eprintln!(
+                "{}: configuration is valid for node {}",
+                args.config.config.display(),
+                environment.node
+            );
         }
         ExitCode::SUCCESS
     } else {

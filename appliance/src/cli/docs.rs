@@ -12,7 +12,8 @@ use super::{Cli, fail};
 pub(super) fn version(json: bool) -> ExitCode {
     let version = env!("CARGO_PKG_VERSION");
     let text = if json {
-        serde_json::json!({ "name": "evenkeel", "version": version, "architecture": std::env::consts::ARCH }).to_string()
+        serde_json::json!({ "name": "evenkeel", "version": version, "architecture": std::env::consts::ARCH })
+            .to_string()
     } else {
         format!("evenkeel {version}")
     };

@@ -59,7 +59,13 @@ enum Command {
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
     /// Configuration file
-    #[arg(short, long, value_name = "FILE", env = "EVENKEEL_CONFIG", default_value = "/etc/evenkeel/evenkeel.toml")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "EVENKEEL_CONFIG",
+        default_value = "/etc/evenkeel/evenkeel.toml"
+    )]
     pub config: PathBuf,
     /// Name of this node; the host name if not given
     #[arg(long, value_name = "NAME", env = "EVENKEEL_NODE")]

@@ -71,13 +71,8 @@ async fn get_status(path: &Path) -> io::Result<Bytes> {
 }
 
 fn render(s: &NodeStatus) -> String {
-    let mut out = format!(
-        "node {}  evenkeel {}  pid {}  up {}\n",
-        s.node,
-        s.version,
-        s.pid,
-        ago(s.uptime_ms)
-    );
+    let mut out =
+        format!("node {}  evenkeel {}  pid {}  up {}\n", s.node, s.version, s.pid, ago(s.uptime_ms));
     let worker = &s.worker;
     line(&mut out, format_args!("worker {} ({}){}", worker.state, worker.fitness, pid(worker.pid)));
     if let Some(loss) = &worker.last_loss {
@@ -126,7 +121,10 @@ fn instance(out: &mut String, i: &InstanceStatus) {
         let heard = ago(peer.heard_ms);
         line(
             out,
-            format_args!("  peer {:<23} v{} priority {} heard {heard} ago", peer.address, peer.version, peer.priority),
+            format_args!(
+                "  peer {:<23} v{} priority {} heard {heard} ago",
+                peer.address, peer.version, peer.priority
+            ),
         );
     }
     for track in &i.tracks {
@@ -199,13 +197,8 @@ mod tests {
 
     #[test]
     fn spans_are_short() {
-        let cases = [
-            (42, "42ms"),
-            (3_270, "3.2s"),
-            (303_000, "5m 3s"),
-            (7_500_000, "2h 5m"),
-            (273_600_000, "3d 4h"),
-        ];
+        let cases =
+            [(42, "42ms"), (3_270, "3.2s"), (303_000, "5m 3s"), (7_500_000, "2h 5m"), (273_600_000, "3d 4h")];
         for (ms, text) in cases {
             assert_eq!(ago(ms), text);
         }

@@ -152,7 +152,6 @@ impl Receiver {
             }
         }
     }
-
 }
 
 fn transmit(fd: RawFd, bytes: &[u8], fds: &[RawFd]) -> Result<usize, Errno> {

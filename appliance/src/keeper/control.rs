@@ -82,7 +82,8 @@ async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
 
 async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
     let service = service_fn(|request: Request<Incoming>| answer(request, asks.clone()));
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     match tokio::time::timeout(CONNECTION_LIMIT, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(err)) => tracing::debug!(%err, "control connection ended early"),

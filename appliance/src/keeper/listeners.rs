@@ -118,7 +118,8 @@ mod tests {
     fn names_every_address_that_cannot_be_bound() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = taken.local_addr().unwrap().to_string();
-        let errors = Listeners::bind(&[listener(&addr), listener("127.0.0.1:0"), listener(&addr)], 1).unwrap_err();
+        let errors =
+            Listeners::bind(&[listener(&addr), listener("127.0.0.1:0"), listener(&addr)], 1).unwrap_err();
         assert_eq!(errors.len(), 2);
         assert!(errors[0].to_string().starts_with(&format!("cannot listen on {addr}: ")));
     }

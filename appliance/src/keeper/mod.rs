@@ -58,7 +58,7 @@ pub enum RunError {
     AlreadyRunning(PathBuf),
     /// Addresses that cannot be listened on.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Bind(Vec<listeners::BindError>),
+    Bind(Vec<BindError>),
     /// A configured user does not exist.
     #[error("user {0} does not exist")]
     NoUser(String),

@@ -28,7 +28,11 @@ pub(super) type Users<'a> = &'a dyn Fn(Option<&str>) -> io::Result<Identity>;
 ///
 /// # Errors
 /// If a script's user does not exist.
-pub(super) fn follow_tracks(tracks: &[TrackConfig], users: Users<'_>, reports: &Reports) -> io::Result<JoinSet<()>> {
+pub(super) fn follow_tracks(
+    tracks: &[TrackConfig],
+    users: Users<'_>,
+    reports: &Reports,
+) -> io::Result<JoinSet<()>> {
     let mut set = JoinSet::new();
     for (id, track) in (0..).map(TrackId).zip(tracks) {
         match &track.kind {
@@ -47,7 +51,13 @@ pub(super) fn follow_tracks(tracks: &[TrackConfig], users: Users<'_>, reports: &
 
 /// Runs the script each interval. A run that lives when the next is due is waited for: the next one starts late, as
 /// keepalived skips it.
-async fn follow_script(id: TrackId, name: String, script: ScriptConfig, identity: Identity, reports: Reports) {
+async fn follow_script(
+    id: TrackId,
+    name: String,
+    script: ScriptConfig,
+    identity: Identity,
+    reports: Reports,
+) {
     let mut ticks = tokio::time::interval(script.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last = None;
@@ -295,7 +305,8 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("weight"), "-20\n").unwrap();
         std::fs::write(dir.join("word"), "many\n").unwrap();
-        let file = |name: &str| TrackConfig { name: name.into(), kind: TrackKind::File { path: dir.join(name) } };
+        let file =
+            |name: &str| TrackConfig { name: name.into(), kind: TrackKind::File { path: dir.join(name) } };
         let seen = block_on(first_of_each(&[file("weight"), file("word"), file("missing")]));
         std::fs::remove_dir_all(&dir).unwrap();
         assert_eq!(seen, [-20, 0, 0].map(TrackReport::File));

@@ -117,8 +117,8 @@ impl Keeper {
         let users = |name: Option<&str>| super::users::script(&config, name);
         let followed = scripts::follow_tracks(vrrp.engine.tracks(), &users, &tracks_tx)
             .map_err(start("tracked scripts"))?;
-        let control =
-            ControlSocket::open(&directory.join(CONTROL_SOCKET), asks_tx).map_err(start("the control socket"))?;
+        let control = ControlSocket::open(&directory.join(CONTROL_SOCKET), asks_tx)
+            .map_err(start("the control socket"))?;
         let now = Instant::now();
         Ok(Self {
             node: node.to_owned(),
@@ -154,10 +154,11 @@ impl Keeper {
     pub(super) async fn serve(&mut self, signals: &mut Signals) {
         tracing::info!(node = %self.node, version = env!("CARGO_PKG_VERSION"), "starting");
         loop {
-            match self.next(signals).await {
-                News::Stop(signal) => return tracing::info!(signal, "stopping"),
-                news => self.take(news),
+            let news = self.next(signals).await;
+            if let News::Stop(signal) = news {
+                return tracing::info!(signal, "stopping");
             }
+            self.take(news);
         }
     }
 
@@ -334,7 +335,8 @@ impl Keeper {
     }
 
     fn spawn_worker(&mut self, id: WorkerId) {
-        let sockets = self.listeners.iter().map(|b| (b.id.0, u16::try_from(b.sockets.len()).unwrap_or(u16::MAX)));
+        let sockets =
+            self.listeners.iter().map(|b| (b.id.0, u16::try_from(b.sockets.len()).unwrap_or(u16::MAX)));
         let start = Start {
             node: self.node.clone(),
             sources: self.sources.clone(),
@@ -344,8 +346,7 @@ impl Keeper {
         };
         let owned: std::io::Result<Vec<OwnedFd>> =
             self.listeners.descriptors().into_iter().map(|fd| fd.try_clone_to_owned()).collect();
-        let spawned =
-            owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone()));
+        let spawned = owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone()));
         match spawned {
             Ok(link) => {
                 tracing::info!(worker = id.0, pid = link.pid, "worker started");
@@ -369,7 +370,7 @@ impl Keeper {
     }
 
     /// Logs what the VRRP thread tells. `true` if it has ended.
-    fn take_driver_events(&mut self) -> bool {
+    fn take_driver_events(&self) -> bool {
         let mut stopped = false;
         for event in self.driver_events.get_ref().take() {
             stopped |= event == DriverEvent::Stopped;
@@ -406,8 +407,9 @@ impl Keeper {
     fn answer(&mut self, due: impl Fn(&Asked) -> bool) {
         let due: Vec<Asked> = self.asked.extract_if(.., |asked| due(asked)).collect();
         for asked in due {
-            // Whoever asked may have gone; then nobody waits for the answer.
-            asked.reply.send(Box::new(self.status())).map_or((), |()| ());
+            if asked.reply.send(Box::new(self.status())).is_err() {
+                tracing::debug!("whoever asked for the status is gone");
+            }
         }
     }
 
@@ -435,7 +437,10 @@ impl Keeper {
             },
             guard: GuardStatus {
                 pid: self.guard.as_ref().and_then(GuardProcess::pid),
-                answered_ms: thread.guard.last_ack.map(|at| millis(snapshot.at.saturating_duration_since(at))),
+                answered_ms: thread
+                    .guard
+                    .last_ack
+                    .map(|at| millis(snapshot.at.saturating_duration_since(at))),
             },
             vrrp_thread: thread.refused.iter().map(|r| format!("VRRP thread runs without {r}")).collect(),
             vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.engine)).collect(),

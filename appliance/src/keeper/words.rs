@@ -73,7 +73,11 @@ fn group_name(group: GroupId, config: &EngineConfig) -> &str {
 }
 
 /// One instance for the status document.
-pub(super) fn instance(router: &RouterSnapshot, snapshot: &Snapshot, config: &EngineConfig) -> InstanceStatus {
+pub(super) fn instance(
+    router: &RouterSnapshot,
+    snapshot: &Snapshot,
+    config: &EngineConfig,
+) -> InstanceStatus {
     // The engine's clock goes on while the machine sleeps, so only its own instants compare.
     let now = snapshot.at;
     let ms = |at: Instant| u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX);
@@ -89,7 +93,10 @@ pub(super) fn instance(router: &RouterSnapshot, snapshot: &Snapshot, config: &En
         held: v.on,
     };
     let track = |t: &evenkeel_vrrp::snapshot::TrackUseSnapshot| TrackStatus {
-        name: snapshot.tracks.get(usize::from(t.track.0)).map_or_else(String::new, |track| track.name.clone()),
+        name: snapshot
+            .tracks
+            .get(usize::from(t.track.0))
+            .map_or_else(String::new, |track| track.name.clone()),
         state: track_state(t.state),
         weight: t.weight,
     };

@@ -27,14 +27,14 @@ enum Item {
 
 /// Hands each event to the queue as one line.
 #[derive(Debug, Clone)]
-pub struct QueueWriter {
+pub(super) struct QueueWriter {
     queue: SyncSender<Item>,
     dropped: Arc<AtomicU64>,
 }
 
 /// One event being formatted; queued when dropped.
 #[derive(Debug)]
-pub struct Line {
+pub(super) struct Line {
     bytes: Vec<u8>,
     target: QueueWriter,
 }

@@ -40,7 +40,14 @@ impl Sources<'_> {
         WorkerReport {
             threads: self.plan.global.threads,
             connections: self.stats.process_current(),
-            frontends: self.plan.frontends().iter().map(|f| f.name.as_str()).enumerate().map(frontend).collect(),
+            frontends: self
+                .plan
+                .frontends()
+                .iter()
+                .map(|f| f.name.as_str())
+                .enumerate()
+                .map(frontend)
+                .collect(),
             servers: (0..).map(ServerId).zip(self.plan.servers()).map(server).collect(),
             log_dropped: self.log_dropped,
         }

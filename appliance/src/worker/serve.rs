@@ -9,7 +9,7 @@ use evenkeel_proxy::balance::State;
 use evenkeel_proxy::health::{self, announce};
 use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::log_sink::LogSink;
-use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy};
+use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{ListenerId, LogTargetId, Plan};
 use evenkeel_proxy::stats::Stats;
 use tokio::sync::{mpsc, watch};
@@ -30,13 +30,17 @@ pub(super) struct Service {
     first_round: watch::Receiver<bool>,
     logger: Logger,
     log_targets: Vec<LogTargetId>,
-    sink: LogSink,
+    sink: Arc<LogSink>,
+    /// The keeper's heartbeat that waits for the data threads, and its number there.
+    beating: Option<(u64, u64)>,
 }
 
 /// One piece of news.
 enum News {
     Keeper(Option<ToWorker>),
     Health(health::Event),
+    /// Every data thread has answered this heartbeat of the keeper.
+    Beat(u64),
     Warm,
     SnapshotDue,
 }
@@ -53,20 +57,36 @@ impl Service {
         let parts = lower::proxy(&config);
         let plan = parts.plan;
         let log_targets = (0..).map(LogTargetId).take(parts.log_targets.len()).collect();
-        let sink = LogSink::start(parts.log_targets).map_err(failed("the log"))?;
+        let sink = Arc::new(LogSink::start(parts.log_targets).map_err(failed("the log"))?);
         let state = Arc::new(State::new(&plan));
         let stats = Arc::new(Stats::new(&plan, plan.global.threads));
         let inherited = (!start.health.is_empty()).then(|| handover::read_back(&start.health));
         let (events_tx, events) = mpsc::channel(EVENTS);
         let seed = u64::from(std::process::id());
-        let checker = Checker::start(Arc::clone(&plan), Arc::clone(&state), seed, inherited.as_ref(), events_tx)
-            .map_err(failed("health checks"))?;
+        let checker =
+            Checker::start(Arc::clone(&plan), Arc::clone(&state), seed, inherited.as_ref(), events_tx)
+                .map_err(failed("health checks"))?;
         let listeners = listeners(&start.sockets, sockets);
         let first_round = checker.first_round();
         let logger = sink.logger();
-        let shared = runtime::Shared::new(Arc::clone(&state), Arc::clone(&stats), &sink);
-        let proxy = runtime::start(Arc::clone(&plan), listeners, shared).map_err(failed("data threads"))?;
-        Ok(Self { plan, state, stats, proxy, checker, events, first_round, logger, log_targets, sink })
+        let shared =
+            Shared { balance: Arc::clone(&state), stats: Arc::clone(&stats), log: Some(Arc::clone(&sink)) };
+        let proxy =
+            runtime::start(Arc::clone(&plan), listeners, Arc::new(shared)).map_err(failed("data threads"))?;
+        let beating = None;
+        Ok(Self {
+            plan,
+            state,
+            stats,
+            proxy,
+            checker,
+            events,
+            first_round,
+            logger,
+            log_targets,
+            sink,
+            beating,
+        })
     }
 
     /// Serves until the keeper says so or is gone.
@@ -79,7 +99,14 @@ impl Service {
         let warm_by = tokio::time::Instant::now() + WARM_LIMIT;
         loop {
             let sent = match self.next(orders, warm, warm_by, snapshot_due).await {
-                News::Keeper(Some(ToWorker::Ping(seq))) => self.pong(keeper, seq).await,
+                News::Keeper(Some(ToWorker::Ping(seq))) => {
+                    self.beating = Some((seq, self.proxy.heartbeat()));
+                    Ok(())
+                }
+                News::Beat(seq) => {
+                    self.beating = None;
+                    say(keeper, &FromWorker::Pong(seq)).await
+                }
                 News::Keeper(Some(ToWorker::Report(number))) => {
                     say(keeper, &FromWorker::Report(number, Box::new(self.report()))).await
                 }
@@ -126,22 +153,15 @@ impl Service {
                 () = tokio::time::sleep_until(warm_by) => {}
             }
         };
+        let beat = answered(&self.proxy, self.beating);
         // Every arm is cancel safe: channels keep what has arrived, the deadlines are absolute.
         tokio::select! {
             biased;
             order = orders.recv::<ToWorker>() => News::Keeper(order.ok().flatten().map(|(order, _)| order)),
+            seq = beat => News::Beat(seq),
             () = first_round, if !warm => News::Warm,
             Some(event) = self.events.recv() => News::Health(event),
             () = due => News::SnapshotDue,
-        }
-    }
-
-    /// Answers once every data thread has. A thread that does not answer leaves the keeper without one, too; the next
-    /// order is taken all the same.
-    async fn pong(&self, keeper: &Sender, seq: u64) -> std::io::Result<()> {
-        match tokio::time::timeout(HEARTBEAT_PATIENCE, self.proxy.heartbeat()).await {
-            Ok(()) => say(keeper, &FromWorker::Pong(seq)).await,
-            Err(_) => Ok(()),
         }
     }
 
@@ -171,10 +191,25 @@ impl Service {
     }
 
     async fn drain(self, keeper: &Sender, limit: Duration) {
-        let left = self.proxy.drain(Instant::now() + limit).await;
+        self.proxy.start_draining();
+        let until = Instant::now() + limit;
+        while self.proxy.connections() > 0 && Instant::now() < until {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let left = u64::from(self.proxy.connections());
         // A keeper that is gone needs no answer.
         say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
     }
+}
+
+/// Waits until every data thread has answered the heartbeat. The threads store their answers where everyone can look,
+/// and ring for nobody, so that a heartbeat costs them as little as it can.
+async fn answered(proxy: &Proxy, beating: Option<(u64, u64)>) -> u64 {
+    let Some((seq, beat)) = beating else { return std::future::pending().await };
+    while proxy.answered() < beat {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    seq
 }
 
 async fn say(keeper: &Sender, message: &FromWorker) -> std::io::Result<()> {
@@ -198,5 +233,5 @@ const EVENTS: usize = 256;
 const WARM_LIMIT: Duration = Duration::from_secs(10);
 /// Changes of health mostly come in groups.
 const SNAPSHOT_DELAY: Duration = Duration::from_millis(20);
-/// Less than any heartbeat timeout; the keeper counts what is unanswered.
-const HEARTBEAT_PATIENCE: Duration = Duration::from_millis(250);
+/// Fine enough for a heartbeat of some 50 ms.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
