@@ -21,5 +21,7 @@ pub mod access_log;
 pub mod balance;
 pub mod h1;
 pub mod health;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod plan;
 pub mod stats;

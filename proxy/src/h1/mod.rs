@@ -7,6 +7,7 @@
 //! | [`target`] | the form of a request target, and what a `Host` may be |
 //! | [`framing`] | where a message ends |
 //! | [`chunked`] | the same, chunk by chunk |
+//! | [`body`] | how far through its content a message is |
 //! | [`conn`] | what `Connection`, `Expect`, `TE` and `Upgrade` ask for |
 //! | [`forward`] | the head that goes on to the other side |
 //! | [`reject`] | the answers the proxy gives itself |
@@ -14,6 +15,7 @@
 //! The rules are those of RFC 9110 and RFC 9112 taken to the letter: what the RFC lets a recipient repair and what
 //! parsers are known to read differently is refused, because a proxy that repairs a message vouches for its repair.
 
+pub mod body;
 pub mod chunked;
 mod class;
 pub mod conn;

@@ -3,7 +3,7 @@
 use super::forward::write_number;
 use super::framing::FramingError;
 use super::head::HeadError;
-use super::target::TargetError;
+use super::target::{HostError, TargetError};
 
 /// A status the proxy answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +104,15 @@ impl From<TargetError> for Reject {
         match error {
             TargetError::Malformed => Self::BadRequest,
             TargetError::Connect => Self::NotImplemented,
+        }
+    }
+}
+
+impl From<HostError> for Reject {
+    fn from(error: HostError) -> Self {
+        match error {
+            // RFC 9112 §3.2.
+            HostError::Missing | HostError::Repeated | HostError::Malformed => Self::BadRequest,
         }
     }
 }

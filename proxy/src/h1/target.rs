@@ -1,7 +1,8 @@
 //! Request targets and `Host`: where a request wants to go (RFC 9112 §3.2, RFC 9110 §7.2).
 
 use super::class::{self, HEX, REG_NAME};
-use super::head::Method;
+use super::field::Known;
+use super::head::{HeadIndex, Method, Version};
 
 /// A request target, taken apart. The parts are what goes on to a server: always origin-form or asterisk-form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,35 @@ pub enum Target<'a> {
     },
     /// RFC 9112 §3.2.4: `*`, of OPTIONS only.
     Asterisk,
+}
+
+/// What is wrong with the `Host` of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// HTTP/1.1 requires it.
+    #[error("no Host")]
+    Missing,
+    /// More than one.
+    #[error("repeated Host")]
+    Repeated,
+    /// Not a host and port.
+    #[error("malformed Host")]
+    Malformed,
+}
+
+/// RFC 9112 §3.2: exactly one valid `Host`, which HTTP/1.0 may leave out.
+///
+/// # Errors
+/// The request gets 400.
+#[inline]
+pub fn check_host(version: Version, index: &HeadIndex, bytes: &[u8]) -> Result<(), HostError> {
+    let Some(host) = index.first(Known::Host) else {
+        return if version == Version::Http10 { Ok(()) } else { Err(HostError::Missing) };
+    };
+    if index.is_repeated(Known::Host) {
+        return Err(HostError::Repeated);
+    }
+    if is_host(host.value.of(bytes)) { Ok(()) } else { Err(HostError::Malformed) }
 }
 
 /// Why a target is not one.
@@ -112,6 +142,7 @@ fn is_port_or_nothing(rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::head::Limits;
     use super::*;
 
     #[test]
@@ -156,6 +187,24 @@ mod tests {
             let mut out = Vec::new();
             Target::parse(method, target).unwrap().write_origin_form(method, &mut out);
             assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn exactly_one_host() {
+        for (fields, in_11, in_10) in [
+            ("", Err(HostError::Missing), Ok(())),
+            ("Host: a\r\n", Ok(()), Ok(())),
+            ("Host:\r\n", Ok(()), Ok(())),
+            ("Host: a\r\nhost: a\r\n", Err(HostError::Repeated), Err(HostError::Repeated)),
+            ("Host: a b\r\n", Err(HostError::Malformed), Err(HostError::Malformed)),
+        ] {
+            let bytes = format!("GET / HTTP/1.1\r\n{fields}\r\n");
+            let mut index = HeadIndex::default();
+            index.parse_request(bytes.as_bytes(), &Limits { bytes: 4096, fields: 9 }).unwrap().unwrap();
+            for (version, expected) in [(Version::Http11, in_11), (Version::Http10, in_10)] {
+                assert_eq!(check_host(version, &index, bytes.as_bytes()), expected, "{fields:?} {version:?}");
+            }
         }
     }
 

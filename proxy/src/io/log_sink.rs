@@ -68,6 +68,11 @@ impl LogSink {
         Ok(Self { spools, control, counts, thread: Some(thread) })
     }
 
+    /// Where loggers come from, for those that outlive this borrow.
+    pub fn spools(&self) -> Arc<Spools> {
+        Arc::clone(&self.spools)
+    }
+
     /// A logger for one thread.
     pub fn logger(&self) -> Logger {
         self.spools.logger()

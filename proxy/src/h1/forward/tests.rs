@@ -120,7 +120,7 @@ fn responses() {
         assert_eq!(to_client(from, *version, Method::Get, *after), *to, "{from:?}");
     }
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
-    assert_eq!(to_client(head, Version::Http11, Method::Head, After::Persist), head);
+    assert_eq!(to_client(head, Http11, Method::Head, Persist), head);
 }
 
 #[test]

@@ -1,0 +1,166 @@
+//! Serves one frontend in front of one backend: for benchmarks, conformance tools and a first look.
+//!
+//! `serve --listen 127.0.0.1:8080 --backend 127.0.0.1:9000 [--backend …] [--threads N] [--timeout-ms MS]
+//! [--keep-alive-ms MS] [--connect-ms MS] [--retries N] [--log UDP-ADDRESS]`
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_proxy::access_log::{Destination, Facility, Level, LogTarget};
+use evenkeel_proxy::balance::State;
+use evenkeel_proxy::io::log_sink::LogSink;
+use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
+use evenkeel_proxy::plan::{
+    AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend, FrontendId,
+    Global, Listener, ListenerId, LogFormat, LogTargetId, Plan, Server, ServerTimeouts,
+};
+use evenkeel_proxy::stats::Stats;
+
+type Problem = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("serve: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Problem> {
+    let options = Options::parse()?;
+    let plan = Arc::new(options.plan()?);
+    let sockets =
+        (0..options.threads).map(|_| listen(options.listen).map(Into::into)).collect::<Result<_, _>>()?;
+    let balance = Arc::new(State::new(&plan));
+    let stats = Arc::new(Stats::new(&plan, options.threads));
+    let sink = options.log.map(|to| LogSink::start(vec![log_target(Destination::Udp(to))])).transpose()?;
+    let shared = match &sink {
+        Some(sink) => Shared::new(balance, stats, sink),
+        None => Shared::without_log(balance, stats),
+    };
+    let proxy = runtime::start(plan, vec![ListenerSockets { id: ListenerId(0), sockets }], shared)?;
+    eprintln!("listening on {}", options.listen);
+    loop {
+        std::thread::park();
+        eprintln!("{} connections", proxy.connections());
+    }
+}
+
+fn log_target(to: Destination) -> LogTarget {
+    LogTarget { to, facility: Facility::LOCAL0, level: Level::Info, tag: "serve".into() }
+}
+
+struct Options {
+    listen: SocketAddr,
+    backends: Vec<SocketAddr>,
+    threads: u16,
+    timeout: Duration,
+    keep_alive: Option<Duration>,
+    connect: Duration,
+    retries: u8,
+    log: Option<SocketAddr>,
+}
+
+impl Options {
+    fn parse() -> Result<Self, Problem> {
+        let mut options = Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            backends: Vec::new(),
+            threads: 1,
+            timeout: Duration::from_secs(60),
+            keep_alive: None,
+            connect: Duration::from_secs(5),
+            retries: 3,
+            log: None,
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().ok_or_else(|| format!("{name} wants a value"))?;
+            let ms = || value.parse().map(Duration::from_millis);
+            match name.as_str() {
+                "--listen" => options.listen = value.parse()?,
+                "--backend" => options.backends.push(value.parse()?),
+                "--threads" => options.threads = value.parse()?,
+                "--timeout-ms" => options.timeout = ms()?,
+                "--keep-alive-ms" => options.keep_alive = Some(ms()?),
+                "--connect-ms" => options.connect = ms()?,
+                "--log" => options.log = Some(value.parse()?),
+                "--retries" => options.retries = value.parse()?,
+                _ => return Err(format!("unknown option {name}").into()),
+            }
+        }
+        Ok(options)
+    }
+
+    fn plan(&self) -> Result<Plan, Problem> {
+        let errors = Arc::new(ErrorFiles::default());
+        let client = ClientTimeouts {
+            client: Some(self.timeout),
+            http_request: Some(self.timeout),
+            http_keep_alive: self.keep_alive,
+            tunnel: None,
+        };
+        let frontend = Frontend {
+            name: "front".into(),
+            default_backend: Some(BackendId(0)),
+            timeout: client,
+            forwarded_for: Some(ForwardedFor {
+                header: "X-Forwarded-For".into(),
+                except: Vec::new(),
+                if_none: false,
+            }),
+            dontlognull: true,
+            log: self.log.iter().map(|_| LogTargetId(0)).collect(),
+            log_format: LogFormat::Httplog,
+            error_files: Arc::clone(&errors),
+            maxconn: None,
+        };
+        let backend = Backend {
+            name: "back".into(),
+            servers: 0..u32::try_from(self.backends.len())?,
+            balance: Balance::RoundRobin,
+            timeout: ServerTimeouts {
+                connect: Some(self.connect),
+                server: Some(self.timeout),
+                ..ServerTimeouts::default()
+            },
+            forwarded_for: None,
+            retries: self.retries,
+            redispatch: true,
+            allbackups: false,
+            error_files: errors,
+        };
+        let servers = self.backends.iter().enumerate().map(|(i, addr)| Server {
+            name: format!("s{}", i + 1),
+            backend: BackendId(0),
+            addr: *addr,
+            weight: 1,
+            backup: false,
+            admin: AdminState::Ready,
+            check: None,
+        });
+        let global = Global {
+            node: "serve".into(),
+            threads: self.threads,
+            maxconn: 15_000,
+            max_head_bytes: 16 * 1024,
+            max_headers: 101,
+        };
+        let listener = Listener { frontend: FrontendId(0), addr: self.listen };
+        Ok(Plan::new(global, vec![frontend], vec![backend], servers.collect(), vec![listener])?)
+    }
+}
+
+/// A listening socket that other threads' sockets may share the address with.
+fn listen(at: SocketAddr) -> std::io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(at), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(4096)?;
+    Ok(socket)
+}

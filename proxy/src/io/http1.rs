@@ -1,0 +1,29 @@
+//! One connection of an HTTP/1.1 client, request after request.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `connection` | the task: which state a connection is in and what it waits for |
+//! | `exchange` | one request and its response, in flight |
+//! | `request` | from a parsed head to a decision: refuse, or forward to which server |
+//! | `response` | from the server's head to the client's, and what happens afterwards |
+//! | `relay` | moves an exchange on: request out, response in, at the same time |
+//! | `failure` | what each kind of failure is called in answers and records |
+//! | `record` | the access record, written exactly once |
+//! | `flow`, `outbox` | content on its way, and what could not be written yet |
+//!
+//! Everything is driven by polling one state machine per connection. An idle connection holds no buffer: bytes are read
+//! into the thread's scratch buffer and handled there, and only what is incomplete is copied into the connection.
+
+mod connection;
+mod exchange;
+mod failure;
+pub(super) mod flow;
+mod outbox;
+mod record;
+mod relay;
+mod request;
+mod response;
+
+pub(super) use connection::Connection;
+pub(super) use exchange::{Exchange, Timeouts};
+pub(super) use flow::SMALL;

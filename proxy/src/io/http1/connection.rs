@@ -1,0 +1,503 @@
+//! The task of one connection: which state it is in, what it waits for, and until when.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::super::deadline::Slot;
+use super::super::runtime::{DataThread, Permit, Scratch};
+use super::super::stream::Stream;
+use super::super::tunnel::{self, Broken, Halves};
+use super::super::upstream::{Dial, Reuse};
+use super::exchange::{Persist, ResponseState, ServerSide};
+use super::failure::{Failure, Progress};
+use super::flow::SMALL;
+use super::record::{Open, Party};
+use super::relay::{self, Client, End};
+use super::request::{self, Parsed};
+use crate::access_log::{Cause, Phase, Termination};
+use crate::h1::head::{Method, Request};
+use crate::h1::reject::{self, Content};
+use crate::plan::{BackendId, FrontendId};
+
+/// A client's connection. As a future it ends when the connection is over.
+pub(in crate::io) struct Connection {
+    thread: Rc<DataThread>,
+    stream: Stream,
+    party: Party,
+    state: State,
+    /// What was read and not yet used: part of a head, or what the client sent ahead.
+    inbox: Vec<u8>,
+    /// When the connection began to wait for a request.
+    since: Instant,
+    deadline: Option<Instant>,
+    slot: Option<Slot>,
+    /// A request has been answered.
+    served: bool,
+    _permit: Permit,
+}
+
+enum State {
+    /// For the first byte of a request.
+    Waiting,
+    /// For the rest of a head.
+    Head(Open),
+    /// For a server, for either side of a running exchange.
+    Forwarding(Open),
+    /// For either side of a tunnel.
+    Tunnel(Open, Halves),
+    /// For our own answer to go out.
+    Answering(Open, Farewell),
+    /// For the client to close, having read our last answer.
+    Lingering { until: Instant, left: usize },
+    /// Between states.
+    Moving,
+}
+
+/// How to part from a client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    /// Nothing of it can be unread.
+    Close,
+    /// It may still be sending, and closing with unread input resets the connection, which would destroy the answer on
+    /// its way (RFC 9112 §9.6): so first only our side is closed.
+    Linger,
+}
+
+/// What a state comes to.
+enum Step {
+    Next(State),
+    /// Nothing to do until something happens, or until then.
+    Wait(State, Option<Instant>),
+    Over,
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let thread = Rc::clone(&this.thread);
+        let mut scratch = thread.scratch.borrow_mut();
+        let now = Instant::now();
+        loop {
+            let state = std::mem::replace(&mut this.state, State::Moving);
+            match this.step(state, &mut scratch, cx, now) {
+                Step::Next(state) => this.state = state,
+                Step::Wait(state, deadline) if deadline.is_some_and(|d| d <= now) => {
+                    match this.expire(state, now) {
+                        Step::Next(state) | Step::Wait(state, _) => this.state = state,
+                        Step::Over => return Poll::Ready(()),
+                    }
+                }
+                Step::Wait(state, deadline) => {
+                    this.state = state;
+                    this.wait_until(deadline, cx);
+                    return Poll::Pending;
+                }
+                Step::Over => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Connection {
+    pub(in crate::io) fn new(
+        thread: Rc<DataThread>,
+        stream: Stream,
+        client: std::net::SocketAddr,
+        frontend: FrontendId,
+        permit: Permit,
+        now: Instant,
+    ) -> Self {
+        for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
+            counters.connections.add(1);
+            counters.current.raise();
+        }
+        Self {
+            thread,
+            stream,
+            party: Party { client, frontend },
+            state: State::Waiting,
+            inbox: Vec::new(),
+            since: now,
+            deadline: None,
+            slot: None,
+            served: false,
+            _permit: permit,
+        }
+    }
+
+    fn step(&mut self, state: State, scratch: &mut Scratch, cx: &mut Context<'_>, now: Instant) -> Step {
+        match state {
+            State::Waiting => self.wait(scratch, cx, now),
+            State::Head(open) => self.read_head(open, scratch, cx, now),
+            State::Forwarding(open) => self.forward(open, scratch, cx, now),
+            State::Tunnel(open, halves) => self.tunnel(open, halves, scratch, cx, now),
+            State::Answering(open, farewell) => self.answer(open, farewell, cx, now),
+            State::Lingering { until, left } => self.linger(until, left, scratch, cx),
+            State::Moving => Step::Over,
+        }
+    }
+
+    /// The deadline has passed.
+    fn expire(&mut self, state: State, now: Instant) -> Step {
+        match state {
+            State::Waiting if self.served => Step::Over,
+            State::Waiting => {
+                let open = Open::new(&self.thread, self.party, self.since);
+                self.fail(open, Failure::HeadTimeout, now)
+            }
+            State::Head(open) => self.fail(open, Failure::HeadTimeout, now),
+            State::Forwarding(open) => {
+                let failure = open.deadline().map_or(Failure::ServerTimeout, |(_, failure)| failure);
+                self.fail(open, failure, now)
+            }
+            State::Tunnel(mut open, _) => {
+                open.facts.termination = Some(Termination::new(Cause::ClientTimeout, Phase::Data));
+                Step::Over
+            }
+            State::Answering(..) | State::Lingering { .. } | State::Moving => Step::Over,
+        }
+    }
+
+    fn wait_until(&mut self, deadline: Option<Instant>, cx: &Context<'_>) {
+        if deadline == self.deadline {
+            return;
+        }
+        self.deadline = deadline;
+        let thread = &self.thread;
+        self.slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(deadline);
+    }
+
+    fn wait(&mut self, scratch: &mut Scratch, cx: &mut Context<'_>, now: Instant) -> Step {
+        if !self.inbox.is_empty() {
+            let total = self.inbox.len().min(scratch.bytes.len());
+            scratch.bytes[..total].copy_from_slice(&self.inbox[..total]);
+            self.inbox = Vec::new();
+            let mut open = Open::new(&self.thread, self.party, now);
+            open.up.read = total as u64;
+            return self.handle_head(open, total, scratch, now);
+        }
+        if self.served && self.thread.draining.get() {
+            return Step::Over;
+        }
+        match self.stream.poll_read(cx, &mut scratch.bytes[..SMALL]) {
+            Poll::Pending => Step::Wait(State::Waiting, self.request_deadline()),
+            Poll::Ready(Ok(0) | Err(_)) if self.served => Step::Over,
+            Poll::Ready(Ok(0) | Err(_)) => {
+                let open = Open::new(&self.thread, self.party, self.since);
+                self.fail(open, Failure::HeadCutShort, now)
+            }
+            Poll::Ready(Ok(n)) => {
+                let mut open = Open::new(&self.thread, self.party, now);
+                open.up.read = n as u64;
+                self.handle_head(open, n, scratch, now)
+            }
+        }
+    }
+
+    /// When the first byte of a request is due.
+    fn request_deadline(&self) -> Option<Instant> {
+        let frontend = self.thread.plan.frontends().get(usize::from(self.party.frontend.0))?;
+        let timeout = &frontend.timeout;
+        let request = timeout.http_request.or(timeout.client);
+        let limit = if self.served { timeout.http_keep_alive.or(request) } else { request };
+        Some(self.since + limit?)
+    }
+
+    fn read_head(
+        &mut self,
+        mut open: Open,
+        scratch: &mut Scratch,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Step {
+        let held = self.inbox.len();
+        let Some(room) = scratch.bytes.get_mut(held..held + SMALL) else {
+            return self.fail(open, Failure::Refused(reject::Reject::HeadTooLarge), now);
+        };
+        match self.stream.poll_read(cx, room) {
+            Poll::Pending => {
+                let timeout = open.timeouts.client;
+                let whole = timeout.http_request.and_then(|t| Some(open.facts.started? + t));
+                let deadline = whole.or_else(|| Some(open.activity.client? + timeout.client?));
+                Step::Wait(State::Head(open), deadline)
+            }
+            Poll::Ready(Ok(0) | Err(_)) => self.fail(open, Failure::HeadCutShort, now),
+            Poll::Ready(Ok(n)) => {
+                open.up.read += n as u64;
+                open.activity.client = Some(now);
+                // Without the end of a line nothing new can be known, short of the limit.
+                let news = memchr::memchr(b'\n', &room[..n]).is_some();
+                if !news && held + n <= self.thread.limits().bytes {
+                    self.inbox.extend_from_slice(&room[..n]);
+                    return Step::Next(State::Head(open));
+                }
+                scratch.bytes[..held].copy_from_slice(&self.inbox);
+                self.inbox.clear();
+                self.handle_head(open, held + n, scratch, now)
+            }
+        }
+    }
+
+    /// Looks at what there is of a head: all bytes since its first are in `scratch`, none in the inbox.
+    fn handle_head(&mut self, open: Open, total: usize, scratch: &mut Scratch, now: Instant) -> Step {
+        let bytes = &scratch.bytes[..total];
+        match scratch.index.parse_request(bytes, self.thread.limits()) {
+            Ok(None) => {
+                self.inbox.extend_from_slice(bytes);
+                Step::Next(State::Head(open))
+            }
+            Err(error) => self.fail(open, Failure::Refused(error.into()), now),
+            Ok(Some(request)) => self.begin(open, request, total, scratch, now),
+        }
+    }
+
+    /// Decides about a request whose head is complete.
+    fn begin(
+        &mut self,
+        mut open: Open,
+        request: Request,
+        total: usize,
+        scratch: &mut Scratch,
+        now: Instant,
+    ) -> Step {
+        let Scratch { bytes, index } = scratch;
+        let (head, rest) = bytes[..total].split_at_mut(request.len);
+        let parsed = Parsed { request, index, bytes: head };
+        let backend = match request::prepare(&mut open, &self.thread, self.party, &parsed, now) {
+            Ok(backend) => backend,
+            Err(failure) => return self.fail(open, failure, now),
+        };
+        match open.up.offer(rest, &mut self.inbox) {
+            Ok(kept) => open.up.out.buffer().extend_from_slice(&rest[..kept]),
+            Err(_) => return self.fail(open, Failure::BadRequestBody, now),
+        }
+        // What belongs to the next request was not read for this one.
+        open.up.read -= self.inbox.len() as u64;
+        if let Err(failure) = request::assign(&mut open, &self.thread, backend, now) {
+            return self.fail(open, failure, now);
+        }
+        self.connect(&mut open, backend, now);
+        Step::Next(State::Forwarding(open))
+    }
+
+    /// Takes a connection that is there, or sets out to make one.
+    fn connect(&self, open: &mut Open, backend: BackendId, now: Instant) {
+        let Some(server) = open.facts.server else { return };
+        let reuse = if open.asked.method.is_idempotent() { Reuse::Any } else { Reuse::JustUsed };
+        match self.thread.pool.borrow_mut().take(server, reuse, now) {
+            Some(stream) => {
+                self.thread.recorder.server(server).reused.add(1);
+                open.facts.connected = Some(now);
+                open.activity.server = Some(now);
+                open.server = Some(ServerSide { stream, reused: true, deaf: false });
+            }
+            None => open.dial = Some(Dial::new(&self.thread, backend, server)),
+        }
+    }
+
+    fn forward(&mut self, mut open: Open, scratch: &mut Scratch, cx: &mut Context<'_>, now: Instant) -> Step {
+        if open.dial.is_some() {
+            match self.dial(&mut open, cx, now) {
+                Poll::Pending => {
+                    let deadline = open.dial.as_ref().and_then(|d| d.deadline(&self.thread));
+                    return Step::Wait(State::Forwarding(open), deadline);
+                }
+                Poll::Ready(Err(failure)) => return self.fail(open, failure, now),
+                Poll::Ready(Ok(())) => {}
+            }
+        }
+        let mut client = Client { stream: &mut self.stream, inbox: &mut self.inbox };
+        match relay::poll(&mut open, &mut client, &self.thread, scratch, cx, now) {
+            Poll::Pending => {
+                let deadline = open.deadline().map(|(at, _)| at);
+                Step::Wait(State::Forwarding(open), deadline)
+            }
+            Poll::Ready(End::Complete) => self.complete(open, now),
+            Poll::Ready(End::Tunnel) => {
+                let halves = tunnel::open(&mut open, &mut self.inbox);
+                Step::Next(State::Tunnel(open, halves))
+            }
+            Poll::Ready(End::Stale) => {
+                open.server = None;
+                if let (Some(backend), Some(server)) = (open.facts.backend, open.facts.server) {
+                    self.thread.recorder.server(server).retries.add(1);
+                    open.facts.retries = open.facts.retries.saturating_add(1);
+                    open.dial = Some(Dial::new(&self.thread, backend, server));
+                }
+                Step::Next(State::Forwarding(open))
+            }
+            Poll::Ready(End::Failed(failure)) => self.fail(open, failure, now),
+        }
+    }
+
+    fn dial(&self, open: &mut Open, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+        let Some(mut dial) = open.dial.take() else { return Poll::Ready(Ok(())) };
+        let before = (dial.server, dial.retries);
+        let polled = dial.poll(cx, &self.thread, now);
+        if before.0 != dial.server {
+            open.facts.server = Some(dial.server);
+            open.lease = Some(self.thread.lease(dial.server));
+        }
+        open.facts.retries = open.facts.retries.saturating_add(dial.retries - before.1);
+        open.facts.redispatched = dial.redispatched;
+        match polled {
+            Poll::Pending => {
+                open.dial = Some(dial);
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Failure::Dial(error))),
+            Poll::Ready(Ok(stream)) => {
+                self.thread.recorder.server(dial.server).connections.add(1);
+                open.facts.connected = Some(now);
+                open.activity.server = Some(now);
+                open.server = Some(ServerSide { stream, reused: false, deaf: false });
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// The response is out whole: both connections are kept or closed.
+    fn complete(&mut self, mut open: Open, now: Instant) -> Step {
+        let ResponseState::Relaying { client, server, .. } = open.response else {
+            return self.fail(open, Failure::BadResponse, now);
+        };
+        let clean = open.up.is_done() && open.down.held.is_empty() && open.surplus.is_empty();
+        if let (Some(side), Some(id)) = (open.server.take(), open.facts.server)
+            && server == Persist::Yes
+            && clean
+            && !side.deaf
+        {
+            self.thread.pool.borrow_mut().put(id, side.stream, now);
+        }
+        open.facts.termination = Some(Termination::default());
+        // The next request may come at once: what is in flight must be counted off before it is looked at.
+        let (whole, asked) = (open.up.is_done(), open.asked);
+        drop(open);
+        self.served = true;
+        self.since = now;
+        match client {
+            Persist::Yes if whole => Step::Next(State::Waiting),
+            Persist::Yes | Persist::No if whole && !asked.persists => Step::Over,
+            Persist::Yes | Persist::No => self.part(Farewell::Linger, now),
+        }
+    }
+
+    fn tunnel(
+        &mut self,
+        mut open: Open,
+        mut halves: Halves,
+        scratch: &mut Scratch,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Step {
+        let end = tunnel::poll(&mut open, &mut halves, &mut self.stream, &mut scratch.bytes, cx, now);
+        let cause = match end {
+            Poll::Pending => {
+                let deadline = tunnel::deadline(&open);
+                return Step::Wait(State::Tunnel(open, halves), deadline);
+            }
+            Poll::Ready(Ok(())) => None,
+            Poll::Ready(Err(Broken::Client)) => Some(Cause::Client),
+            Poll::Ready(Err(Broken::Server)) => Some(Cause::Server),
+        };
+        open.facts.termination =
+            Some(cause.map_or_else(Termination::default, |c| Termination::new(c, Phase::Data)));
+        Step::Over
+    }
+
+    /// Ends an exchange before its end: with an answer of our own while that is possible.
+    fn fail(&mut self, mut open: Open, failure: Failure, now: Instant) -> Step {
+        let progress = open.progress();
+        open.facts.failure = Some(failure);
+        open.facts.termination = Some(failure.termination(progress));
+        open.server = None;
+        open.dial = None;
+        self.inbox = Vec::new();
+        if progress == Progress::Answering {
+            // With no framing but the end, an ordinary end would pass for the whole. If the reset cannot be arranged
+            // the connection is gone already.
+            if matches!(open.response, ResponseState::Relaying { until_close: true, .. }) {
+                drop(self.stream.reset_on_close());
+            }
+            return Step::Over;
+        }
+        let reject = failure.reject();
+        let content = if open.asked.method == Method::Head { Content::Omitted } else { Content::Sent };
+        let file = self.error_file(&open, reject.status());
+        reject::write(open.down.out.buffer(), reject, file.as_deref(), content);
+        open.facts.status = Some(reject.status());
+        open.activity.client = Some(now);
+        let farewell = if failure.leaves_input() { Farewell::Linger } else { Farewell::Close };
+        Step::Next(State::Answering(open, farewell))
+    }
+
+    fn error_file(&self, open: &Open, status: u16) -> Option<std::sync::Arc<[u8]>> {
+        let plan = &self.thread.plan;
+        let backend = open.facts.backend.and_then(|b| plan.backends().get(usize::from(b.0)));
+        let frontend = plan.frontends().get(usize::from(self.party.frontend.0));
+        let of_backend = backend.and_then(|b| b.error_files.0.get(&status));
+        of_backend.or_else(|| frontend.and_then(|f| f.error_files.0.get(&status))).cloned()
+    }
+
+    fn answer(&mut self, mut open: Open, farewell: Farewell, cx: &mut Context<'_>, now: Instant) -> Step {
+        match open.down.out.poll_flush(cx, &mut self.stream) {
+            Poll::Pending => {
+                let deadline = open.activity.client.and_then(|at| Some(at + open.timeouts.client.client?));
+                Step::Wait(State::Answering(open, farewell), deadline)
+            }
+            Poll::Ready(Err(_)) => Step::Over,
+            Poll::Ready(Ok(())) => {
+                drop(open);
+                self.part(farewell, now)
+            }
+        }
+    }
+
+    fn part(&self, farewell: Farewell, now: Instant) -> Step {
+        // A client that is gone already need not be waited for.
+        if farewell == Farewell::Close || self.stream.shutdown().is_err() {
+            return Step::Over;
+        }
+        Step::Next(State::Lingering { until: now + LINGER, left: MOST_DISCARDED })
+    }
+
+    fn linger(
+        &mut self,
+        until: Instant,
+        mut left: usize,
+        scratch: &mut Scratch,
+        cx: &mut Context<'_>,
+    ) -> Step {
+        loop {
+            match self.stream.poll_read(cx, &mut scratch.bytes) {
+                Poll::Pending => return Step::Wait(State::Lingering { until, left }, Some(until)),
+                Poll::Ready(Ok(0) | Err(_)) => return Step::Over,
+                Poll::Ready(Ok(n)) if n >= left => return Step::Over,
+                Poll::Ready(Ok(n)) => left -= n,
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let recorder = &self.thread.recorder;
+        for counters in [recorder.process(), recorder.frontend(self.party.frontend)] {
+            counters.current.lower();
+        }
+        if std::thread::panicking() {
+            self.thread.control.count_panic();
+        }
+    }
+}
+
+/// How long a client may take to read our last answer while it is still sending.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What it may send meanwhile.
+const MOST_DISCARDED: usize = 1024 * 1024;

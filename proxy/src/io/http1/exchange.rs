@@ -1,0 +1,156 @@
+//! One request and its response, in flight.
+
+use std::time::Instant;
+
+use super::super::runtime::Balance;
+use super::super::stream::Stream;
+use super::super::upstream::Dial;
+use super::failure::{Failure, Progress};
+use super::flow::Flow;
+use super::record::Facts;
+use crate::balance::Lease;
+use crate::h1::conn::Expectation;
+use crate::h1::head::{Method, Version};
+use crate::plan::{ClientTimeouts, ServerTimeouts};
+
+/// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
+#[derive(Default)]
+pub(in crate::io) struct Exchange {
+    pub(super) facts: Facts,
+    pub(super) asked: Asked,
+    /// From the client to the server: the forwarded head, then the content.
+    pub(in crate::io) up: Flow,
+    /// From the server to the client.
+    pub(in crate::io) down: Flow,
+    /// The connection being made.
+    pub(super) dial: Option<Dial>,
+    /// The connection to the server.
+    pub(in crate::io) server: Option<ServerSide>,
+    pub(super) lease: Option<Lease<Balance>>,
+    /// What the server sent behind its response: nothing it may send.
+    pub(super) surplus: Vec<u8>,
+    pub(in crate::io) timeouts: Timeouts,
+    pub(in crate::io) activity: Activity,
+    pub(super) response: ResponseState,
+}
+
+/// What of the request still matters once its head is gone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) method: Method,
+    pub(super) version: Version,
+    /// The client lets its connection persist.
+    pub(super) persists: bool,
+    pub(super) expectation: Expectation,
+    pub(super) upgrade: bool,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            method: Method::Get,
+            version: Version::Http11,
+            persists: false,
+            expectation: Expectation::None,
+            upgrade: false,
+        }
+    }
+}
+
+/// A connection to a server, in use.
+pub(in crate::io) struct ServerSide {
+    pub(in crate::io) stream: Stream,
+    /// It has carried a request before.
+    pub(super) reused: bool,
+    /// It takes no more of the request; what it has to say is still read.
+    pub(super) deaf: bool,
+}
+
+/// How far the response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ResponseState {
+    /// Its head is awaited, or an interim one has passed.
+    #[default]
+    Awaited,
+    /// Its head has been sent on; the content follows.
+    Relaying {
+        /// The connection to the client goes on afterwards.
+        client: Persist,
+        /// The connection to the server goes on afterwards.
+        server: Persist,
+        /// Only the end of the connection ends it.
+        until_close: bool,
+    },
+}
+
+/// What a connection does after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persist {
+    Yes,
+    No,
+}
+
+/// Timers in force.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::io) struct Timeouts {
+    pub(in crate::io) client: ClientTimeouts,
+    pub(in crate::io) server: ServerTimeouts,
+}
+
+/// When each side was last heard of, or took something. Absent: not in play.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::io) struct Activity {
+    pub(in crate::io) client: Option<Instant>,
+    pub(in crate::io) server: Option<Instant>,
+}
+
+impl Exchange {
+    /// Whether the client can still be told about a failure.
+    pub(super) fn progress(&self) -> Progress {
+        match self.response {
+            ResponseState::Awaited => Progress::Unanswered,
+            ResponseState::Relaying { .. } => Progress::Answering,
+        }
+    }
+
+    /// When whom is waited for has to have moved, and what it is called if it has not.
+    pub(super) fn deadline(&self) -> Option<(Instant, Failure)> {
+        let response_due = self.down.out.is_empty() && self.request_is_out();
+        let client_due = !self.down.out.is_empty() || (!self.up.body.is_done() && self.up.out.is_empty());
+        // A client that expects 100 (Continue) waits for the server, whatever it owes.
+        let held_back =
+            self.asked.expectation == Expectation::Continue && self.response == ResponseState::Awaited;
+        let server_due = !self.up.out.is_empty() || response_due || (held_back && self.down.read == 0);
+        let after = |due: bool, since: Option<Instant>, limit: Option<std::time::Duration>| {
+            if due { Some(since? + limit?) } else { None }
+        };
+        let client = after(client_due, self.activity.client, self.timeouts.client.client);
+        let server = after(server_due, self.activity.server, self.timeouts.server.server);
+        match (client, server) {
+            (Some(client), Some(server)) if client < server => Some((client, Failure::ClientTimeout)),
+            (_, Some(server)) => Some((server, Failure::ServerTimeout)),
+            (Some(client), None) => Some((client, Failure::ClientTimeout)),
+            (None, None) => None,
+        }
+    }
+
+    /// The server has all of the request it will get.
+    pub(super) fn request_is_out(&self) -> bool {
+        self.up.is_done() || self.server.as_ref().is_some_and(|s| s.deaf)
+    }
+
+    /// Empties it for another request; buffers stay, within bounds.
+    pub(in crate::io) fn reset(&mut self) {
+        self.facts.reset();
+        self.asked = Asked::default();
+        self.up.reset();
+        self.down.reset();
+        self.dial = None;
+        self.server = None;
+        self.lease = None;
+        self.surplus = Vec::new();
+        self.timeouts = Timeouts::default();
+        self.activity = Activity::default();
+        self.response = ResponseState::Awaited;
+    }
+}

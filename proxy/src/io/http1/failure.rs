@@ -1,0 +1,123 @@
+//! What each kind of failure is called: the status the client gets, and the letters in the record.
+
+use super::super::upstream::DialError;
+use crate::access_log::{Cause, Phase, Termination};
+use crate::h1::reject::Reject;
+
+/// Why an exchange does not run to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The head is not a request, or one that is refused.
+    Refused(Reject),
+    /// The client ended, or broke, its side inside the head.
+    HeadCutShort,
+    /// The head did not arrive in time.
+    HeadTimeout,
+    /// No backend, or no usable server in it.
+    NoServer,
+    /// No connection to a server.
+    Dial(DialError),
+    /// The client broke off.
+    ClientAborted,
+    /// The client was too slow to send or to receive.
+    ClientTimeout,
+    /// The content of the request is not in the framing it claims.
+    BadRequestBody,
+    /// The server closed before its response was complete.
+    ServerClosed,
+    /// The server was too slow.
+    ServerTimeout,
+    /// The response is not one that can be passed on.
+    BadResponse,
+}
+
+/// How far the response was when it happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing final has been sent to the client: it can be told.
+    Unanswered,
+    /// The response has begun: all that can be done is to end it visibly.
+    Answering,
+}
+
+impl Failure {
+    /// What the client is told, if it can be.
+    pub(super) fn reject(self) -> Reject {
+        match self {
+            Self::Refused(reject) => reject,
+            Self::HeadCutShort | Self::ClientAborted | Self::BadRequestBody => Reject::BadRequest,
+            Self::HeadTimeout | Self::ClientTimeout => Reject::RequestTimeout,
+            Self::NoServer | Self::Dial(_) => Reject::ServiceUnavailable,
+            Self::ServerClosed | Self::BadResponse => Reject::BadGateway,
+            Self::ServerTimeout => Reject::GatewayTimeout,
+        }
+    }
+
+    /// The letters of the record: HAProxy's for the same events.
+    pub(super) fn termination(self, progress: Progress) -> Termination {
+        let while_relaying = match progress {
+            Progress::Unanswered => Phase::Headers,
+            Progress::Answering => Phase::Data,
+        };
+        let (cause, phase) = match self {
+            Self::Refused(_) => (Cause::Proxy, Phase::Request),
+            Self::HeadCutShort => (Cause::Client, Phase::Request),
+            Self::HeadTimeout => (Cause::ClientTimeout, Phase::Request),
+            Self::NoServer | Self::Dial(DialError::Refused) => (Cause::Server, Phase::Connect),
+            Self::Dial(DialError::Timeout) => (Cause::ServerTimeout, Phase::Connect),
+            Self::Dial(DialError::Resource) => (Cause::Resource, Phase::Connect),
+            Self::ClientAborted => (Cause::Client, while_relaying),
+            Self::ClientTimeout => (Cause::ClientTimeout, while_relaying),
+            Self::BadRequestBody | Self::BadResponse => (Cause::Proxy, while_relaying),
+            Self::ServerClosed => (Cause::Server, while_relaying),
+            Self::ServerTimeout => (Cause::ServerTimeout, while_relaying),
+        };
+        Termination::new(cause, phase)
+    }
+
+    /// Whether the client may have sent more than was read, so that closing at once would destroy the answer.
+    pub(super) fn leaves_input(self) -> bool {
+        match self {
+            Self::HeadTimeout | Self::HeadCutShort | Self::ClientAborted => false,
+            Self::Refused(_)
+            | Self::NoServer
+            | Self::Dial(_)
+            | Self::ClientTimeout
+            | Self::BadRequestBody
+            | Self::ServerClosed
+            | Self::ServerTimeout
+            | Self::BadResponse => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Observed with HAProxy 2.6.12 for the same events.
+    #[test]
+    fn statuses_and_letters_are_haproxys() {
+        for (failure, status, unanswered, answering) in [
+            (Failure::Refused(Reject::BadRequest), 400, "PR--", "PR--"),
+            (Failure::HeadCutShort, 400, "CR--", "CR--"),
+            (Failure::HeadTimeout, 408, "cR--", "cR--"),
+            (Failure::NoServer, 503, "SC--", "SC--"),
+            (Failure::Dial(DialError::Refused), 503, "SC--", "SC--"),
+            (Failure::Dial(DialError::Timeout), 503, "sC--", "sC--"),
+            (Failure::Dial(DialError::Resource), 503, "RC--", "RC--"),
+            (Failure::ClientAborted, 400, "CH--", "CD--"),
+            (Failure::ClientTimeout, 408, "cH--", "cD--"),
+            (Failure::BadRequestBody, 400, "PH--", "PD--"),
+            (Failure::ServerClosed, 502, "SH--", "SD--"),
+            (Failure::ServerTimeout, 504, "sH--", "sD--"),
+            (Failure::BadResponse, 502, "PH--", "PD--"),
+        ] {
+            assert_eq!(failure.reject().status(), status, "{failure:?}");
+            for (progress, letters) in [(Progress::Unanswered, unanswered), (Progress::Answering, answering)]
+            {
+                assert_eq!(failure.termination(progress).letters(), letters.as_bytes(), "{failure:?}");
+            }
+        }
+    }
+}

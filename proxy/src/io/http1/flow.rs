@@ -1,0 +1,134 @@
+//! One direction of a message: from the stream it comes from, through its framing, into the stream it goes to.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use super::super::stream::Stream;
+use super::outbox::Outbox;
+use crate::h1::body::{Body, Truncated};
+use crate::h1::chunked::ChunkError;
+
+/// Content on its way.
+#[derive(Debug)]
+pub(in crate::io) struct Flow {
+    pub(in crate::io) body: Body,
+    pub(in crate::io) out: Outbox,
+    /// Input that is the start of a line, to be read on.
+    pub(in crate::io) held: Vec<u8>,
+    /// Bytes read in all.
+    pub(in crate::io) read: u64,
+    /// How much is read at once: more while the other side keeps up, less when it does not, because what it does not
+    /// take has to be kept.
+    window: usize,
+}
+
+/// Why content does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::io) enum FlowError {
+    /// The stream it comes from failed.
+    Source,
+    /// The stream it comes from ended inside the content.
+    Truncated,
+    /// The content is broken.
+    Malformed,
+    /// The stream it goes to failed.
+    Sink,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self { body: Body::Done, out: Outbox::default(), held: Vec::new(), read: 0, window: START }
+    }
+}
+
+impl Flow {
+    /// Whether all content has passed and is written.
+    #[inline]
+    pub(in crate::io) fn is_done(&self) -> bool {
+        self.body.is_done() && self.out.is_empty()
+    }
+
+    /// Moves what can be moved. Ready when all content has passed and is written. Input behind the content goes to
+    /// `surplus`.
+    pub(in crate::io) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+        scratch: &mut [u8],
+        surplus: &mut Vec<u8>,
+    ) -> Poll<Result<(), FlowError>> {
+        loop {
+            if self.out.poll_flush(cx, to).map_err(|_| FlowError::Sink)?.is_pending() {
+                self.window = SMALL;
+                return Poll::Pending;
+            }
+            if self.body.is_done() {
+                return Poll::Ready(Ok(()));
+            }
+            let total = ready!(self.poll_fill(cx, from, scratch)).map_err(|_| FlowError::Source)?;
+            if total == 0 {
+                self.body.end().map_err(|Truncated| FlowError::Truncated)?;
+                continue;
+            }
+            let input = scratch.get_mut(..total).unwrap_or_default();
+            let kept = self.offer(input, surplus).map_err(|_| FlowError::Malformed)?;
+            let output = input.get(..kept).unwrap_or_default();
+            if self.out.poll_send(cx, to, output).map_err(|_| FlowError::Sink)?.is_ready() {
+                self.window = (self.window * 2).min(scratch.len());
+            }
+        }
+    }
+
+    /// Reads into `scratch`, behind what was held. The bytes there are, or 0 at the end of the stream.
+    #[inline]
+    pub(in crate::io) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        scratch: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let held = self.held.len();
+        let end = (held + self.window).min(scratch.len());
+        let n = ready!(from.poll_read(cx, scratch.get_mut(held..end).unwrap_or_default()))?;
+        if n == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        if held > 0 {
+            scratch[..held].copy_from_slice(&self.held);
+            self.held.clear();
+        }
+        self.read += n as u64;
+        Poll::Ready(Ok(held + n))
+    }
+
+    /// Takes the content from `input`. What is to be written is at its front, so many bytes.
+    #[inline]
+    pub(in crate::io) fn offer(
+        &mut self,
+        input: &mut [u8],
+        surplus: &mut Vec<u8>,
+    ) -> Result<usize, ChunkError> {
+        let taken = self.body.take(input)?;
+        if taken.consumed < input.len() {
+            let rest = input.get(taken.consumed..).unwrap_or_default();
+            if taken.done { surplus } else { &mut self.held }.extend_from_slice(rest);
+        }
+        Ok(taken.kept)
+    }
+
+    /// Makes it ready for another message.
+    pub(in crate::io) fn reset(&mut self) {
+        self.body = Body::Done;
+        self.out.reset();
+        self.held.clear();
+        self.held.shrink_to(SMALL);
+        (self.read, self.window) = (0, START);
+    }
+}
+
+/// First read of a request, and every read while the other side is slower: at most this much is kept for it.
+pub(in crate::io) const SMALL: usize = 16 * 1024;
+
+/// First read of content: enough for most responses, and for a start the other side is trusted to take that much.
+const START: usize = 64 * 1024;

@@ -1,0 +1,240 @@
+//! The access record of an exchange, written exactly once, however the exchange ends.
+
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::super::runtime::DataThread;
+use super::exchange::Exchange;
+use super::failure::Failure;
+use crate::access_log::{
+    AccessRecord, Cause, ConnectionCounts, Phase, QueuePositions, RequestLine, ServerName, Termination,
+    Timers, UnixMillis,
+};
+use crate::h1::head::Request;
+use crate::plan::{BackendId, FrontendId, ServerId};
+
+/// What the record will say.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// The first byte of the request, or the connection if there was none.
+    pub(super) started: Option<Instant>,
+    pub(super) head_done: Option<Instant>,
+    /// A server was chosen, and whatever queue there was is behind it.
+    pub(super) assigned: Option<Instant>,
+    pub(super) connected: Option<Instant>,
+    pub(super) responded: Option<Instant>,
+    pub(super) status: Option<u16>,
+    /// Set when the end is known. Unset: the exchange was dropped in the middle.
+    pub(super) termination: Option<Termination>,
+    pub(super) failure: Option<Failure>,
+    pub(super) backend: Option<BackendId>,
+    pub(super) server: Option<ServerId>,
+    pub(super) retries: u8,
+    pub(super) redispatched: bool,
+    wall: UnixMillis,
+    line: Vec<u8>,
+    method_bytes: usize,
+    target_bytes: usize,
+}
+
+impl Facts {
+    pub(super) fn start(&mut self, now: Instant) {
+        self.started = Some(now);
+        self.wall = wall_clock();
+    }
+
+    /// Keeps the request line, which the record quotes.
+    pub(super) fn keep_line(&mut self, request: &Request, bytes: &[u8]) {
+        self.line.extend_from_slice(request.line().of(bytes));
+        self.method_bytes = request.method_span.of(bytes).len();
+        self.target_bytes = request.target.of(bytes).len();
+    }
+
+    fn request_line(&self) -> RequestLine<'_> {
+        if self.line.is_empty() {
+            return RequestLine::Bad;
+        }
+        let target = self.method_bytes + 1;
+        let version = target + self.target_bytes + 1;
+        RequestLine::Line {
+            method: self.line.get(..self.method_bytes).unwrap_or_default(),
+            target: self.line.get(target..version - 1).unwrap_or_default(),
+            version: self.line.get(version..).unwrap_or_default(),
+        }
+    }
+
+    fn timers(&self, now: Instant) -> Timers {
+        let between = |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
+        Timers {
+            request: between(self.started, self.head_done),
+            queue: between(self.head_done, self.assigned),
+            connect: between(self.assigned, self.connected),
+            response: between(self.connected, self.responded),
+            active: between(self.started, Some(now)).unwrap_or(Duration::ZERO),
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        line.shrink_to(ROOM);
+        *self = Self { line, ..Self::default() };
+    }
+}
+
+/// Whose exchange it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Party {
+    pub(super) client: SocketAddr,
+    pub(super) frontend: FrontendId,
+}
+
+/// An exchange that is under way. Dropping it, for whatever reason, writes its record.
+pub(in crate::io) struct Open {
+    exchange: Option<Box<Exchange>>,
+    thread: Rc<DataThread>,
+    party: Party,
+}
+
+impl Open {
+    /// Opens an exchange whose first byte has just come.
+    pub(super) fn new(thread: &Rc<DataThread>, party: Party, now: Instant) -> Self {
+        let mut exchange = thread.take_exchange();
+        exchange.facts.start(now);
+        exchange.activity.client = Some(now);
+        if let Some(frontend) = thread.plan.frontends().get(usize::from(party.frontend.0)) {
+            exchange.timeouts.client = frontend.timeout;
+        }
+        Self { exchange: Some(exchange), thread: Rc::clone(thread), party }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        // Left in the middle: by a panic, or because the thread stops.
+        let unfinished = || {
+            let cause = if std::thread::panicking() { Cause::Internal } else { Cause::Killed };
+            Termination::new(cause, Phase::Normal)
+        };
+        let termination = exchange.facts.termination.unwrap_or_else(unfinished);
+        exchange.facts.termination = Some(termination);
+        count(&exchange, &self.thread, self.party);
+        log(&exchange, &self.thread, self.party, termination);
+        if let Some(backend) = exchange.facts.backend {
+            self.thread.recorder.backend(backend).current.lower();
+        }
+        self.thread.give_back(exchange);
+    }
+}
+
+impl Deref for Open {
+    type Target = Exchange;
+
+    #[expect(clippy::unreachable, reason = "the exchange is taken by drop only")]
+    fn deref(&self) -> &Exchange {
+        match &self.exchange {
+            Some(exchange) => exchange,
+            None => unreachable!(),
+        }
+    }
+}
+
+impl DerefMut for Open {
+    #[expect(clippy::unreachable, reason = "the exchange is taken by drop only")]
+    fn deref_mut(&mut self) -> &mut Exchange {
+        match &mut self.exchange {
+            Some(exchange) => exchange,
+            None => unreachable!(),
+        }
+    }
+}
+
+fn count(exchange: &Exchange, thread: &DataThread, party: Party) {
+    let facts = &exchange.facts;
+    let (bytes_in, bytes_out) = (exchange.up.read, exchange.down.out.written());
+    let backend = facts.backend.map(|b| thread.recorder.backend(b));
+    let server = facts.server.map(|s| thread.recorder.server(s));
+    let frontend = Some(thread.recorder.frontend(party.frontend));
+    let process = Some(thread.recorder.process());
+    for counters in [process, frontend, backend, server].into_iter().flatten() {
+        counters.requests.add(1);
+        counters.bytes_in.add(bytes_in);
+        counters.bytes_out.add(bytes_out);
+        if let Some(status) = facts.status {
+            counters.response(status);
+        }
+        match facts.failure {
+            None => {}
+            Some(
+                Failure::Refused(_) | Failure::HeadCutShort | Failure::HeadTimeout | Failure::BadRequestBody,
+            ) => {
+                counters.request_errors.add(1);
+            }
+            Some(Failure::NoServer) => counters.no_server.add(1),
+            // Counted per attempt.
+            Some(Failure::Dial(_)) => {}
+            Some(Failure::ClientAborted | Failure::ClientTimeout) => counters.client_aborts.add(1),
+            Some(Failure::ServerClosed) => {
+                counters.server_aborts.add(1);
+                counters.response_errors.add(1);
+            }
+            Some(Failure::ServerTimeout | Failure::BadResponse) => counters.response_errors.add(1),
+        }
+    }
+}
+
+fn log(exchange: &Exchange, thread: &DataThread, party: Party, termination: Termination) {
+    let facts = &exchange.facts;
+    let Some(frontend) = thread.plan.frontends().get(usize::from(party.frontend.0)) else { return };
+    let nothing_sent = exchange.up.read == 0;
+    if frontend.log.is_empty() || (frontend.dontlognull && nothing_sent) {
+        return;
+    }
+    let backend = facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
+    let server = facts.server.and_then(|s| thread.plan.servers().get(s.0 as usize));
+    let record = AccessRecord {
+        client: party.client,
+        time: facts.wall,
+        frontend: &frontend.name,
+        tls: false,
+        backend: backend.map_or(&frontend.name, |b| &b.name),
+        server: server.map_or(ServerName::None, |s| ServerName::Server(&s.name)),
+        timers: facts.timers(Instant::now()),
+        status: facts.status,
+        bytes_out: exchange.down.out.written(),
+        bytes_in: exchange.up.read,
+        request_cookie: None,
+        response_cookie: None,
+        termination,
+        counts: counts(facts, thread, party),
+        retries: facts.retries,
+        redispatched: facts.redispatched,
+        queue: QueuePositions::default(),
+        request_captures: &[],
+        response_captures: &[],
+        request: facts.request_line(),
+        unique_id: None,
+    };
+    thread.logger.log(&frontend.log, frontend.log_format, &record);
+}
+
+fn counts(facts: &Facts, thread: &DataThread, party: Party) -> ConnectionCounts {
+    let backend = facts.backend.map_or(0, |b| thread.recorder.stats().backend_current(b));
+    ConnectionCounts {
+        process: thread.gate.connections(),
+        frontend: thread.gate.of_frontend(party.frontend),
+        backend: u32::try_from(backend).unwrap_or(u32::MAX),
+        server: facts.server.map_or(0, |s| thread.balance.in_flight(s)),
+    }
+}
+
+fn wall_clock() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Room that an unused request line keeps.
+const ROOM: usize = 1024;

@@ -1,0 +1,216 @@
+//! Moves an exchange on: the request goes out and the response comes in, at the same time.
+
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::super::runtime::{DataThread, Scratch};
+use super::super::stream::Stream;
+use super::exchange::{Exchange, ResponseState};
+use super::failure::Failure;
+use super::flow::FlowError;
+use super::response::{self, Verdict};
+
+/// Why polling an exchange stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The response has been sent whole.
+    Complete,
+    /// The exchange has become a tunnel.
+    Tunnel,
+    /// The server closed a connection it had kept, before it saw the request: another one has to be made.
+    Stale,
+    /// It failed.
+    Failed(Failure),
+}
+
+/// The client's side of an exchange.
+pub(super) struct Client<'a> {
+    pub(super) stream: &'a mut Stream,
+    /// Takes what the client sent ahead.
+    pub(super) inbox: &'a mut Vec<u8>,
+}
+
+/// Moves what can be moved in either direction.
+pub(super) fn poll(
+    exchange: &mut Exchange,
+    client: &mut Client<'_>,
+    thread: &DataThread,
+    scratch: &mut Scratch,
+    cx: &mut Context<'_>,
+    now: Instant,
+) -> Poll<End> {
+    let before =
+        (exchange.up.read, exchange.up.out.written(), exchange.down.read, exchange.down.out.written());
+    let end = poll_both(exchange, client, thread, scratch, cx, now);
+    if exchange.up.read != before.0 || exchange.down.out.written() != before.3 {
+        exchange.activity.client = Some(now);
+    }
+    if exchange.up.out.written() != before.1 || exchange.down.read != before.2 {
+        exchange.activity.server = Some(now);
+    }
+    end
+}
+
+fn poll_both(
+    exchange: &mut Exchange,
+    client: &mut Client<'_>,
+    thread: &DataThread,
+    scratch: &mut Scratch,
+    cx: &mut Context<'_>,
+    now: Instant,
+) -> Poll<End> {
+    if !exchange.request_is_out()
+        && let Poll::Ready(Err(end)) = poll_request(exchange, client, scratch, cx)
+    {
+        return Poll::Ready(end);
+    }
+    while exchange.response == ResponseState::Awaited {
+        match poll_head(exchange, client, thread, scratch, cx, now) {
+            Poll::Ready(Ok(Verdict::Switched)) => return Poll::Ready(End::Tunnel),
+            Poll::Ready(Ok(Verdict::Interim | Verdict::Final)) => {}
+            Poll::Ready(Err(end)) => return Poll::Ready(end),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    poll_content(exchange, client, scratch, cx)
+}
+
+/// The rest of the request, to the server.
+fn poll_request(
+    exchange: &mut Exchange,
+    client: &mut Client<'_>,
+    scratch: &mut Scratch,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), End>> {
+    let Exchange { up, server: Some(server), .. } = exchange else { return Poll::Pending };
+    match up.poll(cx, client.stream, &mut server.stream, &mut scratch.bytes, client.inbox) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+        Poll::Ready(Err(FlowError::Sink)) => {
+            // It may have answered and closed before it read everything: its answer decides.
+            server.deaf = true;
+            Poll::Ready(Ok(()))
+        }
+        Poll::Ready(Err(FlowError::Source | FlowError::Truncated)) => {
+            Poll::Ready(Err(End::Failed(Failure::ClientAborted)))
+        }
+        Poll::Ready(Err(FlowError::Malformed)) => Poll::Ready(Err(End::Failed(Failure::BadRequestBody))),
+    }
+}
+
+/// The head of a response, from the server.
+fn poll_head(
+    exchange: &mut Exchange,
+    client: &mut Client<'_>,
+    thread: &DataThread,
+    scratch: &mut Scratch,
+    cx: &mut Context<'_>,
+    now: Instant,
+) -> Poll<Result<Verdict, End>> {
+    // An interim response first has to be out: one of them is all that is kept.
+    match exchange.down.out.poll_flush(cx, client.stream) {
+        Poll::Ready(Ok(())) => {}
+        Poll::Ready(Err(_)) => return Poll::Ready(Err(End::Failed(Failure::ClientAborted))),
+        Poll::Pending => return Poll::Pending,
+    }
+    loop {
+        let total = match take_held(exchange, scratch) {
+            Some(total) => total,
+            None => {
+                let Exchange { down, server: Some(server), .. } = exchange else { return Poll::Pending };
+                match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(end_of_silence(exchange))),
+                    Poll::Ready(Ok(total)) => total,
+                }
+            }
+        };
+        // It has read the request, or wants no more of it: from here on it must not be sent again.
+        exchange.up.out.release();
+        match handle_bytes(exchange, client, thread, scratch, total, cx, now) {
+            Ok(Some(verdict)) => return Poll::Ready(Ok(verdict)),
+            Ok(None) => {}
+            Err(failure) => return Poll::Ready(Err(End::Failed(failure))),
+        }
+    }
+}
+
+/// A further response that came together with an interim one.
+fn take_held(exchange: &mut Exchange, scratch: &mut Scratch) -> Option<usize> {
+    let whole = memchr::memmem::find(&exchange.down.held, b"\r\n\r\n").is_some();
+    let total = exchange.down.held.len();
+    if !whole || total > scratch.bytes.len() {
+        return None;
+    }
+    scratch.bytes[..total].copy_from_slice(&exchange.down.held);
+    exchange.down.held.clear();
+    Some(total)
+}
+
+/// What the server said: a head and perhaps the start of its content, or a part of a head.
+fn handle_bytes(
+    exchange: &mut Exchange,
+    client: &mut Client<'_>,
+    thread: &DataThread,
+    scratch: &mut Scratch,
+    total: usize,
+    cx: &mut Context<'_>,
+    now: Instant,
+) -> Result<Option<Verdict>, Failure> {
+    let Scratch { bytes, index } = scratch;
+    let bytes = bytes.get_mut(..total).unwrap_or_default();
+    let parsed = index.parse_response(bytes, thread.limits()).map_err(|_| Failure::BadResponse)?;
+    let Some(head) = parsed else {
+        exchange.down.held.extend_from_slice(bytes);
+        return Ok(None);
+    };
+    let draining = thread.draining.get();
+    let verdict = response::handle_head(exchange, &head, index, bytes, draining, now)?;
+    let rest = bytes.get_mut(head.len..).unwrap_or_default();
+    match verdict {
+        Verdict::Interim => exchange.down.held.extend_from_slice(rest),
+        Verdict::Switched => exchange.down.out.buffer().extend_from_slice(rest),
+        Verdict::Final => {
+            let kept = exchange.down.offer(rest, &mut exchange.surplus).map_err(|_| Failure::BadResponse)?;
+            let content = rest.get(..kept).unwrap_or_default();
+            if let Poll::Ready(Err(_)) = exchange.down.out.poll_send(cx, client.stream, content) {
+                return Err(Failure::ClientAborted);
+            }
+        }
+    }
+    Ok(Some(verdict))
+}
+
+/// The server ended or broke the connection where a response should have been.
+fn end_of_silence(exchange: &mut Exchange) -> End {
+    let Some(server) = &exchange.server else { return End::Failed(Failure::ServerClosed) };
+    let untouched = exchange.down.read == 0;
+    // RFC 9112 §9.3.1: a connection may be closed just when a request goes out. It may be sent again if that cannot
+    // change what it does, or if nothing of it was sent.
+    let repeatable = exchange.asked.method.is_idempotent() || exchange.up.out.written() == 0;
+    if server.reused && untouched && repeatable && exchange.up.out.rewind() {
+        return End::Stale;
+    }
+    End::Failed(Failure::ServerClosed)
+}
+
+/// The rest of the response, to the client.
+fn poll_content(
+    exchange: &mut Exchange,
+    client: &mut Client<'_>,
+    scratch: &mut Scratch,
+    cx: &mut Context<'_>,
+) -> Poll<End> {
+    let Exchange { down, server: Some(server), surplus, .. } = exchange else {
+        return Poll::Ready(End::Failed(Failure::ServerClosed));
+    };
+    match down.poll(cx, &mut server.stream, client.stream, &mut scratch.bytes, surplus) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Ok(())) => Poll::Ready(End::Complete),
+        Poll::Ready(Err(FlowError::Sink)) => Poll::Ready(End::Failed(Failure::ClientAborted)),
+        Poll::Ready(Err(FlowError::Source | FlowError::Truncated)) => {
+            Poll::Ready(End::Failed(Failure::ServerClosed))
+        }
+        Poll::Ready(Err(FlowError::Malformed)) => Poll::Ready(End::Failed(Failure::BadResponse)),
+    }
+}

@@ -1,0 +1,151 @@
+//! From a parsed request head to a decision: refuse it, or forward it to which server.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::super::runtime::DataThread;
+use super::exchange::{Asked, Exchange};
+use super::failure::Failure;
+use super::record::Party;
+use crate::h1::body::Body;
+use crate::h1::chunked::Output;
+use crate::h1::conn::{self, Expectation, Options};
+use crate::h1::forward::{self, ToServer};
+use crate::h1::framing::{self, BodyFraming};
+use crate::h1::head::{HeadIndex, Request};
+use crate::h1::reject::Reject;
+use crate::h1::target::{self, Target};
+use crate::plan::{BackendId, ForwardedFor, Frontend};
+
+/// A head as it was parsed.
+pub(super) struct Parsed<'a> {
+    pub(super) request: Request,
+    pub(super) index: &'a HeadIndex,
+    /// The head alone.
+    pub(super) bytes: &'a [u8],
+}
+
+/// Checks the request and makes the head that is forwarded, up to and without choosing a server.
+///
+/// # Errors
+/// The request is refused.
+pub(super) fn prepare(
+    exchange: &mut Exchange,
+    thread: &DataThread,
+    party: Party,
+    parsed: &Parsed<'_>,
+    now: Instant,
+) -> Result<BackendId, Failure> {
+    let Parsed { request, index, bytes } = parsed;
+    exchange.facts.keep_line(request, bytes);
+    exchange.facts.head_done = Some(now);
+    exchange.asked.method = request.method;
+    exchange.asked.version = request.version;
+    let (framing, target) = check(parsed).map_err(Failure::Refused)?;
+    let options = Options::of(index, bytes);
+    let expectation = conn::expectation(request.version, framing, index, bytes);
+    if expectation == Expectation::Unknown {
+        return Err(Failure::Refused(Reject::ExpectationFailed));
+    }
+    // A request with content first has to end before anything else can be spoken (RFC 9110 §7.8), which no client does.
+    let upgrade = framing == BodyFraming::None && conn::wants_upgrade(request.version, options, index, bytes);
+    let persists = options.persists(request.version);
+    exchange.asked =
+        Asked { method: request.method, version: request.version, persists, expectation, upgrade };
+
+    let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
+    let id = frontend.default_backend.ok_or(Failure::NoServer)?;
+    let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
+    exchange.timeouts.server = backend.timeout;
+    exchange.facts.backend = Some(id);
+    thread.recorder.backend(id).current.raise();
+
+    let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.client.ip());
+    let to = ToServer { target, options, expectation, upgrade, forwarded_for };
+    forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
+    exchange.up.out.keep();
+    exchange.up.body = Body::new(framing, Output::Chunks);
+    Ok(id)
+}
+
+/// Chooses a server and counts the request as running there.
+///
+/// # Errors
+/// None is usable.
+pub(super) fn assign(
+    exchange: &mut Exchange,
+    thread: &Rc<DataThread>,
+    backend: BackendId,
+    now: Instant,
+) -> Result<(), Failure> {
+    let server = thread.balance.pick(backend, &[]).ok_or(Failure::NoServer)?;
+    exchange.facts.server = Some(server);
+    exchange.facts.assigned = Some(now);
+    exchange.lease = Some(thread.lease(server));
+    Ok(())
+}
+
+fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {
+    let Parsed { request, index, bytes } = parsed;
+    let framing = framing::of_request(request, index, bytes)?;
+    target::check_host(request.version, index, bytes)?;
+    let target = Target::parse(request.method, request.target.of(bytes))?;
+    Ok((framing, target))
+}
+
+/// Either side may ask for the field; HAProxy's rules for both: the backend's name wins, and a field the client sent is
+/// left alone only if everyone who asks says so.
+fn forwarded_for<'a>(
+    frontend: &'a Frontend,
+    backend: Option<&'a ForwardedFor>,
+    client: IpAddr,
+) -> Option<forward::ForwardedFor<'a>> {
+    let frontend = frontend.forwarded_for.as_ref().filter(|f| !is_excepted(f, client));
+    let backend = backend.filter(|b| !is_excepted(b, client));
+    let header = &backend.or(frontend)?.header;
+    let if_none = [frontend, backend].into_iter().flatten().all(|f| f.if_none);
+    Some(forward::ForwardedFor { header, client, if_none })
+}
+
+fn is_excepted(asked: &ForwardedFor, client: IpAddr) -> bool {
+    let client = client.to_canonical();
+    asked.except.iter().any(|(network, prefix)| contains(*network, *prefix, client))
+}
+
+fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+    match (network, address) {
+        (IpAddr::V4(n), IpAddr::V4(a)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+            (n.to_bits() ^ a.to_bits()) & mask == 0
+        }
+        (IpAddr::V6(n), IpAddr::V6(a)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            (n.to_bits() ^ a.to_bits()) & mask == 0
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_their_addresses() {
+        for (network, prefix, address, inside) in [
+            ("10.0.0.0", 8, "10.255.0.1", true),
+            ("10.0.0.0", 8, "11.0.0.1", false),
+            ("10.0.0.1", 32, "10.0.0.1", true),
+            ("10.0.0.1", 32, "10.0.0.0", false),
+            ("0.0.0.0", 0, "192.0.2.1", true),
+            ("2001:db8::", 32, "2001:db8:1::", true),
+            ("2001:db8::", 32, "2001:db9::", false),
+            ("::", 0, "::1", true),
+            ("::", 0, "10.0.0.1", false),
+        ] {
+            let contained = contains(network.parse().unwrap(), prefix, address.parse().unwrap());
+            assert_eq!(contained, inside, "{address} in {network}/{prefix}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! From the server's head to the client's, and what happens to both connections afterwards.
+
+use std::time::Instant;
+
+use super::exchange::{Exchange, Persist, ResponseState};
+use super::failure::Failure;
+use crate::h1::body::Body;
+use crate::h1::conn::{Expectation, Options};
+use crate::h1::forward::{self, After, ToClient};
+use crate::h1::framing::{self, BodyFraming};
+use crate::h1::head::{HeadIndex, Response, Version};
+
+/// What a response head means for the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// An interim response: the final one is still to come.
+    Interim,
+    /// The final response: its content follows.
+    Final,
+    /// Both sides speak another protocol from here on.
+    Switched,
+}
+
+/// Appends the head the client gets and settles what follows. `draining`: the proxy wants its clients to leave.
+///
+/// # Errors
+/// The response cannot be passed on.
+pub(super) fn handle_head(
+    exchange: &mut Exchange,
+    response: &Response,
+    index: &HeadIndex,
+    bytes: &[u8],
+    draining: bool,
+    now: Instant,
+) -> Result<Verdict, Failure> {
+    let asked = exchange.asked;
+    let framing =
+        framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
+    let mut to = ToClient { version: asked.version, method: asked.method, framing, after: After::Persist };
+    match response.status {
+        101 => {
+            // RFC 9110 §15.2.2: only what was asked for.
+            if !asked.upgrade {
+                return Err(Failure::BadResponse);
+            }
+            to.after = After::Switch;
+            exchange.facts.status = Some(response.status);
+            exchange.facts.responded = Some(now);
+            forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
+            Ok(Verdict::Switched)
+        }
+        100..=199 => {
+            // RFC 9110 §15.2: never to HTTP/1.0. And a 100 nobody waits for is what confuses clients.
+            let wanted = response.status != 100 || asked.expectation == Expectation::Continue;
+            if asked.version == Version::Http11 && wanted {
+                forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
+            }
+            Ok(Verdict::Interim)
+        }
+        _ => {
+            let until_close = to_client_needs_close(framing, asked.version);
+            let server = response_persists(response, index, bytes, framing);
+            // RFC 9112 §9.3, §9.6: whoever answers before it has read the request cannot keep the connection, because
+            // the rest of the content would be taken for the next request.
+            let client = asked.persists && !until_close && !draining && exchange.up.body.is_done();
+            to.after = if client { After::Persist } else { After::Close };
+            forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
+            exchange.down.body = Body::new(framing, to.output());
+            exchange.facts.status = Some(response.status);
+            exchange.facts.responded = Some(now);
+            let persist = |yes: bool| if yes { Persist::Yes } else { Persist::No };
+            exchange.response =
+                ResponseState::Relaying { client: persist(client), server: persist(server), until_close };
+            Ok(Verdict::Final)
+        }
+    }
+}
+
+/// Whether only closing tells this client where the content ends.
+fn to_client_needs_close(framing: BodyFraming, client: Version) -> bool {
+    match framing {
+        BodyFraming::UntilClose => true,
+        BodyFraming::Chunked => client == Version::Http10,
+        BodyFraming::None | BodyFraming::Length(_) => false,
+    }
+}
+
+fn response_persists(response: &Response, index: &HeadIndex, bytes: &[u8], framing: BodyFraming) -> bool {
+    framing != BodyFraming::UntilClose && Options::of(index, bytes).persists(response.version)
+}

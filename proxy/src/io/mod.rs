@@ -1,0 +1,26 @@
+//! What touches sockets, clocks and threads: it carries out what the core decides.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`runtime`] | data threads: start, heartbeat, drain, stop |
+//! | `accept` | takes connections in, within the limits |
+//! | `http1` | one connection of a client, request after request |
+//! | `upstream` | connections to servers: pooled, made, tried again |
+//! | `tunnel` | both directions after an upgrade |
+//! | [`checker`] | makes the health checks, on a thread of its own |
+//! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
+//! | `stream`, `deadline` | bytes and time for all of these |
+//!
+//! A connection lives and dies on one thread, and so does everything it uses on the request path: buffers, server
+//! connections, deadlines, counters. Threads share the plan, which nobody writes, and the atomics of balancing.
+#![expect(clippy::disallowed_methods, reason = "this is the part of the crate that reads the clock")]
+
+mod accept;
+pub mod checker;
+mod deadline;
+mod http1;
+pub mod log_sink;
+pub mod runtime;
+mod stream;
+mod tunnel;
+mod upstream;

@@ -1,0 +1,86 @@
+//! What the control side and a data thread tell each other: a few atomics and a bell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+/// Between one data thread and everyone else. The thread looks at it whenever the bell rings.
+#[derive(Debug)]
+pub(in crate::io) struct ThreadControl {
+    bell: Notify,
+    /// Rings when any thread has answered.
+    heard: Arc<Notify>,
+    /// The last heartbeat asked for.
+    asked: AtomicU64,
+    /// The last heartbeat the thread has answered.
+    answered: AtomicU64,
+    drain: AtomicBool,
+    stop: AtomicBool,
+    panics: AtomicU32,
+}
+
+/// What a data thread is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Serve,
+    Drain,
+    Stop,
+}
+
+impl ThreadControl {
+    pub(super) fn new(heard: Arc<Notify>) -> Self {
+        Self {
+            bell: Notify::new(),
+            heard,
+            asked: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            drain: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            panics: AtomicU32::new(0),
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub(super) fn ask(&self, beat: u64) {
+        self.asked.store(beat, Ordering::Release);
+        self.bell.notify_one();
+    }
+
+    /// The last heartbeat the thread has answered.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Acquire)
+    }
+
+    pub(super) fn order_drain(&self) {
+        self.drain.store(true, Ordering::Release);
+        self.bell.notify_one();
+    }
+
+    pub(super) fn order_stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.bell.notify_one();
+    }
+
+    /// Data thread: waits for the bell, answers the heartbeat, and says what else is wanted.
+    pub(super) async fn heed(&self) -> Order {
+        self.bell.notified().await;
+        self.answered.store(self.asked.load(Ordering::Acquire), Ordering::Release);
+        self.heard.notify_waiters();
+        if self.stop.load(Ordering::Acquire) {
+            Order::Stop
+        } else if self.drain.load(Ordering::Acquire) {
+            Order::Drain
+        } else {
+            Order::Serve
+        }
+    }
+
+    pub(in crate::io) fn count_panic(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn panics(&self) -> u32 {
+        self.panics.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,230 @@
+//! Connections to servers: kept for the next request, made anew, tried again.
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::runtime::DataThread;
+use super::stream::Stream;
+use crate::plan::{Backend, BackendId, ServerId};
+
+/// Idle connections of one thread, by server. At most [`MOST_IDLE`] per server: one more is closed instead of kept.
+#[derive(Debug)]
+pub(super) struct Pool {
+    servers: Vec<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: Stream,
+    since: Instant,
+}
+
+/// Which idle connections will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reuse {
+    /// Any that is still open: if the server closes it at this very moment, the request can be sent again.
+    Any,
+    /// Only one that was in use a moment ago. A request that must not be sent twice would otherwise be lost whenever it
+    /// meets the end of the server's keep-alive time, which no server sets as short as this.
+    JustUsed,
+}
+
+impl Pool {
+    pub(super) fn new(servers: usize) -> Self {
+        Self { servers: (0..servers).map(|_| Vec::new()).collect() }
+    }
+
+    /// The connection to `server` that was used last, if it will do and is still good.
+    pub(super) fn take(&mut self, server: ServerId, reuse: Reuse, now: Instant) -> Option<Stream> {
+        let idle = self.servers.get_mut(server.0 as usize)?;
+        while let Some(last) = idle.last() {
+            if reuse == Reuse::JustUsed && now.saturating_duration_since(last.since) > JUST_USED {
+                return None;
+            }
+            // A server that says anything now, or nothing ever again, is not waiting for a request.
+            if let Some(last) = idle.pop()
+                && last.stream.is_quiet()
+            {
+                return Some(last.stream);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose last response is complete.
+    pub(super) fn put(&mut self, server: ServerId, stream: Stream, now: Instant) {
+        if let Some(idle) = self.servers.get_mut(server.0 as usize)
+            && idle.len() < MOST_IDLE
+        {
+            idle.push(Idle { stream, since: now });
+        }
+    }
+
+    /// Closes what has been idle for too long or was closed by the server.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        for idle in &mut self.servers {
+            idle.retain(|i| now.saturating_duration_since(i.since) < LONGEST_IDLE && i.stream.is_quiet());
+        }
+    }
+
+    /// Closes all.
+    pub(super) fn clear(&mut self) {
+        self.servers.iter_mut().for_each(Vec::clear);
+    }
+}
+
+/// Why no connection was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DialError {
+    /// The server, or the network before it, refused.
+    Refused,
+    /// Nothing came back in time.
+    Timeout,
+    /// This machine has no more sockets, ports or memory.
+    Resource,
+}
+
+/// Connecting to a server of a backend, with HAProxy's retries: after a failure the same server again, not sooner than a
+/// second or the connect timeout, whichever is shorter, after the failure; with `redispatch` the last one at another.
+#[derive(Debug)]
+pub(super) struct Dial {
+    /// Where the attempt goes.
+    pub(super) server: ServerId,
+    /// Attempts after the first.
+    pub(super) retries: u8,
+    /// The last attempt moved to another server.
+    pub(super) redispatched: bool,
+    backend: BackendId,
+    left: u8,
+    attempt: Attempt,
+}
+
+#[derive(Debug)]
+enum Attempt {
+    /// To be made at once.
+    Due,
+    Trying {
+        stream: Stream,
+        since: Instant,
+    },
+    Pausing {
+        until: Instant,
+    },
+}
+
+impl Dial {
+    /// About to connect to `server`.
+    pub(super) fn new(thread: &DataThread, backend: BackendId, server: ServerId) -> Self {
+        let left = backend_of(thread, backend).map_or(0, |b| b.retries);
+        Self { server, retries: 0, redispatched: false, backend, left, attempt: Attempt::Due }
+    }
+
+    /// Goes on. Pending: until the stream is ready or [`Dial::deadline`].
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        thread: &DataThread,
+        now: Instant,
+    ) -> Poll<Result<Stream, DialError>> {
+        loop {
+            let failure = match std::mem::replace(&mut self.attempt, Attempt::Due) {
+                Attempt::Due => match self.start(thread) {
+                    Ok(stream) => {
+                        self.attempt = Attempt::Trying { stream, since: now };
+                        continue;
+                    }
+                    Err(e) => kind_of(&e),
+                },
+                Attempt::Trying { stream, since } => match stream.poll_connected(cx) {
+                    Poll::Ready(Ok(())) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Err(e)) => kind_of(&e),
+                    Poll::Pending if self.timeout(thread).is_some_and(|t| now >= since + t) => {
+                        DialError::Timeout
+                    }
+                    Poll::Pending => {
+                        self.attempt = Attempt::Trying { stream, since };
+                        return Poll::Pending;
+                    }
+                },
+                Attempt::Pausing { until } if now < until => {
+                    self.attempt = Attempt::Pausing { until };
+                    return Poll::Pending;
+                }
+                Attempt::Pausing { .. } => continue,
+            };
+            self.handle_failure(thread, failure, now)?;
+        }
+    }
+
+    /// When to go on whatever happens.
+    pub(super) fn deadline(&self, thread: &DataThread) -> Option<Instant> {
+        match &self.attempt {
+            Attempt::Due => None,
+            Attempt::Trying { since, .. } => self.timeout(thread).map(|t| *since + t),
+            Attempt::Pausing { until } => Some(*until),
+        }
+    }
+
+    fn start(&self, thread: &DataThread) -> io::Result<Stream> {
+        let server = thread.plan.servers().get(self.server.0 as usize);
+        let server = server.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+        Stream::connect(server.addr)
+    }
+
+    fn handle_failure(
+        &mut self,
+        thread: &DataThread,
+        failure: DialError,
+        now: Instant,
+    ) -> Result<(), DialError> {
+        thread.recorder.server(self.server).connect_errors.add(1);
+        thread.recorder.backend(self.backend).connect_errors.add(1);
+        self.left = self.left.checked_sub(1).ok_or(failure)?;
+        self.retries = self.retries.saturating_add(1);
+        let redispatch = self.left == 0 && backend_of(thread, self.backend).is_some_and(|b| b.redispatch);
+        let other = if redispatch { thread.balance.pick(self.backend, &[self.server]) } else { None };
+        if let Some(other) = other {
+            thread.recorder.server(self.server).redispatches.add(1);
+            thread.recorder.backend(self.backend).redispatches.add(1);
+            self.server = other;
+            self.redispatched = true;
+            self.attempt = Attempt::Due;
+        } else {
+            thread.recorder.server(self.server).retries.add(1);
+            thread.recorder.backend(self.backend).retries.add(1);
+            let pause = self.timeout(thread).map_or(LONGEST_PAUSE, |t| t.min(LONGEST_PAUSE));
+            self.attempt = Attempt::Pausing { until: now + pause };
+        }
+        Ok(())
+    }
+
+    fn timeout(&self, thread: &DataThread) -> Option<Duration> {
+        backend_of(thread, self.backend).and_then(|b| b.timeout.connect)
+    }
+}
+
+fn backend_of(thread: &DataThread, backend: BackendId) -> Option<&Backend> {
+    thread.plan.backends().get(usize::from(backend.0))
+}
+
+fn kind_of(error: &io::Error) -> DialError {
+    use nix::libc::{EADDRNOTAVAIL, EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT};
+    match error.raw_os_error() {
+        Some(EADDRNOTAVAIL | EAGAIN | EMFILE | ENFILE | ENOBUFS | ENOMEM) => DialError::Resource,
+        Some(ETIMEDOUT) => DialError::Timeout,
+        _ => DialError::Refused,
+    }
+}
+
+/// Idle connections per server and thread.
+const MOST_IDLE: usize = 512;
+
+/// Servers that keep connections longer than this are rarer than firewalls that forget them.
+const LONGEST_IDLE: Duration = Duration::from_secs(30);
+
+/// Keep-alive times of servers start at a second.
+const JUST_USED: Duration = Duration::from_millis(500);
+
+/// HAProxy's pause before the same server is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
