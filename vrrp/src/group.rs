@@ -39,7 +39,10 @@ pub(crate) fn follow(groups: &[GroupConfig], routers: &mut [Router], turn: &mut 
             continue;
         }
         let left = moves.contains(&Moved::Left);
+        // The others would depose the next MASTER, and take the member along that cannot hold its addresses.
+        let hold = each(routers, &group.members).filter_map(|r| r.hold_until).max();
         for router in each(routers, &group.members) {
+            router.hold_until = hold;
             router.step(turn, if left { Input::Leave(id) } else { Input::Lead(id) });
             // Having followed is no reason for the others to follow.
             router.take_move();

@@ -158,7 +158,7 @@ pub(crate) struct Router {
     /// From when on a lower-priority MASTER may be deposed; `None`: never.
     preempt_from: Option<Instant>,
     /// Until when it may not, because taking over has failed.
-    hold_until: Option<Instant>,
+    pub(crate) hold_until: Option<Instant>,
     /// Nobody took over when this node was unfit, and nobody has been heard since.
     alone: bool,
     moved: Option<Moved>,

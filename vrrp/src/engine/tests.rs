@@ -5,5 +5,6 @@ mod fitness;
 mod groups;
 mod hostile;
 mod lease;
+mod pair;
 mod places;
 mod properties;

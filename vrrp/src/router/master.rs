@@ -26,6 +26,8 @@ pub(super) struct Master {
     copy_sent: bool,
     /// Whether a copy has failed since an advertisement was sent.
     failing: bool,
+    /// Whether any advertisement has been sent since this node became MASTER.
+    proven: bool,
     /// When the kernel's lifetime of the addresses was set.
     renewed: Instant,
     /// Second round of announcements.
@@ -58,6 +60,7 @@ impl Master {
             copies: 0,
             copy_sent: false,
             failing: false,
+            proven: false,
             renewed: now,
             second_round: after(config.announce.delay),
             refresh: after(config.announce.refresh),
@@ -249,15 +252,19 @@ impl Router {
         Phase::Master(master)
     }
 
-    /// A peer that cannot be reached must not cost the others their MASTER: one copy sent is an advertisement sent.
+    /// A peer that cannot be reached must not cost the others their MASTER: one copy sent is an advertisement sent. A
+    /// MASTER whose very first advertisement fails has not become one: it must not hold the addresses even for a lease.
     pub(super) fn master_send_failed(&mut self, turn: &mut Turn<'_>, mut master: Master) -> Phase {
         master.copies = master.copies.saturating_sub(1);
-        if master.copies == 0 && master.copy_sent {
-            self.renew(turn, &mut master);
-        } else {
-            master.failing = true;
+        if master.copies > 0 {
+            return Phase::Master(master);
         }
-        Phase::Master(master)
+        if master.copy_sent {
+            self.renew(turn, &mut master);
+            return Phase::Master(master);
+        }
+        master.failing = true;
+        if master.proven { Phase::Master(master) } else { self.master_lapsed(turn, &master) }
     }
 
     fn renew(&mut self, turn: &mut Turn<'_>, master: &mut Master) {
@@ -266,6 +273,7 @@ impl Router {
         master.last_sent = now;
         master.advertising(0);
         master.failing = false;
+        master.proven = true;
         turn.actions.push_back(Action::Heartbeat { router, lease: self.config.lease });
         if now.saturating_duration_since(master.renewed) >= RENEWAL
             && let Some(place) = self.standing.place

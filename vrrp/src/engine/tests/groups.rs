@@ -158,6 +158,29 @@ fn an_owner_takes_its_group_along() {
     assert_eq!(s.count("VI_6 advert 0"), 1);
 }
 
+/// A member that cannot put its addresses on makes the whole group stand back.
+#[test]
+fn one_cannot_add_its_addresses_all_stand_back() {
+    let mut s = pair();
+    s.adds = false;
+    s.run_to(ms(3610));
+    assert_eq!(states(&s), BOTH_BACKUP);
+    s.adds = true;
+    s.forget();
+    for n in 4..60 {
+        s.run_to(ms(n * 1000));
+        s.hear_for(0, LOW, 50);
+        s.hear_for(1, "fe80::1", 50);
+    }
+    assert_eq!(s.count("VI_6 advert"), 0);
+    for n in 60..70 {
+        s.run_to(ms(n * 1000));
+        s.hear_for(0, LOW, 50);
+        s.hear_for(1, "fe80::1", 50);
+    }
+    assert_eq!(states(&s), BOTH_MASTER);
+}
+
 /// Routers outside the group are not concerned.
 #[test]
 fn others_do_not_follow() {

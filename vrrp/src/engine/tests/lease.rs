@@ -81,6 +81,24 @@ fn only_a_sent_advert_renews_the_lease() {
     assert_eq!(s.next().map(|(_, why)| why), Some("master_down"));
 }
 
+/// A node whose very first advert fails has not become MASTER: it never puts an address on.
+#[test]
+fn a_node_that_cannot_send_takes_no_address() {
+    let mut s = Script::backup(tutorial(100));
+    s.sends = false;
+    s.next_timeout();
+    s.start = s.now;
+    s.expect_all(&[
+        "advert 100",
+        "BACKUP>MASTER MasterDown",
+        "remove 10.77.0.50",
+        "MASTER>BACKUP CannotSend",
+    ]);
+    s.sends = true;
+    s.run_to(ms(3610));
+    assert_eq!(s.state(), State::Master);
+}
+
 /// A failure that passes costs nothing.
 #[test]
 fn one_failed_advert_is_survived() {
