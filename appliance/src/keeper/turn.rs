@@ -194,7 +194,7 @@ impl Keeper {
     }
 
     /// Has the VRRP thread send priority 0 and take the addresses off, and waits for that.
-    async fn release(&mut self) {
+    async fn release(&self) {
         delivered(self.driver.command(Command::Shutdown));
         let until = tokio::time::Instant::now() + RELEASE_LIMIT;
         while !self.driver.is_finished() {

@@ -30,9 +30,9 @@ pub(super) struct Service {
     first_round: watch::Receiver<bool>,
     logger: Logger,
     log_targets: Vec<LogTargetId>,
-    sink: Arc<LogSink>,
-    /// The keeper's heartbeat that waits for the data threads, and its number there.
-    beating: Option<(u64, u64)>,
+    sink: LogSink,
+    /// The keeper's heartbeat that waits for the data threads.
+    beating: Option<u64>,
 }
 
 /// One piece of news.
@@ -57,7 +57,7 @@ impl Service {
         let parts = lower::proxy(&config);
         let plan = parts.plan;
         let log_targets = (0..).map(LogTargetId).take(parts.log_targets.len()).collect();
-        let sink = Arc::new(LogSink::start(parts.log_targets).map_err(failed("the log"))?);
+        let sink = LogSink::start(parts.log_targets).map_err(failed("the log"))?;
         let state = Arc::new(State::new(&plan));
         let stats = Arc::new(Stats::new(&plan, plan.global.threads));
         let inherited = (!start.health.is_empty()).then(|| handover::read_back(&start.health));
@@ -69,10 +69,8 @@ impl Service {
         let listeners = listeners(&start.sockets, sockets);
         let first_round = checker.first_round();
         let logger = sink.logger();
-        let shared =
-            Shared { balance: Arc::clone(&state), stats: Arc::clone(&stats), log: Some(Arc::clone(&sink)) };
-        let proxy =
-            runtime::start(Arc::clone(&plan), listeners, Arc::new(shared)).map_err(failed("data threads"))?;
+        let shared = Shared::new(Arc::clone(&state), Arc::clone(&stats), &sink);
+        let proxy = runtime::start(Arc::clone(&plan), listeners, shared).map_err(failed("data threads"))?;
         let beating = None;
         Ok(Self {
             plan,
@@ -100,7 +98,7 @@ impl Service {
         loop {
             let sent = match self.next(orders, warm, warm_by, snapshot_due).await {
                 News::Keeper(Some(ToWorker::Ping(seq))) => {
-                    self.beating = Some((seq, self.proxy.heartbeat()));
+                    self.beating = Some(seq);
                     Ok(())
                 }
                 News::Beat(seq) => {
@@ -191,25 +189,24 @@ impl Service {
     }
 
     async fn drain(self, keeper: &Sender, limit: Duration) {
-        self.proxy.start_draining();
-        let until = Instant::now() + limit;
-        while self.proxy.connections() > 0 && Instant::now() < until {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        let left = u64::from(self.proxy.connections());
+        let left = self.proxy.drain(Instant::now() + limit).await;
         // A keeper that is gone needs no answer.
         say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
     }
 }
 
-/// Waits until every data thread has answered the heartbeat. The threads store their answers where everyone can look,
-/// and ring for nobody, so that a heartbeat costs them as little as it can.
-async fn answered(proxy: &Proxy, beating: Option<(u64, u64)>) -> u64 {
-    let Some((seq, beat)) = beating else { return std::future::pending().await };
-    while proxy.answered() < beat {
-        tokio::time::sleep(LOOK_AGAIN).await;
+/// Waits until every data thread has answered the keeper's heartbeat.
+///
+/// # Cancel safety
+/// Cancel safe: asked anew, the threads answer anew.
+async fn answered(proxy: &Proxy, beating: Option<u64>) -> u64 {
+    match beating {
+        Some(seq) => {
+            proxy.heartbeat().await;
+            seq
+        }
+        None => std::future::pending().await,
     }
-    seq
 }
 
 async fn say(keeper: &Sender, message: &FromWorker) -> std::io::Result<()> {
@@ -233,5 +230,3 @@ const EVENTS: usize = 256;
 const WARM_LIMIT: Duration = Duration::from_secs(10);
 /// Changes of health mostly come in groups.
 const SNAPSHOT_DELAY: Duration = Duration::from_millis(20);
-/// Fine enough for a heartbeat of some 50 ms.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);

@@ -26,7 +26,9 @@ impl Rig {
                 match action {
                     Action::Ping(id, seq) if answer => self.machine.handle_pong(id, seq),
                     Action::Ping(..) => {}
-                    other => seen.push(other),
+                    Action::Spawn(_) | Action::Kill(_) | Action::Lost(..) | Action::DataPlane(_) => {
+                        seen.push(action);
+                    }
                 }
             }
         }
