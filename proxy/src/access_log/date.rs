@@ -1,6 +1,6 @@
 //! Dates for log lines. The core reads no clock: the instant and the offset from UTC are arguments.
 
-use super::number::{push_padded, push_unsigned};
+use super::number::{push_padded, push_two, push_unsigned};
 
 /// An instant as milliseconds since 1970-01-01 00:00 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -46,7 +46,7 @@ impl Civil {
 
     /// `22/Nov/2026:21:16:00.123`, HAProxy's `%tr`.
     pub(super) fn push_httplog(&self, out: &mut Vec<u8>) {
-        push_padded(out, self.day.into(), 2);
+        push_two(out, self.day);
         out.push(b'/');
         out.extend_from_slice(self.month_name().as_bytes());
         out.push(b'/');
@@ -61,9 +61,9 @@ impl Civil {
     pub(super) fn push_rfc3339(&self, out: &mut Vec<u8>) {
         push_padded(out, self.year.unsigned_abs(), 4);
         out.push(b'-');
-        push_padded(out, self.month.into(), 2);
+        push_two(out, self.month);
         out.push(b'-');
-        push_padded(out, self.day.into(), 2);
+        push_two(out, self.day);
         out.push(b'T');
         self.push_clock(out);
         out.push(b'.');
@@ -88,11 +88,11 @@ impl Civil {
     }
 
     fn push_clock(&self, out: &mut Vec<u8>) {
-        push_padded(out, self.hour.into(), 2);
+        push_two(out, self.hour);
         out.push(b':');
-        push_padded(out, self.minute.into(), 2);
+        push_two(out, self.minute);
         out.push(b':');
-        push_padded(out, self.second.into(), 2);
+        push_two(out, self.second);
     }
 
     fn month_name(&self) -> &'static str {

@@ -30,6 +30,10 @@ pub(super) fn push_hash_escaped(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
 
 /// Appends `bytes` as the inside of a JSON string (RFC 8259 §7). What is not UTF-8 becomes U+FFFD.
 pub(super) fn push_json_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+    let plain = |b: &u8| (b' '..=b'~').contains(b) && *b != b'"' && *b != b'\\';
+    if bytes.iter().all(plain) {
+        return out.extend_from_slice(bytes);
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             push_json_char(out, c);
@@ -57,14 +61,31 @@ fn push_json_char(out: &mut Vec<u8>, c: char) {
 }
 
 fn needs_hash(byte: u8, place: Place) -> bool {
-    match byte {
-        b'#' => place != Place::Free,
-        b'"' => matches!(place, Place::Quoted | Place::Captured),
-        b'{' | b'|' | b'}' => place == Place::Captured,
-        b' ' => place == Place::Word,
-        _ => !(0x20..0x7f).contains(&byte),
-    }
+    SPECIAL.get(usize::from(byte)).is_none_or(|places| places & (1 << place as u8) != 0)
 }
+
+/// For each byte the places, as bits, where it has to be escaped. A table, because lines are long and most bytes plain.
+const SPECIAL: [u8; 256] = {
+    let all = 1 << Place::Quoted as u8
+        | 1 << Place::Captured as u8
+        | 1 << Place::Word as u8
+        | 1 << Place::Free as u8;
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        if byte < 0x20 || byte >= 0x7f {
+            table[byte] = all;
+        }
+        byte += 1;
+    }
+    table[b'#' as usize] = all & !(1 << Place::Free as u8);
+    table[b'"' as usize] = 1 << Place::Quoted as u8 | 1 << Place::Captured as u8;
+    table[b' ' as usize] = 1 << Place::Word as u8;
+    table[b'{' as usize] = 1 << Place::Captured as u8;
+    table[b'|' as usize] = 1 << Place::Captured as u8;
+    table[b'}' as usize] = 1 << Place::Captured as u8;
+    table
+};
 
 fn push_hex(out: &mut Vec<u8>, byte: u8) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };

@@ -3,9 +3,8 @@
 use super::date::{Civil, UtcOffset};
 use super::escape::push_json_escaped;
 use super::httplog::{LONGEST_TARGET, push_address};
-use super::number::push_unsigned;
+use super::number::{push_unsigned, whole_millis};
 use super::record::{AccessRecord, RequestLine, ServerName};
-use std::time::Duration;
 
 /// Appends the object for `record`, without a line end. Durations are milliseconds; what is not known is absent.
 pub fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
@@ -62,7 +61,7 @@ fn push_timers(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     ];
     for (name, step) in steps {
         if let Some(duration) = step {
-            push_number(out, name, millis(duration));
+            push_number(out, name, whole_millis(duration));
         }
     }
 }
@@ -125,8 +124,4 @@ fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     push_json_escaped(out, bytes);
     out.push(b'"');
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

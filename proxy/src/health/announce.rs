@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::monitor::{Event, Turn};
+use super::event::{Event, Turn};
 use crate::access_log::Level;
 use crate::plan::{AdminState, Plan};
 

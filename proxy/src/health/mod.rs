@@ -10,12 +10,14 @@
 //! | [`history`] | the last changes of a server |
 //! | [`monitor`] | all servers together: instants and results in, checks to make and events out |
 //! | [`snapshot`] | what a later worker needs to go on where this one was |
+//! | [`event`] | what a monitor has to tell |
 //! | [`announce`] | events as log lines |
 //!
 //! `io::checker` drives the [`Monitor`]: it makes the checks that are due and hands back what they found.
 
 pub mod announce;
 mod chunked;
+pub mod event;
 pub mod history;
 pub mod http;
 pub mod machine;
@@ -24,7 +26,8 @@ pub mod result;
 pub mod schedule;
 pub mod snapshot;
 
+pub use event::{Event, ServerReport, Turn};
 pub use history::{Change, Operational};
-pub use monitor::{Event, Monitor, ServerReport, Turn};
+pub use monitor::Monitor;
 pub use result::{CheckResult, CheckStatus, Verdict};
 pub use snapshot::{HealthSnapshot, InheritedServer};

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::event::{Event, ServerReport, Turn};
 use super::history::{Change, History, Operational};
 use super::machine::{Crossing, Health};
 use super::result::{CheckResult, Verdict};
@@ -63,57 +64,6 @@ enum Phase {
     Running { since: Instant, stale: bool },
     /// None is made: maintenance.
     Stopped,
-}
-
-/// Something that operators may want to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// When.
-    pub at: Instant,
-    /// Whom it happened to.
-    pub server: ServerId,
-    /// What happened.
-    pub turn: Turn,
-    /// What the backend has left.
-    pub usable: Usable,
-    /// The backend had usable servers before and has none any more.
-    pub backend_lost: bool,
-    /// Requests running on the server.
-    pub in_flight: u32,
-}
-
-/// What happened to a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
-    /// Checks took it down.
-    Down(CheckResult),
-    /// Checks brought it up.
-    Up(CheckResult),
-    /// An operator took it out of service.
-    Maint,
-    /// An operator lets it finish.
-    Drain,
-    /// An operator put it back, from what is named.
-    Ready(AdminState),
-    /// An operator gave it another weight.
-    Weight(u16),
-}
-
-/// What is known of a server, for status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerReport {
-    /// Whose.
-    pub server: ServerId,
-    /// What it is.
-    pub operational: Operational,
-    /// When that began.
-    pub since: Instant,
-    /// Its rise/fall counter; `None`: no checks.
-    pub health: Option<Health>,
-    /// Its last check.
-    pub last: Option<CheckResult>,
-    /// Its last changes, oldest first.
-    pub history: Vec<Change>,
 }
 
 impl Monitor {

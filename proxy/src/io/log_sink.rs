@@ -228,8 +228,9 @@ fn until_offset_may_change(now: UnixMillis) -> Duration {
 
 const QUARTER_MS: i64 = 15 * 60 * 1000;
 
-/// Bytes a thread's lines may take up while the writer is at work: over 1500 long lines per [`LINGER`].
-const SPOOL_BYTES: usize = 512 * 1024;
+/// Bytes a thread's lines may take up until the writer takes them: 20 ms of 200,000 lines per second, should the writer
+/// have to wait for a processor.
+const SPOOL_BYTES: usize = 1024 * 1024;
 
 /// How long lines are collected before they are written. Longer saves wake-ups, shorter shows lines earlier; a line
 /// that comes when all is quiet is written at once.

@@ -37,9 +37,9 @@ pub(super) async fn probe(plan: &Plan, id: ServerId) -> CheckResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     /// Until connected.
-    connect: Duration,
+    pub(super) connect: Duration,
     /// Until judged.
-    whole: Duration,
+    pub(super) whole: Duration,
 }
 
 impl Limits {
@@ -70,20 +70,13 @@ async fn connect(target: SocketAddr, deadline: Instant) -> Result<TcpStream, Che
     Ok(stream)
 }
 
-/// Tells what is wrong with the server from what is wrong with this machine: running out of descriptors here must
-/// not take every server down.
-fn not_connected(error: &io::Error) -> CheckResult {
+/// Tells what is wrong with the server from what this machine has run out of, descriptors, ports or memory: that must
+/// not take every server down at once.
+pub(super) fn not_connected(error: &io::Error) -> CheckResult {
     let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
     let ours = matches!(
         errno,
-        Errno::EMFILE
-            | Errno::ENFILE
-            | Errno::ENOBUFS
-            | Errno::ENOMEM
-            | Errno::EADDRNOTAVAIL
-            | Errno::EAFNOSUPPORT
-            | Errno::EPERM
-            | Errno::EACCES
+        Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EADDRNOTAVAIL | Errno::EAGAIN
     );
     let status = if ours { CheckStatus::SocketError } else { CheckStatus::L4Connection };
     CheckResult::new(status).with_info(errno.desc().as_bytes())

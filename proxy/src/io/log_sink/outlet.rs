@@ -344,8 +344,9 @@ impl Queue {
     }
 }
 
-/// Most bytes that wait for one target. About 4000 access lines: enough for a syslog daemon's restart.
-const QUEUE_BYTES: usize = 1024 * 1024;
+/// Most bytes that wait for one target. About 16,000 access lines, or what a few threads hand over at once: enough for
+/// a syslog daemon's restart.
+const QUEUE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a pipe with room takes without blocking (`PIPE_BUF`, pipe(7)).
 const PIPE_BYTES: usize = 4096;
