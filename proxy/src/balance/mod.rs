@@ -5,7 +5,7 @@
 //! server's state; each change computes the backend's whole rotation anew and swaps it in as one pointer.
 //!
 //! A rotation is the order in which usable servers take turns, laid out in advance for one full round of weights
-//! (see [`rotation`]). A pick is then one pointer load and one increment of a cursor that all threads share, so the
+//! (see `rotation`). A pick is then one pointer load and one increment of a cursor that all threads share, so the
 //! spread over servers is exact however the requests fall on threads, not merely equal on average per thread.
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! | [`machine`] | the rise/fall counter of one server |
 //! | [`schedule`] | how long until the next check |
 //! | [`http`] | the request of an HTTP check and the judgement of its response |
-//! | [`chunked`] | the body of a chunked response, bounded |
+//! | `chunked` | the body of a chunked response, bounded |
 //! | [`history`] | the last changes of a server |
 //! | [`monitor`] | all servers together: instants and results in, checks to make and events out |
 //! | [`snapshot`] | what a later worker needs to go on where this one was |
