@@ -1,0 +1,113 @@
+//! Keys of `[global]`.
+
+use evenkeel_proxy::access_log::Facility;
+
+use super::{Key, SECOND, Section, Type, ms};
+
+/// `[global]`.
+pub static GLOBAL: Section = Section {
+    path: "global",
+    called: "global",
+    doc: "What concerns the processes as a whole.",
+    keys: &[
+        Key::new("user", Type::Text("a user name"), "The worker, which handles all bytes of clients and servers, runs as this user.")
+            .default_is("\"evenkeel\" if there is such a user, else \"nobody\"")
+            .restart(),
+        Key::new("group", Type::Text("a group name"), "The worker's group.").default_is("that of `user`").restart(),
+        Key::new(
+            "script_user",
+            Type::Text("a user name"),
+            "Check and notify scripts run as this user. It should not be the worker's: a script's verdict moves addresses.",
+        )
+        .default_is("\"keepalived_script\" if there is such a user, else \"nobody\""),
+        Key::new("nbthread", Type::Int { min: 1, max: 256 }, "Data threads of the worker.")
+            .default_is("the CPUs the process may use")
+            .restart(),
+        Key::new("maxconn", Type::Int { min: 1, max: 10_000_000 }, "Most connections from clients, over all frontends. More wait in the backlog.")
+            .default("10000"),
+        Key::new("log", Type::Tables(&LOG_TARGET), "Where access records and state changes go.").default_is("nowhere"),
+        Key::new(
+            "hard_stop_after",
+            ms(0, super::DAY),
+            "When stopping, or when a reload replaces the worker: how long running requests may take before they are cut.",
+        )
+        .default("\"30s\""),
+        Key::new("worker", Type::Table(&WORKER), "How the keeper watches the worker."),
+        Key::new("tune", Type::Table(&TUNE), "Sizes of buffers."),
+    ],
+    hints: &[
+        ("runtime_dir", "given on the command line: `--runtime-dir`"),
+        ("daemon", "not needed: it runs in the foreground and systemd supervises it"),
+        ("threads", "nbthread"),
+        ("chroot", "not needed: the worker is confined by the system (landlock, seccomp)"),
+        ("pidfile", "not needed: it runs in the foreground"),
+        ("router_id", "the node's name: `--node`, EVENKEEL_NODE or the host name"),
+        ("enable_script_security", "always on: scripts run as `script_user`"),
+        ("vrrp_version", "version, in [vrrp.NAME]"),
+    ],
+};
+
+/// One entry of `log`.
+pub static LOG_TARGET: Section = Section {
+    path: "global.log",
+    called: "a log target",
+    doc: "Where log lines go. A line is sent to every target whose level admits it.",
+    keys: &[
+        Key::new(
+            "to",
+            Type::Text("a socket path, \"IP:PORT\", \"file:PATH\", \"stdout\" or \"stderr\""),
+            "A syslog socket such as `/dev/log`, a syslog server reached by UDP, a file, or a standard stream.",
+        )
+        .required(),
+        Key::new("facility", Type::Word(&Facility::NAMES), "Syslog facility.").default("\"local0\""),
+        Key::new("level", Type::Word(LEVELS), "The least urgent level that is sent. Access records are `info`.").default("\"debug\""),
+        Key::new("tag", Type::Text("a word"), "Program name in syslog lines.").default("\"evenkeel\""),
+    ],
+    hints: &[("address", "to"), ("max_level", "level"), ("minlevel", "level")],
+};
+
+/// `[global.worker]`.
+pub static WORKER: Section = Section {
+    path: "global.worker",
+    called: "worker",
+    doc: "How the keeper watches the worker.",
+    keys: &[
+        Key::new(
+            "grace",
+            ms(10, 60 * SECOND),
+            "How long the node may be without a serving worker until it counts as unfit and gives its addresses up.",
+        )
+        .default("\"500ms\""),
+        Key::new("heartbeat_interval", ms(5, 10 * SECOND), "How often every data thread has to answer.").default("\"50ms\""),
+        Key::new(
+            "heartbeat_timeout",
+            ms(20, 60 * SECOND),
+            "A data thread silent for this long makes the worker hung; it is replaced. More than `heartbeat_interval`.",
+        )
+        .default("\"300ms\""),
+        Key::new("start_timeout", ms(100, 600 * SECOND), "A worker that does not serve after this long is replaced.")
+            .default("\"10s\""),
+    ],
+    hints: &[("heartbeat", "heartbeat_interval")],
+};
+
+/// `[global.tune]`.
+pub static TUNE: Section = Section {
+    path: "global.tune",
+    called: "tune",
+    doc: "Sizes of buffers.",
+    keys: &[
+        Key::new(
+            "bufsize",
+            Type::Size { min: 4 << 10, max: 1 << 20 },
+            "Largest request or response head, and largest errorfile.",
+        )
+        .default("\"16KiB\""),
+        Key::new("http_maxhdr", Type::Int { min: 16, max: 32_767 }, "Most header fields in one message.")
+            .default("101"),
+    ],
+    hints: &[("maxhdr", "http_maxhdr")],
+};
+
+/// RFC 5424 §6.2.1, most urgent first.
+const LEVELS: &[&str] = &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];

@@ -1,0 +1,305 @@
+//! Keys of `[defaults]`, `[profile.X]`, `[frontend.X]`, `[backend.X]` and `[listen.X]`.
+
+use super::server::{CHECK_STEP, DEFAULT_SERVER, SERVER};
+use super::{DAY, Key, LOG_TARGET, Section, Type, ms};
+
+/// `[defaults]`.
+pub static DEFAULTS: Section = Section {
+    path: "defaults",
+    called: "defaults",
+    doc: "What holds in every frontend, backend and listen that does not say otherwise, key by key.",
+    keys: &[
+        MODE,
+        TIMEOUTS,
+        FORWARDED,
+        DONTLOGNULL,
+        LOG,
+        LOG_FORMAT,
+        ERRORFILE,
+        DEFAULT_BACKEND,
+        MAXCONN,
+        BALANCE,
+        RETRIES,
+        REDISPATCH,
+        ALLBACKUPS,
+        HTTPCHK,
+        CHECK,
+        DEFAULTS_SERVER,
+    ],
+    hints: PROXY_HINTS,
+};
+
+/// `[profile.X]`.
+pub static PROFILE: Section = Section {
+    path: "profile.NAME",
+    called: "a profile",
+    doc: "A named set of defaults. It stands between a section that says `from = \"NAME\"` and `[defaults]`.",
+    keys: &[
+        FROM,
+        MODE,
+        TIMEOUTS,
+        FORWARDED,
+        DONTLOGNULL,
+        LOG,
+        LOG_FORMAT,
+        ERRORFILE,
+        DEFAULT_BACKEND,
+        MAXCONN,
+        BALANCE,
+        RETRIES,
+        REDISPATCH,
+        ALLBACKUPS,
+        HTTPCHK,
+        CHECK,
+        DEFAULTS_SERVER,
+    ],
+    hints: PROXY_HINTS,
+};
+
+/// `[frontend.X]`.
+pub static FRONTEND: Section = Section {
+    path: "frontend.NAME",
+    called: "a frontend",
+    doc: "What accepts clients.",
+    keys: &[
+        FROM,
+        BIND_KEY,
+        MODE,
+        Key::new("timeout", Type::Table(&TIMEOUT_FRONTEND), "Timers of the client side."),
+        FORWARDED,
+        DONTLOGNULL,
+        LOG,
+        LOG_FORMAT,
+        ERRORFILE,
+        DEFAULT_BACKEND,
+        MAXCONN,
+    ],
+    hints: PROXY_HINTS,
+};
+
+/// `[backend.X]`.
+pub static BACKEND: Section = Section {
+    path: "backend.NAME",
+    called: "a backend",
+    doc: "A group of servers.",
+    keys: &[
+        FROM,
+        MODE,
+        BALANCE,
+        Key::new("timeout", Type::Table(&TIMEOUT_BACKEND), "Timers of the server side."),
+        FORWARDED,
+        ERRORFILE,
+        RETRIES,
+        REDISPATCH,
+        ALLBACKUPS,
+        HTTPCHK,
+        CHECK,
+        DEFAULTS_SERVER,
+        SERVERS,
+    ],
+    hints: PROXY_HINTS,
+};
+
+/// `[listen.X]`.
+pub static LISTEN: Section = Section {
+    path: "listen.NAME",
+    called: "a listen",
+    doc: "A frontend and a backend of the same name in one; it has the keys of both.",
+    keys: &[
+        FROM,
+        BIND_KEY,
+        MODE,
+        BALANCE,
+        TIMEOUTS,
+        FORWARDED,
+        DONTLOGNULL,
+        LOG,
+        LOG_FORMAT,
+        ERRORFILE,
+        MAXCONN,
+        RETRIES,
+        REDISPATCH,
+        ALLBACKUPS,
+        HTTPCHK,
+        CHECK,
+        DEFAULTS_SERVER,
+        SERVERS,
+    ],
+    hints: PROXY_HINTS,
+};
+
+/// The table form of a `bind`.
+pub static BIND: Section = Section {
+    path: "frontend.NAME.bind",
+    called: "a bind",
+    doc: "A listening address: either `addr`, or `vip` with `port`.",
+    keys: &[
+        Key::new(
+            "addr",
+            Type::Text("\"IP:PORT\" or \"*:PORT\""),
+            "The address; `*` is every IPv4 and IPv6 address.",
+        ),
+        Key::new(
+            "vip",
+            Type::Text("the name of a virtual router"),
+            "Listens on every address of this virtual router.",
+        ),
+        Key::new("port", Type::Int { min: 1, max: 65_535 }, "The port that goes with `vip`."),
+    ],
+    hints: &[
+        ("address", "addr"),
+        ("interface", "bind an address, or a virtual router: { vip = \"VI_1\", port = 80 }"),
+    ],
+};
+
+/// `timeout` where both sides meet.
+pub static TIMEOUT: Section = Section {
+    path: "defaults.timeout",
+    called: "timeout",
+    doc: "Timers. Not said: unlimited, with a warning where that is dangerous.",
+    keys: &[T_CONNECT, T_CLIENT, T_SERVER, T_HTTP_REQUEST, T_HTTP_KEEP_ALIVE, T_QUEUE, T_TUNNEL, T_CHECK],
+    hints: &[("tarpit", "there is no tarpit")],
+};
+
+/// `timeout` of a frontend.
+pub static TIMEOUT_FRONTEND: Section = Section {
+    path: "frontend.NAME.timeout",
+    called: "timeout of a frontend",
+    doc: "Timers of the client side.",
+    keys: &[T_CLIENT, T_HTTP_REQUEST, T_HTTP_KEEP_ALIVE, T_TUNNEL],
+    hints: &[
+        ("connect", "a timer of the server side: say it in the backend or in [defaults]"),
+        ("server", "a timer of the server side: say it in the backend or in [defaults]"),
+        ("queue", "a timer of the server side: say it in the backend or in [defaults]"),
+        ("check", "a timer of the server side: say it in the backend or in [defaults]"),
+    ],
+};
+
+/// `timeout` of a backend.
+pub static TIMEOUT_BACKEND: Section = Section {
+    path: "backend.NAME.timeout",
+    called: "timeout of a backend",
+    doc: "Timers of the server side.",
+    keys: &[T_CONNECT, T_SERVER, T_QUEUE, T_TUNNEL, T_CHECK],
+    hints: &[
+        ("client", "a timer of the client side: say it in the frontend or in [defaults]"),
+        ("http_request", "a timer of the client side: say it in the frontend or in [defaults]"),
+        ("http_keep_alive", "a timer of the client side: say it in the frontend or in [defaults]"),
+    ],
+};
+
+/// The table form of `forwardfor`.
+pub static FORWARDFOR: Section = Section {
+    path: "defaults.forwardfor",
+    called: "forwardfor",
+    doc: "The client's address in a request header. A new, last field is added; what the client sent stays.",
+    keys: &[
+        Key::new("header", Type::Text("a header field name"), "Name of the field.")
+            .default("\"X-Forwarded-For\""),
+        Key::new("except", Type::Text("a network or an array of networks"), "Clients that get no field."),
+        Key::new("if_none", Type::Bool, "Only if the request has no such field.").default("false"),
+    ],
+    hints: &[],
+};
+
+const FROM: Key =
+    Key::new("from", Type::Text("the name of a profile"), "Takes what is not said here from this profile.");
+const MODE: Key = Key::new("mode", Type::Word(&["http"]), "The protocol that is spoken.").default("\"http\"");
+const TIMEOUTS: Key = Key::new("timeout", Type::Table(&TIMEOUT), "Timers.");
+const FORWARDED: Key = Key::new(
+    "forwardfor",
+    Type::Forms("true, false or a table", Some(&FORWARDFOR)),
+    "Adds the client's address to requests. Either side, frontend or backend, may ask for it.",
+)
+.default("false");
+const DONTLOGNULL: Key =
+    Key::new("dontlognull", Type::Bool, "Writes no access record for a connection that carried no byte.")
+        .default("false");
+const LOG: Key = Key::new(
+    "log",
+    Type::Forms("true, false or an array of log targets", Some(&LOG_TARGET)),
+    "Where access records go; `true` is what `[global]` says.",
+)
+.default("true");
+const LOG_FORMAT: Key = Key::new(
+    "log_format",
+    Type::Word(&["httplog", "json"]),
+    "HAProxy's line format, or one JSON object per line.",
+)
+.default("\"httplog\"");
+const ERRORFILE: Key = Key::new(
+    "errorfile",
+    Type::Text("a table from status codes to paths"),
+    "Full HTTP responses that are sent instead of the proxy's own errors. Merged over the defaults code by code.",
+);
+const DEFAULT_BACKEND: Key =
+    Key::new("default_backend", Type::Text("the name of a backend"), "Where requests go.");
+const MAXCONN: Key = Key::new(
+    "maxconn",
+    Type::Int { min: 1, max: 10_000_000 },
+    "Most connections of a frontend at once. More wait in the backlog.",
+)
+.default_is("the global limit");
+const BALANCE: Key = Key::new(
+    "balance",
+    Type::Word(&["roundrobin"]),
+    "How a server is chosen: in turn, by weight, evenly spread.",
+)
+.default("\"roundrobin\"");
+const RETRIES: Key = Key::new(
+    "retries",
+    Type::Int { min: 0, max: 100 },
+    "Connection attempts after the first one that failed.",
+)
+.default("3");
+const REDISPATCH: Key =
+    Key::new("redispatch", Type::Bool, "The last attempt may go to another server.").default("false");
+const ALLBACKUPS: Key =
+    Key::new("allbackups", Type::Bool, "Uses every backup server instead of the first usable one.")
+        .default("false");
+const HTTPCHK: Key = Key::new(
+    "httpchk",
+    Type::Text("\"URI\", \"METHOD URI\" or \"METHOD URI HTTP/1.1\""),
+    "Checks servers by an HTTP request. Healthy is any 2xx or 3xx, unless `check` has other expectations.",
+);
+const CHECK: Key = Key::new(
+    "check",
+    Type::Forms("true, false or an array of steps", Some(&CHECK_STEP)),
+    "How servers are checked: `true` is a TCP connection, steps are run in order. Turns checks on for servers that do \
+     not say otherwise.",
+)
+.default_is("what the server's `check` says, by a TCP connection");
+const DEFAULTS_SERVER: Key = Key::new(
+    "default_server",
+    Type::Table(&DEFAULT_SERVER),
+    "What holds for every server that does not say otherwise. Merged over the defaults key by key.",
+);
+const SERVERS: Key = Key::new("server", Type::Tables(&SERVER), "The servers, in order.");
+const BIND_KEY: Key = Key::new(
+    "bind",
+    Type::Forms("an address, a table, or an array of them", Some(&BIND)),
+    "Where clients connect.",
+)
+.required();
+
+const T_CONNECT: Key = Key::new("connect", ms(1, DAY), "Until a connection to a server is established.");
+const T_CLIENT: Key = Key::new("client", ms(1, DAY * 24), "Inactivity of the client.");
+const T_SERVER: Key = Key::new("server", ms(1, DAY * 24), "Inactivity of the server.");
+const T_HTTP_REQUEST: Key =
+    Key::new("http_request", ms(1, DAY), "From the first byte of a request to the end of its head.")
+        .default_is("`client`, for each read");
+const T_HTTP_KEEP_ALIVE: Key = Key::new("http_keep_alive", ms(1, DAY), "Wait for the next request.")
+    .default_is("`http_request`, else `client`");
+const T_QUEUE: Key = Key::new("queue", ms(1, DAY), "Wait for a free server.").default_is("`connect`");
+const T_TUNNEL: Key = Key::new("tunnel", ms(1, DAY * 24), "Inactivity after an upgrade, in both directions.")
+    .default_is("`client` and `server`");
+const T_CHECK: Key = Key::new("check", ms(1, DAY), "Of one whole health check.")
+    .default_is("`connect` if shorter than `inter`, else `inter`");
+
+const PROXY_HINTS: &[(&str, &str)] = &[
+    ("option", "options are keys: `forwardfor = true`, `dontlognull = true`, `httpchk = \"/health\"`"),
+    ("errorfiles", "errorfile = { 503 = \"…\" }"),
+    ("servers", "server = [{ name = \"…\", addr = \"…\" }]"),
+    ("timeouts", "timeout = { connect = \"5s\", client = \"50s\", server = \"50s\" }"),
+    ("http_check", "check = [{ send = { … } }, { expect = { status = 200 } }]"),
+];

@@ -1,0 +1,127 @@
+//! Frontends and backends to a plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::plan;
+use evenkeel_proxy::plan::{BackendId, ErrorFiles, FrontendId, LogTargetId, Plan};
+
+use super::ProxyParts;
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{Backend, ErrorResponses, Frontend, Global, Server};
+use crate::config::resolve::Resolved;
+
+pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<ProxyParts, Diagnostic> {
+    let mut ids: BTreeMap<&str, BackendId> = BTreeMap::new();
+    for (i, b) in resolved.backends.iter().enumerate() {
+        ids.insert(&b.name.value, BackendId(number(i, "backends")?));
+    }
+    let mut log_targets = Vec::new();
+    let mut frontends = Vec::new();
+    let mut listeners = Vec::new();
+    for (i, f) in resolved.frontends.iter().enumerate() {
+        let id = FrontendId(number(i, "frontends")?);
+        listeners.extend(f.binds.iter().map(|b| plan::Listener { frontend: id, addr: b.value }));
+        let to = f.default_backend.as_ref().and_then(|b| ids.get(b.value.as_str()).copied());
+        frontends.push(frontend(f, to, &mut log_targets)?);
+    }
+    number(listeners.len(), "listening addresses")?;
+    let mut servers = Vec::new();
+    let mut backends = Vec::new();
+    for (i, b) in resolved.backends.iter().enumerate() {
+        let first = server_number(servers.len())?;
+        let id = BackendId(number(i, "backends")?);
+        servers.extend(b.servers.iter().map(|s| server(s, id)));
+        backends.push(backend(b, first..server_number(servers.len())?));
+    }
+    let global = plan::Global {
+        node: node.to_owned(),
+        threads: global.nbthread,
+        maxconn: global.maxconn,
+        max_head_bytes: global.bufsize,
+        max_headers: global.http_maxhdr,
+    };
+    let plan = Plan::new(global, frontends, backends, servers, listeners)
+        .map_err(|e| Diagnostic::nowhere(Code::Refused, e.to_string()))?;
+    Ok(ProxyParts { plan: Arc::new(plan), log_targets })
+}
+
+fn frontend(
+    f: &Frontend,
+    default_backend: Option<BackendId>,
+    targets: &mut Vec<LogTarget>,
+) -> Result<plan::Frontend, Diagnostic> {
+    let log = f.log.iter().map(|t| target_id(t, targets)).collect::<Result<_, _>>()?;
+    Ok(plan::Frontend {
+        name: f.name.value.clone(),
+        default_backend,
+        timeout: f.timeout,
+        forwarded_for: f.forwardfor.clone(),
+        dontlognull: f.dontlognull,
+        log,
+        log_format: f.log_format,
+        error_files: error_files(&f.errorfile),
+        maxconn: f.maxconn,
+    })
+}
+
+/// Equal targets share a number, and so a socket.
+fn target_id(target: &LogTarget, all: &mut Vec<LogTarget>) -> Result<LogTargetId, Diagnostic> {
+    let at = all.iter().position(|t| t == target).unwrap_or_else(|| {
+        all.push(target.clone());
+        all.len() - 1
+    });
+    number(at, "log targets").map(LogTargetId)
+}
+
+fn backend(b: &Backend, servers: std::ops::Range<u32>) -> plan::Backend {
+    plan::Backend {
+        name: b.name.value.clone(),
+        servers,
+        balance: b.balance,
+        timeout: b.timeout,
+        forwarded_for: b.forwardfor.clone(),
+        retries: b.retries,
+        redispatch: b.redispatch,
+        allbackups: b.allbackups,
+        error_files: error_files(&b.errorfile),
+    }
+}
+
+fn server(s: &Server, backend: BackendId) -> plan::Server {
+    plan::Server {
+        name: s.name.value.clone(),
+        backend,
+        addr: s.addr,
+        weight: s.weight,
+        backup: s.backup,
+        admin: s.state,
+        check: s.check.clone(),
+    }
+}
+
+fn error_files(responses: &ErrorResponses) -> Arc<ErrorFiles> {
+    Arc::new(ErrorFiles(responses.clone()))
+}
+
+fn number(at: usize, what: &str) -> Result<u16, Diagnostic> {
+    u16::try_from(at).map_err(|_| Diagnostic::nowhere(Code::TooMany, format!("more than 65,535 {what}")))
+}
+
+fn server_number(at: usize) -> Result<u32, Diagnostic> {
+    u32::try_from(at).map_err(|_| Diagnostic::nowhere(Code::TooMany, "more than 4,294,967,295 servers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_end_where_ids_end() {
+        assert_eq!(number(65_535, "backends"), Ok(65_535));
+        let refused = number(65_536, "backends").unwrap_err();
+        assert_eq!((refused.code, refused.message.as_str()), (Code::TooMany, "more than 65,535 backends"));
+    }
+}

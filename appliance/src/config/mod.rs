@@ -1,0 +1,182 @@
+//! The configuration language: TOML files in, a checked [`Config`] and all that is wrong with it out.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`keys`] | the table of keys: names, types, defaults, documentation |
+//! | `gather` | the main file and its includes become [`Sources`] |
+//! | `read` | TOML against the table of keys, with a place for every value |
+//! | `parse` | section by section into a draft |
+//! | `resolve` | defaults, references, checks across sections: the [`model`] |
+//! | [`lower`] | the model becomes the plan of the proxy and the configuration of the VRRP engine |
+//! | [`diagnostic`], [`codes`] | what is wrong, where, and what to do; rendered for people and machines |
+//! | [`explain`], [`reference`] | what `evenkeel explain` and the documentation say |
+//!
+//! Nothing stops at the first error: each step reports and goes on with what it could read, and there is a [`Config`]
+//! only if no step reported one. The keeper loads from files by [`load`]; the worker loads the same sources again by
+//! [`load_from_sources`], without a file system, so that neither has to trust what the other concluded.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+pub mod codes;
+pub mod diagnostic;
+mod environment;
+pub mod explain;
+mod gather;
+pub mod keys;
+pub mod lower;
+pub mod model;
+mod parse;
+mod read;
+pub mod reference;
+mod render;
+mod resolve;
+mod secret;
+mod settings;
+mod source;
+mod subnets;
+mod suggest;
+pub mod value;
+
+pub use codes::Code;
+pub use diagnostic::{Diagnostic, Severity};
+pub use environment::{Environment, EnvironmentError, FileContent, Files, Interfaces, RealFiles, node_name};
+pub use model::Config;
+pub use secret::Secret;
+pub use source::{FileId, SourceFile, Sources, Span, Spanned};
+
+use diagnostic::Style;
+use environment::{Externals, Live, Stored};
+use read::Reader;
+use source::MAX_FILE_BYTES;
+
+/// What loading gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration, if there is no error.
+    pub config: Option<Config>,
+    /// Everything found, by place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What it was read from.
+    pub sources: Sources,
+}
+
+impl Loaded {
+    /// Whether there is no error. There may be warnings.
+    pub fn is_valid(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// Everything found, for people, with a summary. Empty if there is nothing to say.
+    pub fn render_human(&self, colour: bool) -> String {
+        let style = if colour { Style::Colour } else { Style::Plain };
+        let mut text = diagnostic::render_human(&self.diagnostics, &self.sources, style);
+        if let Some(summary) = diagnostic::summary(&self.diagnostics, CONSEQUENCE) {
+            text.push_str(&summary);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Everything found, for machines: one JSON object per line.
+    pub fn render_json(&self) -> String {
+        diagnostic::render_json(&self.diagnostics, &self.sources)
+    }
+}
+
+/// Loads a configuration from files.
+pub fn load(path: &Path, env: &Environment<'_>) -> Loaded {
+    let (mut sources, mut diagnostics) = gather::gather(path, env.files);
+    sources.cpus = env.cpus.max(1);
+    let mut live = Live { env, base: sources.base(), blobs: BTreeMap::new(), secrets: Vec::new() };
+    let config = if sources.files.is_empty() {
+        None
+    } else {
+        parse_sources(&sources, &env.node, env.interfaces.as_ref(), &mut live, &mut diagnostics)
+    };
+    (sources.blobs, sources.secrets) = (live.blobs, live.secrets);
+    Loaded { config, diagnostics, sources }
+}
+
+/// Loads a configuration from what an earlier [`load`] read, without touching a file system.
+pub fn load_from_sources(sources: &Sources, node: &str) -> Loaded {
+    let mut diagnostics = Vec::new();
+    let config = parse_sources(sources, node, None, &mut Stored(sources), &mut diagnostics);
+    Loaded { config, diagnostics, sources: sources.clone() }
+}
+
+/// The pure core: text to configuration. Adds what it finds to `diagnostics` and sorts them.
+fn parse_sources(
+    sources: &Sources,
+    node: &str,
+    interfaces: Option<&Interfaces>,
+    externals: &mut dyn Externals,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Config> {
+    let mut cx = Reader::new(node, externals);
+    let documents = syntax(&mut cx, sources);
+    cx.diagnostics.extend(gather::check_includes(&documents));
+    let draft = parse::documents(&mut cx, &documents, sources.cpus);
+    let global = draft.global.clone();
+    let resolved = resolve::resolve(&mut cx, draft);
+    if let Some(interfaces) = interfaces {
+        subnets::check(&mut cx, &resolved.routers, interfaces);
+    }
+    diagnostics.append(&mut cx.diagnostics);
+    let mut config = None;
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        match lower::lower(node, &global, &resolved) {
+            Ok(lowered) => config = Some(assemble(node, global, resolved, lowered)),
+            Err(refusals) => diagnostics.extend(refusals),
+        }
+    }
+    diagnostic::sort(diagnostics);
+    config
+}
+
+fn assemble(
+    node: &str,
+    global: model::Global,
+    resolved: resolve::Resolved,
+    lowered: lower::Lowered,
+) -> Config {
+    Config {
+        node: node.to_owned(),
+        global,
+        frontends: resolved.frontends,
+        backends: resolved.backends,
+        routers: resolved.routers,
+        scripts: resolved.scripts,
+        groups: resolved.groups,
+        lowered,
+    }
+}
+
+/// Every file as TOML, as far as it is.
+fn syntax<'s>(cx: &mut Reader<'_>, sources: &'s Sources) -> Vec<(FileId, DeTable<'s>)> {
+    let mut documents = Vec::new();
+    for (i, file) in sources.files.iter().enumerate() {
+        let id = FileId(u16::try_from(i).unwrap_or(u16::MAX));
+        if file.text.len() as u64 > MAX_FILE_BYTES {
+            cx.push(Diagnostic::nowhere(Code::Unreadable, format!("{} is too large", file.name)));
+            continue;
+        }
+        let (table, errors) = DeTable::parse_recoverable(&file.text);
+        let mut last_line = None;
+        for e in errors {
+            let span = Span::new(id, e.span().unwrap_or(0..0));
+            let (line, _) = sources.position(id, span.start);
+            // What follows on the same line is mostly the first error again.
+            if last_line.replace(line) != Some(line) {
+                cx.push(Diagnostic::error(Code::Syntax, span, e.message()));
+            }
+            cx.broken.insert(id);
+        }
+        documents.push((id, table.into_inner()));
+    }
+    documents
+}
+
+const CONSEQUENCE: &str = "the running configuration was not touched";

@@ -1,0 +1,249 @@
+//! What a configuration says, checked and with every default filled in. Holding a [`Config`] proves that it is valid;
+//! [`super::lower`] turns it into what the engines take.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::plan::{
+    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, ServerTimeouts,
+};
+use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
+use evenkeel_vrrp::types::{Centis, Family, IfName, Priority, Version, Vrid};
+
+use super::lower::Lowered;
+use super::secret::Secret;
+use super::source::Spanned;
+
+/// A valid configuration of this node.
+#[derive(Debug)]
+pub struct Config {
+    /// Name of this node.
+    pub node: String,
+    /// What concerns the processes as a whole.
+    pub global: Global,
+    /// Frontends and the front halves of listens, in the order of the files.
+    pub frontends: Vec<Frontend>,
+    /// Backends and the back halves of listens, in the order of the files.
+    pub backends: Vec<Backend>,
+    /// Virtual routers, in the order of the files.
+    pub routers: Vec<VirtualRouter>,
+    /// Check programs, in the order of the files.
+    pub scripts: Vec<Script>,
+    /// Sync groups, in the order of the files.
+    pub groups: Vec<SyncGroup>,
+    pub(super) lowered: Lowered,
+}
+
+/// `[global]`.
+#[derive(Debug, Clone)]
+pub struct Global {
+    /// The worker's user; `None`: as the documentation of the key says.
+    pub user: Option<String>,
+    /// The worker's group; `None`: that of its user.
+    pub group: Option<String>,
+    /// Whom scripts run as; `None`: as the documentation of the key says.
+    pub script_user: Option<String>,
+    /// Data threads, at least 1.
+    pub nbthread: u16,
+    /// Most connections from clients.
+    pub maxconn: u32,
+    /// Where log lines go.
+    pub log: Vec<LogTarget>,
+    /// How long a stopping worker may finish requests (`hard_stop_after`).
+    pub drain_timeout: Duration,
+    /// How the worker is watched.
+    pub worker: WorkerWatch,
+    /// Largest head, in bytes.
+    pub bufsize: usize,
+    /// Most header fields in one message.
+    pub http_maxhdr: usize,
+}
+
+/// `[global.worker]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerWatch {
+    /// How long the node stays fit without a serving worker.
+    pub grace: Duration,
+    /// Between two heartbeats.
+    pub heartbeat_interval: Duration,
+    /// A worker that leaves heartbeats unanswered for this long is replaced.
+    pub heartbeat_timeout: Duration,
+    /// A worker that is not ready after this long is replaced.
+    pub start_timeout: Duration,
+}
+
+/// A frontend, or the front half of a listen.
+#[derive(Debug, Clone)]
+pub struct Frontend {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Where it listens.
+    pub binds: Vec<Spanned<SocketAddr>>,
+    /// Where requests go.
+    pub default_backend: Option<Spanned<String>>,
+    /// Timers of the client side.
+    pub timeout: ClientTimeouts,
+    /// `X-Forwarded-For`.
+    pub forwardfor: Option<ForwardedFor>,
+    /// No record of connections without a byte.
+    pub dontlognull: bool,
+    /// Where access records go.
+    pub log: Vec<LogTarget>,
+    /// How they are written.
+    pub log_format: LogFormat,
+    /// Responses instead of the proxy's own errors.
+    pub errorfile: ErrorResponses,
+    /// Most connections at once.
+    pub maxconn: Option<u32>,
+}
+
+/// Full responses by status code.
+pub type ErrorResponses = BTreeMap<u16, Arc<[u8]>>;
+
+/// A backend, or the back half of a listen.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// How a server is chosen.
+    pub balance: Balance,
+    /// Timers of the server side.
+    pub timeout: ServerTimeouts,
+    /// `X-Forwarded-For`.
+    pub forwardfor: Option<ForwardedFor>,
+    /// Connection attempts after the first.
+    pub retries: u8,
+    /// The last one may go elsewhere.
+    pub redispatch: bool,
+    /// Use all backups at once.
+    pub allbackups: bool,
+    /// Responses instead of the proxy's own errors.
+    pub errorfile: ErrorResponses,
+    /// Its servers.
+    pub servers: Vec<Server>,
+}
+
+/// One server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Where requests go.
+    pub addr: SocketAddr,
+    /// 0–256.
+    pub weight: u16,
+    /// Only when no other is usable.
+    pub backup: bool,
+    /// State it starts in.
+    pub state: AdminState,
+    /// Its checks; `None`: always up.
+    pub check: Option<CheckConfig>,
+}
+
+/// `[vrrp.X]`, for this node.
+#[derive(Debug, Clone)]
+pub struct VirtualRouter {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Interface it speaks on.
+    pub interface: IfName,
+    /// Family of its adverts.
+    pub family: Family,
+    /// Its number.
+    pub vrid: Spanned<Vrid>,
+    /// Protocol version.
+    pub version: Version,
+    /// Priority of this node.
+    pub priority: Spanned<Priority>,
+    /// Time between adverts.
+    pub advert_int: Spanned<Centis>,
+    /// Password of version 2.
+    pub auth_pass: Option<Spanned<Secret>>,
+    /// Advertised addresses.
+    pub vips: Vec<Spanned<Vip>>,
+    /// Addresses that move along.
+    pub excluded: Vec<Spanned<Vip>>,
+    /// Whether a higher priority takes over.
+    pub preempt: Preempt,
+    /// Unicast peers; empty: multicast.
+    pub peers: Vec<Spanned<IpAddr>>,
+    /// Drop adverts that come from no peer.
+    pub check_unicast_src: bool,
+    /// Source address of adverts.
+    pub source: Option<Spanned<IpAddr>>,
+    /// Checksum form to begin with.
+    pub checksum: ChecksumForm,
+    /// What other address lists mean.
+    pub vip_mismatch: VipMismatch,
+    /// Announcements.
+    pub announce: AnnounceConfig,
+    /// Virtual MAC address.
+    pub use_vmac: bool,
+    /// What is tracked.
+    pub tracks: Vec<Spanned<Track>>,
+    /// When the node loses the addresses by itself.
+    pub lease: Spanned<Duration>,
+    /// Silent intervals that make a MASTER dead.
+    pub down_timer_adverts: u8,
+    /// Notify scripts.
+    pub notify: Notify,
+}
+
+/// Programs that are run on a change of state; each a program with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notify {
+    /// On becoming MASTER.
+    pub master: Option<Vec<String>>,
+    /// On becoming BACKUP.
+    pub backup: Option<Vec<String>>,
+    /// On entering FAULT.
+    pub fault: Option<Vec<String>>,
+    /// When the router stops.
+    pub stop: Option<Vec<String>>,
+}
+
+/// One entry of `track`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Track {
+    /// What is tracked.
+    pub what: Tracked,
+    /// −253..=253, never 0; `None`: a failure takes the node out.
+    pub weight: Option<i16>,
+    /// Success and failure turned round.
+    pub reverse: bool,
+}
+
+/// What can be tracked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tracked {
+    /// The worker.
+    DataPlane,
+    /// A check program, by name.
+    Script(String),
+    /// An interface.
+    Interface(IfName),
+    /// A file with a number.
+    File(PathBuf),
+}
+
+/// `[vrrp_script.X]`.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// What is run and when.
+    pub run: ScriptConfig,
+}
+
+/// `[sync_group.X]`.
+#[derive(Debug, Clone)]
+pub struct SyncGroup {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Names of its members.
+    pub members: Vec<Spanned<String>>,
+}

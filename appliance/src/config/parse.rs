@@ -1,0 +1,198 @@
+//! From TOML to a draft: every section read by itself, nothing resolved between them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use toml::de::DeTable;
+
+use super::codes::Code;
+use super::diagnostic::Diagnostic;
+use super::keys;
+use super::model::{Global, SyncGroup};
+use super::read::{Fields, Node, Reader, shown};
+use super::settings::{ServerSettings, Settings};
+use super::source::{FileId, Span, Spanned};
+use super::value;
+
+mod check;
+mod errorfile;
+mod global;
+mod log;
+mod proxy;
+mod secret;
+mod server;
+mod track;
+mod vip;
+mod vrrp;
+
+pub(super) use vrrp::{RouterDraft, ScriptDraft, TrackDraft};
+
+/// All sections as they were read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) global: Global,
+    pub(super) defaults: Settings,
+    pub(super) profiles: BTreeMap<String, Profile>,
+    pub(super) proxies: Vec<Proxy>,
+    pub(super) routers: Vec<RouterDraft>,
+    pub(super) scripts: Vec<ScriptDraft>,
+    pub(super) groups: Vec<SyncGroup>,
+}
+
+/// `[profile.X]`.
+#[derive(Debug)]
+pub(super) struct Profile {
+    pub(super) at: Span,
+    pub(super) from: Option<Spanned<String>>,
+    pub(super) settings: Settings,
+}
+
+/// A frontend, backend or listen.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    pub(super) name: Spanned<String>,
+    pub(super) side: Side,
+    pub(super) from: Option<Spanned<String>>,
+    pub(super) settings: Settings,
+    pub(super) binds: Vec<Spanned<Bind>>,
+    pub(super) servers: Vec<ServerDraft>,
+}
+
+/// Which halves a section is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Frontend,
+    Backend,
+    Listen,
+}
+
+impl Side {
+    pub(super) const fn is_front(self) -> bool {
+        matches!(self, Self::Frontend | Self::Listen)
+    }
+
+    pub(super) const fn is_back(self) -> bool {
+        matches!(self, Self::Backend | Self::Listen)
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frontend => "frontend",
+            Self::Backend => "backend",
+            Self::Listen => "listen",
+        }
+    }
+}
+
+/// One entry of `bind`.
+#[derive(Debug, Clone)]
+pub(super) enum Bind {
+    Addrs(Vec<SocketAddr>),
+    /// Every address of a virtual router, by its name.
+    Router(Spanned<String>, u16),
+}
+
+/// One entry of `server`.
+#[derive(Debug)]
+pub(super) struct ServerDraft {
+    pub(super) name: Spanned<String>,
+    pub(super) addr: Option<SocketAddr>,
+    pub(super) settings: ServerSettings,
+}
+
+/// Reads all sections of all files. `cpus` is the default of `nbthread`.
+pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cpus: u16) -> Draft {
+    let at = Span::default();
+    let parts = files.iter().map(|(file, table)| (*file, table)).collect();
+    let mut top = Fields::of_tables(&keys::TOP, at, parts);
+    // Read when the files were gathered.
+    let _include = top.all("include");
+    let global = merged(cx, &mut top, "global", &keys::GLOBAL);
+    let global = global::global(cx, global, cpus);
+    let defaults = merged(cx, &mut top, "defaults", &keys::DEFAULTS);
+    let errors = cx.errors;
+    let defaults = proxy::defaults(cx, defaults, &global);
+    let mut profiles = BTreeMap::new();
+    for (name, node) in named(cx, &mut top, "profile") {
+        if let Some(profile) = proxy::profile(cx, name.span, node, &global) {
+            profiles.insert(name.value, profile);
+        }
+    }
+    cx.damaged_defaults = cx.errors > errors;
+    let mut proxies = Vec::new();
+    for (key, side) in [("frontend", Side::Frontend), ("backend", Side::Backend), ("listen", Side::Listen)] {
+        for (name, node) in named(cx, &mut top, key) {
+            proxies.extend(cx.section(name.span, |cx| proxy::proxy(cx, name, side, node, &global)));
+        }
+    }
+    proxies.sort_by_key(|p| p.name.span);
+    let routers = named(cx, &mut top, "vrrp");
+    let router =
+        |(name, node): (Spanned<String>, _)| cx.section(name.span, |cx| vrrp::router(cx, name, node));
+    let routers = routers.into_iter().filter_map(router).collect();
+    let scripts = named(cx, &mut top, "vrrp_script");
+    let scripts = scripts.into_iter().filter_map(|(name, node)| vrrp::script(cx, name, node)).collect();
+    let groups = named(cx, &mut top, "sync_group");
+    let groups = groups.into_iter().filter_map(|(name, node)| vrrp::group(cx, name, node)).collect();
+    top.finish(cx);
+    Draft { global, defaults, profiles, proxies, routers, scripts, groups }
+}
+
+/// A section that may stand in several files, key by key.
+fn merged<'d>(
+    cx: &mut Reader<'_>,
+    top: &mut Fields<'d>,
+    name: &'static str,
+    section: &'static keys::Section,
+) -> Fields<'d> {
+    let mut parts = Vec::new();
+    let mut at = Span::default();
+    for node in top.all(name) {
+        at = node.key;
+        match node.value.as_table() {
+            Some(table) => parts.push((node.span.file, table)),
+            None => not_a_table(cx, node, &format!("[{name}]")),
+        }
+    }
+    Fields::of_tables(section, at, parts)
+}
+
+/// The sections of one kind in all files, in the order of the files. A name that stands twice is reported.
+fn named<'d>(
+    cx: &mut Reader<'_>,
+    top: &mut Fields<'d>,
+    kind: &'static str,
+) -> Vec<(Spanned<String>, Node<'d>)> {
+    let mut all: Vec<(Spanned<String>, Node<'d>)> = Vec::new();
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for node in top.all(kind) {
+        let Some(entries) = node.entries() else {
+            not_a_table(cx, node, &format!("[{kind}.NAME]"));
+            continue;
+        };
+        for (name, node) in entries {
+            if node.value.as_table().is_none() {
+                not_a_table(cx, node, &format!("[{kind}.NAME]"));
+                continue;
+            }
+            if let Err(bad) = value::name(name.value) {
+                let message = format!("the name {} {}", shown(name.value), bad.why);
+                cx.push(Diagnostic::error(Code::BadName, name.span, message));
+            }
+            if let Some(first) = seen.get(name.value) {
+                let message = format!("{kind} {} is defined twice", shown(name.value));
+                let d = Diagnostic::error(Code::Duplicate, name.span, message).label("again here");
+                cx.push(d.related(*first, "first here"));
+            } else {
+                seen.insert(name.value, name.span);
+                all.push((name.map(str::to_owned), node));
+            }
+        }
+    }
+    all
+}
+
+fn not_a_table(cx: &mut Reader<'_>, node: Node<'_>, form: &str) {
+    let message = format!("there must be a table {form} here");
+    cx.push(Diagnostic::error(Code::WrongType, node.key, message));
+}

@@ -1,0 +1,209 @@
+//! `[defaults]`, `[profile.X]`, `[frontend.X]`, `[backend.X]` and `[listen.X]`.
+
+use std::time::Duration;
+
+use evenkeel_proxy::plan::{Balance, ForwardedFor, LogFormat};
+
+use super::{Bind, Profile, Proxy, Side, check, errorfile, log, server};
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::keys::{self, Key};
+use crate::config::model::Global;
+use crate::config::read::{Fields, Node, Reader, shown};
+use crate::config::settings::{HowChecked, Log, ServerSettings, Settings, Timeouts};
+use crate::config::source::{Span, Spanned};
+use crate::config::value;
+
+/// Reads `[defaults]`.
+pub(super) fn defaults(cx: &mut Reader<'_>, mut t: Fields<'_>, global: &Global) -> Settings {
+    let settings = settings(cx, &mut t, global);
+    t.finish(cx);
+    settings
+}
+
+/// Reads one `[profile.X]`.
+pub(super) fn profile(cx: &mut Reader<'_>, at: Span, node: Node<'_>, global: &Global) -> Option<Profile> {
+    let mut t = Fields::of(cx, &keys::PROFILE, at, node)?;
+    let from = t.read(cx, "from", Reader::text);
+    let settings = settings(cx, &mut t, global);
+    t.finish(cx);
+    Some(Profile { at, from, settings })
+}
+
+/// Reads one frontend, backend or listen.
+pub(super) fn proxy(
+    cx: &mut Reader<'_>,
+    name: Spanned<String>,
+    side: Side,
+    node: Node<'_>,
+    global: &Global,
+) -> Option<Proxy> {
+    let section = match side {
+        Side::Frontend => &keys::FRONTEND,
+        Side::Backend => &keys::BACKEND,
+        Side::Listen => &keys::LISTEN,
+    };
+    let mut t = Fields::of(cx, section, name.span, node)?;
+    let from = t.read(cx, "from", Reader::text);
+    let settings = settings(cx, &mut t, global);
+    let binds = if side.is_front() { binds(cx, &mut t, side, &name) } else { Vec::new() };
+    let servers =
+        if side.is_back() { t.read(cx, "server", server::servers).unwrap_or_default() } else { Vec::new() };
+    t.finish(cx);
+    Some(Proxy { name, side, from, settings, binds, servers })
+}
+
+/// The keys with defaults, as far as the section has them.
+fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Settings {
+    // There is one mode; the key is there so that a configuration can say it.
+    let _http = t.read(cx, "mode", Reader::word);
+    let mut server = t.known(cx, "default_server", server::default_server).unwrap_or_default();
+    let check = how_checked(cx, t, &mut server);
+    Settings {
+        timeout: t.read(cx, "timeout", timeouts).unwrap_or_default(),
+        forwardfor: t.read(cx, "forwardfor", forwardfor),
+        dontlognull: t.known(cx, "dontlognull", Reader::bool).map(|b| b.value),
+        log: t.known(cx, "log", |cx, key, node| Some(logging(cx, key, node))),
+        log_format: t.known(cx, "log_format", Reader::word).map(|w| log_format(w.value)),
+        errorfile: t
+            .read(cx, "errorfile", |cx, key, node| errorfile::errorfiles(cx, key, node, global.bufsize))
+            .unwrap_or_default(),
+        default_backend: t.known(cx, "default_backend", Reader::text),
+        maxconn: t.known(cx, "maxconn", Reader::int).map(|n| n.value),
+        balance: t.known(cx, "balance", Reader::word).map(|_| Balance::RoundRobin),
+        retries: t.known(cx, "retries", Reader::int).map(|n| n.value),
+        redispatch: t.known(cx, "redispatch", Reader::bool).map(|b| b.value),
+        allbackups: t.known(cx, "allbackups", Reader::bool).map(|b| b.value),
+        check,
+        server,
+    }
+}
+
+/// `check` and `httpchk`. A section that says how servers are checked also says that they are, unless its
+/// `default_server` says otherwise.
+fn how_checked(cx: &mut Reader<'_>, t: &mut Fields<'_>, server: &mut ServerSettings) -> Option<HowChecked> {
+    let httpchk = t.known(cx, "httpchk", check::httpchk);
+    let how = match t.known(cx, "check", |cx, key, node| check::check(cx, key, node, httpchk.as_ref())) {
+        Some(how) => Some(how),
+        None => httpchk.map(|h| HowChecked::Http(h.value)),
+    };
+    if let Some(how) = &how
+        && server.check.is_none()
+    {
+        server.check = Some(!matches!(how, HowChecked::Off));
+    }
+    how
+}
+
+fn log_format(word: &str) -> LogFormat {
+    if word == "json" { LogFormat::Json } else { LogFormat::Httplog }
+}
+
+fn logging(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Log {
+    match node.value.as_bool() {
+        Some(true) => Log::Global,
+        Some(false) => Log::Off,
+        None => Log::Own(log::targets(cx, key, node)),
+    }
+}
+
+fn timeouts(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Timeouts> {
+    let mut t = Fields::of(cx, key.ty.section()?, node.key, node)?;
+    let mut read = |name| t.known(cx, name, Reader::duration).map(|d: Spanned<Duration>| d.value);
+    let timeouts = Timeouts {
+        connect: read("connect"),
+        client: read("client"),
+        server: read("server"),
+        http_request: read("http_request"),
+        http_keep_alive: read("http_keep_alive"),
+        queue: read("queue"),
+        tunnel: read("tunnel"),
+        check: read("check"),
+    };
+    t.finish(cx);
+    Some(timeouts)
+}
+
+fn forwardfor(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Option<ForwardedFor>> {
+    let plain = ForwardedFor { header: "X-Forwarded-For".to_owned(), except: Vec::new(), if_none: false };
+    if let Some(on) = node.value.as_bool() {
+        return Some(on.then_some(plain));
+    }
+    if node.value.as_table().is_none() {
+        cx.wrong_type(key, node, None);
+        return None;
+    }
+    let mut t = Fields::of(cx, &keys::FORWARDFOR, node.key, node)?;
+    let header = t.read(cx, "header", |cx, key, node| {
+        let name = cx.text(key, node)?;
+        if value::is_token(&name.value) {
+            return Some(name.value);
+        }
+        let message = format!("{} is not the name of a header field", shown(&name.value));
+        cx.push(Diagnostic::error(Code::BadValue, name.span, message));
+        None
+    });
+    let except = t.read(cx, "except", |cx, key, node| {
+        let nets = node.one_or_many().into_iter();
+        Some(nets.filter_map(|n| cx.address(key, n, value::network)).map(|n| n.value).collect())
+    });
+    let if_none = t.read(cx, "if_none", Reader::bool);
+    t.finish(cx);
+    Some(Some(ForwardedFor {
+        header: header.unwrap_or(plain.header),
+        except: except.unwrap_or_default(),
+        if_none: if_none.is_some_and(|b| b.value),
+    }))
+}
+
+fn binds(cx: &mut Reader<'_>, t: &mut Fields<'_>, side: Side, name: &Spanned<String>) -> Vec<Spanned<Bind>> {
+    let Some((key, node)) = t.take(cx, "bind") else {
+        let message = format!("{} {} has no `bind`: nothing can reach it", side.as_str(), shown(&name.value));
+        cx.push_absence(Diagnostic::error(Code::NoBind, name.span, message).help("bind = [\"*:80\"]"));
+        return Vec::new();
+    };
+    let all = node.one_or_many();
+    if all.is_empty() {
+        let message = format!("{} has an empty `bind`: nothing can reach it", shown(&name.value));
+        cx.push(Diagnostic::error(Code::NoBind, node.span, message));
+    }
+    all.into_iter().filter_map(|n| bind(cx, key, n)).collect()
+}
+
+fn bind(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Spanned<Bind>> {
+    if node.value.as_str().is_some() {
+        return cx.address(key, node, value::bind).map(|a| a.map(Bind::Addrs));
+    }
+    if node.value.as_table().is_none() {
+        cx.wrong_type(key, node, Some("\"*:80\" or { vip = \"VI_1\", port = 80 }".to_owned()));
+        return None;
+    }
+    let mut t = Fields::of(cx, &keys::BIND, node.key, node)?;
+    let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::bind));
+    let (addr_said, vip_said) = (t.has("addr"), t.has("vip"));
+    let vip = t.read(cx, "vip", Reader::text);
+    let port = t.read(cx, "port", Reader::int::<u16>);
+    let (at, port_said) = (node.span, t.has("port"));
+    t.finish(cx);
+    match (addr_said, vip_said, port_said) {
+        (true, false, false) => addr.map(|a| Spanned::new(Bind::Addrs(a.value), at)),
+        (false, true, true) => Some(Spanned::new(Bind::Router(vip?, port?.value), at)),
+        (false, false, _) => {
+            cx.push_absence(Diagnostic::error(
+                Code::MissingKey,
+                at,
+                "a bind needs `addr`, or `vip` and `port`",
+            ));
+            None
+        }
+        (true, _, _) => {
+            let message = "a bind has either `addr`, or `vip` and `port`";
+            cx.push(Diagnostic::error(Code::BadCombination, at, message).help("the port is part of `addr`"));
+            None
+        }
+        (false, true, false) => {
+            cx.push_absence(Diagnostic::error(Code::MissingKey, at, "a bind to a `vip` needs a `port`"));
+            None
+        }
+    }
+}

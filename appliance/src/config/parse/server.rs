@@ -1,0 +1,63 @@
+//! Servers and `default_server`.
+
+use evenkeel_proxy::plan::AdminState;
+
+use super::ServerDraft;
+use crate::config::keys::{self, Key};
+use crate::config::read::{Fields, Node, Reader};
+use crate::config::settings::ServerSettings;
+use crate::config::source::Spanned;
+use crate::config::value;
+
+/// An array of servers. Those with errors are kept as far as they have a name.
+pub(super) fn servers(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<ServerDraft>> {
+    let Some(all) = node.elements() else {
+        cx.wrong_type(key, node, Some("server = [{ name = \"web1\", addr = \"192.0.2.10:80\" }]".to_owned()));
+        return None;
+    };
+    Some(all.into_iter().filter_map(|n| server(cx, n)).collect())
+}
+
+fn server(cx: &mut Reader<'_>, node: Node<'_>) -> Option<ServerDraft> {
+    let mut t = Fields::of(cx, &keys::SERVER, node.key, node)?;
+    let name = t.read(cx, "name", Reader::name);
+    let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::socket));
+    let settings = settings(cx, &mut t);
+    t.finish(cx);
+    Some(ServerDraft { name: name?, addr: addr.map(|a| a.value), settings })
+}
+
+/// `default_server`.
+pub(super) fn default_server(cx: &mut Reader<'_>, _: &'static Key, node: Node<'_>) -> Option<ServerSettings> {
+    let mut t = Fields::of(cx, &keys::DEFAULT_SERVER, node.key, node)?;
+    let settings = settings(cx, &mut t);
+    t.finish(cx);
+    Some(settings)
+}
+
+fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSettings {
+    fn plain<T>(v: Option<Spanned<T>>) -> Option<T> {
+        v.map(|v| v.value)
+    }
+    ServerSettings {
+        weight: plain(t.read(cx, "weight", Reader::int)),
+        backup: plain(t.read(cx, "backup", Reader::bool)),
+        state: t.read(cx, "state", Reader::word).map(|w| state(w.value)),
+        check: plain(t.read(cx, "check", Reader::bool)),
+        inter: plain(t.read(cx, "inter", Reader::duration)),
+        fastinter: plain(t.read(cx, "fastinter", Reader::duration)),
+        downinter: plain(t.read(cx, "downinter", Reader::duration)),
+        rise: plain(t.read(cx, "rise", Reader::int)),
+        fall: plain(t.read(cx, "fall", Reader::int)),
+        check_port: plain(t.read(cx, "check_port", Reader::int)),
+        check_addr: plain(t.read(cx, "check_addr", |cx, key, node| cx.address(key, node, value::ip))),
+    }
+}
+
+fn state(word: &str) -> AdminState {
+    match word {
+        "drain" => AdminState::Drain,
+        "maint" => AdminState::Maint,
+        _ => AdminState::Ready,
+    }
+}

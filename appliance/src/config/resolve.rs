@@ -1,0 +1,77 @@
+//! From the draft to the configuration of this node: defaults laid under, names looked up, everything that concerns
+//! more than one section checked.
+
+use std::collections::BTreeSet;
+
+use super::codes::Code;
+use super::diagnostic::Diagnostic;
+use super::model::{Backend, Frontend, Script, SyncGroup, VirtualRouter};
+use super::parse::{Draft, Side};
+use super::read::Reader;
+
+mod binds;
+mod groups;
+mod priority;
+mod profiles;
+mod proxies;
+mod router;
+mod tracks;
+
+/// The sections of this node. Complete only if no error was reported.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub(super) frontends: Vec<Frontend>,
+    pub(super) backends: Vec<Backend>,
+    pub(super) routers: Vec<VirtualRouter>,
+    pub(super) scripts: Vec<Script>,
+    pub(super) groups: Vec<SyncGroup>,
+}
+
+/// Resolves a draft. What cannot be resolved is reported and left out.
+pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
+    nodes_agree(cx);
+    let serves = draft.proxies.iter().any(|p| p.side.is_front());
+    let mut routers = Vec::new();
+    for r in &draft.routers {
+        routers.extend(router::router(cx, r, &draft.scripts, serves));
+    }
+    router::check_together(cx, &routers);
+    tracks::unused_scripts(cx, &draft.scripts, &draft.routers);
+    let groups = groups::groups(cx, draft.groups, &draft.routers, &routers);
+    let scripts =
+        draft.scripts.into_iter().filter_map(|s| Some(Script { name: s.name, run: s.run? })).collect();
+
+    let bases = profiles::Profiles::new(cx, draft.profiles, draft.defaults);
+    proxies::check_names(cx, &draft.proxies);
+    let (mut frontends, mut backends) = (Vec::new(), Vec::new());
+    let names: BTreeSet<String> =
+        draft.proxies.iter().filter(|p| p.side.is_back()).map(|p| p.name.value.clone()).collect();
+    for proxy in draft.proxies {
+        let settings = bases.settle(cx, proxy.from.as_ref(), proxy.settings.clone());
+        if proxy.side.is_front() {
+            let binds = binds::binds(cx, &proxy.binds, &draft.routers);
+            frontends.push(proxies::frontend(cx, &proxy, &settings, binds, &draft.global, &names));
+        }
+        if matches!(proxy.side, Side::Backend | Side::Listen) {
+            backends.push(proxies::backend(cx, proxy, settings));
+        }
+    }
+    binds::check_overlaps(cx, &frontends);
+    Resolved { frontends, backends, routers, scripts, groups }
+}
+
+/// Every table of values per node names the same nodes: else the file is valid on one of them only.
+fn nodes_agree(cx: &mut Reader<'_>) {
+    let tables = std::mem::take(&mut cx.node_tables);
+    let all: BTreeSet<String> = tables.iter().flat_map(|(_, names)| names.iter().cloned()).collect();
+    for (span, names) in tables {
+        // The node that is missing itself has been reported already.
+        let missing: Vec<&str> =
+            all.difference(&names).map(String::as_str).filter(|n| *n != cx.node).collect();
+        if !missing.is_empty() {
+            let message =
+                format!("this table has no value for {}, which another table names", missing.join(" and "));
+            cx.push_absence(Diagnostic::error(Code::PerNode, span, message));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Frontends and backends with their defaults filled in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::plan::{AdminState, Balance, LogFormat};
+
+use super::profiles::undefined;
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{Backend, Frontend, Global, Server};
+use crate::config::parse::{Proxy, ServerDraft, Side};
+use crate::config::read::{Reader, shown};
+use crate::config::settings::{Log, Settings};
+use crate::config::source::Spanned;
+
+/// Frontends and listens share names, and so do backends and listens.
+pub(super) fn check_names(cx: &mut Reader<'_>, proxies: &[Proxy]) {
+    let mut seen: BTreeMap<&str, Vec<&Proxy>> = BTreeMap::new();
+    for p in proxies {
+        let others = seen.entry(&p.name.value).or_default();
+        let halves =
+            |q: &&Proxy| (p.side.is_front() && q.side.is_front()) || (p.side.is_back() && q.side.is_back());
+        let clash = others.iter().copied().find(halves);
+        others.push(p);
+        if let Some(first) = clash {
+            let name = shown(&p.name.value);
+            let message =
+                format!("{} {name} and {} {name} have the same name", first.side.as_str(), p.side.as_str());
+            let d = Diagnostic::error(Code::Duplicate, p.name.span, message).label("again here");
+            cx.push(d.related(first.name.span, "first here"));
+        }
+    }
+}
+
+/// The front half of a proxy.
+pub(super) fn frontend(
+    cx: &mut Reader<'_>,
+    proxy: &Proxy,
+    settings: &Settings,
+    binds: Vec<Spanned<SocketAddr>>,
+    global: &Global,
+    backends: &BTreeSet<String>,
+) -> Frontend {
+    let default_backend = match proxy.side {
+        Side::Listen => Some(proxy.name.clone()),
+        Side::Frontend | Side::Backend => settings.default_backend.clone(),
+    };
+    route(cx, proxy, default_backend.as_ref(), backends);
+    if settings.timeout.client.is_none() {
+        missing_timeouts(cx, proxy, &["client"]);
+    }
+    Frontend {
+        name: proxy.name.clone(),
+        binds,
+        default_backend,
+        timeout: settings.timeout.of_client(),
+        forwardfor: settings.forwardfor.clone().flatten(),
+        dontlognull: settings.dontlognull.unwrap_or(false),
+        log: log(settings.log.as_ref(), global),
+        log_format: settings.log_format.unwrap_or(LogFormat::Httplog),
+        errorfile: settings.errorfile.clone(),
+        maxconn: settings.maxconn,
+    }
+}
+
+fn route(cx: &mut Reader<'_>, proxy: &Proxy, to: Option<&Spanned<String>>, backends: &BTreeSet<String>) {
+    match to {
+        None if cx.damaged_defaults => {}
+        None => {
+            let message = format!(
+                "frontend {} has no default_backend: every request gets 503",
+                shown(&proxy.name.value)
+            );
+            cx.push_absence(Diagnostic::warning(Code::NoRoute, proxy.name.span, message));
+        }
+        Some(name) if !backends.contains(&name.value) => {
+            cx.push(undefined("backend", name, backends.iter().map(String::as_str)));
+        }
+        Some(_) => {}
+    }
+}
+
+fn log(said: Option<&Log>, global: &Global) -> Vec<LogTarget> {
+    match said {
+        Some(Log::Off) => Vec::new(),
+        Some(Log::Own(targets)) => targets.clone(),
+        Some(Log::Global) | None => global.log.clone(),
+    }
+}
+
+/// The back half of a proxy.
+pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> Backend {
+    let timers = [("connect", settings.timeout.connect), ("server", settings.timeout.server)];
+    let missing: Vec<&str> = timers.iter().filter(|(_, t)| t.is_none()).map(|(name, _)| *name).collect();
+    missing_timeouts(cx, &proxy, &missing);
+    if proxy.servers.is_empty() {
+        let message = format!(
+            "{} {} has no server: every request gets 503",
+            proxy.side.as_str(),
+            shown(&proxy.name.value)
+        );
+        cx.push_absence(Diagnostic::warning(Code::NoServer, proxy.name.span, message));
+    }
+    check_servers(cx, &proxy);
+    Backend {
+        name: proxy.name,
+        balance: settings.balance.unwrap_or(Balance::RoundRobin),
+        timeout: settings.timeout.of_server(),
+        forwardfor: settings.forwardfor.clone().flatten(),
+        retries: settings.retries.unwrap_or(3),
+        redispatch: settings.redispatch.unwrap_or(false),
+        allbackups: settings.allbackups.unwrap_or(false),
+        servers: proxy.servers.into_iter().filter_map(|s| server(s, &settings)).collect(),
+        errorfile: settings.errorfile,
+    }
+}
+
+/// `None` for a server that was read with errors.
+fn server(draft: ServerDraft, settings: &Settings) -> Option<Server> {
+    let addr = draft.addr?;
+    let own = draft.settings.over(settings.server);
+    Some(Server {
+        name: draft.name,
+        addr,
+        weight: own.weight.unwrap_or(1),
+        backup: own.backup.unwrap_or(false),
+        state: own.state.unwrap_or(AdminState::Ready),
+        check: own.checks(addr, settings.check.as_ref(), settings.timeout.check),
+    })
+}
+
+fn check_servers(cx: &mut Reader<'_>, proxy: &Proxy) {
+    let mut seen = BTreeMap::new();
+    for server in &proxy.servers {
+        let name = &server.name;
+        if let Some(first) = seen.insert(name.value.as_str(), name.span) {
+            let message =
+                format!("server {} is defined twice in {}", shown(&name.value), shown(&proxy.name.value));
+            let d = Diagnostic::error(Code::Duplicate, name.span, message).label("again here");
+            cx.push(d.related(first, "first here"));
+        }
+    }
+}
+
+fn missing_timeouts(cx: &mut Reader<'_>, proxy: &Proxy, missing: &[&str]) {
+    if missing.is_empty() || cx.damaged_defaults {
+        return;
+    }
+    let what = missing.join(" and no ");
+    let message = format!(
+        "{} {} has no {what} timeout: a peer that vanishes holds its connection for ever",
+        proxy.side.as_str(),
+        shown(&proxy.name.value)
+    );
+    let help = "[defaults] timeout = { connect = \"5s\", client = \"50s\", server = \"50s\" }";
+    cx.push_absence(Diagnostic::warning(Code::MissingTimeout, proxy.name.span, message).help(help));
+}

@@ -1,0 +1,184 @@
+//! What a proxy section says and `[defaults]` can say for it: every key optional, laid one over the other.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::plan::{
+    AdminState, Balance, CheckConfig, CheckKind, ClientTimeouts, ForwardedFor, HttpCheck, LogFormat,
+    ServerTimeouts,
+};
+
+use super::source::Spanned;
+
+/// Keys of a proxy section that have defaults.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    pub(super) timeout: Timeouts,
+    /// `Some(None)`: said to be off.
+    pub(super) forwardfor: Option<Option<ForwardedFor>>,
+    pub(super) dontlognull: Option<bool>,
+    pub(super) log: Option<Log>,
+    pub(super) log_format: Option<LogFormat>,
+    pub(super) errorfile: BTreeMap<u16, Arc<[u8]>>,
+    pub(super) default_backend: Option<Spanned<String>>,
+    pub(super) maxconn: Option<u32>,
+    pub(super) balance: Option<Balance>,
+    pub(super) retries: Option<u8>,
+    pub(super) redispatch: Option<bool>,
+    pub(super) allbackups: Option<bool>,
+    pub(super) check: Option<HowChecked>,
+    pub(super) server: ServerSettings,
+}
+
+/// `log`.
+#[derive(Debug, Clone)]
+pub(super) enum Log {
+    Off,
+    /// Where `[global]` says.
+    Global,
+    Own(Vec<LogTarget>),
+}
+
+/// `check` and `httpchk` together.
+#[derive(Debug, Clone)]
+pub(super) enum HowChecked {
+    Off,
+    Tcp,
+    Http(HttpCheck),
+}
+
+/// `timeout`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Timeouts {
+    pub(super) connect: Option<Duration>,
+    pub(super) client: Option<Duration>,
+    pub(super) server: Option<Duration>,
+    pub(super) http_request: Option<Duration>,
+    pub(super) http_keep_alive: Option<Duration>,
+    pub(super) queue: Option<Duration>,
+    pub(super) tunnel: Option<Duration>,
+    pub(super) check: Option<Duration>,
+}
+
+/// Keys of a server that `default_server` can say.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct ServerSettings {
+    pub(super) weight: Option<u16>,
+    pub(super) backup: Option<bool>,
+    pub(super) state: Option<AdminState>,
+    pub(super) check: Option<bool>,
+    pub(super) inter: Option<Duration>,
+    pub(super) fastinter: Option<Duration>,
+    pub(super) downinter: Option<Duration>,
+    pub(super) rise: Option<u16>,
+    pub(super) fall: Option<u16>,
+    pub(super) check_port: Option<u16>,
+    pub(super) check_addr: Option<IpAddr>,
+}
+
+impl Settings {
+    /// What is said here, and what `base` says of the rest.
+    pub(super) fn over(self, base: &Self) -> Self {
+        let mut errorfile = base.errorfile.clone();
+        errorfile.extend(self.errorfile);
+        Self {
+            timeout: self.timeout.over(base.timeout),
+            forwardfor: self.forwardfor.or_else(|| base.forwardfor.clone()),
+            dontlognull: self.dontlognull.or(base.dontlognull),
+            log: self.log.or_else(|| base.log.clone()),
+            log_format: self.log_format.or(base.log_format),
+            errorfile,
+            default_backend: self.default_backend.or_else(|| base.default_backend.clone()),
+            maxconn: self.maxconn.or(base.maxconn),
+            balance: self.balance.or(base.balance),
+            retries: self.retries.or(base.retries),
+            redispatch: self.redispatch.or(base.redispatch),
+            allbackups: self.allbackups.or(base.allbackups),
+            check: self.check.or_else(|| base.check.clone()),
+            server: self.server.over(base.server),
+        }
+    }
+}
+
+impl Timeouts {
+    fn over(self, base: Self) -> Self {
+        Self {
+            connect: self.connect.or(base.connect),
+            client: self.client.or(base.client),
+            server: self.server.or(base.server),
+            http_request: self.http_request.or(base.http_request),
+            http_keep_alive: self.http_keep_alive.or(base.http_keep_alive),
+            queue: self.queue.or(base.queue),
+            tunnel: self.tunnel.or(base.tunnel),
+            check: self.check.or(base.check),
+        }
+    }
+
+    /// Those of the client side.
+    pub(super) const fn of_client(self) -> ClientTimeouts {
+        ClientTimeouts {
+            client: self.client,
+            http_request: self.http_request,
+            http_keep_alive: self.http_keep_alive,
+            tunnel: self.tunnel,
+        }
+    }
+
+    /// Those of the server side.
+    pub(super) const fn of_server(self) -> ServerTimeouts {
+        ServerTimeouts { connect: self.connect, server: self.server, tunnel: self.tunnel, queue: self.queue }
+    }
+}
+
+impl ServerSettings {
+    /// What is said here, and what `base` says of the rest.
+    pub(super) fn over(self, base: Self) -> Self {
+        Self {
+            weight: self.weight.or(base.weight),
+            backup: self.backup.or(base.backup),
+            state: self.state.or(base.state),
+            check: self.check.or(base.check),
+            inter: self.inter.or(base.inter),
+            fastinter: self.fastinter.or(base.fastinter),
+            downinter: self.downinter.or(base.downinter),
+            rise: self.rise.or(base.rise),
+            fall: self.fall.or(base.fall),
+            check_port: self.check_port.or(base.check_port),
+            check_addr: self.check_addr.or(base.check_addr),
+        }
+    }
+
+    /// The checks of a server at `addr`; `None` if it is not checked.
+    pub(super) fn checks(
+        &self,
+        addr: SocketAddr,
+        how: Option<&HowChecked>,
+        timeout: Option<Duration>,
+    ) -> Option<CheckConfig> {
+        if !self.check.unwrap_or(false) {
+            return None;
+        }
+        let kind = match how {
+            Some(HowChecked::Http(http)) => CheckKind::Http(http.clone()),
+            Some(HowChecked::Tcp | HowChecked::Off) | None => CheckKind::Tcp,
+        };
+        let elsewhere = self.check_addr.is_some() || self.check_port.is_some();
+        let ip = self.check_addr.unwrap_or_else(|| addr.ip());
+        Some(CheckConfig {
+            inter: self.inter.unwrap_or(INTER),
+            fastinter: self.fastinter,
+            downinter: self.downinter,
+            timeout,
+            fall: self.fall.unwrap_or(3),
+            rise: self.rise.unwrap_or(2),
+            addr: elsewhere.then(|| SocketAddr::new(ip, self.check_port.unwrap_or_else(|| addr.port()))),
+            kind,
+        })
+    }
+}
+
+/// HAProxy's `inter`.
+const INTER: Duration = Duration::from_secs(2);
