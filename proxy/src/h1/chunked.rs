@@ -34,7 +34,7 @@ pub enum ChunkError {
     /// A line ends in a bare LF, or data is not followed by CRLF.
     #[error("chunk line not ended by CRLF")]
     LineEnd,
-    /// Not `1*HEXDIG`, or 2^63 and more.
+    /// Not `1*HEXDIG`, or 2^32 and more.
     #[error("malformed chunk size")]
     Size,
     /// Malformed chunk extension.
@@ -222,7 +222,41 @@ impl Chunked {
     }
 }
 
-/// RFC 9112 §7.1: `1*HEXDIG`, and a recipient must expect large numerals: 16 digits hold any size below 2^63.
+/// Puts content into chunks that came without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chunker {
+    /// Nothing has been written.
+    First,
+    /// The data of a chunk has; its line end has not.
+    Inside,
+}
+
+impl Chunker {
+    /// Appends what goes before the next `bytes` bytes of data, at least 1.
+    pub fn begin(&mut self, out: &mut Vec<u8>, bytes: usize) {
+        if *self == Self::Inside {
+            out.extend_from_slice(b"\r\n");
+        }
+        let digits = (usize::BITS - bytes.leading_zeros()).div_ceil(4);
+        for at in (0..digits).rev() {
+            let digit = (bytes >> (at * 4)) & 0xf;
+            out.push(b"0123456789abcdef"[digit]);
+        }
+        out.extend_from_slice(b"\r\n");
+        *self = Self::Inside;
+    }
+
+    /// Appends what goes after all data.
+    pub fn end(self, out: &mut Vec<u8>) {
+        if self == Self::Inside {
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"0\r\n\r\n");
+    }
+}
+
+/// RFC 9112 §7.1: `1*HEXDIG`, and a recipient must expect large numerals. What does not fit 32 bits is refused: no sender
+/// makes such chunks, and a server that counts in 32 bits would see a short one.
 fn chunk_size(digits: &[u8]) -> Result<u64, ChunkError> {
     if digits.is_empty() || digits.len() > 16 {
         return Err(ChunkError::Size);
@@ -231,7 +265,7 @@ fn chunk_size(digits: &[u8]) -> Result<u64, ChunkError> {
         let digit = if d.is_ascii_digit() { d - b'0' } else { (d | 0x20) - b'a' + 10 };
         (n << 4) | u64::from(digit)
     });
-    i64::try_from(value).map(|_| value).map_err(|_| ChunkError::Size)
+    u32::try_from(value).map(u64::from).map_err(|_| ChunkError::Size)
 }
 
 /// RFC 9112 §7.1.1: `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] )`.

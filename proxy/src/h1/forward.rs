@@ -21,6 +21,8 @@ pub struct ToServer<'a> {
     pub options: Options,
     /// Whether 100 (Continue) is asked of the server.
     pub expectation: Expectation,
+    /// Content of the request.
+    pub framing: BodyFraming,
     /// Whether the request may switch protocols.
     pub upgrade: bool,
     /// The client's address to add.
@@ -169,6 +171,7 @@ fn request_field(field: &Field, index: &HeadIndex, bytes: &[u8], to: &ToServer<'
         Known::Host if matches!(to.target, Target::Absolute { .. }) => Fate::Drop,
         // Naming these in Connection would change whose request it is or where it ends: they stay.
         Known::Host => Fate::Keep,
+        Known::ContentLength if to.framing.is_reframed() => Fate::Drop,
         Known::ContentLength | Known::TransferEncoding => plain(field, bytes),
     }
 }
@@ -181,6 +184,9 @@ fn request_additions(out: &mut Vec<u8>, index: &HeadIndex, bytes: &[u8], to: &To
             write_field(out, b"host", b"")
         }
         Target::Origin(_) | Target::Asterisk => {}
+    }
+    if to.framing.is_reframed() {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
     if to.upgrade {
         out.extend_from_slice(b"connection: upgrade\r\n");

@@ -19,6 +19,14 @@ pub enum BodyFraming {
     UntilClose,
 }
 
+impl BodyFraming {
+    /// Whether a request is forwarded in chunks although it came with a length: from 2^32 on, which a server that
+    /// counts in 32 bits takes for a short one, and the rest of the content for more requests.
+    pub const fn is_reframed(self) -> bool {
+        matches!(self, Self::Length(bytes) if bytes > u32::MAX as u64)
+    }
+}
+
 /// Why a message has no certain end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FramingError {

@@ -92,6 +92,7 @@ fn broken_chunks_are_refused() {
         (b"5 5\r\nhello\r\n", Extension),
         (b";\r\nhello\r\n", Size),
         (b"\r\nhello\r\n", Size),
+        (b"100000005\r\nhello\r\n", Size),
         (b"8000000000000000\r\nhello\r\n", Size),
         (b"ffffffffffffffffffffffffffffffff\r\nhello\r\n", Size),
         (b"00000000000000005\r\nhello\r\n", Size),
@@ -145,8 +146,26 @@ fn lines_and_their_sum_are_bounded() {
 #[test]
 fn the_largest_size_is_taken_without_overflow() {
     let mut chunked = Chunked::new(Output::Chunks);
-    let mut bytes = b"7fffffffffffffff\r\nx".to_vec();
+    let mut bytes = b"00000000ffffffff\r\nx".to_vec();
     assert_eq!(chunked.filter(&mut bytes), Ok(Filtered { kept: 19, consumed: 19, done: false }));
+}
+
+#[test]
+fn content_without_chunks_is_put_into_chunks() {
+    for (pieces, expected) in [
+        (vec![], "0\r\n\r\n".to_owned()),
+        (vec!["hello"], "5\r\nhello\r\n0\r\n\r\n".to_owned()),
+        (vec!["a", "0123456789abcdef"], "1\r\na\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n".to_owned()),
+        (vec![&*"x".repeat(0xabc)], format!("abc\r\n{}\r\n0\r\n\r\n", "x".repeat(0xabc))),
+    ] {
+        let (mut out, mut chunker) = (Vec::new(), Chunker::First);
+        for piece in pieces {
+            chunker.begin(&mut out, piece.len());
+            out.extend_from_slice(piece.as_bytes());
+        }
+        chunker.end(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
 }
 
 proptest::proptest! {

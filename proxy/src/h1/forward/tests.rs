@@ -19,6 +19,7 @@ fn to_server(bytes: &str, forwarded_for: Option<ForwardedFor<'_>>) -> String {
         target: Target::parse(head.method, head.target.of(bytes)).unwrap(),
         options,
         expectation: conn::expectation(head.version, body, &index, bytes),
+        framing: body,
         upgrade: conn::wants_upgrade(head.version, options, &index, bytes),
         forwarded_for,
     };
@@ -72,6 +73,11 @@ fn requests() {
         (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:chunked\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
+        // A length that a 32-bit counter takes for 5.
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4294967301\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\n\r\n",
         ),
         // RFC 9110 §10.1.4.
         (

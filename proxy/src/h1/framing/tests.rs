@@ -103,3 +103,15 @@ fn responses() {
         assert_eq!(response(method, start, fields), expected, "{method:?} {start} {fields:?}");
     }
 }
+
+#[test]
+fn lengths_that_do_not_fit_32_bits_are_reframed() {
+    for (framing, reframed) in [
+        (BodyFraming::None, false),
+        (BodyFraming::Length(u64::from(u32::MAX)), false),
+        (BodyFraming::Length(u64::from(u32::MAX) + 1), true),
+        (BodyFraming::Chunked, false),
+    ] {
+        assert_eq!(framing.is_reframed(), reframed, "{framing:?}");
+    }
+}

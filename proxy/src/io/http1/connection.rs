@@ -273,7 +273,7 @@ impl Connection {
             Err(failure) => return self.fail(open, failure, now),
         };
         match open.up.offer(rest, &mut self.inbox) {
-            Ok(kept) => open.up.out.buffer().extend_from_slice(&rest[..kept]),
+            Ok(kept) => open.up.append(&rest[..kept]),
             Err(_) => return self.fail(open, Failure::BadRequestBody, now),
         }
         // What belongs to the next request was not read for this one.

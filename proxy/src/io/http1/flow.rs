@@ -6,13 +6,15 @@ use std::task::{Context, Poll, ready};
 use super::super::stream::Stream;
 use super::outbox::Outbox;
 use crate::h1::body::{Body, Truncated};
-use crate::h1::chunked::ChunkError;
+use crate::h1::chunked::{ChunkError, Chunker};
 
 /// Content on its way.
 #[derive(Debug)]
 pub(in crate::io) struct Flow {
     pub(in crate::io) body: Body,
     pub(in crate::io) out: Outbox,
+    /// Set: the content goes out in chunks that it did not come in.
+    pub(in crate::io) chunker: Option<Chunker>,
     /// Input that is the start of a line, to be read on.
     pub(in crate::io) held: Vec<u8>,
     /// Bytes read in all.
@@ -37,7 +39,14 @@ pub(in crate::io) enum FlowError {
 
 impl Default for Flow {
     fn default() -> Self {
-        Self { body: Body::Done, out: Outbox::default(), held: Vec::new(), read: 0, window: START }
+        Self {
+            body: Body::Done,
+            out: Outbox::default(),
+            chunker: None,
+            held: Vec::new(),
+            read: 0,
+            window: START,
+        }
     }
 }
 
@@ -74,7 +83,7 @@ impl Flow {
             let input = scratch.get_mut(..total).unwrap_or_default();
             let kept = self.offer(input, surplus).map_err(|_| FlowError::Malformed)?;
             let output = input.get(..kept).unwrap_or_default();
-            if self.out.poll_send(cx, to, output).map_err(|_| FlowError::Sink)?.is_ready() {
+            if self.poll_send(cx, to, output).map_err(|_| FlowError::Sink)?.is_ready() {
                 self.window = (self.window * 2).min(scratch.len());
             }
         }
@@ -117,9 +126,41 @@ impl Flow {
         Ok(taken.kept)
     }
 
+    /// Sends content on. It is always taken; ready when nothing of it waits.
+    #[inline]
+    pub(in crate::io) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Stream,
+        content: &[u8],
+    ) -> Poll<io::Result<()>> {
+        let Some(chunker) = &mut self.chunker else { return self.out.poll_send(cx, to, content) };
+        if !content.is_empty() {
+            chunker.begin(self.out.buffer(), content.len());
+        }
+        let sent = self.out.poll_send(cx, to, content)?;
+        if self.body.is_done() {
+            chunker.end(self.out.buffer());
+            self.chunker = None;
+            return self.out.poll_flush(cx, to);
+        }
+        sent.map(Ok)
+    }
+
+    /// Lets content wait to be sent.
+    pub(in crate::io) fn append(&mut self, content: &[u8]) {
+        if let Some(chunker) = &mut self.chunker
+            && !content.is_empty()
+        {
+            chunker.begin(self.out.buffer(), content.len());
+        }
+        self.out.buffer().extend_from_slice(content);
+    }
+
     /// Makes it ready for another message.
     pub(in crate::io) fn reset(&mut self) {
         self.body = Body::Done;
+        self.chunker = None;
         self.out.reset();
         self.held.clear();
         self.held.shrink_to(SMALL);

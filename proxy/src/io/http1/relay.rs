@@ -114,16 +114,11 @@ fn poll_head(
         Poll::Pending => return Poll::Pending,
     }
     loop {
-        let total = match take_held(exchange, scratch) {
-            Some(total) => total,
-            None => {
-                let Exchange { down, server: Some(server), .. } = exchange else { return Poll::Pending };
-                match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(end_of_silence(exchange))),
-                    Poll::Ready(Ok(total)) => total,
-                }
-            }
+        let Exchange { down, server: Some(server), .. } = exchange else { return Poll::Pending };
+        let total = match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(end_of_silence(exchange))),
+            Poll::Ready(Ok(total)) => total,
         };
         // It has read the request, or wants no more of it: from here on it must not be sent again.
         exchange.up.out.release();
@@ -135,19 +130,7 @@ fn poll_head(
     }
 }
 
-/// A further response that came together with an interim one.
-fn take_held(exchange: &mut Exchange, scratch: &mut Scratch) -> Option<usize> {
-    let whole = memchr::memmem::find(&exchange.down.held, b"\r\n\r\n").is_some();
-    let total = exchange.down.held.len();
-    if !whole || total > scratch.bytes.len() {
-        return None;
-    }
-    scratch.bytes[..total].copy_from_slice(&exchange.down.held);
-    exchange.down.held.clear();
-    Some(total)
-}
-
-/// What the server said: a head and perhaps the start of its content, or a part of a head.
+/// What the server said: heads and perhaps the start of content, or a part of a head. `None`: no whole head.
 fn handle_bytes(
     exchange: &mut Exchange,
     client: &mut Client<'_>,
@@ -158,27 +141,34 @@ fn handle_bytes(
     now: Instant,
 ) -> Result<Option<Verdict>, Failure> {
     let Scratch { bytes, index } = scratch;
-    let bytes = bytes.get_mut(..total).unwrap_or_default();
-    let parsed = index.parse_response(bytes, thread.limits()).map_err(|_| Failure::BadResponse)?;
-    let Some(head) = parsed else {
-        exchange.down.held.extend_from_slice(bytes);
-        return Ok(None);
-    };
-    let draining = thread.draining.get();
-    let verdict = response::handle_head(exchange, &head, index, bytes, draining, now)?;
-    let rest = bytes.get_mut(head.len..).unwrap_or_default();
-    match verdict {
-        Verdict::Interim => exchange.down.held.extend_from_slice(rest),
-        Verdict::Switched => exchange.down.out.buffer().extend_from_slice(rest),
-        Verdict::Final => {
-            let kept = exchange.down.offer(rest, &mut exchange.surplus).map_err(|_| Failure::BadResponse)?;
-            let content = rest.get(..kept).unwrap_or_default();
-            if let Poll::Ready(Err(_)) = exchange.down.out.poll_send(cx, client.stream, content) {
-                return Err(Failure::ClientAborted);
+    let mut bytes = bytes.get_mut(..total).unwrap_or_default();
+    let mut latest = None;
+    loop {
+        let parsed = index.parse_response(bytes, thread.limits()).map_err(|_| Failure::BadResponse)?;
+        let Some(head) = parsed else {
+            exchange.down.held.extend_from_slice(bytes);
+            return Ok(latest);
+        };
+        let draining = thread.draining.get();
+        let verdict = response::handle_head(exchange, &head, index, bytes, draining, now)?;
+        let rest = bytes.get_mut(head.len..).unwrap_or_default();
+        match verdict {
+            Verdict::Interim => bytes = rest,
+            Verdict::Switched => exchange.down.out.buffer().extend_from_slice(rest),
+            Verdict::Final => {
+                let kept =
+                    exchange.down.offer(rest, &mut exchange.surplus).map_err(|_| Failure::BadResponse)?;
+                let content = rest.get(..kept).unwrap_or_default();
+                if let Poll::Ready(Err(_)) = exchange.down.out.poll_send(cx, client.stream, content) {
+                    return Err(Failure::ClientAborted);
+                }
             }
         }
+        latest = Some(verdict);
+        if verdict != Verdict::Interim {
+            return Ok(latest);
+        }
     }
-    Ok(Some(verdict))
 }
 
 /// The server ended or broke the connection where a response should have been.

@@ -9,7 +9,7 @@ use super::exchange::{Asked, Exchange};
 use super::failure::Failure;
 use super::record::Party;
 use crate::h1::body::Body;
-use crate::h1::chunked::Output;
+use crate::h1::chunked::{Chunker, Output};
 use crate::h1::conn::{self, Expectation, Options};
 use crate::h1::forward::{self, ToServer};
 use crate::h1::framing::{self, BodyFraming};
@@ -62,10 +62,11 @@ pub(super) fn prepare(
     thread.recorder.backend(id).current.raise();
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.client.ip());
-    let to = ToServer { target, options, expectation, upgrade, forwarded_for };
+    let to = ToServer { target, options, expectation, framing, upgrade, forwarded_for };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
     exchange.up.out.keep();
     exchange.up.body = Body::new(framing, Output::Chunks);
+    exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
     Ok(id)
 }
 
