@@ -210,6 +210,19 @@ fn a_differing_address_list_is_a_matter_of_policy() {
     assert_eq!(s.counter(Counter::VipMismatchAccepted), 1);
 }
 
+/// The owner of the address speaks from it, and is heard even by the node that holds it meanwhile. Any other address of
+/// this node is a reflection.
+#[test]
+fn the_owner_may_speak_from_the_address_itself() {
+    let mut s = Script::master(tutorial(100));
+    s.address(true, "10.77.0.22", 24);
+    assert!(s.router(0).vips[0].on);
+    s.hear("10.77.0.22", 255);
+    assert_eq!((s.state(), s.counter(Counter::DropOwnSource)), (State::Master, 1));
+    s.hear("10.77.0.50", 255);
+    assert_eq!(s.state(), State::Backup);
+}
+
 #[test]
 fn the_order_of_addresses_means_nothing() {
     let mut s = Script::master(v6(100));
