@@ -5,7 +5,7 @@
 
 mod netns;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use evenkeel_vrrp::config::{Preempt, RouterConfig, Transport};
@@ -14,6 +14,7 @@ use evenkeel_vrrp::io::driver::{DriverEvent, DriverHandle, DriverOptions};
 use netns::config::{FAST, addr, engine, router};
 use netns::wire::Tap;
 use netns::{Lan, holds_for, wait_for, wait_for_state};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 const VIP: &str = "192.0.2.50/32";
 const LIMIT: Duration = Duration::from_secs(5);
@@ -172,4 +173,32 @@ fn nopreempt_leaves_the_weaker_master() {
     holds_for("the weaker one stays", Duration::from_millis(800), || lan.owners(addr(VIP)) == [0]);
     drop(first);
     wait_for("take-over", LIMIT, || lan.owners(addr(VIP)) == [1]);
+}
+
+#[test]
+fn flood_of_forged_adverts_changes_nothing() {
+    let lan = Lan::new(3);
+    let [first, second] = start(&lan, [router(&[VIP], 200, FAST), router(&[VIP], 100, FAST)]);
+    // VRID 51, priority 255, as the real ones but for the checksum.
+    let forged = [0x31, 51, 255, 1, 0, 10, 0xde, 0xad, 192, 0, 2, 50];
+    let flood = lan.nodes[2].run(|| {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).unwrap();
+        socket.set_multicast_ttl_v4(255).unwrap();
+        socket.set_multicast_if_v4(&[192, 0, 2, 3].into()).unwrap();
+        socket
+    });
+    let group = SockAddr::from(SocketAddrV4::new([224, 0, 0, 18].into(), 0));
+    let mut sent = 0;
+    holds_for("one owner", Duration::from_millis(800), || {
+        for _ in 0..100 {
+            sent += usize::from(flood.send_to(&forged, &group).is_ok());
+        }
+        lan.owners(addr(VIP)) == [0]
+    });
+    println!("{sent} forged adverts");
+    assert!(sent > 1_000, "{sent}");
+    for (driver, state) in [(&first, State::Master), (&second, State::Backup)] {
+        assert_eq!(driver.snapshot().routers[0].state, state);
+        assert_eq!(driver.events().take(), [], "no transition");
+    }
 }

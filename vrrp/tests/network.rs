@@ -118,7 +118,11 @@ fn virtual_mac_carries_addresses_and_adverts() {
     let tap = Tap::new(&lan.nodes[1]);
     let sysctl = "/proc/sys/net/ipv4/conf/eth0/arp_ignore";
     let before = lan.nodes[0].run(move || fs::read_to_string(sysctl).unwrap());
+    // Left by a run that was killed before it had made its settings.
+    lan.nodes[0].ip("link add vrrp.51 link eth0 address 00:00:5e:00:01:33 type macvlan mode bridge");
     let driver = master(&lan, RouterConfig { virtual_mac: true, ..router(&[VIP], 200, FAST) });
+    let own = "/proc/sys/net/ipv4/conf/vrrp.51/arp_ignore";
+    assert_eq!(lan.nodes[0].run(move || fs::read_to_string(own).unwrap()), "1\n");
     let virtual_mac = [0, 0, 0x5e, 0, 1, 51];
     let mut adverts = Vec::new();
     wait_for("adverts", LIMIT, || {

@@ -1,4 +1,4 @@
-//! Addresses that an earlier run left behind, taken off before the first advert.
+//! Addresses and macvlan interfaces that an earlier run left behind, removed before the first advert.
 //!
 //! A killed node's address is found by its `IFA_PROTO` tag. Kernels before 5.18 do not keep the tag; for them the
 //! addresses are also listed in a state file, one `interface address/prefix` a line, in the runtime directory (it
@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::netlink::{ADDRESS_PROTOCOL, Netlink};
-use crate::types::{IfIndex, IfName};
+use crate::config::RouterConfig;
+use crate::types::{IfIndex, IfName, Mac};
 
 /// One address on an interface, by name: an index means nothing after a restart of the network.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +67,22 @@ pub(crate) fn remove(netlink: &mut Netlink, state: Option<&StateFile>) -> io::Re
         state.write(&BTreeSet::new())?;
     }
     result
+}
+
+/// Deletes the macvlan interfaces an earlier run left for these routers: known by name and virtual MAC. Their settings
+/// may be half made, so they are not used again.
+pub(crate) fn remove_macvlans(netlink: &mut Netlink, routers: &[RouterConfig]) -> io::Result<()> {
+    let virtual_macs: Vec<_> = routers
+        .iter()
+        .filter(|r| r.virtual_mac)
+        .map(|r| Some(Mac::virtual_router(r.family, r.vrid)))
+        .collect();
+    if virtual_macs.is_empty() {
+        return Ok(());
+    }
+    let links = netlink.links()?;
+    let left = links.iter().filter(|l| l.name.as_str().starts_with("vrrp") && virtual_macs.contains(&l.mac));
+    left.map(|l| l.ifindex).try_for_each(|ifindex| netlink.delete_link(ifindex))
 }
 
 fn doomed(

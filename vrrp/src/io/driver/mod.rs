@@ -11,6 +11,7 @@
 mod execute;
 mod handle;
 mod queue;
+mod report;
 mod sockets;
 mod status;
 mod turn;

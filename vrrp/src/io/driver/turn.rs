@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,17 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use super::DriverOptions;
 use super::handle::{Input, Shared};
+use super::report::{Failing, PUBLISH_EVERY};
 use super::sockets::{FIRST_SOCKET_TOKEN, Sockets};
 use super::status::{DriverEvent, DriverStatus};
 use crate::config::RouterConfig;
 use crate::engine::Engine;
-use crate::event::{ActionResult, Command};
+use crate::event::Command;
 use crate::io::clock::{BootClock, WakeTimer};
 use crate::io::frames::FrameSender;
 use crate::io::guard_link::GuardLink;
-use crate::io::leftovers::{self, HeldAddress, StateFile};
-use crate::io::netlink::{Netlink, errno};
+use crate::io::leftovers::{self, StateFile};
+use crate::io::netlink::Netlink;
 use crate::io::realtime::{self, Refused};
 use crate::io::socket::Received;
 use crate::io::virtual_mac::VirtualMacs;
@@ -46,29 +48,20 @@ pub(super) struct Driver {
     /// The set of held addresses has changed since it was last written.
     pub(super) held_changed: bool,
     /// What failed last, per router and kind; at most a few entries per router.
-    failing: BTreeSet<(RouterId, Failing)>,
+    pub(super) failing: BTreeSet<(RouterId, Failing)>,
     options: DriverOptions,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     epoll: Epoll,
     timer: WakeTimer,
-    state_file: Option<StateFile>,
-    state_file_failing: bool,
-    published_at: Instant,
+    pub(super) state_file: Option<StateFile>,
+    pub(super) state_file_failing: bool,
+    pub(super) published_at: Instant,
     /// The last turn left actions or events over.
     unsettled: bool,
     /// Anything was handed to the engine since the last publication.
-    stale: bool,
+    pub(super) stale: bool,
     buffer: Vec<u8>,
     stopping: bool,
-}
-
-/// Kinds of action that can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Failing {
-    Advert,
-    Add,
-    Remove,
-    VirtualMac,
 }
 
 impl Driver {
@@ -83,6 +76,7 @@ impl Driver {
         let mut netlink = Netlink::open()?;
         let state_file = options.state_file.take().map(StateFile::new);
         let leftovers = leftovers::remove(&mut netlink, state_file.as_ref())?;
+        leftovers::remove_macvlans(&mut netlink, engine.config().routers())?;
         let watch = Watch::open(&mut netlink)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer = WakeTimer::new()?;
@@ -120,7 +114,7 @@ impl Driver {
             driver.tell(DriverEvent::LeftoversRemoved(leftovers));
         }
         if let Some(guard) = driver.options.guard.take() {
-            driver.attach_guard(guard)?;
+            driver.attach_guard(guard);
         }
         driver.publish(now);
         Ok(driver)
@@ -151,8 +145,8 @@ impl Driver {
     fn turns(&mut self) -> io::Result<()> {
         let mut now = self.clock.now();
         self.settle(now);
-        while !self.stopping {
-            let tokens = self.wait(now)?;
+        while !self.stopping || self.unsettled {
+            let tokens = self.wait()?;
             now = self.clock.now();
             self.turn(&tokens, now)?;
         }
@@ -177,7 +171,7 @@ impl Driver {
         }
         self.pass_time(now);
         if tokens.contains(&INBOX) {
-            self.read_inbox(now)?;
+            self.read_inbox(now);
         }
         if tokens.contains(&GUARD) && self.guard.read_answers(now) {
             self.tell(DriverEvent::GuardLost);
@@ -192,7 +186,9 @@ impl Driver {
     }
 
     /// Waits for a descriptor or the next deadline; which descriptors are ready.
-    fn wait(&self, now: Instant) -> io::Result<Vec<u64>> {
+    fn wait(&self) -> io::Result<Vec<u64>> {
+        // The turn may have taken a while; the time it began at would make this one late.
+        let now = self.clock.now();
         let engine = self.engine.poll_timeout().map(|(at, _)| at);
         let publish = self.stale.then(|| self.published_at + PUBLISH_EVERY);
         let next = [engine, publish, self.sockets.retry_at()].into_iter().flatten().min();
@@ -247,7 +243,7 @@ impl Driver {
         }
     }
 
-    fn read_inbox(&mut self, now: Instant) -> io::Result<()> {
+    fn read_inbox(&mut self, now: Instant) {
         let shared = Arc::clone(&self.shared);
         for input in shared.inbox.take() {
             match input {
@@ -256,21 +252,21 @@ impl Driver {
                     self.stopping |= command == Command::Shutdown;
                     self.engine.handle_command(now, command);
                 }
-                Input::Guard(socket) => self.attach_guard(socket)?,
+                Input::Guard(socket) => self.attach_guard(socket),
             }
             self.settle(now);
         }
-        Ok(())
     }
 
-    fn attach_guard(&mut self, socket: std::os::fd::OwnedFd) -> io::Result<()> {
-        if let Some(old) = self.guard.socket() {
-            self.epoll.delete(old)?;
-        }
-        self.epoll.add(&socket, readable(GUARD))?;
+    /// A guard that cannot be heard is as good as none, and told as lost.
+    fn attach_guard(&mut self, socket: OwnedFd) {
         self.guard.attach(socket);
         self.changed = true;
-        Ok(())
+        let added = self.guard.socket().map(|socket| self.epoll.add(socket, readable(GUARD)));
+        if added.is_some_and(|added| added.is_err()) {
+            self.guard.detach();
+            self.tell(DriverEvent::GuardLost);
+        }
     }
 
     /// Reads what the kernel has told of links and addresses.
@@ -291,35 +287,18 @@ impl Driver {
                 self.unsettled = true;
                 return;
             }
-            if let Some(event) = self.watch.poll_event() {
-                self.engine.handle_net(now, event);
-            } else if let Some(action) = self.engine.poll_action() {
+            // Actions first: adverts do not wait for a thousand network changes.
+            if let Some(action) = self.engine.poll_action() {
                 if let Some(result) = self.execute(action, now) {
                     self.note_result(result);
                     self.engine.handle_action_result(now, result);
                 }
+            } else if let Some(event) = self.watch.poll_event() {
+                self.engine.handle_net(now, event);
             } else {
                 self.unsettled = false;
                 return;
             }
-        }
-    }
-
-    /// Failures are told when they begin, not each time.
-    fn note_result(&mut self, result: ActionResult) {
-        let (router, kind, failed) = match result {
-            ActionResult::AdvertSent { router, .. } => (router, Failing::Advert, false),
-            ActionResult::AdvertFailed { router, .. } => (router, Failing::Advert, true),
-            ActionResult::VipsAdded(router) => (router, Failing::Add, false),
-            ActionResult::AddFailed { router, .. } => (router, Failing::Add, true),
-            ActionResult::VipsRemoved(router) => (router, Failing::Remove, false),
-            ActionResult::RemoveFailed { router, .. } => (router, Failing::Remove, true),
-            ActionResult::VirtualMacFailed { router, .. } => (router, Failing::VirtualMac, true),
-        };
-        if !failed {
-            self.failing.remove(&(router, kind));
-        } else if self.failing.insert((router, kind)) {
-            self.tell(DriverEvent::ActionFailed(result));
         }
     }
 
@@ -332,12 +311,6 @@ impl Driver {
     /// The configuration of a router.
     pub(super) fn config(&self, router: RouterId) -> Option<&RouterConfig> {
         self.engine.config().routers().get(usize::from(router.0))
-    }
-
-    pub(super) fn tell(&mut self, event: DriverEvent) {
-        if self.shared.events.0.push(event).is_err() {
-            self.status.events_dropped += 1;
-        }
     }
 
     /// Whatever the engine has not released, because it or the loop failed.
@@ -355,42 +328,6 @@ impl Driver {
         let deleted = self.virtual_macs.delete_all(&mut self.netlink);
         result.and(deleted)
     }
-
-    /// After the adverts and announcements of the turn: a slow disk must not delay them.
-    fn write_state_file(&mut self) {
-        if !std::mem::take(&mut self.held_changed) {
-            return;
-        }
-        let Some(file) = &self.state_file else { return };
-        let network = self.watch.network();
-        let held = self.guard.held().filter_map(|a| {
-            let interface = network.name_of(a.ifindex)?.clone();
-            Some(HeldAddress { interface, addr: a.addr, prefix_len: a.prefix_len })
-        });
-        let written = file.write(&held.collect());
-        let failed_before = std::mem::replace(&mut self.state_file_failing, written.is_err());
-        if let Err(e) = written
-            && !failed_before
-        {
-            self.tell(DriverEvent::StateFileFailed { errno: errno(&e) });
-        }
-    }
-
-    fn publish_if_due(&mut self, now: Instant) {
-        let due = self.stale && now.saturating_duration_since(self.published_at) >= PUBLISH_EVERY;
-        if self.changed || due {
-            self.publish(now);
-        }
-    }
-
-    fn publish(&mut self, now: Instant) {
-        self.status.guard = self.guard.status();
-        if self.shared.publish(self.engine.snapshot(now), self.status.clone()) {
-            self.published_at = now;
-            self.changed = false;
-            self.stale = false;
-        }
-    }
 }
 
 fn readable(token: u64) -> EpollEvent {
@@ -406,7 +343,6 @@ const READY_AT_ONCE: usize = 32;
 const ADVERTS_AT_ONCE: u32 = 64;
 /// Many times what a take-over of many addresses needs, and a fraction of any lease.
 const TURN_AT_MOST: Duration = Duration::from_millis(20);
-const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Below this it is the difference between reading two clocks.
 const SUSPEND_NOTICED: Duration = Duration::from_millis(100);
 /// Longer than any VRRP message with its IP header; longer datagrams are unusable.

@@ -1,5 +1,5 @@
-//! The guard against a keeper that dies, freezes or goes in peace. The keeper is a process of its own: this binary
-//! again, told by an environment variable to play the keeper in one of its tests.
+//! A keeper that dies, freezes, goes in peace or misses news, and its guard. The keeper is a process of its own: this
+//! binary again, told by an environment variable to play the keeper in one of its tests.
 #![cfg(feature = "io")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests measure real time")]
@@ -16,6 +16,7 @@ use evenkeel_vrrp::config::{EngineConfig, Preempt, RouterConfig};
 use evenkeel_vrrp::event::State;
 use evenkeel_vrrp::io::driver::{self, DriverEvent, DriverOptions};
 use evenkeel_vrrp::io::guard::{self, GuardOptions, GuardReport};
+use evenkeel_vrrp::io::netlink::Netlink;
 use evenkeel_vrrp::types::Priority;
 use netns::config::{FAST, addr, engine, router};
 use netns::wire::Tap;
@@ -39,29 +40,37 @@ fn start_guard(lan: &Lan, socket: OwnedFd) -> Guard {
     lan.nodes[0].run(|| std::thread::spawn(|| guard::run(socket, GuardOptions::default())))
 }
 
-fn keeper_router() -> RouterConfig {
+fn keeper_router(advert_cs: u16) -> RouterConfig {
     let excluded = vec![netns::config::vip(VIP6)];
-    RouterConfig { excluded, preempt: Preempt::Never, ..router(&[VIP], 200, FAST) }
+    RouterConfig { excluded, preempt: Preempt::Never, ..router(&[VIP], 200, advert_cs) }
 }
 
-fn keeper_config() -> EngineConfig {
-    engine(keeper_router())
+fn keeper_config(advert_cs: u16) -> EngineConfig {
+    engine(keeper_router(advert_cs))
 }
 
 /// A keeper process on the node, MASTER, with its guard in this process.
 struct Keeper {
     child: Child,
-    guard: Guard,
+    guard: Option<Guard>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // A failed test may leave it stopped.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 impl Keeper {
-    fn start(lan: &Lan) -> Self {
+    fn start(lan: &Lan, advert_cs: u16) -> Self {
         let (ours, guards) = pair();
         let guard = start_guard(lan, guards);
         let child = lan.nodes[0].run(move || {
             Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "plays_the_keeper_when_asked", "--nocapture"])
-                .env(KEEPER, "1")
+                .env(KEEPER, advert_cs.to_string())
                 .stdin(Stdio::from(ours))
                 .stdout(Stdio::null())
                 .spawn()
@@ -70,7 +79,15 @@ impl Keeper {
         for vip in [VIP, VIP6] {
             wait_for("the keeper's address", LIMIT, || lan.nodes[0].has(addr(vip)));
         }
-        Self { child, guard }
+        Self { child, guard: Some(guard) }
+    }
+
+    /// Kills the process; what its guard does, and how long after.
+    fn killed(mut self) -> (GuardReport, Duration) {
+        let start = Instant::now();
+        self.child.kill().unwrap();
+        let report = self.guard.take().unwrap().join().unwrap().unwrap();
+        (report, start.elapsed())
     }
 
     fn signal(&self, signal: Signal) {
@@ -81,12 +98,10 @@ impl Keeper {
 /// Not a test by itself: the body of the keeper process. Its standard input is the guard's socket.
 #[test]
 fn plays_the_keeper_when_asked() {
-    if std::env::var_os(KEEPER).is_none() {
-        return;
-    }
+    let Ok(advert_cs) = std::env::var(KEEPER) else { return };
     let guard = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
     let options = DriverOptions { guard: Some(guard), ..DriverOptions::default() };
-    let driver = driver::spawn(keeper_config(), options).unwrap();
+    let driver = driver::spawn(keeper_config(advert_cs.parse().unwrap()), options).unwrap();
     // Until it is killed.
     wait_for("end", Duration::from_secs(60), || driver.is_finished());
 }
@@ -98,13 +113,9 @@ fn gone(lan: &Lan) -> bool {
 #[test]
 fn killed_keeper_loses_its_addresses_at_once() {
     let lan = Lan::new(1);
-    let mut keeper = Keeper::start(&lan);
-    let start = Instant::now();
-    keeper.signal(Signal::SIGKILL);
-    let report = keeper.guard.join().unwrap().unwrap();
-    let took = start.elapsed();
+    let keeper = Keeper::start(&lan, FAST);
+    let (report, took) = keeper.killed();
     assert!(gone(&lan));
-    keeper.child.wait().unwrap();
     assert_eq!(report.removed, 2);
     println!("guard done {took:?} after SIGKILL");
     // The target is 20 ms; the rest is for a busy machine.
@@ -114,7 +125,7 @@ fn killed_keeper_loses_its_addresses_at_once() {
 #[test]
 fn frozen_keeper_loses_its_addresses_after_the_lease_and_recovers() {
     let lan = Lan::new(1);
-    let mut keeper = Keeper::start(&lan);
+    let keeper = Keeper::start(&lan, FAST);
     holds_for("beats keep the lease", Duration::from_millis(800), || !gone(&lan));
     keeper.signal(Signal::SIGSTOP);
     let took = wait_for("end of the lease", LIMIT, || gone(&lan));
@@ -124,18 +135,16 @@ fn frozen_keeper_loses_its_addresses_after_the_lease_and_recovers() {
     keeper.signal(Signal::SIGCONT);
     wait_for("the address again", LIMIT, || lan.nodes[0].has(addr(VIP)));
     holds_for("armed anew", Duration::from_millis(600), || lan.nodes[0].has(addr(VIP)));
-    keeper.signal(Signal::SIGKILL);
-    keeper.guard.join().unwrap().unwrap();
-    keeper.child.wait().unwrap();
+    keeper.killed();
     assert!(gone(&lan));
 }
 
 #[test]
 fn peer_of_a_frozen_keeper_takes_over_with_no_moment_of_two_owners() {
     let lan = Lan::new(2);
-    let mut keeper = Keeper::start(&lan);
+    let keeper = Keeper::start(&lan, FAST);
     let peer = lan.nodes[1].spawn(
-        engine(RouterConfig { priority: Priority::new(100), ..keeper_router() }),
+        engine(RouterConfig { priority: Priority::new(100), ..keeper_router(FAST) }),
         DriverOptions::default(),
     );
     wait_for_state(&peer, State::Backup, LIMIT);
@@ -150,9 +159,7 @@ fn peer_of_a_frozen_keeper_takes_over_with_no_moment_of_two_owners() {
     holds_for("the sleeper does not come back", Duration::from_millis(800), || lan.owners(addr(VIP)) == [1]);
     let from_sleeper = |f: &&Vec<u8>| f.get(26..30) == Some(&[192, 0, 2, 1]);
     assert_eq!(tap.adverts_v4().iter().filter(from_sleeper).count(), 0, "adverts of a MASTER that slept");
-    keeper.signal(Signal::SIGKILL);
-    keeper.guard.join().unwrap().unwrap();
-    keeper.child.wait().unwrap();
+    keeper.killed();
 }
 
 #[test]
@@ -161,7 +168,7 @@ fn keeper_that_goes_in_peace_leaves_nothing_to_the_guard() {
     let (ours, guards) = pair();
     let guard = start_guard(&lan, guards);
     let options = DriverOptions { guard: Some(ours), ..DriverOptions::default() };
-    let driver = lan.nodes[0].spawn(keeper_config(), options);
+    let driver = lan.nodes[0].spawn(keeper_config(FAST), options);
     wait_for_state(&driver, State::Master, LIMIT);
     wait_for("answers", LIMIT, || driver.status().guard.last_ack.is_some());
     assert!(driver.status().guard.connected);
@@ -174,7 +181,7 @@ fn dead_guard_is_noticed_and_its_successor_takes_over() {
     let lan = Lan::new(1);
     let (ours, guards) = pair();
     let options = DriverOptions { guard: Some(ours), ..DriverOptions::default() };
-    let driver = lan.nodes[0].spawn(keeper_config(), options);
+    let driver = lan.nodes[0].spawn(keeper_config(FAST), options);
     wait_for_state(&driver, State::Master, LIMIT);
     drop(guards);
     let events = driver.events();
@@ -200,3 +207,32 @@ fn dead_guard_is_noticed_and_its_successor_takes_over() {
     drop(driver);
     assert_eq!(guard.join().unwrap().unwrap().removed, 0);
 }
+
+#[test]
+fn news_lost_in_a_storm_is_found_out_by_a_dump() {
+    let lan = Lan::new(1);
+    let keeper = Keeper::start(&lan, SECOND);
+    let index = lan.nodes[0].index("eth0");
+    keeper.signal(Signal::SIGSTOP);
+    // More than the queue of the frozen keeper holds; then its own address, of which it hears nothing.
+    let (took, dropped) = lan.nodes[0].run(move || {
+        let start = Instant::now();
+        let mut netlink = Netlink::open().unwrap();
+        for _ in 0..6_000 {
+            netlink.set_address(index, [10, 99, 0, 1].into(), 32, Duration::from_secs(600)).unwrap();
+        }
+        netlink.delete_address(index, addr(VIP), 32).unwrap();
+        (start.elapsed(), std::fs::read_to_string("/proc/thread-self/net/netlink").unwrap())
+    });
+    let drops = dropped.lines().skip(1).filter_map(|l| l.split_whitespace().nth(8)?.parse::<u64>().ok());
+    let drops: u64 = drops.sum();
+    println!("storm of {took:?}, {drops} messages dropped");
+    assert!(drops > 0, "{dropped}");
+    assert!(took < Duration::from_secs(1), "the lease is 2.5 s: {took:?}");
+    keeper.signal(Signal::SIGCONT);
+    let back = wait_for("the address again", LIMIT, || lan.nodes[0].has(addr(VIP)));
+    println!("back after {back:?}");
+    keeper.killed();
+}
+
+const SECOND: u16 = 100;
