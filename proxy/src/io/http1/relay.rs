@@ -141,9 +141,10 @@ fn handle_bytes(
     now: Instant,
 ) -> Result<Option<Verdict>, Failure> {
     let Scratch { bytes, index } = scratch;
-    let mut bytes = bytes.get_mut(..total).unwrap_or_default();
+    let mut at = 0;
     let mut latest = None;
     loop {
+        let bytes = bytes.get_mut(at..total).unwrap_or_default();
         let parsed = index.parse_response(bytes, thread.limits()).map_err(|_| Failure::BadResponse)?;
         let Some(head) = parsed else {
             exchange.down.held.extend_from_slice(bytes);
@@ -153,7 +154,7 @@ fn handle_bytes(
         let verdict = response::handle_head(exchange, &head, index, bytes, draining, now)?;
         let rest = bytes.get_mut(head.len..).unwrap_or_default();
         match verdict {
-            Verdict::Interim => bytes = rest,
+            Verdict::Interim => at += head.len,
             Verdict::Switched => exchange.down.out.buffer().extend_from_slice(rest),
             Verdict::Final => {
                 let kept =
