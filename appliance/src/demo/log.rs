@@ -16,6 +16,9 @@ pub(super) fn read_line(node: Node, line: &str) -> Option<What> {
         let (from, to, cause) = (text("from"), text("to"), text("cause"));
         return Some(What::Transition(Transition { node, from, to, cause }));
     }
+    if text("message") == REFUSED {
+        return None;
+    }
     let level = record.get("level").and_then(Value::as_str).unwrap_or_default();
     let matters = level.eq_ignore_ascii_case("error") || level.eq_ignore_ascii_case("warn");
     matters.then(|| What::Warned { node, text: plain(fields) })
@@ -34,6 +37,8 @@ fn plain(fields: &Map<String, Value>) -> String {
 
 /// The message of a VRRP state change.
 const TRANSITION: &str = "state changed";
+/// The message of a right the kernel does not give in a sandbox. It says nothing about the pair.
+const REFUSED: &str = "VRRP thread runs without";
 /// Fields the timeline has in another way.
 const SILENT: [&str; 5] = ["message", "timestamp", "level", "target", "threadName"];
 
@@ -62,6 +67,9 @@ mod tests {
         let text = "worker ended restarts=1 status=signal 9".to_owned();
         assert_eq!(read_line(Node::Lb1, warning), Some(What::Warned { node: Node::Lb1, text }));
         assert_eq!(read_line(Node::Lb1, r#"{"level":"INFO","fields":{"message":"ready"}}"#), None);
+        let refused =
+            r#"{"level":"WARN","fields":{"message":"VRRP thread runs without","refused":"locked memory"}}"#;
+        assert_eq!(read_line(Node::Lb1, refused), None);
         assert_eq!(read_line(Node::Lb1, "thread 'main' panicked"), None);
     }
 }

@@ -9,6 +9,7 @@ use super::event::{Advert, Event, Probe, Served, What};
 pub(super) struct Scene {
     held: PerNode<bool>,
     heard: Option<Advert>,
+    adverts: u64,
     streak: Option<Streak>,
     interrupted: bool,
 }
@@ -25,7 +26,10 @@ impl Scene {
     /// Takes in what happened.
     pub(super) fn feed(&mut self, event: &Event) {
         match &event.what {
-            What::Advert(advert) => self.heard = Some(*advert),
+            What::Advert(advert) => {
+                self.heard = Some(*advert);
+                self.adverts += 1;
+            }
             What::Address { node, held } => *self.held.of_mut(*node) = *held,
             What::Probe(probe) => self.probe(probe),
             What::Interrupted => self.interrupted = true,
@@ -37,6 +41,11 @@ impl Scene {
     pub(super) fn is_master(&self, node: Node) -> bool {
         let adverts = self.heard.is_some_and(|advert| advert.from == node && advert.priority > 0);
         adverts && *self.held.of(node)
+    }
+
+    /// How many adverts were heard so far.
+    pub(super) fn adverts(&self) -> u64 {
+        self.adverts
     }
 
     /// Who has the VIP.

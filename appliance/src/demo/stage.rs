@@ -149,7 +149,7 @@ impl Stage {
     /// # Errors
     /// When nobody reads the output any more.
     pub(super) fn did(&mut self, text: String) -> Result<(), DemoError> {
-        self.handle(Event { at: self.reporter.now(), what: What::Did(text) })
+        self.happens(What::Did(text))
     }
 
     /// Tells how the keeper of `node` ended.
@@ -157,7 +157,7 @@ impl Stage {
     /// # Errors
     /// When nobody reads the output any more.
     pub(super) fn exited(&mut self, node: Node, status: String) -> Result<(), DemoError> {
-        self.handle(Event { at: self.reporter.now(), what: What::Exited { node, status } })
+        self.happens(What::Exited { node, status })
     }
 
     /// Begins an act: what happens from here on is measured, and told relative to this moment.
@@ -287,6 +287,13 @@ impl Stage {
             }
             None => Ok(()),
         }
+    }
+
+    /// Adds what the demo itself knows, behind all that came before it.
+    fn happens(&mut self, what: What) -> Result<(), DemoError> {
+        let at = self.reporter.now();
+        self.drain()?;
+        self.handle(Event { at, what })
     }
 
     fn drain(&mut self) -> Result<(), DemoError> {

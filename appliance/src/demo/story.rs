@@ -94,9 +94,11 @@ fn open(stage: &mut Stage) -> Result<(), DemoError> {
     stage.linger(REST)
 }
 
-/// The MASTER loses its power.
+/// The MASTER loses its power. Right after an advert is the worst moment: the backup has just begun to wait.
 fn crash(stage: &mut Stage) -> Result<Measured, DemoError> {
-    stage.begin_act("lb1 dies: SIGKILL to its keeper, guard and worker at once")?;
+    let heard = stage.scene.adverts();
+    stage.wait("an advert of lb1", SERVICE_LIMIT, |stage| Ok(stage.scene.adverts() > heard))?;
+    stage.begin_act("lb1 dies right after an advert: SIGKILL to its keeper, guard and worker at once")?;
     let victim = stage.take_node(Node::Lb1)?;
     let victims = victim.processes().map_err(DemoError::at("list the processes of lb1"))?;
     let names: Vec<String> =

@@ -62,6 +62,13 @@ struct Voice {
     count: u64,
 }
 
+impl Voice {
+    /// Whether `advert` is this speaker's goodbye.
+    fn left(&self, advert: Advert) -> bool {
+        advert.priority == 0 && advert.from == self.last.from
+    }
+}
+
 /// What the client gets.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Service {
@@ -128,24 +135,23 @@ impl Timeline {
         )
     }
 
-    /// An advert is told when the speaker or the priority changes.
+    /// An advert is told when the speaker or its priority changes. A goodbye is told too, but does not make its
+    /// sender the speaker: in a handover it comes after the successor's first advert.
     fn hear(&mut self, advert: Advert, at: Duration) -> Option<(Who, String, Tone)> {
-        if let Some(voice) = self.voice.as_mut().filter(|voice| voice.last == advert) {
+        let Advert { from, priority, interval } = advert;
+        if let Some(voice) = self.voice.as_mut().filter(|voice| voice.last == advert || voice.left(advert)) {
             voice.count += 1;
             voice.last_at = at;
-            return None;
+        } else if priority > 0 {
+            let before = self.voice.replace(Voice { last: advert, last_at: at, count: 1 });
+            let mut text = format!("{from} adverts priority {priority} every {} ms", interval.as_millis());
+            if let Some(before) = before.filter(|before| before.last.from != from) {
+                let silence = at.saturating_sub(before.last_at).as_millis();
+                text.push_str(&format!(", {silence} ms after the last of {}", before.last.from));
+            }
+            return Some((Who::Wire, text, Tone::Plain));
         }
-        let before = self.voice.replace(Voice { last: advert, last_at: at, count: 1 });
-        let (from, priority) = (advert.from, advert.priority);
-        let mut text = match priority {
-            0 => format!("{from} adverts priority 0: it leaves"),
-            _ => format!("{from} adverts priority {priority} every {} ms", advert.interval.as_millis()),
-        };
-        if let Some(before) = before.filter(|before| before.last.from != from) {
-            let silence = at.saturating_sub(before.last_at).as_millis();
-            text.push_str(&format!(", {silence} ms after the last of {}", before.last.from));
-        }
-        Some((Who::Wire, text, Tone::Plain))
+        (priority == 0).then(|| (Who::Wire, format!("{from} adverts priority 0: it leaves"), Tone::Plain))
     }
 
     fn address(&self, node: Node, held: bool) -> String {

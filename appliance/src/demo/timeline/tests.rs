@@ -65,6 +65,27 @@ fn a_goodbye_is_told() {
 }
 
 #[test]
+fn a_handover_is_two_lines() {
+    let lines = told(
+        0,
+        &[
+            advert(0, Node::Lb2, 100),
+            advert(40, Node::Lb1, 150),
+            advert(41, Node::Lb2, 0),
+            advert(42, Node::Lb1, 150),
+            advert(142, Node::Lb1, 150),
+        ],
+    );
+    assert_eq!(
+        lines[1..],
+        [
+            "     +40 ms  wire    lb1 adverts priority 150 every 100 ms, 40 ms after the last of lb2",
+            "     +41 ms  wire    lb2 adverts priority 0: it leaves",
+        ]
+    );
+}
+
+#[test]
 fn an_outage_is_two_lines_however_many_requests_fail() {
     let mut events = vec![served(0, Node::Lb1)];
     events.extend((1..20).map(|n| failed(n * 5, 1, Failure::Refused)));
