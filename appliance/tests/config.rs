@@ -2,19 +2,24 @@
 //!
 //! `tests/config/good` loads without a word. Each file of `tests/config/bad` has its diagnostics beside it, as people
 //! see them; `UPDATE_EXPECT=1` writes them anew. A fixture is the main file, followed by directives:
-//! `#@ file PATH [MODE]` starts another file, `#@ node NAME` and `#@ interface NAME ADDR/LEN` set the machine.
+//! `#@ file PATH` starts another file, `#@ node NAME` and `#@ interface NAME ADDR/LEN` set the machine.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use evenkeel::config::model::Config;
 use evenkeel::config::{self, Code, Environment, FileContent, Files, Loaded};
 
-#[path = "config/values.rs"]
-mod values;
-
+#[path = "config/defaults.rs"]
+mod defaults;
+#[path = "config/proxies.rs"]
+mod proxies;
 #[path = "config/robust.rs"]
 mod robust;
+#[path = "config/routers.rs"]
+mod routers;
 
 /// A file system in memory.
 #[derive(Debug, Default, Clone)]
@@ -117,10 +122,24 @@ fn load(text: &str) -> Loaded {
 }
 
 /// Loads what must be valid and without a warning.
-fn good(text: &str) -> config::Config {
+fn good(text: &str) -> Config {
     let loaded = load(text);
     assert_eq!(loaded.render_human(false), "", "{text}");
     loaded.config.unwrap()
+}
+
+const TIMEOUTS: &str = "[defaults]\ntimeout = { connect = \"5s\", client = \"50s\", server = \"40s\" }\n";
+
+/// The codes of everything found.
+fn codes(text: &str) -> Vec<&'static str> {
+    load(text).diagnostics.iter().map(|d| d.code.as_str()).collect()
+}
+
+fn web(keys: &str) -> Config {
+    good(&format!(
+        "{TIMEOUTS}[frontend.f]\nbind = \"*:80\"\ndefault_backend = \"b\"\n[backend.b]\n\
+         server = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n{keys}\n"
+    ))
 }
 
 fn fixtures(dir: &str) -> Vec<PathBuf> {

@@ -64,11 +64,10 @@ fn key_text(out: &mut String, section: &Section, key: &Key) {
     if key.per_node {
         out.push_str("  per node a table from node names to values is possible\n");
     }
-    let change = match key.change {
-        Change::Reload => "at a reload",
-        Change::Restart => "at a restart",
-    };
-    push(out, format_args!("  change   takes effect {change}\n\n"));
+    if key.change == Change::Restart {
+        out.push_str("  change   takes effect at a restart\n");
+    }
+    out.push('\n');
 }
 
 /// The default as text; `None` if there is nothing to say.

@@ -171,15 +171,6 @@ impl Type {
             | Self::Secret => None,
         }
     }
-
-    /// Unit of the value, if it has one.
-    pub const fn unit(&self) -> Option<&'static str> {
-        match self {
-            Self::Duration { .. } => Some("us, ms, s, m, h or d"),
-            Self::Size { .. } => Some("B, KiB, MiB or GiB"),
-            _ => None,
-        }
-    }
 }
 
 /// As it reads after "must be".

@@ -83,7 +83,7 @@ One TOML file, the same on every node, read from `/etc/evenkeel/evenkeel.toml` u
   readable by others. Secrets are shown nowhere.
 - **Order.** What has an order is an array. The order of tables and of their keys means nothing.
 - **Defaults.** A frontend, backend or listen takes what it does not say from its profile (`from`), then from
-  `[defaults]`: timeouts, error files and `default_server` key by key, everything else as a whole.
+  `[defaults]`: `timeout`, `errorfile` and `default_server` key by key, everything else as a whole.
 - **Errors.** An unknown key is an error, never ignored. With an error, nothing of the file is used.
 
 ";

@@ -29,7 +29,7 @@ pub static GLOBAL: Section = Section {
         Key::new(
             "hard_stop_after",
             ms(0, super::DAY),
-            "When stopping, or when a reload replaces the worker: how long running requests may take before they are cut.",
+            "How long running requests may take when the worker stops, before they are cut.",
         )
         .default("\"30s\""),
         Key::new("worker", Type::Table(&WORKER), "How the keeper watches the worker."),

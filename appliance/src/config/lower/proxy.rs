@@ -7,13 +7,13 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan;
 use evenkeel_proxy::plan::{BackendId, ErrorFiles, FrontendId, LogTargetId, Plan};
 
-use super::ProxyParts;
+use super::{ProxyParts, Refusal};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Backend, ErrorResponses, Frontend, Global, Server};
 use crate::config::resolve::Resolved;
 
-pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<ProxyParts, Diagnostic> {
+pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<ProxyParts, Refusal> {
     let mut ids: BTreeMap<&str, BackendId> = BTreeMap::new();
     for (i, b) in resolved.backends.iter().enumerate() {
         ids.insert(&b.name.value, BackendId(number(i, "backends")?));
@@ -44,7 +44,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         max_headers: global.http_maxhdr,
     };
     let plan = Plan::new(global, frontends, backends, servers, listeners)
-        .map_err(|e| Diagnostic::nowhere(Code::Refused, e.to_string()))?;
+        .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?;
     Ok(ProxyParts { plan: Arc::new(plan), log_targets })
 }
 
@@ -52,7 +52,7 @@ fn frontend(
     f: &Frontend,
     default_backend: Option<BackendId>,
     targets: &mut Vec<LogTarget>,
-) -> Result<plan::Frontend, Diagnostic> {
+) -> Result<plan::Frontend, Refusal> {
     let log = f.log.iter().map(|t| target_id(t, targets)).collect::<Result<_, _>>()?;
     Ok(plan::Frontend {
         name: f.name.value.clone(),
@@ -68,7 +68,7 @@ fn frontend(
 }
 
 /// Equal targets share a number, and so a socket.
-fn target_id(target: &LogTarget, all: &mut Vec<LogTarget>) -> Result<LogTargetId, Diagnostic> {
+fn target_id(target: &LogTarget, all: &mut Vec<LogTarget>) -> Result<LogTargetId, Refusal> {
     let at = all.iter().position(|t| t == target).unwrap_or_else(|| {
         all.push(target.clone());
         all.len() - 1
@@ -106,12 +106,14 @@ fn error_files(responses: &ErrorResponses) -> Arc<ErrorFiles> {
     Arc::new(ErrorFiles(responses.clone()))
 }
 
-fn number(at: usize, what: &str) -> Result<u16, Diagnostic> {
-    u16::try_from(at).map_err(|_| Diagnostic::nowhere(Code::TooMany, format!("more than 65,535 {what}")))
+fn number(at: usize, what: &str) -> Result<u16, Refusal> {
+    let refusal = || Box::new(Diagnostic::nowhere(Code::TooMany, format!("more than 65,535 {what}")));
+    u16::try_from(at).map_err(|_| refusal())
 }
 
-fn server_number(at: usize) -> Result<u32, Diagnostic> {
-    u32::try_from(at).map_err(|_| Diagnostic::nowhere(Code::TooMany, "more than 4,294,967,295 servers"))
+fn server_number(at: usize) -> Result<u32, Refusal> {
+    let refusal = || Box::new(Diagnostic::nowhere(Code::TooMany, "more than 4,294,967,295 servers"));
+    u32::try_from(at).map_err(|_| refusal())
 }
 
 #[cfg(test)]

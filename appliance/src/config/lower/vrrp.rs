@@ -5,7 +5,7 @@ use evenkeel_vrrp::config::{
 };
 use evenkeel_vrrp::types::{RouterId, TrackId};
 
-use super::VrrpParts;
+use super::{Refusal, VrrpParts};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Track, Tracked, VirtualRouter};
@@ -16,7 +16,7 @@ pub(super) fn parts(resolved: &Resolved) -> Result<VrrpParts, Vec<Diagnostic>> {
     let mut tracked: Vec<Tracked> = Vec::new();
     let mut routers = Vec::new();
     for r in &resolved.routers {
-        routers.push(router(r, &mut tracked).map_err(|d| vec![d])?);
+        routers.push(router(r, &mut tracked).map_err(|d| vec![*d])?);
     }
     let tracks = tracked.into_iter().filter_map(|t| track(t, resolved)).collect();
     let groups = resolved.groups.iter().map(|g| {
@@ -28,7 +28,7 @@ pub(super) fn parts(resolved: &Resolved) -> Result<VrrpParts, Vec<Diagnostic>> {
     Ok(VrrpParts { engine, notify: resolved.routers.iter().map(|r| r.notify.clone()).collect() })
 }
 
-fn router(r: &VirtualRouter, tracked: &mut Vec<Tracked>) -> Result<RouterConfig, Diagnostic> {
+fn router(r: &VirtualRouter, tracked: &mut Vec<Tracked>) -> Result<RouterConfig, Refusal> {
     let peers: Vec<_> = r.peers.iter().map(|p| p.value).collect();
     let transport = if peers.is_empty() {
         Transport::Multicast
@@ -69,14 +69,15 @@ fn padded(password: &[u8]) -> [u8; 8] {
 }
 
 /// A thing that several routers track is one track of the engine.
-fn track_use(track: &Spanned<Track>, tracked: &mut Vec<Tracked>) -> Result<TrackUse, Diagnostic> {
+fn track_use(track: &Spanned<Track>, tracked: &mut Vec<Tracked>) -> Result<TrackUse, Refusal> {
     let what = &track.value.what;
     let at = tracked.iter().position(|t| t == what).unwrap_or_else(|| {
         tracked.push(what.clone());
         tracked.len() - 1
     });
-    let id = u16::try_from(at)
-        .map_err(|_| Diagnostic::error(Code::TooMany, track.span, "more than 65,535 tracked things"))?;
+    let id = u16::try_from(at).map_err(|_| {
+        Box::new(Diagnostic::error(Code::TooMany, track.span, "more than 65,535 tracked things"))
+    })?;
     Ok(TrackUse { track: TrackId(id), weight: track.value.weight, reverse: track.value.reverse })
 }
 

@@ -1,0 +1,246 @@
+//! Frontends, backends and servers: merging of defaults, checks, lowering to the plan.
+
+use std::time::Duration;
+
+use evenkeel::config::{self, lower};
+use evenkeel_proxy::access_log::{Destination, Facility, Level};
+use evenkeel_proxy::plan::{AdminState, CheckConfig, CheckKind, Expect, HttpVersion, LogFormat};
+
+use super::{TIMEOUTS, codes, good, load, web};
+
+fn check_of(keys: &str) -> Option<CheckConfig> {
+    web(keys).backends[0].servers[0].check.clone()
+}
+
+#[test]
+fn the_worker_loads_the_same_without_files_or_secrets() {
+    let loaded = load(
+        "[defaults]\ntimeout = { connect = \"5s\", client = \"50s\", server = \"50s\" }\nerrorfile = { 503 = \"errors/503.http\" }\n\
+         [listen.l]\nbind = { vip = \"V\", port = 80 }\nserver = [{ name = \"s\", addr = \"10.0.0.1:80\" }]\n\
+         [vrrp.V]\ninterface = \"e\"\nvirtual_router_id = 1\nvirtual_ipaddress = [\"10.0.0.50\"]\n\
+         authentication = { auth_pass = \"file:vrrp.pass\" }\n\
+         [vrrp.W]\ninterface = \"e\"\nvirtual_router_id = 2\nvirtual_ipaddress = [\"10.0.0.51\"]\n\
+         authentication = { auth_pass = \"inline\" }\n",
+    );
+    let here = lower::proxy(loaded.config.as_ref().unwrap());
+    let json = serde_json::to_string(&loaded.sources.for_worker()).unwrap();
+    assert!(!json.contains("inline") && json.contains("file:vrrp.pass"));
+    let sources: config::Sources = serde_json::from_str(&json).unwrap();
+    assert!(!sources.blobs.values().any(|b| b.starts_with(b"s3cr3t")));
+    let there = config::load_from_sources(&sources, "lb1");
+    assert_eq!(there.render_human(false), "");
+    let there = lower::proxy(there.config.as_ref().unwrap());
+    assert_eq!(format!("{here:?}"), format!("{there:?}"));
+    assert_eq!(there.plan.global.threads, 4);
+    assert_eq!(there.plan.listeners()[0].addr, "10.0.0.50:80".parse().unwrap());
+    assert_eq!(there.plan.frontends()[0].error_files.0.len(), 1);
+}
+
+#[test]
+fn defaults_lie_under_profiles_under_sections() {
+    let config = good(
+        r#"
+[defaults]
+timeout = { connect = "1s", client = "1s", server = "1s", queue = "1s" }
+retries = 1
+dontlognull = true
+default_server = { inter = "1s", rise = 1, check = true }
+[profile.base]
+retries = 2
+timeout = { server = "2s" }
+[profile.slow]
+from = "base"
+timeout = { client = "3s" }
+default_server = { inter = "3s" }
+[frontend.f]
+bind = "*:80"
+from = "slow"
+default_backend = "b"
+[backend.b]
+from = "slow"
+timeout = { queue = "4s" }
+default_server = { rise = 4 }
+server = [{ name = "s", addr = "10.0.0.1:80", fall = 5 }, { name = "t", addr = "10.0.0.2:80", check = false }]
+"#,
+    );
+    let s = Duration::from_secs;
+    let (front, back) = (&config.frontends[0], &config.backends[0]);
+    assert_eq!((front.timeout.client, front.dontlognull), (Some(s(3)), true));
+    assert_eq!(
+        (back.timeout.connect, back.timeout.server, back.timeout.queue),
+        (Some(s(1)), Some(s(2)), Some(s(4)))
+    );
+    assert_eq!(back.retries, 2);
+    let check = back.servers[0].check.as_ref().unwrap();
+    assert_eq!((check.inter, check.rise, check.fall), (s(3), 4, 5));
+    assert_eq!(back.servers[1].check, None);
+}
+
+#[test]
+fn the_plan_has_what_was_said() {
+    let config = good(
+        r#"
+[global]
+nbthread = 2
+maxconn = 500
+hard_stop_after = "5s"
+worker = { grace = "200ms" }
+tune = { bufsize = "32KiB", http_maxhdr = 200 }
+log = [{ to = "/dev/log", facility = "local3", level = "notice" }, { to = "10.0.0.9:514", tag = "lb" }]
+[defaults]
+timeout = { connect = "5s", client = "50s", server = "50s", http_request = "10s", http_keep_alive = "2s", tunnel = "1h" }
+[frontend.f]
+bind = ["*:80", "10.0.0.1:8080", { addr = "[::1]:8081" }]
+default_backend = "b"
+forwardfor = { header = "X-Client", except = "127.0.0.0/8", if_none = true }
+log_format = "json"
+maxconn = 100
+[frontend.quiet]
+bind = "127.0.0.1:9"
+default_backend = "b"
+log = false
+[frontend.own]
+bind = "127.0.0.1:10"
+default_backend = "b"
+log = [{ to = "stdout" }, { to = "10.0.0.9:514", tag = "lb" }]
+[backend.b]
+forwardfor = true
+retries = 0
+redispatch = true
+allbackups = true
+server = [
+  { name = "a", addr = "10.0.0.1:80", weight = 0, state = "drain" },
+  { name = "b", addr = "[fd00::1]:80", backup = true, state = "maint" },
+]
+"#,
+    );
+    assert_eq!(config.global.drain_timeout, Duration::from_secs(5));
+    assert_eq!(config.global.worker.grace, Duration::from_millis(200));
+    let parts = lower::proxy(&config);
+    let plan = &parts.plan;
+    assert_eq!((plan.global.threads, plan.global.maxconn, plan.global.node.as_str()), (2, 500, "lb1"));
+    assert_eq!((plan.global.max_head_bytes, plan.global.max_headers), (32 << 10, 200));
+    let addrs: Vec<String> =
+        plan.listeners().iter().map(|l| format!("{} {}", l.frontend.0, l.addr)).collect();
+    let expected =
+        ["0 0.0.0.0:80", "0 [::]:80", "0 10.0.0.1:8080", "0 [::1]:8081", "1 127.0.0.1:9", "2 127.0.0.1:10"];
+    assert_eq!(addrs, expected);
+    let f = &plan.frontends()[0];
+    assert_eq!((f.default_backend.unwrap().0, f.log_format, f.maxconn), (0, LogFormat::Json, Some(100)));
+    assert_eq!(f.timeout.http_keep_alive, Some(Duration::from_secs(2)));
+    let xff = f.forwarded_for.as_ref().unwrap();
+    assert_eq!((xff.header.as_str(), xff.if_none, xff.except[0].1), ("X-Client", true, 8));
+    let logs: Vec<Vec<u16>> = plan.frontends().iter().map(|f| f.log.iter().map(|l| l.0).collect()).collect();
+    assert_eq!(logs, [vec![0, 1], vec![], vec![2, 1]]);
+    let syslog = &parts.log_targets[0];
+    assert_eq!((&syslog.to, syslog.level), (&Destination::Unix("/dev/log".into()), Level::Notice));
+    assert_eq!(Some(syslog.facility), Facility::named("local3"));
+    assert_eq!(parts.log_targets[1].to, Destination::Udp("10.0.0.9:514".parse().unwrap()));
+    assert_eq!((parts.log_targets[1].tag.as_str(), &parts.log_targets[2].to), ("lb", &Destination::Stdout));
+    let b = &plan.backends()[0];
+    assert_eq!((b.servers.clone(), b.retries, b.redispatch, b.allbackups), (0..2, 0, true, true));
+    assert_eq!(b.forwarded_for.as_ref().unwrap().header, "X-Forwarded-For");
+    assert_eq!((plan.servers()[0].weight, plan.servers()[0].admin), (0, AdminState::Drain));
+    assert_eq!((plan.servers()[1].backup, plan.servers()[1].admin), (true, AdminState::Maint));
+}
+
+#[test]
+fn a_listen_is_both_halves() {
+    let config = good(&format!(
+        "{TIMEOUTS}[listen.l]\nbind = \"*:80\"\nserver = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+    ));
+    let plan = lower::proxy(&config).plan;
+    assert_eq!(plan.frontends()[0].default_backend.unwrap().0, 0);
+    assert_eq!((plan.frontends()[0].name.as_str(), plan.backends()[0].name.as_str()), ("l", "l"));
+}
+
+#[test]
+fn who_is_checked_and_how() {
+    assert_eq!(check_of(""), None);
+    assert_eq!(check_of("check = false"), None);
+    assert_eq!(check_of("default_server = { check = true }").unwrap().kind, CheckKind::Tcp);
+    assert_eq!(check_of("check = true").unwrap().kind, CheckKind::Tcp);
+    // Saying how turns checks on; the servers' own word is stronger.
+    let usual = check_of("httpchk = \"/health\"").unwrap();
+    assert_eq!((usual.inter, usual.fall, usual.rise, usual.addr), (Duration::from_secs(2), 3, 2, None));
+    let CheckKind::Http(http) = usual.kind else { panic!("an HTTP check") };
+    assert_eq!(
+        (http.method.as_str(), http.uri.as_str(), http.version),
+        ("GET", "/health", HttpVersion::V1_0)
+    );
+    assert!(http.expect.is_empty());
+    assert_eq!(check_of("httpchk = \"/health\"\ndefault_server = { check = false }"), None);
+    let elsewhere = check_of("check = true\ndefault_server = { check_port = 81 }").unwrap();
+    assert_eq!(elsewhere.addr, Some("10.0.0.1:81".parse().unwrap()));
+}
+
+#[test]
+fn steps_become_one_http_check() {
+    let check = check_of(
+        r#"
+timeout = { check = "1s" }
+httpchk = "HEAD /up"
+check = [
+  { expect = { status = [200, "300-399"] } },
+  { expect = { not = { string = "error" } } },
+]
+"#,
+    )
+    .unwrap();
+    assert_eq!(check.timeout, Some(Duration::from_secs(1)));
+    let CheckKind::Http(http) = check.kind else { panic!("an HTTP check") };
+    assert_eq!(http.method, "HEAD");
+    let not = Expect::Not(Box::new(Expect::String(b"error".to_vec())));
+    assert_eq!(http.expect, [Expect::Status(vec![200..=200, 300..=399]), not]);
+
+    let check = check_of(
+        r#"check = [{ send = { method = "POST", uri = "/h", version = "HTTP/1.1", headers = { Host = "a", Accept = "b" }, body = "x" } }]"#,
+    )
+    .unwrap();
+    let CheckKind::Http(http) = check.kind else { panic!("an HTTP check") };
+    assert_eq!(
+        (http.method.as_str(), http.version, http.body.as_slice()),
+        ("POST", HttpVersion::V1_1, &b"x"[..])
+    );
+    let names: Vec<&str> = http.headers.iter().map(|(n, _)| n.as_str()).collect();
+    assert_eq!(names, ["Host", "Accept"], "in the order of the file");
+}
+
+#[test]
+fn files_are_read_in_the_order_of_their_names() {
+    let config = good(
+        "include = [\"conf.d/*.toml\", \"extra.toml\"]\n\
+         [defaults]\ntimeout = { connect = \"5s\", client = \"50s\", server = \"50s\" }\n\
+         #@ file conf.d/20-b.toml\n[backend.two]\nserver = [{ name = \"s\", addr = \"10.0.0.1:80\" }]\n\
+         #@ file conf.d/10-a.toml\n[backend.one]\nserver = [{ name = \"s\", addr = \"10.0.0.1:80\" }]\n\
+         #@ file conf.d/.hidden.toml\nbroken\n#@ file conf.d/x.toml~\nbroken\n\
+         #@ file extra.toml\n[defaults]\nretries = 7\n[frontend.f]\nbind = \"*:80\"\ndefault_backend = \"one\"\n",
+    );
+    let names: Vec<&str> = config.backends.iter().map(|b| b.name.value.as_str()).collect();
+    assert_eq!(names, ["one", "two"]);
+    assert_eq!(config.backends[0].retries, 7);
+}
+
+#[test]
+fn binds_overlap_or_not() {
+    let two = |a: &str, b: &str| {
+        let text = format!(
+            "{TIMEOUTS}[listen.a]\nbind = \"{a}\"\nserver = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n\
+             [listen.b]\nbind = \"{b}\"\nserver = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+        );
+        codes(&text)
+    };
+    for (a, b, clash) in [
+        ("*:80", "*:81", false),
+        ("*:80", "*:80", true),
+        ("*:80", "10.0.0.1:80", true),
+        ("[::]:80", "*:80", true),
+        ("0.0.0.0:80", "[::]:80", false),
+        ("0.0.0.0:80", "[fd00::1]:80", false),
+        ("10.0.0.1:80", "10.0.0.2:80", false),
+        ("10.0.0.1:80", "10.0.0.1:80", true),
+    ] {
+        let expected: &[&str] = if clash { &["bind-overlap"] } else { &[] };
+        assert_eq!(two(a, b), expected, "{a} {b}");
+    }
+}
