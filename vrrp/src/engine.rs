@@ -176,8 +176,9 @@ impl Engine {
         &self.config
     }
 
-    /// Before anything else: whoever has not really sent an advert for its lease has lost the addresses already.
-    fn expire_leases(&mut self, now: Instant) {
+    /// Whoever has not really sent an advert for its lease has lost the addresses already. Every input looks at this
+    /// first; a driver does before each action, because it may have been stopped since the action was queued.
+    pub fn expire_leases(&mut self, now: Instant) {
         let lapsed = |r: &Router| r.lapses_at().is_some_and(|at| now >= at);
         if self.routers.iter().any(lapsed) {
             let mut turn = Turn { now, net: &self.net, actions: &mut self.actions };

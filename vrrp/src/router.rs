@@ -327,6 +327,7 @@ impl Router {
 
     /// Leaves MASTER for another state; the release goes first, so that a BACKUP is on its way when the addresses go.
     fn give_up(&mut self, turn: &mut Turn<'_>, farewell: Farewell, to: State, cause: Cause) {
+        self.withdraw(turn);
         match farewell {
             Farewell::Release => self.release(turn),
             Farewell::LimitedRelease if self.extra_adverts.take(turn.now, 1) == 1 => self.release(turn),

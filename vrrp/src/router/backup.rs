@@ -84,9 +84,14 @@ impl Router {
         advert: &Advert,
     ) -> Phase {
         if advert.priority == Priority::RELEASE {
+            self.counters.bump(Counter::ReleasesReceived);
+            // The loser of a split lets go while its winner is MASTER. Followed by every BACKUP, that release would
+            // elect another loser, and so on.
+            if backup.master.is_some_and(|master| master != from) {
+                return Phase::Backup(backup);
+            }
             // RFC 9568 §6.4.2: "Set the Active_Down_Timer to Skew_Time". Never later than it would have run out
             // anyway, or releases in a row would put it off for ever.
-            self.counters.bump(Counter::ReleasesReceived);
             backup.deadline = backup.deadline.min(turn.now + self.skew(backup.interval));
             backup.verdict = Verdict::Released(from);
             return Phase::Backup(backup);

@@ -284,11 +284,8 @@ impl Router {
         }
     }
 
-    /// The lease ran out. What is still queued was meant by a MASTER and must not leave; a release would come too late
-    /// to be true, because a BACKUP may be MASTER already.
+    /// The lease ran out. A release would come too late to be true, because a BACKUP may be MASTER already.
     pub(super) fn master_lapsed(&mut self, turn: &mut Turn<'_>, master: &Master) -> Phase {
-        let router = self.id;
-        turn.actions.retain(|action| !speaks_as_master(action, router));
         let (cause, counter) = if master.failing {
             (Cause::CannotSend, Counter::CannotSend)
         } else {
@@ -297,6 +294,16 @@ impl Router {
         self.counters.bump(counter);
         self.give_up(turn, Farewell::Silent, State::Backup, cause);
         self.listen(turn.now, None)
+    }
+
+    /// What is still queued was meant by a MASTER: it must neither leave nor fail after the fact.
+    pub(super) fn withdraw(&mut self, turn: &mut Turn<'_>) {
+        let id = self.id;
+        let adds = |action: &Action| matches!(action, Action::AddVips { router, .. } if *router == id);
+        if turn.actions.iter().any(adds) {
+            self.watch.additions_failed();
+        }
+        turn.actions.retain(|action| !speaks_as_master(action, id));
     }
 
     /// A MASTER without the addresses serves nobody. Another node may; this one does not depose it again for a while.
