@@ -177,6 +177,23 @@ fn keeper_that_goes_in_peace_leaves_nothing_to_the_guard() {
 }
 
 #[test]
+fn guard_acts_on_the_keepers_pidfd_though_a_descendant_holds_the_socket() {
+    let lan = Lan::new(1);
+    let (ours, guards) = pair();
+    // A pipe that hangs up is to `poll` what a pidfd is whose process has ended.
+    let (keeper, life) = nix::unistd::pipe().unwrap();
+    let options = GuardOptions { keeper: Some(keeper), ..GuardOptions::default() };
+    let guard = lan.nodes[0].run(|| std::thread::spawn(|| guard::run(guards, options)));
+    let options = DriverOptions { guard: Some(ours), ..DriverOptions::default() };
+    let driver = lan.nodes[0].spawn(keeper_config(FAST), options);
+    wait_for_state(&driver, State::Master, LIMIT);
+    assert!(!guard.is_finished());
+    drop(life);
+    assert_eq!(guard.join().unwrap().unwrap().removed, 2);
+    drop(driver);
+}
+
+#[test]
 fn dead_guard_is_noticed_and_its_successor_takes_over() {
     let lan = Lan::new(1);
     let (ours, guards) = pair();

@@ -45,14 +45,21 @@ fn address_stays_while_adverts_go_out_and_goes_by_itself_when_the_thread_does_no
 
 #[test]
 fn interface_down_releases_and_up_recovers() {
-    let lan = Lan::new(1);
-    let driver = master(&lan, router(&[VIP], 200, FAST));
-    lan.nodes[0].ip("link set eth0 down");
-    wait_for_state(&driver, State::Fault, LIMIT);
-    wait_for("release", LIMIT, || !lan.nodes[0].has(addr(VIP)));
-    lan.nodes[0].ip("link set eth0 up");
-    wait_for_state(&driver, State::Master, LIMIT);
-    assert!(lan.nodes[0].has(addr(VIP)));
+    for vip in [VIP, "fe80::50/64"] {
+        let lan = Lan::new(2);
+        let driver = master(&lan, router(&[vip], 100, FAST));
+        lan.nodes[0].ip("link set eth0 down");
+        wait_for_state(&driver, State::Fault, LIMIT);
+        wait_for("release", LIMIT, || !lan.nodes[0].has(addr(vip)));
+        lan.nodes[0].ip("link set eth0 up");
+        wait_for_state(&driver, State::Master, LIMIT);
+        assert!(lan.nodes[0].has(addr(vip)));
+        // It still hears the group.
+        let stronger = lan.nodes[1].spawn(engine(router(&[vip], 200, FAST)), DriverOptions::default());
+        wait_for_state(&driver, State::Backup, LIMIT);
+        wait_for("one owner", LIMIT, || lan.owners(addr(vip)) == [1]);
+        drop(stronger);
+    }
 }
 
 #[test]
@@ -109,6 +116,14 @@ fn leftovers_are_removed_before_the_first_advert() {
     wait_for("the list of held addresses", LIMIT, || list().contains("eth0 192.0.2.50/32"));
     driver.shutdown().unwrap();
     assert!(!list().contains("192.0.2"), "{}", list());
+
+    // The same for a service manager, without a thread.
+    node.run(move || {
+        let mut netlink = evenkeel_vrrp::io::netlink::Netlink::open().unwrap();
+        netlink.set_address(index, [192, 0, 2, 61].into(), 32, Duration::from_secs(60)).unwrap();
+        assert_eq!(evenkeel_vrrp::io::driver::release_leftovers(None).unwrap(), 1);
+    });
+    assert!(!here(61));
     fs::remove_file(path).unwrap();
 }
 

@@ -33,6 +33,7 @@ fn privileges_are_used_or_reported() {
     let driver = lan.nodes[0].spawn(engine(router(&["192.0.2.50/32"], 200, FAST)), options);
     wait_for_state(&driver, State::Master, Duration::from_secs(5));
     let status = driver.status();
+    println!("at most {:?} late", status.latest_wake);
     let refused = |what| status.refused.iter().any(|r| r.what == what);
     println!("refused: {:?}", status.refused);
     const SCHED_RR: &str = "2";

@@ -2,7 +2,9 @@
 //!
 //! Frames for the virtual MAC arrive on the macvlan while the routes back lead through its parent, so the strict
 //! reverse-path filter would drop them; and both interfaces are in the same network, so without `arp_ignore` and
-//! `arp_filter` the parent would answer for the virtual address with the wrong MAC. The settings are Keepalived's.
+//! `arp_filter` the parent would answer for the virtual address with the wrong MAC. Those settings are Keepalived's.
+//! Without `arp_announce` the parent would still tell it: answers to clients leave through it, so it is the one that
+//! asks for their MAC, and it would ask in the name of the virtual address.
 //! What is changed on interfaces that stay is put back when the last macvlan that needs it goes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,8 +83,8 @@ impl VirtualMacs {
         if wanted.family == Family::V6 {
             return Ok(());
         }
-        for key in ["arp_ignore", "arp_filter"] {
-            self.change(wanted.router, Setting::new(Family::V4, parent, key), "1")?;
+        for (key, value) in [("arp_ignore", "1"), ("arp_filter", "1"), ("arp_announce", "2")] {
+            self.change(wanted.router, Setting::new(Family::V4, parent, key), value)?;
         }
         self.move_reverse_path_filter(wanted, network)
     }

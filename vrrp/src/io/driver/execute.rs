@@ -37,8 +37,8 @@ impl Driver {
                     Err(e) => ActionResult::RemoveFailed { router, errno: errno(&e) },
                 })
             }
-            Action::RenewVips { router, ifindex, vips, lease } => {
-                self.renew_vips(router, ifindex, &vips, lease, now);
+            Action::RenewVips { router: _, ifindex, vips, lease } => {
+                self.renew_vips(ifindex, &vips, lease);
                 None
             }
             Action::Heartbeat { router, lease } => {
@@ -92,7 +92,6 @@ impl Driver {
             let set = self.netlink.set_address(a.ifindex, a.addr, a.prefix_len, lease);
             result = result.and(set);
         }
-        self.renewed.insert(router, now);
         result
     }
 
@@ -125,19 +124,7 @@ impl Driver {
     /// The kernel has no request that renews without adding, so what it has told so far is read first. An address that
     /// vanishes between that look and the request comes back, for one lease; its removal and its return are then both
     /// in the watch's queue, and the engine judges them within the same turn.
-    fn renew_vips(
-        &mut self,
-        router: RouterId,
-        ifindex: IfIndex,
-        vips: &[Vip],
-        lease: Duration,
-        now: Instant,
-    ) {
-        let recently =
-            self.renewed.get(&router).is_some_and(|at| now.saturating_duration_since(*at) < RENEW_EVERY);
-        if recently {
-            return;
-        }
+    fn renew_vips(&mut self, ifindex: IfIndex, vips: &[Vip], lease: Duration) {
         self.drain_watch();
         let (addresses, _) = self.resolve(ifindex, vips);
         for a in addresses {
@@ -146,7 +133,6 @@ impl Driver {
                 self.status.netlink_failed += 1;
             }
         }
-        self.renewed.insert(router, now);
     }
 
     /// Addresses with the interfaces that carry them; an error if one of those is missing.
@@ -189,6 +175,3 @@ impl Driver {
         }
     }
 }
-
-/// The kernel counts in whole seconds, at least one; more renewals than this would change nothing.
-const RENEW_EVERY: Duration = Duration::from_millis(200);

@@ -83,7 +83,7 @@ impl DriverHandle {
         self.send(Input::Guard(socket))
     }
 
-    /// The engine's state, at most about a second old.
+    /// The engine's state after its last transition; while adverts come and go, at most about a second old.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.published().snapshot
     }
@@ -144,18 +144,17 @@ impl Drop for DriverHandle {
 
 impl Shared {
     pub(super) fn new(snapshot: Snapshot) -> io::Result<Self> {
-        let status = Arc::new(DriverStatus::default());
         Ok(Self {
             inbox: Queue::new(INBOX_CAPACITY)?,
             events: Arc::new(Events(Queue::new(EVENTS_CAPACITY)?)),
-            published: Mutex::new(Published { snapshot: Arc::new(snapshot), status }),
+            published: Mutex::new(Published::new(snapshot, DriverStatus::default())),
         })
     }
 
     /// Replaces what readers see. `false` when a reader is at it just now; the thread tries again later rather than
     /// wait for a reader that may not be running.
     pub(super) fn publish(&self, snapshot: Snapshot, status: DriverStatus) -> bool {
-        let new = Published { snapshot: Arc::new(snapshot), status: Arc::new(status) };
+        let new = Published::new(snapshot, status);
         let before = match self.published.try_lock() {
             Ok(mut published) => std::mem::replace(&mut *published, new),
             Err(TryLockError::Poisoned(published)) => std::mem::replace(&mut *published.into_inner(), new),
@@ -166,8 +165,20 @@ impl Shared {
         true
     }
 
+    /// As [`Self::publish`], at the end of the thread, when there is no later.
+    pub(super) fn publish_last(&self, snapshot: Snapshot, status: DriverStatus) {
+        let new = Published::new(snapshot, status);
+        *self.published.lock().unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
     fn published(&self) -> Published {
         self.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Published {
+    fn new(snapshot: Snapshot, status: DriverStatus) -> Self {
+        Self { snapshot: Arc::new(snapshot), status: Arc::new(status) }
     }
 }
 

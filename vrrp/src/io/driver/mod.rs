@@ -31,6 +31,8 @@ use self::turn::Driver;
 use crate::config::EngineConfig;
 use crate::engine::Engine;
 use crate::io::clock::BootClock;
+use crate::io::leftovers::{self, StateFile};
+use crate::io::netlink::Netlink;
 
 /// How to run the thread.
 #[derive(Debug, Default)]
@@ -58,6 +60,15 @@ pub fn spawn(config: EngineConfig, options: DriverOptions) -> io::Result<DriverH
     let driver = Driver::new(engine, clock, options, Arc::clone(&shared))?;
     let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || guarded(driver))?;
     Ok(DriverHandle::new(shared, thread))
+}
+
+/// Removes what an earlier run left behind, as [`spawn`] does at its start: for a service manager's last step after the
+/// process has ended. How many addresses there were.
+///
+/// # Errors
+/// When the kernel refuses netlink or an address cannot be removed.
+pub fn release_leftovers(state_file: Option<PathBuf>) -> io::Result<usize> {
+    leftovers::remove(&mut Netlink::open()?, state_file.map(StateFile::new).as_ref())
 }
 
 fn guarded(driver: Driver) -> io::Result<()> {

@@ -69,6 +69,11 @@ impl Driver {
         }
     }
 
+    pub(super) fn publish_last(&mut self) {
+        self.status.guard = self.guard.status();
+        self.shared.publish_last(self.engine.snapshot(self.clock.now()), self.status.clone());
+    }
+
     pub(super) fn publish(&mut self, now: Instant) {
         self.status.guard = self.guard.status();
         if self.shared.publish(self.engine.snapshot(now), self.status.clone()) {

@@ -1,6 +1,6 @@
 //! The loop of the VRRP thread: wait, read the clock once, hand on what has come, do what the engine asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -39,8 +39,6 @@ pub(super) struct Driver {
     pub(super) guard: GuardLink,
     pub(super) virtual_macs: VirtualMacs,
     pub(super) status: DriverStatus,
-    /// When the kernel's lifetimes of a router's addresses were last set.
-    pub(super) renewed: BTreeMap<RouterId, Instant>,
     /// Routers whose last frame could not be sent.
     pub(super) frames_failing: BTreeSet<RouterId>,
     /// Something readers should see at once has changed.
@@ -93,7 +91,6 @@ impl Driver {
             guard: GuardLink::default(),
             virtual_macs: VirtualMacs::default(),
             status: DriverStatus::default(),
-            renewed: BTreeMap::new(),
             frames_failing: BTreeSet::new(),
             changed: false,
             held_changed: false,
@@ -124,10 +121,14 @@ impl Driver {
     pub(super) fn run(mut self) -> io::Result<()> {
         self.become_realtime();
         let ended = self.turns();
+        if ended.is_err() {
+            let now = self.clock.now();
+            self.engine.handle_command(now, Command::Shutdown);
+            self.settle(now);
+        }
         let released = self.release_all();
         self.write_state_file();
-        let now = self.clock.now();
-        self.publish(now);
+        self.publish_last();
         self.tell(DriverEvent::Stopped);
         ended.and(released)
     }
