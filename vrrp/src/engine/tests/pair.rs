@@ -9,7 +9,9 @@ use proptest::prelude::*;
 
 use crate::config::{AnnounceConfig, EngineConfig, Preempt, RouterConfig};
 use crate::engine::Engine;
-use crate::event::{Action, ActionResult, InterfaceAddress, LinkState, NetEvent, RxMeta, State, TrackReport};
+use crate::event::{
+    Action, ActionResult, Cause, InterfaceAddress, LinkState, NetEvent, RxMeta, State, TrackReport,
+};
 use crate::script::{ETH0, data_plane, ifindex, ms, tracking, tutorial, v3};
 use crate::types::{IfName, Mac, RouterId, TrackId};
 
@@ -129,11 +131,13 @@ impl Pair {
     }
 
     /// Both hold the address only while they cannot hear each other, and for as long as it takes to say so. A node
-    /// frozen out of a split counts as part of it: it says nothing, and the guard waits for its lease.
+    /// frozen out of a split counts as part of it, and so does one that is deposed while frozen: it says nothing, and
+    /// the guard waits for its lease.
     fn watch_owners(&mut self) {
         let split = self.nodes.iter().any(|n| !n.heard);
-        let frozen_in_it = self.nodes.iter().any(|n| n.frozen) && self.now < self.cut + ms(10_000);
-        if split || frozen_in_it {
+        let frozen = self.nodes.iter().any(|n| n.frozen);
+        let recently = self.now < self.cut + ms(10_000);
+        if split || (frozen && (recently || self.nodes.iter().any(|n| self.preempted(n)))) {
             self.cut = self.now;
         }
         if self.nodes.iter().all(|n| n.holds) {
@@ -144,6 +148,11 @@ impl Pair {
         } else {
             self.both_since = None;
         }
+    }
+
+    fn preempted(&self, node: &Node) -> bool {
+        let last = node.engine.snapshot(self.now).routers.swap_remove(0).last_transition;
+        last.is_some_and(|t| matches!(t.cause, Cause::Preempts { .. }))
     }
 
     /// The next thing to happen before `end`: a guard that strikes, a message that arrives, a timer that runs out.
@@ -279,6 +288,29 @@ fn a_frozen_master_is_replaced_without_an_overlap() {
             assert_eq!(pair.states(), MASTER_SECOND, "{frozen_for}");
         }
     }
+}
+
+/// The one case in which a frozen process and its successor overlap: it froze just before it was to be deposed. The
+/// successor waits for nobody's leave, so the guard's lease is the bound.
+#[test]
+fn a_master_frozen_before_it_is_deposed_overlaps_for_its_lease_at_most() {
+    let mut pair = Pair::new([tutorial(101), tutorial(100)]);
+    pair.fit(0, false);
+    pair.run(ms(10_000));
+    assert_eq!(pair.states(), MASTER_SECOND);
+    pair.fit(0, true);
+    let (deposed, why) = pair.nodes[0].engine.poll_timeout().expect("Master_Down");
+    assert_eq!(why, "master_down");
+    pair.run(deposed - pair.now - ms(10));
+    pair.nodes[1].frozen = true;
+    let lease_end = pair.nodes[1].lease_end;
+    while pair.nodes[1].holds {
+        pair.run(ms(1));
+    }
+    assert!(pair.nodes[0].holds && pair.now < lease_end + ms(2));
+    pair.nodes[1].frozen = false;
+    pair.run(ms(10_000));
+    assert_eq!(pair.states(), MASTER_FIRST);
 }
 
 proptest! {
