@@ -19,11 +19,13 @@ use super::wait;
 #[derive(Debug)]
 pub struct Node {
     host: Host,
-    child: Option<Child>,
-    log: Arc<Mutex<Vec<Line>>>,
+    child: Child,
+    log: Log,
     reader: Option<JoinHandle<()>>,
     scratch: Arc<Scratch>,
 }
+
+type Log = Arc<Mutex<Vec<Line>>>;
 
 /// Which process of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,26 +72,21 @@ impl Node {
         Self::start_in(host, config, &Arc::new(Scratch::new(host.name)))
     }
 
-    /// The same in a directory that exists already, to start again where another life has ended.
+    /// The same in a directory that exists already: beside another instance, or where one has ended.
     pub fn start_in(host: &Host, config: &str, scratch: &Arc<Scratch>) -> Self {
-        let mut child = launch(host, config, scratch);
-        let stderr = child.stderr.take().expect("piped");
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let lines = Arc::clone(&log);
-        let reader = std::thread::spawn(move || {
-            for text in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let json = serde_json::from_str(&text).ok();
-                let line = Line { at: Instant::now(), text, json };
-                lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            }
-        });
-        Self {
-            host: host.clone(),
-            child: Some(child),
-            log,
-            reader: Some(reader),
-            scratch: Arc::clone(scratch),
-        }
+        scratch.write(CONFIG, config);
+        let log = Arc::default();
+        let (child, reader) = launch(host, scratch, &log);
+        Self { host: host.clone(), child, log, reader: Some(reader), scratch: Arc::clone(scratch) }
+    }
+
+    /// Starts it again after its end, with a log of its own.
+    pub fn restart(&mut self) {
+        self.wait_exit(wait::SOON);
+        self.log = Arc::default();
+        let (child, reader) = launch(&self.host, &self.scratch, &self.log);
+        self.child = child;
+        self.reader = Some(reader);
     }
 
     /// Its directory, with `run` the runtime directory.
@@ -141,7 +138,7 @@ impl Node {
 
     /// Waits for the end of the keeper.
     pub fn wait_exit(&mut self, limit: Duration) -> ExitStatus {
-        let child = self.child.as_mut().expect("started once");
+        let child = &mut self.child;
         wait::until("the keeper ends", limit, || child.try_wait().expect("wait for the keeper"))
     }
 
@@ -204,23 +201,15 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let panicking = std::thread::panicking();
-        for role in [Role::Keeper, Role::Guard, Role::Worker] {
-            for pid in self.pids(role) {
-                // Ended meanwhile is as good.
-                kill(pid, Signal::SIGKILL).unwrap_or_default();
-            }
-        }
-        if let Some(mut child) = self.child.take() {
-            // Nothing to be done about a child that cannot be waited for.
-            child.wait().map(drop).unwrap_or_default();
-        }
-        if let Some(reader) = self.reader.take() {
-            reader.join().unwrap_or_default();
-        }
-        if panicking {
+        // Guard and worker end with their keeper; one that is frozen ends with the namespace. A keeper that cannot be
+        // killed or waited for has ended already.
+        self.child.kill().unwrap_or_default();
+        self.child.wait().map(drop).unwrap_or_default();
+        if std::thread::panicking() {
             eprintln!("---- log of {}", self.host.name);
             self.log().iter().for_each(|line| eprintln!("{}", line.text));
+        } else if let Some(reader) = self.reader.take() {
+            reader.join().unwrap_or_default();
         }
     }
 }
@@ -277,19 +266,28 @@ pub fn binary() -> PathBuf {
     path
 }
 
-fn launch(host: &Host, config: &str, scratch: &Scratch) -> Child {
-    let file = scratch.write("evenkeel.toml", config);
-    let (run, name) = (scratch.path().join("run"), host.name);
+fn launch(host: &Host, scratch: &Scratch, log: &Log) -> (Child, JoinHandle<()>) {
+    let (file, run, name) = (scratch.path().join(CONFIG), scratch.path().join("run"), host.name);
     let program = binary();
     let program = program.to_str().expect("a readable path");
-    host.ns.command(program, move |command| {
+    let mut child = host.ns.command(program, move |command| {
         command.args(["run", "--node", name, "--config"]).arg(file).arg("--runtime-dir").arg(run);
         command
             .env("EVENKEEL_LOG_FORMAT", "json")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-    })
+    });
+    let stderr = child.stderr.take().expect("piped");
+    let log = Arc::clone(log);
+    let reader = std::thread::spawn(move || {
+        for text in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let json = serde_json::from_str(&text).ok();
+            let line = Line { at: Instant::now(), text, json };
+            log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    });
+    (child, reader)
 }
 
 fn comm(pid: Pid) -> Option<String> {
@@ -310,3 +308,5 @@ fn transition(line: &Line) -> Option<Transition> {
         priority: line.field("priority").and_then(Value::as_u64)?,
     })
 }
+
+const CONFIG: &str = "evenkeel.toml";

@@ -61,7 +61,8 @@ fn a_silent_blackhole_moves_the_address_and_the_heal_is_heard_by_everybody() {
 fn a_healed_partition_leaves_no_client_behind() {
     let pair = Pair::start(&PairConfig::default());
     let prober = pair.traffic();
-    for round in 0..5 {
+    // More splits than this within ten seconds run into the limit on announcements that others can cause.
+    for round in 0..2 {
         pair.lab.partition();
         pair.b.wait_state("VI_1", "MASTER", SOON);
         // Both hold it, and the client listens to whom it heard last: b.

@@ -69,7 +69,7 @@ fn unicast_adverts_go_to_the_peer_alone_and_fail_over() {
     prober.wait_via(&pair.lab.b, SOON);
     let report = prober.stop().since(stopped);
     assert!(report.longest_outage() < Duration::from_millis(800), "{report}");
-    pair.restart_a();
+    pair.a.restart();
     pair.wait_settled();
     assert!(pair.owners.both(VIP4, stopped) < BLINK);
 }
@@ -110,7 +110,7 @@ fn a_virtual_mac_stays_the_same_wherever_the_address_is() {
         !links.contains("macvlan") && links.lines().count() == 2,
         "a has removed its macvlan interface: {links}"
     );
-    pair.restart_a();
+    pair.a.restart();
     pair.wait_settled();
 }
 
@@ -120,7 +120,7 @@ fn nopreempt_leaves_the_address_where_it_is() {
     pair.a.terminate();
     pair.b.wait_state("VI_1", "MASTER", SOON);
     let returned = Instant::now();
-    pair.restart_a();
+    pair.a.restart();
     pair.a.wait_fit();
     pair.a.wait_state("VI_1", "BACKUP", SOON);
     wait::holds("b keeps the VIP", Duration::from_secs(1), || {

@@ -33,7 +33,7 @@ fn a_killed_keeper_leaves_no_address_behind() {
 
     // A restart into what is left takes the address back in order.
     pair.a.wait_exit(SOON);
-    pair.restart_a();
+    pair.a.restart();
     pair.wait_settled();
 }
 
@@ -208,7 +208,7 @@ fn a_restart_finds_and_removes_what_an_earlier_life_left() {
     assert!(pair.owners.holds(0, VIP4));
     // Back at once, before the kernel's lease is over: b has noticed nothing yet.
     let restarted = Instant::now();
-    pair.restart_a();
+    pair.a.restart();
     wait::until_true("the old address is off before the node takes part", SOON, || {
         !pair.owners.holds(0, VIP4)
     });

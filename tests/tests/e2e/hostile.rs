@@ -70,7 +70,7 @@ impl Target {
                 self.counter(name) >= before + COPIES
             });
         }
-        wait::holds(&format!("the VIP under `{}`", probe.name), Duration::from_millis(150), || self.kept());
+        wait::holds(&format!("the VIP under `{}`", probe.name), Duration::from_millis(80), || self.kept());
     }
 
     /// Adverts, announcements and log lines since `from`.

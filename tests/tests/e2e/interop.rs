@@ -141,8 +141,7 @@ fn evenkeel_preferred(mut case: Case) {
     case.evenkeel.priority = "150";
     let mixed = Mixed::new(&case);
     let lab = &mixed.lab;
-    let config = case.evenkeel.render();
-    let mut node = Node::start(&lab.a, &config);
+    let mut node = Node::start(&lab.a, &case.evenkeel.render());
     node.wait_state("VI_1", "MASTER", SOON);
     let _proxy = HaProxy::start(&lab.b);
     let mut peer = Keepalived::start(&lab.b, 100, &case.keepalived);
@@ -156,7 +155,7 @@ fn evenkeel_preferred(mut case: Case) {
     mixed.check_move(&prober, &lab.b, 1, stopped, case.stop);
 
     let returned = Instant::now();
-    let node = Node::start_in(&lab.a, &config, node.scratch());
+    node.restart();
     node.wait_state("VI_1", "MASTER", SOON);
     peer.wait_state("BACKUP", SOON);
     mixed.check_move(&prober, &lab.a, 0, returned, case.stop);

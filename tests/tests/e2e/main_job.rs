@@ -46,6 +46,9 @@ fn status_tells_who_is_master_and_why() {
     wait::until_true("b has heard a", SOON, || {
         pair.b.status_at("/vrrp/0/peers/0/address") == json!("10.77.0.1")
     });
+    wait::until_true("a knows that the VIP is on", SOON, || {
+        pair.a.status_at("/vrrp/0/vips/0/held") == json!(true)
+    });
     let (a, b) = (pair.a.status().unwrap(), pair.b.status().unwrap());
     let at = |doc: &serde_json::Value, pointer: &str| doc.pointer(pointer).cloned().unwrap_or_default();
     assert_eq!(at(&a, "/node"), "a");
@@ -93,7 +96,7 @@ fn sigterm_hands_over_and_the_preferred_node_comes_back_warm() {
     // The backends are known to be up before the address comes back: nobody gets a 503.
     prober.run_for(Duration::from_millis(300));
     let returned = Instant::now();
-    pair.restart_a();
+    pair.a.restart();
     pair.wait_settled();
     prober.wait_via(&pair.lab.a, SOON);
     prober.run_for(Duration::from_millis(500));

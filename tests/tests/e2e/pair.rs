@@ -1,10 +1,8 @@
 //! Two Evenkeel nodes with backends and instruments: where most tests begin.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_tests::lab::scratch::Scratch;
 use evenkeel_tests::lab::topology::VIP4;
 use evenkeel_tests::lab::wait::{self, SOON};
 use evenkeel_tests::lab::{Backend, Lab, Node, Ownership, PairConfig, Prober, Tap};
@@ -61,12 +59,6 @@ impl Pair {
         prober.wait_via(&self.lab.a, SOON);
         prober.run_for(Duration::from_millis(200));
         prober
-    }
-
-    /// Starts `a` again in its old directory.
-    pub(crate) fn restart_a(&mut self) {
-        let scratch: Arc<Scratch> = Arc::clone(self.a.scratch());
-        self.a = Node::start_in(&self.lab.a, &self.config, &scratch);
     }
 }
 

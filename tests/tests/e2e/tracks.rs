@@ -94,7 +94,8 @@ fn a_tracked_interface_counts() {
     let lab = evenkeel_tests::lab::Lab::new();
     let _servers = evenkeel_tests::lab::Backend::pair(&lab.servers);
     for host in [&lab.a, &lab.b] {
-        host.ns.ip("link add name uplink type dummy\nlink set dev uplink up");
+        host.ns
+            .ip("link add name uplink type veth peer name far\nlink set dev far up\nlink set dev uplink up");
     }
     let config =
         PairConfig::default().instance("track = [\"data_plane\", { interface = \"uplink\" }]").render();
@@ -133,7 +134,8 @@ fn notify_scripts_run_in_order_with_keepalived_arguments() {
     };
     let line = told("MASTER", "150", "master");
     assert!(!line.ends_with(" 0"), "not run by root: {line}");
-    told("BACKUP", "100", "backup");
+    // It starts as unfit: its worker knows no server yet.
+    told("BACKUP", "1", "backup");
     pair.lab.pull_cable(&pair.lab.a);
     told("FAULT", "150", "fault");
     pair.lab.plug_cable(&pair.lab.a);
