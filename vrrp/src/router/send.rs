@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Master, Router, Turn};
 use crate::announce;
-use crate::config::{Transport, Vip};
+use crate::config::{RouterConfig, Transport, Vip};
 use crate::event::Action;
 use crate::net::Net;
 use crate::packet::{Advert, Auth, group};
@@ -81,10 +81,16 @@ impl Router {
         turn.actions.push_back(Action::RemoveVips { router, ifindex, vips });
     }
 
-    /// Kernel lifetime of the addresses. The kernel counts whole seconds and is refreshed several times within one, so
-    /// with fast adverts it is the coarser fence behind the guard's.
+    /// Kernel lifetime of the addresses. The kernel counts whole seconds, so it is the coarser fence behind the guard's,
+    /// and must outlast the interval at which it is renewed: an address that comes and goes would serve nobody.
     pub(super) fn lifetime(&self) -> Duration {
-        self.config.lease.max(Duration::from_secs(1))
+        let RouterConfig { lease, advert_int, .. } = self.config;
+        let least = advert_int.duration() + LATENESS;
+        if Duration::from_secs(lease.as_secs()) >= least {
+            lease
+        } else {
+            Duration::from_secs(least.as_secs() + 1)
+        }
     }
 
     fn on(&self, net: &Net) -> Vec<Vip> {
@@ -126,3 +132,6 @@ impl Router {
         }
     }
 }
+
+/// Our choice: how late a renewal can be on a busy machine.
+const LATENESS: Duration = Duration::from_millis(250);

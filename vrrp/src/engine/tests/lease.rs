@@ -4,7 +4,7 @@ use crate::config::{RouterConfig, Transport};
 use crate::event::{ActionResult, NetEvent, State};
 use crate::script::{HIGH, LOW, Script, ip, ms, tutorial, v3};
 use crate::stats::Counter;
-use crate::types::{IfIndex, RouterId};
+use crate::types::{Centis, IfIndex, RouterId};
 
 const ROUTER: RouterId = RouterId(0);
 
@@ -171,6 +171,27 @@ fn the_kernel_is_not_refreshed_with_every_fast_advert() {
     let mut s = Script::master(v3(100, 1));
     s.run_to(ms(3000));
     assert_eq!(s.count("heartbeat 25ms"), 300);
+}
+
+/// The kernel counts whole seconds: an address whose lifetime ends between two renewals would come and go.
+#[test]
+fn the_kernel_s_lifetime_outlasts_the_interval() {
+    for (advert_int, adverts, lease_ms, lifetime) in [
+        (100, 3, 2500, ms(2500)),
+        (100, 2, 1500, ms(2000)),
+        (100, 3, 2000, ms(2000)),
+        (1, 3, 25, ms(1000)),
+        (75, 3, 1875, ms(1875)),
+        (76, 2, 1140, ms(2000)),
+        (300, 2, 4500, ms(4500)),
+    ] {
+        let advert_int = Centis::new(advert_int).expect("in range");
+        let router =
+            RouterConfig { advert_int, down_timer_adverts: adverts, lease: ms(lease_ms), ..v3(100, 1) };
+        let mut s = Script::master(router);
+        s.run_to(advert_int.duration().max(ms(300)));
+        assert_eq!(s.count(&format!("renew {lifetime:?}")), 1, "{advert_int} {lease_ms}");
+    }
 }
 
 /// Nothing but a MASTER renews.
