@@ -227,7 +227,7 @@ impl Router {
             (Phase::Master(m), Input::Sent { last_copy }) => self.master_sent(turn, m, last_copy),
             (Phase::Master(m), Input::SendFailed) => self.master_send_failed(turn, m),
             (Phase::Master(_), Input::AddFailed) => self.master_add_failed(turn),
-            (Phase::Master(m), Input::VipGone(vip)) => self.master_vip_gone(turn, m, vip),
+            (Phase::Master(m), Input::VipGone(vip)) => Self::master_vip_gone(turn, m, vip),
             // Results of what was asked for before leaving MASTER say nothing about this state.
             (
                 phase @ (Phase::Init | Phase::Backup(_) | Phase::Fault | Phase::Stopped),

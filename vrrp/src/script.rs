@@ -115,6 +115,11 @@ impl Script {
         let (ifindex, addr) = (ifindex(index), ip(addr));
         let a = InterfaceAddress { ifindex, addr, prefix_len, usable: true, secondary: false };
         self.net(if added { NetEvent::AddressAdded(a) } else { NetEvent::AddressRemoved(a) });
+        // As in a driver's turn, what is due comes after what has happened.
+        if self.engine.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
+            self.engine.handle_timeout(self.now);
+            self.drain();
+        }
     }
 
     pub(crate) fn net(&mut self, event: NetEvent) {

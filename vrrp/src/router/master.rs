@@ -314,13 +314,12 @@ impl Router {
         self.listen(turn.now, None)
     }
 
-    pub(super) fn master_vip_gone(&mut self, turn: &mut Turn<'_>, mut master: Master, vip: Vip) -> Phase {
+    pub(super) fn master_vip_gone(turn: &Turn<'_>, mut master: Master, vip: Vip) -> Phase {
         if !master.missing.contains(&vip) {
             master.missing.push(vip);
         }
-        if master.restore.is_none() {
-            self.restore(turn, &mut master);
-        }
+        // With the next timeout, which is due at once: a flush takes several, and their repair is one.
+        master.restore.get_or_insert(turn.now);
         Phase::Master(master)
     }
 

@@ -150,6 +150,24 @@ fn a_flushed_address_is_put_on_again() {
     s.expect(&["advert 100", "add 10.77.0.50", "garp 10.77.0.50"]);
 }
 
+/// A flush of many addresses is one event, however many reports the kernel makes of it.
+#[test]
+fn many_addresses_flushed_at_once_are_put_on_again_at_once() {
+    let vips: Vec<Vip> =
+        (50..70).map(|n| Vip { addr: [10, 77, 0, n].into(), prefix_len: 32, dev: None }).collect();
+    let mut s = Script::master(RouterConfig { vips: vips.clone(), ..tutorial(100) });
+    for vip in vips {
+        let (ifindex, addr, prefix_len) = (ifindex(ETH0), vip.addr, vip.prefix_len);
+        let a = InterfaceAddress { ifindex, addr, prefix_len, usable: true, secondary: false };
+        s.net(NetEvent::AddressRemoved(a));
+    }
+    s.expect(&[]);
+    assert_eq!(s.next(), Some((ms(0), "restore_vips")));
+    s.run_to(ms(0));
+    assert_eq!(s.counter(Counter::VipsRestored), 20);
+    assert_eq!(s.count("add"), 1);
+}
+
 /// MASTER, BACKUP and MASTER again before the kernel's reports of the first time are read.
 #[test]
 fn late_reports_of_our_own_doing_are_no_flush() {
