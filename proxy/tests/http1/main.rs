@@ -1,0 +1,11 @@
+//! HTTP/1.1 through the proxy, over real sockets on loopback: scripted servers behind it, raw clients before it.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "deadlines of tests are real time"))]
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod traffic;
