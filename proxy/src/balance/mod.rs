@@ -83,7 +83,11 @@ impl State {
         if let Some(only) = rotation.only() {
             return Some(only).filter(|id| !tried.contains(id));
         }
-        let turn = group.cursor.0.fetch_add(1, Ordering::Relaxed);
+        // A second choice takes no turn of its own: else, of two servers, the one that fails would be everyone's first.
+        let turn = match tried {
+            [] => group.cursor.0.fetch_add(1, Ordering::Relaxed),
+            _ => group.cursor.0.load(Ordering::Relaxed),
+        };
         rotation.at(turn, tried)
     }
 
