@@ -153,6 +153,7 @@ impl Engine {
         self.expire_leases(now);
         match command {
             Command::Shutdown => self.stop(now),
+            Command::Warm(warm) => self.routers.iter_mut().for_each(|r| r.set_warm(warm)),
         }
     }
 

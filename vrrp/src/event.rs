@@ -77,6 +77,10 @@ pub enum TrackReport {
 pub enum Command {
     /// Release everything and stop: priority-0 adverts, addresses off. Final.
     Shutdown,
+    /// Whether taking over from a MASTER that serves is worth it: `false` while this node serves but its own servers
+    /// are not ready, as after its link or its worker has come back. A cold node stays MASTER if it is, and takes over
+    /// from a silent, releasing or unfit MASTER, but deposes no other, whatever its priority. Warm at the start.
+    Warm(bool),
 }
 
 /// Something the driver must do, in the order given. The result comes back by

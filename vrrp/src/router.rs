@@ -159,6 +159,8 @@ pub(crate) struct Router {
     preempt_from: Option<Instant>,
     /// Until when it may not, because taking over has failed.
     pub(crate) hold_until: Option<Instant>,
+    /// Whether a MASTER that serves may be deposed; see [`crate::event::Command::Warm`].
+    warm: bool,
     /// Nobody took over when this node was unfit, and nobody has been heard since.
     alone: bool,
     moved: Option<Moved>,
@@ -189,6 +191,7 @@ impl Router {
             site,
             preempt_from: None,
             hold_until: None,
+            warm: true,
             alone: false,
             moved: None,
             peers: Peers::default(),

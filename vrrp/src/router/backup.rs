@@ -104,6 +104,10 @@ impl Router {
         self.listen(turn.now, Some((from, advert.interval)))
     }
 
+    pub(crate) fn set_warm(&mut self, warm: bool) {
+        self.warm = warm;
+    }
+
     /// Whether an advert is ignored, so that the timer runs out on its sender.
     fn contests(&self, now: Instant, theirs: Priority) -> bool {
         let ours = self.standing.priority();
@@ -112,7 +116,8 @@ impl Router {
         }
         // The least priority is how an unfit node says so; fitness is no question of preemption.
         let they_are_unfit = theirs == Priority::MIN && self.standing.is_fit();
-        ours.is_owner() || they_are_unfit || self.preempt_from.is_some_and(|from| now >= from)
+        let may_preempt = self.warm && self.preempt_from.is_some_and(|from| now >= from);
+        ours.is_owner() || they_are_unfit || may_preempt
     }
 
     pub(super) fn backup_timeout(&mut self, turn: &mut Turn<'_>, backup: Backup) -> Phase {

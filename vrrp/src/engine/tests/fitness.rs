@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{Preempt, RouterConfig};
-use crate::event::{State, TrackReport};
+use crate::event::{Command, State, TrackReport};
 use crate::script::{HIGH, LOW, Script, data_plane, ms, tracking, tutorial};
 use crate::stats::Counter;
 use crate::types::Priority;
@@ -185,4 +185,52 @@ fn two_unfit_nodes_do_not_ping_pong() {
         let (fit_a, fit_b) = (a.router(0).fit, b.router(0).fit);
         assert_eq!((a.state(), b.state(), fit_a, fit_b), (State::Master, State::Backup, false, false));
     }
+}
+
+/// The preferred node comes back while its own servers are not ready yet: the MASTER that serves stays, however long.
+#[test]
+fn a_cold_node_deposes_nobody_who_serves() {
+    let mut s = served(tutorial(200));
+    s.command(Command::Warm(false));
+    for n in 1..20 {
+        s.run_to(ms(n * 1000));
+        s.hear(LOW, 100);
+    }
+    s.expect(&[]);
+    s.command(Command::Warm(true));
+    for n in 20..23 {
+        s.run_to(ms(n * 1000));
+        s.hear(LOW, 100);
+    }
+    s.next_timeout();
+    assert_eq!(s.state(), State::Master);
+}
+
+#[test]
+fn a_cold_node_takes_over_where_nobody_serves() {
+    type Event = fn(&mut Script);
+    let events: [(&str, Event, u64); 3] = [
+        ("a silent MASTER", |_| {}, 3_218),
+        ("one that releases", |s| s.hear(LOW, 0), 218),
+        ("one that is unfit", |s| s.hear(LOW, 1), 3_218),
+    ];
+    for (who, event, within_ms) in events {
+        let mut s = served(tutorial(200));
+        s.command(Command::Warm(false));
+        s.hear(LOW, 100);
+        event(&mut s);
+        s.run_to(ms(within_ms));
+        assert_eq!(s.state(), State::Backup, "{who}: not before Skew_Time");
+        s.run_to(ms(within_ms + 1));
+        assert_eq!(s.state(), State::Master, "{who}");
+    }
+}
+
+#[test]
+fn a_master_that_gets_cold_stays() {
+    let mut s = serving_master(tutorial(200));
+    s.command(Command::Warm(false));
+    s.run_to(ms(500));
+    s.hear(LOW, 100);
+    assert_eq!(s.state(), State::Master);
 }
