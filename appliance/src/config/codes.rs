@@ -6,7 +6,7 @@ macro_rules! codes {
         /// What a diagnostic is about. The names are stable: scripts may match on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
-            $(#[doc = $text] $variant,)*
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
         }
 
         impl Code {

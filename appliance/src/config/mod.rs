@@ -4,12 +4,13 @@
 //! |---|---|
 //! | [`keys`] | the table of keys: names, types, defaults, documentation |
 //! | `gather` | the main file and its includes become [`Sources`] |
+//! | `syntax` | every file as TOML, with all syntax errors |
 //! | `read` | TOML against the table of keys, with a place for every value |
 //! | `parse` | section by section into a draft |
 //! | `resolve` | defaults, references, checks across sections: the [`model`] |
 //! | [`lower`] | the model becomes the plan of the proxy and the configuration of the VRRP engine |
 //! | [`diagnostic`], [`codes`] | what is wrong, where, and what to do; rendered for people and machines |
-//! | [`explain`], [`reference`] | what `evenkeel explain` and the documentation say |
+//! | [`explain`], [`mod@reference`] | what `evenkeel explain` and the documentation say |
 //!
 //! Nothing stops at the first error: each step reports and goes on with what it could read, and there is a [`Config`]
 //! only if no step reported one. The keeper loads from files by [`load`]; the worker loads the same sources again by
@@ -17,8 +18,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-
-use toml::de::DeTable;
 
 pub mod codes;
 pub mod diagnostic;
@@ -38,6 +37,7 @@ mod settings;
 mod source;
 mod subnets;
 mod suggest;
+mod syntax;
 pub mod value;
 
 pub use codes::Code;
@@ -50,7 +50,6 @@ pub use source::{FileId, SourceFile, Sources, Span, Spanned};
 use diagnostic::Style;
 use environment::{Externals, Live, Stored};
 use read::Reader;
-use source::MAX_FILE_BYTES;
 
 /// What loading gave.
 #[derive(Debug)]
@@ -116,7 +115,7 @@ fn parse_sources(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Config> {
     let mut cx = Reader::new(node, externals);
-    let documents = syntax(&mut cx, sources);
+    let documents = syntax::documents(&mut cx, sources);
     cx.diagnostics.extend(gather::check_includes(&documents));
     let draft = parse::documents(&mut cx, &documents, sources.cpus);
     let global = draft.global.clone();
@@ -152,31 +151,6 @@ fn assemble(
         groups: resolved.groups,
         lowered,
     }
-}
-
-/// Every file as TOML, as far as it is.
-fn syntax<'s>(cx: &mut Reader<'_>, sources: &'s Sources) -> Vec<(FileId, DeTable<'s>)> {
-    let mut documents = Vec::new();
-    for (i, file) in sources.files.iter().enumerate() {
-        let id = FileId(u16::try_from(i).unwrap_or(u16::MAX));
-        if file.text.len() as u64 > MAX_FILE_BYTES {
-            cx.push(Diagnostic::nowhere(Code::Unreadable, format!("{} is too large", file.name)));
-            continue;
-        }
-        let (table, errors) = DeTable::parse_recoverable(&file.text);
-        let mut last_line = None;
-        for e in errors {
-            let span = Span::new(id, e.span().unwrap_or(0..0));
-            let (line, _) = sources.position(id, span.start);
-            // What follows on the same line is mostly the first error again.
-            if last_line.replace(line) != Some(line) {
-                cx.push(Diagnostic::error(Code::Syntax, span, e.message()));
-            }
-            cx.broken.insert(id);
-        }
-        documents.push((id, table.into_inner()));
-    }
-    documents
 }
 
 const CONSEQUENCE: &str = "the running configuration was not touched";

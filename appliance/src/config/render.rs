@@ -1,11 +1,11 @@
 //! Diagnostics as text: for people as rustc shows them, for machines one JSON object per line.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Patch, Renderer, Snippet};
 use serde::Serialize;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::secret::hide_inline;
-use super::source::{FileId, Sources, Span};
+use super::source::{FileId, Lines, Sources, Span};
 
 /// Whether escape sequences are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +28,27 @@ impl Style {
 
 /// All diagnostics with the lines they are about, without a summary. Inline secrets show as asterisks.
 pub fn render_human(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> String {
-    let texts: Vec<String> = sources.files.iter().map(|f| hide_inline(&f.text)).collect();
+    let shown: Vec<String> = sources.files.iter().map(|f| hide_inline(&f.text)).collect();
+    let name_and_text = sources.files.iter().zip(&shown);
+    let files: Vec<File<'_>> =
+        name_and_text.map(|(f, text)| File { name: &f.name, text, lines: Lines::new(text) }).collect();
     let renderer = match style {
         Style::Plain => Renderer::plain(),
         Style::Colour => Renderer::styled(),
     };
     let mut out = String::new();
     for d in diagnostics {
-        out.push_str(&renderer.render(&report(d, sources, &texts)));
+        out.push_str(&renderer.render(&report(d, &files)));
         out.push_str("\n\n");
     }
     out
+}
+
+/// A file as it is shown.
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+    lines: Lines<'a>,
 }
 
 /// The last line: `error: 2 errors, 1 warning; the running configuration was not touched`. `None` if there is nothing
@@ -56,10 +66,12 @@ pub fn summary(diagnostics: &[Diagnostic], consequence: &str) -> Option<String> 
 
 /// One JSON object per diagnostic, one per line. Lines and columns count from 1, columns in characters.
 pub fn render_json(diagnostics: &[Diagnostic], sources: &Sources) -> String {
+    let lines: Vec<(&str, Lines<'_>)> =
+        sources.files.iter().map(|f| (f.name.as_str(), Lines::new(&f.text))).collect();
     let mut out = String::new();
     for d in diagnostics {
         // A record of strings and numbers always serialises; the fallback keeps the line count right.
-        out.push_str(&serde_json::to_string(&json(d, sources)).unwrap_or_else(|_| "{}".to_owned()));
+        out.push_str(&serde_json::to_string(&json(d, &lines)).unwrap_or_else(|_| "{}".to_owned()));
         out.push('\n');
     }
     out
@@ -79,14 +91,15 @@ struct Json<'a> {
     replacement: Option<&'a str>,
 }
 
-fn json<'a>(d: &'a Diagnostic, sources: &'a Sources) -> Json<'a> {
-    let start = d.span.map(|s| sources.position(s.file, s.start));
-    let end = d.span.map(|s| sources.position(s.file, s.end));
+fn json<'a>(d: &'a Diagnostic, files: &[(&'a str, Lines<'_>)]) -> Json<'a> {
+    let place = d.span.and_then(|s| Some((s, files.get(usize::from(s.file.0))?)));
+    let start = place.map(|(s, (_, lines))| lines.position(s.start as usize));
+    let end = place.map(|(s, (_, lines))| lines.position(s.end as usize));
     Json {
         code: d.code.as_str(),
         severity: d.severity.as_str(),
         message: &d.message,
-        file: d.span.and_then(|s| sources.file(s.file)).map(|f| f.name.as_str()),
+        file: place.map(|(_, (name, _))| *name),
         line: start.map(|p| p.0),
         col: start.map(|p| p.1),
         end_line: end.map(|p| p.0),
@@ -96,72 +109,68 @@ fn json<'a>(d: &'a Diagnostic, sources: &'a Sources) -> Json<'a> {
     }
 }
 
-fn report<'a>(d: &'a Diagnostic, sources: &'a Sources, texts: &'a [String]) -> Vec<Group<'a>> {
+fn report<'a>(d: &'a Diagnostic, files: &'a [File<'a>]) -> Vec<Group<'a>> {
     let level = match d.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(d.message.as_str()).id(d.code.as_str());
-    let mut group = Group::with_title(title).elements(snippets(d, sources, texts));
+    let mut group = Group::with_title(title).elements(snippets(d, files));
     for help in &d.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    let fix = suggestion(d, sources, texts);
-    std::iter::once(group).chain(fix).collect()
+    std::iter::once(group).chain(suggestion(d, files)).collect()
 }
 
 /// One snippet per file, the file of the diagnostic first.
-fn snippets<'a>(
-    d: &'a Diagnostic,
-    sources: &'a Sources,
-    texts: &'a [String],
-) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
-    let Some(span) = d.span else { return Vec::new() };
-    let mut files: Vec<FileId> = vec![span.file];
-    for (other, _) in &d.related {
-        if !files.contains(&other.file) {
-            files.push(other.file);
+fn snippets<'a>(d: &'a Diagnostic, files: &'a [File<'a>]) -> Vec<Snippet<'a, Annotation<'a>>> {
+    let primary = d.span.map(|s| (s, AnnotationKind::Primary, d.label.as_str()));
+    let related = d.related.iter().map(|(s, label)| (*s, AnnotationKind::Context, label.as_str()));
+    let marks: Vec<(Span, AnnotationKind, &str)> = primary.into_iter().chain(related).collect();
+    let mut order: Vec<FileId> = Vec::new();
+    for (span, ..) in &marks {
+        if !order.contains(&span.file) {
+            order.push(span.file);
         }
     }
-    files.into_iter().filter_map(|file| snippet(file, d, sources, texts)).collect()
+    order.into_iter().filter_map(|id| snippet(id, &marks, files)).collect()
 }
 
+/// The lines from the first mark to the last, so that a large file costs nothing.
 fn snippet<'a>(
-    file: FileId,
-    d: &'a Diagnostic,
-    sources: &'a Sources,
-    texts: &'a [String],
-) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
-    let (name, text) = named_text(file, sources, texts)?;
-    let mut snippet = Snippet::source(text).path(name);
-    if let Some(span) = d.span.filter(|s| s.file == file) {
-        let label = Some(d.label.as_str()).filter(|l| !l.is_empty());
-        snippet = snippet.annotation(AnnotationKind::Primary.span(within(text, span)).label(label));
-    }
-    for (span, label) in d.related.iter().filter(|(s, _)| s.file == file) {
-        snippet = snippet.annotation(AnnotationKind::Context.span(within(text, *span)).label(label.as_str()));
-    }
-    Some(snippet)
+    id: FileId,
+    marks: &[(Span, AnnotationKind, &'a str)],
+    files: &'a [File<'a>],
+) -> Option<Snippet<'a, Annotation<'a>>> {
+    let file = files.get(usize::from(id.0))?;
+    let here = || marks.iter().filter(|(s, ..)| s.file == id);
+    let first = here().map(|(s, ..)| s.start).min()? as usize;
+    let last = here().map(|(s, ..)| s.end).max()? as usize;
+    let line = file.lines.line(first);
+    let text = file.lines.around(first, last);
+    let marks = here().map(|(span, kind, label)| {
+        let label = Some(*label).filter(|l| !l.is_empty());
+        kind.span(within(file.text, *span, file.lines.start(line))).label(label)
+    });
+    Some(Snippet::source(text).path(file.name).line_start(line).annotations(marks))
 }
 
-fn suggestion<'a>(d: &'a Diagnostic, sources: &'a Sources, texts: &'a [String]) -> Option<Group<'a>> {
+fn suggestion<'a>(d: &'a Diagnostic, files: &'a [File<'a>]) -> Option<Group<'a>> {
     let (span, replacement) = (d.span?, d.replacement.as_deref()?);
-    let (name, text) = named_text(span.file, sources, texts)?;
-    let patch = Snippet::source(text).path(name).patch(Patch::new(within(text, span), replacement));
-    Some(Level::HELP.secondary_title(format!("did you mean `{replacement}`?")).element(patch))
+    let file = files.get(usize::from(span.file.0))?;
+    let line = file.lines.line(span.start as usize);
+    let text = file.lines.around(span.start as usize, span.end as usize);
+    let patch = Patch::new(within(file.text, span, file.lines.start(line)), replacement);
+    let snippet = Snippet::source(text).path(file.name).line_start(line).patch(patch);
+    Some(Level::HELP.secondary_title(format!("did you mean `{replacement}`?")).element(snippet))
 }
 
-fn named_text<'a>(file: FileId, sources: &'a Sources, texts: &'a [String]) -> Option<(&'a str, &'a str)> {
-    let at = usize::from(file.0);
-    Some((sources.files.get(at)?.name.as_str(), texts.get(at)?.as_str()))
-}
-
-/// The span cut to the text, on character boundaries.
-fn within(text: &str, span: Span) -> std::ops::Range<usize> {
+/// The span cut to the text on character boundaries, counted from `base`.
+fn within(text: &str, span: Span, base: usize) -> std::ops::Range<usize> {
     let fit = |n: u32| {
         let n = (n as usize).min(text.len());
         (0..=n).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
     };
     let (start, end) = (fit(span.start), fit(span.end));
-    start..end.max(start)
+    start.saturating_sub(base)..end.max(start).saturating_sub(base)
 }

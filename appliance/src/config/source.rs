@@ -23,7 +23,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// A range in `file`. Files are far smaller than 4 GiB ([`MAX_FILE_BYTES`]); a range beyond is cut off.
+    /// A range in `file`. Files are far smaller than 4 GiB; a range beyond is cut off.
     pub fn new(file: FileId, range: Range<usize>) -> Self {
         let cut = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Self { file, start: cut(range.start), end: cut(range.end) }
@@ -108,10 +108,43 @@ impl Sources {
     /// Line and column, from 1, of a byte of a file. Columns count characters.
     pub fn position(&self, file: FileId, offset: u32) -> (usize, usize) {
         let text = self.file(file).map_or("", |f| f.text.as_str());
-        let before = text.get(..offset as usize).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let line = before.matches('\n').count() + 1;
-        (line, before.get(line_start..).map_or(0, |s| s.chars().count()) + 1)
+        Lines::new(text).position(offset as usize)
+    }
+}
+
+/// Where the lines of a text start, to find many positions in it.
+pub(super) struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
+        Self { text, starts }
+    }
+
+    /// Line, from 1, of a byte.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        self.starts.partition_point(|s| *s <= offset)
+    }
+
+    /// Line and column, from 1, of a byte. Columns count characters.
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
+        let line = self.line(offset);
+        let before = self.text.get(self.start(line)..offset).unwrap_or("");
+        (line, before.chars().count() + 1)
+    }
+
+    /// First byte of a line.
+    pub(super) fn start(&self, line: usize) -> usize {
+        self.starts.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len())
+    }
+
+    /// The lines from that of `first` to that of `last`, both bytes, with their line ends.
+    pub(super) fn around(&self, first: usize, last: usize) -> &'a str {
+        let range = self.start(self.line(first))..self.start(self.line(last) + 1);
+        self.text.get(range).unwrap_or("")
     }
 }
 

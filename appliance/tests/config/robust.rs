@@ -150,3 +150,22 @@ fn a_file_that_cannot_be_read_is_one_finding() {
         "error[unreadable]: cannot read evenkeel.toml: no such file\n\nerror: 1 error; the running configuration was not touched\n"
     );
 }
+
+#[test]
+fn a_large_wrong_file_is_refused_in_bounded_time_and_words() {
+    let log =
+        "Nov 22 21:36:12 lb1 haproxy[123]: 10.0.0.1:1234 [22/Nov/2025] http_front b/s 0/0/1\n".repeat(5_000);
+    let loaded = load(&log);
+    assert!(!loaded.is_valid());
+    assert_eq!(loaded.diagnostics.len(), 100);
+    assert!(loaded.render_human(false).len() < 100_000);
+
+    let unknown: String = (0..5000).map(|i| format!("key{i} = {i}\n")).collect();
+    let loaded = load(&unknown);
+    assert_eq!((loaded.diagnostics.len(), loaded.render_json().lines().count()), (5000, 5000));
+    assert!(
+        loaded
+            .render_human(false)
+            .ends_with("error: 5000 errors; the running configuration was not touched\n")
+    );
+}
