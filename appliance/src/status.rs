@@ -31,9 +31,9 @@ pub struct NodeStatus {
 /// The worker process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerStatus {
-    /// `waiting`, `starting`, `warming`, `serving` or `stopped`.
+    /// `waiting`, `starting`, `serving` or `stopped`.
     pub state: String,
-    /// Whether the node may hold a VIP: `fit`, `unfit` or `unknown`.
+    /// Whether the node may hold a VIP: `unknown`, `unfit`, `fit`, or `fit` with what keeps it from taking one.
     pub fitness: String,
     /// Process id, if one lives.
     pub pid: Option<u32>,

@@ -51,8 +51,8 @@ pub struct Start {
 pub enum FromWorker {
     /// Every data thread accepts.
     Ready,
-    /// The health of all servers is known.
-    Warm,
+    /// Whether this node's own servers are ready, so that taking a VIP from a node that serves is worth it.
+    Warm(bool),
     /// Every data thread has answered this heartbeat.
     Pong(u64),
     /// The answer to [`ToWorker::Report`].

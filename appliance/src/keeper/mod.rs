@@ -72,6 +72,8 @@ pub enum RunError {
 /// # Errors
 /// If the node could not be started. Once it runs, failures are handled and logged.
 pub fn run(options: &Options) -> Result<ExitCode, RunError> {
+    // Operators and their tools look for this name, whatever the file is called.
+    nix::sys::prctl::set_name(c"evenkeel").map_err(|e| RunError::Start("the process", e.into()))?;
     let environment = Environment::of_process(options.node.as_deref()).map_err(RunError::Environment)?;
     let loaded = config::load(&options.config, &environment);
     eprint!("{}", loaded.render_human(telemetry::colour()));

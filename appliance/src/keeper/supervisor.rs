@@ -4,8 +4,8 @@
 //!            spawn            ready             exit / hung
 //!  Waiting ─────────▶ Starting ─────▶ Serving ───────────────▶ Waiting (at once, or after a back-off)
 //! ```
-//! The node is *fit* while a worker serves that has checked its servers (or inherited their health). A worker that is
-//! lost makes the node unfit only after the grace, so that a replacement that is quick enough moves nothing.
+//! The node is *fit* while a worker serves. A worker that is lost makes the node unfit only after the grace, so that a
+//! replacement that is quick enough moves nothing.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -111,7 +111,7 @@ pub(super) struct Supervisor {
 enum State {
     Waiting { until: Instant },
     Starting { id: WorkerId, since: Instant },
-    Serving { id: WorkerId, since: Instant, warm: bool, seq: u64, unanswered: u32, next_ping: Instant },
+    Serving { id: WorkerId, since: Instant, seq: u64, unanswered: u32, next_ping: Instant },
     Stopped,
 }
 
@@ -159,8 +159,7 @@ impl Supervisor {
         match self.state {
             State::Waiting { .. } => "waiting",
             State::Starting { .. } => "starting",
-            State::Serving { warm: true, .. } => "serving",
-            State::Serving { warm: false, .. } => "warming",
+            State::Serving { .. } => "serving",
             State::Stopped => "stopped",
         }
     }
@@ -181,16 +180,7 @@ impl Supervisor {
             && current == id
         {
             let next_ping = now + self.settings.heartbeat;
-            self.state = State::Serving { id, since: now, warm: false, seq: 0, unanswered: 0, next_ping };
-        }
-    }
-
-    /// The worker knows the health of its servers.
-    pub(super) fn handle_warm(&mut self, id: WorkerId) {
-        if let State::Serving { id: current, warm, .. } = &mut self.state
-            && *current == id
-        {
-            *warm = true;
+            self.state = State::Serving { id, since: now, seq: 0, unanswered: 0, next_ping };
             self.unfit_at = None;
             self.report(true);
         }

@@ -45,6 +45,7 @@ pub(super) struct Keeper {
     /// Workers that were given up and have not ended yet.
     leaving: Vec<WorkerLink>,
     fit: Option<bool>,
+    warm: bool,
     last_loss: Option<String>,
     health: Vec<ServerHealth>,
     report: Option<WorkerReport>,
@@ -110,6 +111,8 @@ impl Keeper {
             guard: Some(guard_socket),
         };
         let driver = driver::spawn(vrrp.engine.clone(), options).map_err(start("the VRRP thread"))?;
+        // Until the worker has found its servers.
+        delivered(driver.command(Command::Warm(false)));
         let driver_events = crate::sys::watch_events(driver.events()).map_err(start("the VRRP thread"))?;
         let (worker_tx, worker) = mpsc::channel(WORKER_NEWS);
         let (asks_tx, asks) = mpsc::channel(ASKS);
@@ -136,6 +139,7 @@ impl Keeper {
             link: None,
             leaving: Vec::new(),
             fit: None,
+            warm: false,
             last_loss: None,
             health: Vec::new(),
             report: None,
@@ -272,7 +276,11 @@ impl Keeper {
                     self.notify_systemd(&[sd_notify::NotifyState::Ready]);
                 }
             }
-            FromWorker::Warm => self.supervisor.handle_warm(id),
+            FromWorker::Warm(warm) => {
+                tracing::info!(warm, "own servers");
+                self.warm = warm;
+                delivered(self.driver.command(Command::Warm(warm)));
+            }
             FromWorker::Pong(seq) => self.supervisor.handle_pong(id, seq),
             FromWorker::Report(number, report) => {
                 self.report = Some(*report);
@@ -430,7 +438,7 @@ impl Keeper {
             uptime_ms: millis(now - self.started.0),
             worker: WorkerStatus {
                 state: self.supervisor.state_name().into(),
-                fitness: self.fit.map_or("unknown", |fit| if fit { "fit" } else { "unfit" }).into(),
+                fitness: self.fitness().into(),
                 pid: self.link.as_ref().map(|link| link.pid),
                 lost: self.supervisor.losses(),
                 last_loss: self.last_loss.clone(),
@@ -446,6 +454,15 @@ impl Keeper {
             vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.engine)).collect(),
             listeners: self.listeners.iter().map(listener).collect(),
             proxy: self.report.clone(),
+        }
+    }
+
+    fn fitness(&self) -> &'static str {
+        match self.fit {
+            None => "unknown",
+            Some(false) => "unfit",
+            Some(true) if self.warm => "fit",
+            Some(true) => "fit, but its servers are not ready: deposes no MASTER that serves",
         }
     }
 

@@ -4,6 +4,7 @@
 pub mod privileges;
 mod report;
 mod serve;
+mod warmth;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};

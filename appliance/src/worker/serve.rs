@@ -10,12 +10,13 @@ use evenkeel_proxy::health::{self, announce};
 use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
-use evenkeel_proxy::plan::{ListenerId, LogTargetId, Plan};
+use evenkeel_proxy::plan::{BackendId, ListenerId, LogTargetId, Plan};
 use evenkeel_proxy::stats::Stats;
 use tokio::sync::{mpsc, watch};
 
 use super::WorkerError;
 use super::report::Sources;
+use super::warmth::Warmth;
 use crate::config::{self, lower};
 use crate::ipc::{FromWorker, Receiver, Sender, Start, ToWorker, health as handover};
 
@@ -31,6 +32,11 @@ pub(super) struct Service {
     logger: Logger,
     log_targets: Vec<LogTargetId>,
     sink: LogSink,
+    /// Every server has been checked at least once.
+    checked: bool,
+    warmth: Warmth,
+    /// What the keeper was last told.
+    warm: Option<bool>,
     /// The keeper's heartbeat that waits for the data threads.
     beating: Option<u64>,
 }
@@ -41,7 +47,8 @@ enum News {
     Health(health::Event),
     /// Every data thread has answered this heartbeat of the keeper.
     Beat(u64),
-    Warm,
+    /// Every server has been checked, or the warmth is due.
+    LookAtWarmth,
     SnapshotDue,
 }
 
@@ -71,8 +78,8 @@ impl Service {
         let logger = sink.logger();
         let shared = Shared::new(Arc::clone(&state), Arc::clone(&stats), &sink);
         let proxy = runtime::start(Arc::clone(&plan), listeners, shared).map_err(failed("data threads"))?;
-        let beating = None;
         Ok(Self {
+            warmth: Warmth::new(served_backends(&plan).count()),
             plan,
             state,
             stats,
@@ -83,7 +90,9 @@ impl Service {
             logger,
             log_targets,
             sink,
-            beating,
+            checked: false,
+            warm: None,
+            beating: None,
         })
     }
 
@@ -92,11 +101,9 @@ impl Service {
         if say(keeper, &FromWorker::Ready).await.is_err() {
             return;
         }
-        let mut warm = false;
         let mut snapshot_due = None;
-        let warm_by = tokio::time::Instant::now() + WARM_LIMIT;
         loop {
-            let sent = match self.next(orders, warm, warm_by, snapshot_due).await {
+            let sent = match self.next(orders, snapshot_due).await {
                 News::Keeper(Some(ToWorker::Ping(seq))) => {
                     self.beating = Some(seq);
                     Ok(())
@@ -114,12 +121,9 @@ impl Service {
                 News::Keeper(Some(ToWorker::Start(_)) | None) => return,
                 News::Health(event) => {
                     snapshot_due.get_or_insert_with(|| tokio::time::Instant::now() + SNAPSHOT_DELAY);
-                    self.tell(keeper, &event).await
+                    self.tell(keeper, &event).await.and(self.look_at_warmth(keeper).await)
                 }
-                News::Warm => {
-                    warm = true;
-                    self.hand_over(keeper).await.and(say(keeper, &FromWorker::Warm).await)
-                }
+                News::LookAtWarmth => self.look_at_warmth(keeper).await.and(self.hand_over(keeper).await),
                 News::SnapshotDue => {
                     snapshot_due = None;
                     self.hand_over(keeper).await
@@ -131,24 +135,24 @@ impl Service {
         }
     }
 
-    async fn next(
-        &mut self,
-        orders: &mut Receiver,
-        warm: bool,
-        warm_by: tokio::time::Instant,
-        snapshot_due: Option<tokio::time::Instant>,
-    ) -> News {
+    async fn next(&mut self, orders: &mut Receiver, snapshot_due: Option<tokio::time::Instant>) -> News {
         let due = async {
             match snapshot_due {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
+        let checked = self.checked;
         let first_round = async {
-            // An error means that the checks have ended: nothing more will be known.
-            tokio::select! {
-                done = self.first_round.wait_for(|done| *done) => done.map_or((), |_| ()),
-                () = tokio::time::sleep_until(warm_by) => {}
+            if checked || self.first_round.wait_for(|done| *done).await.is_err() {
+                // Looked at already, or the checks have ended and nothing more will be known.
+                std::future::pending().await
+            }
+        };
+        let warmth_due = async {
+            match self.warmth.poll_timeout() {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
             }
         };
         let beat = answered(&self.proxy, self.beating);
@@ -157,7 +161,8 @@ impl Service {
             biased;
             order = orders.recv::<ToWorker>() => News::Keeper(order.ok().flatten().map(|(order, _)| order)),
             seq = beat => News::Beat(seq),
-            () = first_round, if !warm => News::Warm,
+            () = first_round => News::LookAtWarmth,
+            () = warmth_due => News::LookAtWarmth,
             Some(event) = self.events.recv() => News::Health(event),
             () = due => News::SnapshotDue,
         }
@@ -169,6 +174,20 @@ impl Service {
             say(keeper, &FromWorker::Event { level: level as u8, line }).await?;
         }
         Ok(())
+    }
+
+    /// Tells the keeper when the warmth has changed. Before every server has been checked nothing is known.
+    async fn look_at_warmth(&mut self, keeper: &Sender) -> std::io::Result<()> {
+        self.checked = self.checker.first_round_done();
+        let usable: Vec<bool> = served_backends(&self.plan)
+            .map(|id| self.state.usable(id))
+            .map(|u| u.active + u.backup > 0)
+            .collect();
+        let warm = self.warmth.observe(Instant::now(), &usable) && self.checked;
+        if self.warm.replace(warm) == Some(warm) {
+            return Ok(());
+        }
+        say(keeper, &FromWorker::Warm(warm)).await
     }
 
     async fn hand_over(&self, keeper: &Sender) -> std::io::Result<()> {
@@ -213,6 +232,11 @@ async fn say(keeper: &Sender, message: &FromWorker) -> std::io::Result<()> {
     keeper.send(message, &[]).await
 }
 
+/// Backends that have servers.
+fn served_backends(plan: &Plan) -> impl Iterator<Item = BackendId> {
+    (0..).map(BackendId).zip(plan.backends()).filter(|(_, b)| !b.servers.is_empty()).map(|(id, _)| id)
+}
+
 /// The sockets of each listener, as the keeper counted them.
 fn listeners(counts: &[(u16, u16)], sockets: Vec<OwnedFd>) -> Vec<ListenerSockets> {
     let mut sockets = sockets.into_iter();
@@ -226,7 +250,5 @@ fn listeners(counts: &[(u16, u16)], sockets: Vec<OwnedFd>) -> Vec<ListenerSocket
 }
 
 const EVENTS: usize = 256;
-/// A server that is slow to answer its first check must not keep a node out of service for ever.
-const WARM_LIMIT: Duration = Duration::from_secs(10);
 /// Changes of health mostly come in groups.
 const SNAPSHOT_DELAY: Duration = Duration::from_millis(20);

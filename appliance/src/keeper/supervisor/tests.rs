@@ -40,7 +40,6 @@ impl Rig {
         let mut rig = Self::new();
         assert_eq!(rig.run(0, true, ProcessState::Alive), [Action::Spawn(WorkerId(1))]);
         rig.machine.handle_ready(rig.now, WorkerId(1));
-        rig.machine.handle_warm(WorkerId(1));
         assert_eq!(rig.actions(), [Action::DataPlane(true)]);
         assert_eq!(rig.run(10_000, true, ProcessState::Alive), [], "an answering worker is left alone");
         rig
@@ -48,12 +47,10 @@ impl Rig {
 }
 
 #[test]
-fn is_fit_only_once_the_servers_are_known() {
+fn is_fit_once_a_worker_serves() {
     let mut rig = Rig::new();
-    rig.run(0, true, ProcessState::Alive);
+    assert_eq!(rig.run(9_999, true, ProcessState::Alive), [Action::Spawn(WorkerId(1))]);
     rig.machine.handle_ready(rig.now, WorkerId(1));
-    assert_eq!(rig.actions(), []);
-    rig.machine.handle_warm(WorkerId(1));
     assert_eq!(rig.actions(), [Action::DataPlane(true)]);
 }
 
@@ -66,7 +63,6 @@ fn a_killed_worker_is_replaced_at_once_and_nothing_moves() {
     assert_eq!(rig.actions(), [], "late news of the dead one");
     assert_eq!(rig.run(40, true, ProcessState::Alive), []);
     rig.machine.handle_ready(rig.now, WorkerId(2));
-    rig.machine.handle_warm(WorkerId(2));
     assert_eq!(rig.run(2_000, true, ProcessState::Alive), [], "fit all along");
 }
 
@@ -78,7 +74,6 @@ fn a_worker_not_ready_within_the_grace_makes_the_node_unfit() {
     assert_eq!(rig.run(499, true, ProcessState::Alive), []);
     assert_eq!(rig.run(1, true, ProcessState::Alive), [Action::DataPlane(false)]);
     rig.machine.handle_ready(rig.now, WorkerId(2));
-    rig.machine.handle_warm(WorkerId(2));
     assert_eq!(rig.actions(), [Action::DataPlane(true)]);
 }
 
