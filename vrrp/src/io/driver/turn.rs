@@ -162,9 +162,9 @@ impl Driver {
         if tokens.contains(&WATCH) {
             self.drain_watch();
         }
-        if self.unsettled {
-            self.engine.handle_timeout(now);
-        }
+        // Left over from a turn that took too long. Only the leases: whether a MASTER is silent is decided below, after
+        // its adverts have been read.
+        self.engine.expire_leases(now);
         self.settle(now);
         // Adverts before time: a thread that was late must not take a MASTER for dead whose adverts wait here.
         for token in tokens.iter().filter(|t| **t >= FIRST_SOCKET_TOKEN) {
@@ -216,6 +216,7 @@ impl Driver {
     fn pass_time(&mut self, now: Instant) {
         if let Some((at, _)) = self.engine.poll_timeout()
             && at <= now
+            && !self.unsettled
         {
             self.status.latest_wake = self.status.latest_wake.max(now.saturating_duration_since(at));
             self.engine.handle_timeout(now);
@@ -223,9 +224,13 @@ impl Driver {
         }
     }
 
-    /// A bounded batch; epoll tells again if more waits.
+    /// A bounded batch; epoll tells again if more waits. What has arrived must not be read as if it were still the time
+    /// of a turn that is over: it would be old at once.
     fn read_adverts(&mut self, token: u64, now: Instant) {
         for _ in 0..ADVERTS_AT_ONCE {
+            if self.unsettled {
+                return;
+            }
             let Some(socket) = self.sockets.by_token(token) else { return };
             match socket.receive(&mut self.buffer) {
                 Ok(Received::Message(meta, place)) => {
