@@ -135,12 +135,12 @@ pub enum Action {
         /// The lifetime.
         lease: Duration,
     },
-    /// Tell the guard that an advert of this router was really sent and the addresses may stay for another `lease`.
+    /// Tell the guard that an advert of this router was really sent and how long the addresses may stay.
     Heartbeat {
         /// The router.
         router: RouterId,
-        /// For how long.
-        lease: Duration,
+        /// A lease after the advert, however late this is done.
+        until: Instant,
     },
     /// Send one Ethernet frame (gratuitous ARP or unsolicited NA).
     SendFrame {

@@ -322,7 +322,9 @@ impl Script {
                 format!("{}remove {}{}", self.who(*router), list(vips), on(*ifindex))
             }
             Action::RenewVips { router, lease, .. } => format!("{}renew {lease:?}", self.who(*router)),
-            Action::Heartbeat { router, lease } => format!("{}heartbeat {lease:?}", self.who(*router)),
+            Action::Heartbeat { router, until } => {
+                format!("{}heartbeat {:?}", self.who(*router), until.duration_since(self.now))
+            }
             Action::SendFrame { router, ifindex, frame } => {
                 format!("{}{}{}", self.who(*router), frame_word(frame), on(*ifindex))
             }

@@ -274,7 +274,7 @@ impl Router {
         master.advertising(0);
         master.failing = false;
         master.proven = true;
-        turn.actions.push_back(Action::Heartbeat { router, lease: self.config.lease });
+        turn.actions.push_back(Action::Heartbeat { router, until: now + self.config.lease });
         if now.saturating_duration_since(master.renewed) >= RENEWAL
             && let Some(place) = self.standing.place
         {

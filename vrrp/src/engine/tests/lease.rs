@@ -1,7 +1,7 @@
 //! The lease: addresses are held only while adverts are really sent.
 
 use crate::config::{RouterConfig, Transport};
-use crate::event::{ActionResult, NetEvent, State};
+use crate::event::{Action, ActionResult, NetEvent, State};
 use crate::script::{HIGH, LOW, Script, ip, ms, tutorial, v3};
 use crate::stats::Counter;
 use crate::types::{Centis, IfIndex, RouterId};
@@ -118,6 +118,24 @@ fn the_lease_is_part_of_the_timeout() {
     assert_eq!(s.next(), Some((ms(900), "lease")));
     s.run_to(ms(900));
     s.expect(&["remove 10.77.0.50", "MASTER>BACKUP Overslept"]);
+}
+
+/// A beat that is handed on late, by a driver that was stopped after the advert was sent, grants nothing more.
+#[test]
+fn a_late_beat_ends_with_the_lease_of_its_advert() {
+    let mut s = Script::master(tutorial(100));
+    s.forget();
+    s.run_to(ms(999));
+    s.now = s.start + ms(1000);
+    let sent_at = s.now;
+    s.engine.handle_timeout(sent_at);
+    s.engine.handle_action_result(sent_at, ActionResult::AdvertSent { router: ROUTER, last_copy: true });
+    s.sleep_to(ms(2000));
+    let beats = std::iter::from_fn(|| s.engine.poll_action());
+    let ends: Vec<_> = beats
+        .filter_map(|a| if let Action::Heartbeat { until, .. } = a { Some(until) } else { None })
+        .collect();
+    assert_eq!(ends, [sent_at + ms(2500)]);
 }
 
 /// With unicast the lease starts anew with the last copy; a peer that cannot be reached does not cost it.

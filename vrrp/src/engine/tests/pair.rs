@@ -112,8 +112,8 @@ impl Pair {
                 self.nodes[i].released = Some(now);
                 Some(ActionResult::VipsRemoved(router))
             }
-            Action::Heartbeat { lease, .. } => {
-                self.nodes[i].lease_end = now + lease;
+            Action::Heartbeat { until, .. } => {
+                self.nodes[i].lease_end = until;
                 None
             }
             Action::SendFrame { .. } => {

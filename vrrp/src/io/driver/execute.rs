@@ -41,8 +41,8 @@ impl Driver {
                 self.renew_vips(ifindex, &vips, lease);
                 None
             }
-            Action::Heartbeat { router, lease } => {
-                self.guard.beat(router, self.clock.since_boot(now) + lease);
+            Action::Heartbeat { router, until } => {
+                self.guard.beat(router, self.clock.since_boot(until));
                 None
             }
             Action::SendFrame { router, ifindex, frame } => {
