@@ -137,15 +137,18 @@ impl Running {
 
     /// Ends every process of the node at once, without a chance to say goodbye, and returns when none is left.
     ///
+    /// Everything is stopped first: of two processes killed one after the other, the second has the microseconds it
+    /// needs to take the VIP off.
+    ///
     /// # Errors
     /// When a process survives SIGKILL for [`KILL_LIMIT`].
     pub(super) fn cut_power(mut self) -> io::Result<()> {
+        gone_is_fine(killpg(self.pid(), Signal::SIGSTOP))?;
         let victims = self.processes()?;
-        gone_is_fine(killpg(self.pid(), Signal::SIGKILL))?;
-        // Those that left the group; for the others the signal is pending already.
-        for victim in &victims {
+        for victim in victims.iter().filter(|victim| victim.pid != self.pid()) {
             gone_is_fine(kill(victim.pid, Signal::SIGKILL))?;
         }
+        gone_is_fine(killpg(self.pid(), Signal::SIGKILL))?;
         self.keeper.wait()?;
         self.bury(&victims)
     }
