@@ -1,7 +1,7 @@
 //! Serves one frontend in front of one backend: for benchmarks, conformance tools and a first look.
 //!
 //! `serve --listen 127.0.0.1:8080 --backend 127.0.0.1:9000 [--backend …] [--threads N] [--timeout-ms MS]
-//! [--keep-alive-ms MS] [--connect-ms MS] [--retries N] [--log UDP-ADDRESS]`
+//! [--keep-alive-ms MS] [--connect-ms MS] [--retries N] [--log UDP-ADDRESS|FILE]`
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ fn run() -> Result<(), Problem> {
         (0..options.threads).map(|_| listen(options.listen).map(Into::into)).collect::<Result<_, _>>()?;
     let balance = Arc::new(State::new(&plan));
     let stats = Arc::new(Stats::new(&plan, options.threads));
-    let sink = options.log.map(|to| LogSink::start(vec![log_target(Destination::Udp(to))])).transpose()?;
+    let sink = options.log.map(|to| LogSink::start(vec![log_target(to)])).transpose()?;
     let shared = match &sink {
         Some(sink) => Shared::new(balance, stats, sink),
         None => Shared::without_log(balance, stats),
@@ -62,7 +62,7 @@ struct Options {
     keep_alive: Option<Duration>,
     connect: Duration,
     retries: u8,
-    log: Option<SocketAddr>,
+    log: Option<Destination>,
 }
 
 impl Options {
@@ -88,7 +88,10 @@ impl Options {
                 "--timeout-ms" => options.timeout = ms()?,
                 "--keep-alive-ms" => options.keep_alive = Some(ms()?),
                 "--connect-ms" => options.connect = ms()?,
-                "--log" => options.log = Some(value.parse()?),
+                "--log" => {
+                    options.log =
+                        Some(value.parse().map_or_else(|_| Destination::File(value.into()), Destination::Udp))
+                }
                 "--retries" => options.retries = value.parse()?,
                 _ => return Err(format!("unknown option {name}").into()),
             }

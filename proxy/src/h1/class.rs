@@ -28,8 +28,25 @@ pub(super) fn all(bytes: &[u8], classes: u8) -> bool {
 /// Eight bytes at a time: values are most of a head, and all but a few hold neither.
 #[inline]
 pub(super) fn is_field_value(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().all(|w| !has_control(u64::from_ne_bytes(*w)) || all(w, VALUE)) && all(rest, VALUE)
+    let Some(last) = bytes.last_chunk::<8>() else { return all(bytes, VALUE) };
+    let (words, _) = bytes.as_chunks::<8>();
+    for word in words {
+        if has_control(u64::from_ne_bytes(*word)) && !all(word, VALUE) {
+            return false;
+        }
+    }
+    // The last word overlaps the one before it, which is cheaper than looking at single bytes.
+    !has_control(u64::from_ne_bytes(*last)) || all(last, VALUE)
+}
+
+/// How many bytes at the front belong to `classes`.
+#[inline]
+pub(super) fn run(bytes: &[u8], classes: u8) -> usize {
+    let mut n = 0;
+    while n < bytes.len() && is(bytes[n], classes) {
+        n += 1;
+    }
+    n
 }
 
 /// A token that is not empty (RFC 9110 §5.6.2).

@@ -31,8 +31,18 @@ impl Options {
     }
 
     fn read(&mut self, value: &[u8]) {
+        // Nearly every value is one word.
+        self.bits |= match value {
+            b"keep-alive" | b"Keep-Alive" => Self::KEEP_ALIVE,
+            b"close" => Self::CLOSE,
+            _ => Self::of_list(value),
+        };
+    }
+
+    fn of_list(value: &[u8]) -> u8 {
+        let mut bits = 0;
         for option in members(value) {
-            self.bits |= match option.len() {
+            bits |= match option.len() {
                 5 if option.eq_ignore_ascii_case(b"close") => Self::CLOSE,
                 10 if option.eq_ignore_ascii_case(b"keep-alive") => Self::KEEP_ALIVE,
                 7 if option.eq_ignore_ascii_case(b"upgrade") => Self::UPGRADE,
@@ -40,6 +50,7 @@ impl Options {
                 _ => Self::OTHER,
             };
         }
+        bits
     }
 
     const fn has(self, bit: u8) -> bool {

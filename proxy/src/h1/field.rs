@@ -35,17 +35,19 @@ impl Known {
     /// Recognises `name`, whatever its case (RFC 9110 §5.1).
     #[inline]
     pub fn of(name: &[u8]) -> Self {
-        let (known, spelling): (Self, &[u8]) = match name.len() {
-            2 => (Self::Te, b"te"),
-            4 => (Self::Host, b"host"),
-            6 => (Self::Expect, b"expect"),
-            7 => (Self::Upgrade, b"upgrade"),
-            10 if name[0] | 0x20 == b'k' => (Self::KeepAlive, b"keep-alive"),
-            10 => (Self::Connection, b"connection"),
-            14 if name[0] | 0x20 == b'h' => (Self::Http2Settings, b"http2-settings"),
-            14 => (Self::ContentLength, b"content-length"),
-            16 => (Self::ProxyConnection, b"proxy-connection"),
-            17 => (Self::TransferEncoding, b"transfer-encoding"),
+        // The length and the first letter leave one candidate.
+        let Some(first) = name.first() else { return Self::Other };
+        let (known, spelling): (Self, &[u8]) = match (name.len(), first | 0x20) {
+            (2, b't') => (Self::Te, b"te"),
+            (4, b'h') => (Self::Host, b"host"),
+            (6, b'e') => (Self::Expect, b"expect"),
+            (7, b'u') => (Self::Upgrade, b"upgrade"),
+            (10, b'k') => (Self::KeepAlive, b"keep-alive"),
+            (10, b'c') => (Self::Connection, b"connection"),
+            (14, b'h') => (Self::Http2Settings, b"http2-settings"),
+            (14, b'c') => (Self::ContentLength, b"content-length"),
+            (16, b'p') => (Self::ProxyConnection, b"proxy-connection"),
+            (17, b't') => (Self::TransferEncoding, b"transfer-encoding"),
             _ => return Self::Other,
         };
         if name.eq_ignore_ascii_case(spelling) { known } else { Self::Other }

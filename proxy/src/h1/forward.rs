@@ -268,12 +268,22 @@ pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
                 if i > 0 {
                     out.push(b'.');
                 }
-                write_number(out, u64::from(octet));
+                write_octet(out, octet);
             }
         }
         // Writing to a Vec cannot fail.
         IpAddr::V6(v6) => drop(write!(out, "{v6}")),
     }
+}
+
+fn write_octet(out: &mut Vec<u8>, octet: u8) {
+    if octet >= 100 {
+        out.push(b'0' + octet / 100);
+    }
+    if octet >= 10 {
+        out.push(b'0' + octet / 10 % 10);
+    }
+    out.push(b'0' + octet % 10);
 }
 
 /// A decimal number.

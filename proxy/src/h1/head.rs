@@ -339,14 +339,14 @@ fn line_at(bytes: &[u8], at: usize) -> Result<Option<Line>, HeadError> {
 /// RFC 9112 §3: `method SP request-target SP HTTP-version`, with exactly these two spaces.
 fn request_line(bytes: &[u8], start: usize, end: usize) -> Result<Request, HeadError> {
     let line = bytes.get(start..end).unwrap_or_default();
-    let method_len = line.iter().position(|b| !class::is(*b, TCHAR)).ok_or(HeadError::StartLine)?;
-    if method_len == 0 || line[method_len] != b' ' {
+    let method_len = class::run(line, TCHAR);
+    if method_len == 0 || line.get(method_len) != Some(&b' ') {
         return Err(HeadError::StartLine);
     }
     let target_at = method_len + 1;
     let rest = &line[target_at..];
-    let target_len = rest.iter().position(|b| !class::is(*b, TARGET)).ok_or(HeadError::StartLine)?;
-    if target_len == 0 || rest[target_len] != b' ' {
+    let target_len = class::run(rest, TARGET);
+    if target_len == 0 || rest.get(target_len) != Some(&b' ') {
         return Err(HeadError::StartLine);
     }
     let version_at = target_at + target_len + 1;
@@ -407,9 +407,13 @@ fn version(bytes: &[u8]) -> Result<Version, HeadError> {
 #[inline]
 fn field_line(bytes: &[u8], at: usize, line: &Line) -> Result<Field, HeadError> {
     let text = bytes.get(at..line.end).unwrap_or_default();
-    let name_len = text.iter().position(|b| !class::is(*b, TCHAR)).ok_or(HeadError::FieldName)?;
-    if name_len == 0 || text[name_len] != b':' {
+    let name_len = class::run(text, TCHAR);
+    if name_len == 0 || text.get(name_len) != Some(&b':') {
         return Err(if text.contains(&b'\r') { HeadError::LineEnd } else { HeadError::FieldName });
+    }
+    // The name is a token already: looking at the whole line is one pass over a longer run.
+    if !class::is_field_value(text) {
+        return Err(HeadError::FieldValue);
     }
     let (mut start, mut end) = (name_len + 1, text.len());
     while start < end && matches!(text[start], b' ' | b'\t') {
@@ -417,9 +421,6 @@ fn field_line(bytes: &[u8], at: usize, line: &Line) -> Result<Field, HeadError> 
     }
     while start < end && matches!(text[end - 1], b' ' | b'\t') {
         end -= 1;
-    }
-    if !class::is_field_value(&text[start..end]) {
-        return Err(HeadError::FieldValue);
     }
     Ok(Field {
         known: Known::of(&text[..name_len]),

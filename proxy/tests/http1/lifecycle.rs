@@ -44,7 +44,8 @@ fn draining_lets_requests_finish_and_closes_the_rest() {
     proxy.proxy().start_draining();
     // The idle one ends, the busy one is answered and told.
     assert_eq!(idle.rest(), b"");
-    assert_eq!(block_on(proxy.proxy().drain(Instant::now())), 1);
+    until("only the busy one is left", || proxy.proxy().connections() == 1);
+    assert_eq!(block_on(async { proxy.proxy().drain(Instant::now()).await }), 1);
     until("nobody accepts", || TcpStream::connect(proxy.addr).is_err());
     go.send(()).unwrap();
     let (head, body) = busy.response();

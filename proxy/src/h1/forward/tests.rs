@@ -136,9 +136,12 @@ fn numbers_and_addresses() {
         write_number(&mut out, n);
         assert_eq!(out, n.to_string().into_bytes());
     }
-    for (address, written) in
-        [("10.0.255.1", "10.0.255.1"), ("::ffff:10.0.0.1", "10.0.0.1"), ("fe80::1", "fe80::1")]
-    {
+    for (address, written) in [
+        ("10.0.255.1", "10.0.255.1"),
+        ("105.99.100.9", "105.99.100.9"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("fe80::1", "fe80::1"),
+    ] {
         let mut out = Vec::new();
         write_address(&mut out, address.parse().unwrap());
         assert_eq!(out, written.as_bytes());

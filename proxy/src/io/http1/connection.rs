@@ -32,7 +32,8 @@ pub(in crate::io) struct Connection {
     inbox: Vec<u8>,
     /// When the connection began to wait for a request.
     since: Instant,
-    deadline: Option<Instant>,
+    /// When the slot wakes this task: not after the deadline, which is looked at then.
+    armed: Option<Instant>,
     slot: Option<Slot>,
     /// A request has been answered.
     served: bool,
@@ -94,7 +95,7 @@ impl Future for Connection {
                 }
                 Step::Wait(state, deadline) => {
                     this.state = state;
-                    this.wait_until(deadline, cx);
+                    this.wait_until(deadline, cx, now);
                     return Poll::Pending;
                 }
                 Step::Over => return Poll::Ready(()),
@@ -123,7 +124,7 @@ impl Connection {
             state: State::Waiting,
             inbox: Vec::new(),
             since: now,
-            deadline: None,
+            armed: None,
             slot: None,
             served: false,
             _permit: permit,
@@ -163,13 +164,16 @@ impl Connection {
         }
     }
 
-    fn wait_until(&mut self, deadline: Option<Instant>, cx: &Context<'_>) {
-        if deadline == self.deadline {
+    /// Sees to it that this task is woken at its deadline, at the latest. As long as the slot wakes it earlier nothing is
+    /// to be done: that is so for nearly every request, and the wake-up that comes too early is one in a timeout's time.
+    fn wait_until(&mut self, deadline: Option<Instant>, cx: &Context<'_>, now: Instant) {
+        let Some(deadline) = deadline else { return };
+        if self.armed.is_some_and(|armed| armed > now && armed <= deadline) {
             return;
         }
-        self.deadline = deadline;
+        self.armed = Some(deadline);
         let thread = &self.thread;
-        self.slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(deadline);
+        self.slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(Some(deadline));
     }
 
     fn wait(&mut self, scratch: &mut Scratch, cx: &mut Context<'_>, now: Instant) -> Step {
@@ -375,6 +379,7 @@ impl Connection {
             self.thread.pool.borrow_mut().put(id, side.stream, now);
         }
         open.facts.termination = Some(Termination::default());
+        open.facts.ended = Some(now);
         // The next request may come at once: what is in flight must be counted off before it is looked at.
         let (whole, asked) = (open.up.is_done(), open.asked);
         drop(open);
@@ -415,6 +420,7 @@ impl Connection {
         let progress = open.progress();
         open.facts.failure = Some(failure);
         open.facts.termination = Some(failure.termination(progress));
+        open.facts.ended = Some(now);
         open.server = None;
         open.dial = None;
         self.inbox = Vec::new();

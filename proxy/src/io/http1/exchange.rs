@@ -7,7 +7,7 @@ use super::super::stream::Stream;
 use super::super::upstream::Dial;
 use super::failure::{Failure, Progress};
 use super::flow::Flow;
-use super::record::Facts;
+use super::record::{Facts, Owner};
 use crate::balance::Lease;
 use crate::h1::conn::Expectation;
 use crate::h1::head::{Method, Version};
@@ -16,6 +16,8 @@ use crate::plan::{ClientTimeouts, ServerTimeouts};
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
 #[derive(Default)]
 pub(in crate::io) struct Exchange {
+    /// While it is under way.
+    pub(super) owner: Option<Owner>,
     pub(super) facts: Facts,
     pub(super) asked: Asked,
     /// From the client to the server: the forwarded head, then the content.
@@ -141,6 +143,7 @@ impl Exchange {
 
     /// Empties it for another request; buffers stay, within bounds.
     pub(in crate::io) fn reset(&mut self) {
+        self.owner = None;
         self.facts.reset();
         self.asked = Asked::default();
         self.up.reset();

@@ -26,25 +26,20 @@ pub(super) struct Facts {
     pub(super) connected: Option<Instant>,
     pub(super) responded: Option<Instant>,
     pub(super) status: Option<u16>,
-    /// Set when the end is known. Unset: the exchange was dropped in the middle.
+    /// Set, like `ended`, when the end is known. Unset: the exchange was dropped in the middle.
     pub(super) termination: Option<Termination>,
+    pub(super) ended: Option<Instant>,
     pub(super) failure: Option<Failure>,
     pub(super) backend: Option<BackendId>,
     pub(super) server: Option<ServerId>,
     pub(super) retries: u8,
     pub(super) redispatched: bool,
-    wall: UnixMillis,
     line: Vec<u8>,
     method_bytes: usize,
     target_bytes: usize,
 }
 
 impl Facts {
-    pub(super) fn start(&mut self, now: Instant) {
-        self.started = Some(now);
-        self.wall = wall_clock();
-    }
-
     /// Keeps the request line, which the record quotes.
     pub(super) fn keep_line(&mut self, request: &Request, bytes: &[u8]) {
         self.line.extend_from_slice(request.line().of(bytes));
@@ -91,42 +86,47 @@ pub(super) struct Party {
     pub(super) frontend: FrontendId,
 }
 
+/// Whose exchange it is, and the thread it runs on.
+pub(super) struct Owner {
+    thread: Rc<DataThread>,
+    party: Party,
+}
+
 /// An exchange that is under way. Dropping it, for whatever reason, writes its record.
 pub(in crate::io) struct Open {
     exchange: Option<Box<Exchange>>,
-    thread: Rc<DataThread>,
-    party: Party,
 }
 
 impl Open {
     /// Opens an exchange whose first byte has just come.
     pub(super) fn new(thread: &Rc<DataThread>, party: Party, now: Instant) -> Self {
         let mut exchange = thread.take_exchange();
-        exchange.facts.start(now);
+        exchange.owner = Some(Owner { thread: Rc::clone(thread), party });
+        exchange.facts.started = Some(now);
         exchange.activity.client = Some(now);
         if let Some(frontend) = thread.plan.frontends().get(usize::from(party.frontend.0)) {
             exchange.timeouts.client = frontend.timeout;
         }
-        Self { exchange: Some(exchange), thread: Rc::clone(thread), party }
+        Self { exchange: Some(exchange) }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         let Some(mut exchange) = self.exchange.take() else { return };
+        let Some(Owner { thread, party }) = exchange.owner.take() else { return };
         // Left in the middle: by a panic, or because the thread stops.
         let unfinished = || {
             let cause = if std::thread::panicking() { Cause::Internal } else { Cause::Killed };
             Termination::new(cause, Phase::Normal)
         };
         let termination = exchange.facts.termination.unwrap_or_else(unfinished);
-        exchange.facts.termination = Some(termination);
-        count(&exchange, &self.thread, self.party);
-        log(&exchange, &self.thread, self.party, termination);
+        count(&exchange, &thread, party);
+        log(&exchange, &thread, party, termination);
         if let Some(backend) = exchange.facts.backend {
-            self.thread.recorder.backend(backend).current.lower();
+            thread.recorder.backend(backend).current.lower();
         }
-        self.thread.give_back(exchange);
+        thread.give_back(exchange);
     }
 }
 
@@ -195,14 +195,15 @@ fn log(exchange: &Exchange, thread: &DataThread, party: Party, termination: Term
     }
     let backend = facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let server = facts.server.and_then(|s| thread.plan.servers().get(s.0 as usize));
+    let timers = facts.timers(facts.ended.unwrap_or_else(Instant::now));
     let record = AccessRecord {
         client: party.client,
-        time: facts.wall,
+        time: wall_clock(timers.active),
         frontend: &frontend.name,
         tls: false,
         backend: backend.map_or(&frontend.name, |b| &b.name),
         server: server.map_or(ServerName::None, |s| ServerName::Server(&s.name)),
-        timers: facts.timers(Instant::now()),
+        timers,
         status: facts.status,
         bytes_out: exchange.down.out.written(),
         bytes_in: exchange.up.read,
@@ -231,8 +232,9 @@ fn counts(facts: &Facts, thread: &DataThread, party: Party) -> ConnectionCounts 
     }
 }
 
-fn wall_clock() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+/// The time of day so long ago.
+fn wall_clock(ago: Duration) -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(ago);
     UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
