@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::config::{EngineConfig, RouterConfig};
-use crate::event::{Action, ActionResult, Cause, Command, NetEvent, RxMeta, TrackReport};
+use crate::event::{Action, ActionResult, Cause, Command, NetEvent, RxMeta, Servers, TrackReport};
 use crate::group;
 use crate::net::Net;
 use crate::packet::peek_vrid;
@@ -37,6 +37,7 @@ pub struct Engine {
     virtual_addresses: BTreeSet<IpAddr>,
     actions: VecDeque<Action>,
     counters: Counters,
+    servers: Servers,
     stopped: bool,
 }
 
@@ -58,6 +59,7 @@ impl Engine {
             virtual_addresses,
             actions: VecDeque::new(),
             counters: Counters::default(),
+            servers: Servers::Ready,
             stopped: false,
             config,
         }
@@ -153,7 +155,11 @@ impl Engine {
         self.expire_leases(now);
         match command {
             Command::Shutdown => self.stop(now),
-            Command::Warm(warm) => self.routers.iter_mut().for_each(|r| r.set_warm(warm)),
+            Command::Servers(servers) => {
+                self.servers = servers;
+                self.routers.iter_mut().for_each(|r| r.set_ready(now, servers == Servers::Ready));
+                self.settle(now);
+            }
         }
     }
 
@@ -204,7 +210,8 @@ impl Engine {
             let (site, config) = router.survey_parts();
             let (net, vips) = (&self.net, &self.virtual_addresses);
             let place = site.survey(now, net, config, vips, &mut self.actions);
-            standings.push(standing(config, in_group, &self.tracks, place));
+            let lost = self.servers == Servers::Lost;
+            standings.push(Standing { lost, ..standing(config, in_group, &self.tracks, place) });
         }
         group::share(self.config.groups(), &mut standings);
         let mut turn = Turn { now, net: &self.net, actions: &mut self.actions };
@@ -279,6 +286,7 @@ fn standing(
     Standing {
         obstacle: missing.or(failed).or(awaited),
         unfit: unfit.filter(|_| !owner),
+        lost: false,
         tracked,
         place: place.ok(),
     }

@@ -77,11 +77,27 @@ pub enum TrackReport {
 pub enum Command {
     /// Release everything and stop: priority-0 adverts, addresses off. Final.
     Shutdown,
-    /// Whether taking over from a MASTER that serves is worth it: `false` while this node serves but its own servers
-    /// are not ready, as after its link or its worker has come back. A cold node stays MASTER if it is, and takes over
-    /// from a silent, releasing or unfit MASTER, but deposes no other, whatever its priority. Warm at the start.
-    Warm(bool),
+    /// How this node stands with the servers it proxies to. [`Servers::Ready`] until told otherwise.
+    Servers(Servers),
 }
+
+/// How a node that serves stands with its own servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Servers {
+    /// Each backend has one that can be used.
+    Ready,
+    /// Some backend has none, as after the node's link or worker has come back. The node stays MASTER if it is, and
+    /// takes over from a silent, releasing or unfit MASTER, but deposes no other, whatever its priority.
+    NotReady,
+    /// No server can be used at all: this node may be cut off from them. As [`Self::NotReady`], and it advertises
+    /// [`Priority::LOST`], so that the other half of a split that reaches its servers keeps the addresses. A BACKUP
+    /// deposes a MASTER that advertises this only after it has itself been ready for [`LOST_PATIENCE`], so that an
+    /// outage of the servers, which both nodes see, moves nothing.
+    Lost,
+}
+
+/// Longer than the checks of one node usually run behind those of the other.
+pub const LOST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Something the driver must do, in the order given. The result comes back by
 /// `Engine::handle_action_result` for those that say so.

@@ -54,6 +54,8 @@ pub(crate) struct Standing {
     pub(crate) obstacle: Option<Obstacle>,
     /// Which data plane does not serve.
     pub(crate) unfit: Option<TrackId>,
+    /// It serves, but reaches none of its servers.
+    pub(crate) lost: bool,
     /// Priority with the weights of its tracks.
     pub(crate) tracked: Priority,
     /// Where it can send from; always there when nothing keeps it out.
@@ -78,9 +80,15 @@ impl Obstacle {
 }
 
 impl Standing {
-    /// Priority its adverts carry: an unfit node is the last resort.
-    pub(crate) const fn priority(&self) -> Priority {
-        if self.unfit.is_some() { Priority::MIN } else { self.tracked }
+    /// Priority its adverts carry: an unfit node is the last resort, one without servers the last but one.
+    pub(crate) fn priority(&self) -> Priority {
+        if self.unfit.is_some() {
+            Priority::MIN
+        } else if self.lost && !self.tracked.is_owner() {
+            self.tracked.min(Priority::LOST)
+        } else {
+            self.tracked
+        }
     }
 
     const fn is_fit(&self) -> bool {
@@ -159,8 +167,10 @@ pub(crate) struct Router {
     preempt_from: Option<Instant>,
     /// Until when it may not, because taking over has failed.
     pub(crate) hold_until: Option<Instant>,
-    /// Whether a MASTER that serves may be deposed; see [`crate::event::Command::Warm`].
-    warm: bool,
+    /// Since when this node's servers are ready; `None`: they are not, and no MASTER that serves is deposed.
+    ready_since: Option<Instant>,
+    /// Since when the MASTER has been saying that it reaches no server.
+    lost_since: Option<Instant>,
     /// Nobody took over when this node was unfit, and nobody has been heard since.
     alone: bool,
     moved: Option<Moved>,
@@ -179,6 +189,7 @@ impl Router {
         let standing = Standing {
             obstacle: Some(Obstacle::Awaits(Cause::InterfaceDown)),
             unfit: None,
+            lost: false,
             tracked: config.priority,
             place: None,
         };
@@ -191,7 +202,8 @@ impl Router {
             site,
             preempt_from: None,
             hold_until: None,
-            warm: true,
+            ready_since: Some(now),
+            lost_since: None,
             alone: false,
             moved: None,
             peers: Peers::default(),
@@ -318,6 +330,7 @@ impl Router {
         let nobody_there = matches!(cause, Cause::MasterDown { .. } | Cause::Group(_));
         self.alone = self.standing.unfit.is_some() && nobody_there;
         self.removal_at = None;
+        self.lost_since = None;
         let mut master = Master::new(turn.now, &self.config);
         self.advertise(turn, &mut master);
         self.add_vips(turn, None);

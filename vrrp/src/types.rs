@@ -38,6 +38,8 @@ impl Priority {
     pub const RELEASE: Self = Self(0);
     /// The least priority that still takes part.
     pub const MIN: Self = Self(1);
+    /// What a node advertises that serves but reaches none of its servers: whoever reaches one is the better MASTER.
+    pub const LOST: Self = Self(2);
     /// The highest priority of a router that does not own the addresses.
     pub const MAX: Self = Self(254);
     /// The address owner.

@@ -97,7 +97,7 @@ codes! {
     VrrpDuplicateId "vrrp-duplicate-id"
     "Two virtual routers of one family have the same `virtual_router_id` on the same interface; each would take the other's adverts for its own."
     VrrpReservedPriority "vrrp-reserved-priority"
-    "Priority 1 is what a node advertises that is unfit, so that every fit node outranks it. Use 2 to 254, or 255 for the owner of the addresses."
+    "Priority 1 is what a node advertises that is unfit, priority 2 what one advertises that reaches none of its servers, so that every other node outranks them. Use 3 to 254, or 255 for the owner of the addresses."
     VrrpEqualPriorities "vrrp-equal-priorities"
     "Two nodes have the same priority, so the higher address decides which of them is MASTER, and after a split both can be. Give each its own."
     VrrpNeverMoves "vrrp-never-moves"

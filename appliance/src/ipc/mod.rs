@@ -5,6 +5,7 @@
 mod channel;
 pub mod health;
 
+use evenkeel_vrrp::event::Servers;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Sources;
@@ -46,13 +47,44 @@ pub struct Start {
     pub health: Vec<ServerHealth>,
 }
 
+/// How a node stands with its servers; see [`evenkeel_vrrp::event::Servers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServersReport {
+    /// Each backend has a usable one.
+    Ready,
+    /// Some backend has none.
+    NotReady,
+    /// None is usable.
+    Lost,
+}
+
+impl From<Servers> for ServersReport {
+    fn from(servers: Servers) -> Self {
+        match servers {
+            Servers::Ready => Self::Ready,
+            Servers::NotReady => Self::NotReady,
+            Servers::Lost => Self::Lost,
+        }
+    }
+}
+
+impl From<ServersReport> for Servers {
+    fn from(report: ServersReport) -> Self {
+        match report {
+            ServersReport::Ready => Self::Ready,
+            ServersReport::NotReady => Self::NotReady,
+            ServersReport::Lost => Self::Lost,
+        }
+    }
+}
+
 /// From the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromWorker {
     /// Every data thread accepts.
     Ready,
-    /// Whether this node's own servers are ready, so that taking a VIP from a node that serves is worth it.
-    Warm(bool),
+    /// How this node stands with its servers.
+    Servers(ServersReport),
     /// Every data thread has answered this heartbeat.
     Pong(u64),
     /// The answer to [`ToWorker::Report`].

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_proxy::plan::Plan;
 use evenkeel_vrrp::config::{EngineConfig, TrackKind};
-use evenkeel_vrrp::event::{Command, TrackReport};
+use evenkeel_vrrp::event::{Command, Servers, TrackReport};
 use evenkeel_vrrp::io::driver::{self, DriverEvent, DriverHandle, DriverOptions, Events, SendError};
 use evenkeel_vrrp::types::TrackId;
 use tokio::io::unix::AsyncFd;
@@ -22,7 +22,7 @@ use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
 use super::supervisor::{Action, ProcessState, Supervisor, WorkerId};
 use super::{RunError, Signals, Started, scripts, words};
 use crate::config::{Config, Sources, lower};
-use crate::ipc::{FromWorker, ServerHealth, Start, ToWorker};
+use crate::ipc::{FromWorker, ServerHealth, ServersReport, Start, ToWorker};
 use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
 use crate::worker::privileges::Identity;
 
@@ -45,7 +45,7 @@ pub(super) struct Keeper {
     /// Workers that were given up and have not ended yet.
     leaving: Vec<WorkerLink>,
     fit: Option<bool>,
-    warm: bool,
+    servers: ServersReport,
     last_loss: Option<String>,
     health: Vec<ServerHealth>,
     report: Option<WorkerReport>,
@@ -112,7 +112,7 @@ impl Keeper {
         };
         let driver = driver::spawn(vrrp.engine.clone(), options).map_err(start("the VRRP thread"))?;
         // Until the worker has found its servers.
-        delivered(driver.command(Command::Warm(false)));
+        delivered(driver.command(Command::Servers(Servers::NotReady)));
         let driver_events = crate::sys::watch_events(driver.events()).map_err(start("the VRRP thread"))?;
         let (worker_tx, worker) = mpsc::channel(WORKER_NEWS);
         let (asks_tx, asks) = mpsc::channel(ASKS);
@@ -139,7 +139,7 @@ impl Keeper {
             link: None,
             leaving: Vec::new(),
             fit: None,
-            warm: false,
+            servers: ServersReport::NotReady,
             last_loss: None,
             health: Vec::new(),
             report: None,
@@ -276,10 +276,10 @@ impl Keeper {
                     self.notify_systemd(&[sd_notify::NotifyState::Ready]);
                 }
             }
-            FromWorker::Warm(warm) => {
-                tracing::info!(warm, "own servers");
-                self.warm = warm;
-                delivered(self.driver.command(Command::Warm(warm)));
+            FromWorker::Servers(report) => {
+                tracing::info!(servers = ?report, "own servers");
+                self.servers = report;
+                delivered(self.driver.command(Command::Servers(report.into())));
             }
             FromWorker::Pong(seq) => self.supervisor.handle_pong(id, seq),
             FromWorker::Report(number, report) => {
@@ -458,11 +458,16 @@ impl Keeper {
     }
 
     fn fitness(&self) -> &'static str {
-        match self.fit {
-            None => "unknown",
-            Some(false) => "unfit",
-            Some(true) if self.warm => "fit",
-            Some(true) => "fit, but its servers are not ready: deposes no MASTER that serves",
+        match (self.fit, self.servers) {
+            (None, _) => "unknown",
+            (Some(false), _) => "unfit",
+            (Some(true), ServersReport::Ready) => "fit",
+            (Some(true), ServersReport::NotReady) => {
+                "fit, but a backend has no server: deposes no MASTER that serves"
+            }
+            (Some(true), ServersReport::Lost) => {
+                "fit, but no server can be used: yields to a MASTER that has one"
+            }
         }
     }
 

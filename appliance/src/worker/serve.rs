@@ -18,7 +18,7 @@ use super::WorkerError;
 use super::report::Sources;
 use super::warmth::Warmth;
 use crate::config::{self, lower};
-use crate::ipc::{FromWorker, Receiver, Sender, Start, ToWorker, health as handover};
+use crate::ipc::{FromWorker, Receiver, Sender, ServersReport, Start, ToWorker, health as handover};
 
 /// Everything that serves.
 pub(super) struct Service {
@@ -36,7 +36,7 @@ pub(super) struct Service {
     checked: bool,
     warmth: Warmth,
     /// What the keeper was last told.
-    warm: Option<bool>,
+    standing: Option<ServersReport>,
     /// The keeper's heartbeat that waits for the data threads.
     beating: Option<u64>,
 }
@@ -91,7 +91,7 @@ impl Service {
             log_targets,
             sink,
             checked: false,
-            warm: None,
+            standing: None,
             beating: None,
         })
     }
@@ -183,11 +183,12 @@ impl Service {
             .map(|id| self.state.usable(id))
             .map(|u| u.active + u.backup > 0)
             .collect();
-        let warm = self.warmth.observe(Instant::now(), &usable) && self.checked;
-        if self.warm.replace(warm) == Some(warm) {
+        let observed = self.warmth.observe(Instant::now(), &usable);
+        let standing = if self.checked { observed.into() } else { ServersReport::NotReady };
+        if self.standing.replace(standing) == Some(standing) {
             return Ok(());
         }
-        say(keeper, &FromWorker::Warm(warm)).await
+        say(keeper, &FromWorker::Servers(standing)).await
     }
 
     async fn hand_over(&self, keeper: &Sender) -> std::io::Result<()> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{Phase, Router, Standing, Turn};
 use crate::config::Preempt;
-use crate::event::{Cause, State};
+use crate::event::{Cause, LOST_PATIENCE, State};
 use crate::packet::Advert;
 use crate::stats::Counter;
 use crate::types::{Centis, Priority};
@@ -96,6 +96,7 @@ impl Router {
             backup.verdict = Verdict::Released(from);
             return Phase::Backup(backup);
         }
+        self.note_servers_of(turn.now, advert.priority);
         if self.contests(turn.now, advert.priority) {
             backup.master = Some(from);
             backup.verdict = Verdict::Contested(from, advert.priority);
@@ -104,8 +105,13 @@ impl Router {
         self.listen(turn.now, Some((from, advert.interval)))
     }
 
-    pub(crate) fn set_warm(&mut self, warm: bool) {
-        self.warm = warm;
+    pub(crate) fn set_ready(&mut self, now: Instant, ready: bool) {
+        self.ready_since = if ready { self.ready_since.or(Some(now)) } else { None };
+    }
+
+    /// Remembers for how long the MASTER has been without servers.
+    fn note_servers_of(&mut self, now: Instant, master: Priority) {
+        self.lost_since = if master == Priority::LOST { self.lost_since.or(Some(now)) } else { None };
     }
 
     /// Whether an advert is ignored, so that the timer runs out on its sender.
@@ -116,7 +122,11 @@ impl Router {
         }
         // The least priority is how an unfit node says so; fitness is no question of preemption.
         let they_are_unfit = theirs == Priority::MIN && self.standing.is_fit();
-        let may_preempt = self.warm && self.preempt_from.is_some_and(|from| now >= from);
+        if theirs == Priority::LOST && !ours.is_owner() {
+            let long = |since: Option<Instant>| since.is_some_and(|at| at + LOST_PATIENCE <= now);
+            return long(self.lost_since) && long(self.ready_since);
+        }
+        let may_preempt = self.ready_since.is_some() && self.preempt_from.is_some_and(|from| now >= from);
         ours.is_owner() || they_are_unfit || may_preempt
     }
 

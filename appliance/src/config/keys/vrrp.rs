@@ -16,7 +16,7 @@ pub static VRRP: Section = Section {
         Key::new(
             "priority",
             Type::Int { min: 1, max: 255 },
-            "The node with the highest one is MASTER; 255 owns the addresses. 1 is kept for nodes that are unfit.",
+            "The node with the highest one is MASTER; 255 owns the addresses. 1 and 2 are kept for nodes that cannot serve.",
         )
         .default("100")
         .per_node(),

@@ -40,11 +40,11 @@ pub(super) fn of_node(cx: &mut Reader<'_>, r: &RouterDraft) -> Option<Spanned<u8
 }
 
 fn reserved(cx: &mut Reader<'_>, value: Spanned<u8>) {
-    if value.value == Priority::MIN.value() {
-        let message = "priority 1 is kept for nodes that are unfit";
+    if (Priority::MIN.value()..=Priority::LOST.value()).contains(&value.value) {
+        let message = "priorities 1 and 2 are kept for nodes that cannot serve";
         cx.push(
             Diagnostic::error(Code::VrrpReservedPriority, value.span, message)
-                .help("2 to 254, or 255 for the owner"),
+                .help("3 to 254, or 255 for the owner"),
         );
     }
 }

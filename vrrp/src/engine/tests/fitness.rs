@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{Preempt, RouterConfig};
-use crate::event::{Command, State, TrackReport};
+use crate::event::{Command, LOST_PATIENCE, Servers, State, TrackReport};
 use crate::script::{HIGH, LOW, Script, data_plane, ms, tracking, tutorial};
 use crate::stats::Counter;
 use crate::types::Priority;
@@ -191,13 +191,13 @@ fn two_unfit_nodes_do_not_ping_pong() {
 #[test]
 fn a_cold_node_deposes_nobody_who_serves() {
     let mut s = served(tutorial(200));
-    s.command(Command::Warm(false));
+    s.command(Command::Servers(Servers::NotReady));
     for n in 1..20 {
         s.run_to(ms(n * 1000));
         s.hear(LOW, 100);
     }
     s.expect(&[]);
-    s.command(Command::Warm(true));
+    s.command(Command::Servers(Servers::Ready));
     for n in 20..23 {
         s.run_to(ms(n * 1000));
         s.hear(LOW, 100);
@@ -216,7 +216,7 @@ fn a_cold_node_takes_over_where_nobody_serves() {
     ];
     for (who, event, within_ms) in events {
         let mut s = served(tutorial(200));
-        s.command(Command::Warm(false));
+        s.command(Command::Servers(Servers::NotReady));
         s.hear(LOW, 100);
         event(&mut s);
         s.run_to(ms(within_ms));
@@ -229,8 +229,41 @@ fn a_cold_node_takes_over_where_nobody_serves() {
 #[test]
 fn a_master_that_gets_cold_stays() {
     let mut s = serving_master(tutorial(200));
-    s.command(Command::Warm(false));
+    s.command(Command::Servers(Servers::NotReady));
     s.run_to(ms(500));
     s.hear(LOW, 100);
+    assert_eq!(s.state(), State::Master);
+}
+
+/// The half of a split that kept its servers keeps the addresses when it heals, whatever the priorities.
+#[test]
+fn a_master_without_servers_loses_a_healed_split() {
+    let mut s = serving_master(tutorial(200));
+    s.command(Command::Servers(Servers::Lost));
+    s.expect(&[]);
+    s.run_to(ms(1000));
+    s.expect(&["advert 2"]);
+    s.run_to(ms(1500));
+    s.hear(LOW, 100);
+    assert_eq!(s.state(), State::Backup);
+}
+
+/// Both nodes see an outage of the servers, one a little earlier than the other: nothing moves.
+#[test]
+fn a_master_without_servers_is_deposed_only_by_a_node_that_stays_ready() {
+    let mut s = served(tutorial(200));
+    let silence = |s: &mut Script, from_s: u64, to_s: u64| {
+        for n in from_s..to_s {
+            s.run_to(ms(n * 1000));
+            s.hear(LOW, 2);
+        }
+    };
+    silence(&mut s, 1, 20);
+    s.command(Command::Servers(Servers::Lost));
+    silence(&mut s, 20, 60);
+    s.command(Command::Servers(Servers::Ready));
+    silence(&mut s, 60, 90);
+    assert_eq!(s.state(), State::Backup, "ready for less than {LOST_PATIENCE:?}");
+    silence(&mut s, 90, 96);
     assert_eq!(s.state(), State::Master);
 }
