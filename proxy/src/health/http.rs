@@ -94,7 +94,9 @@ impl<'a> Evaluation<'a> {
             match &mut self.stage {
                 Stage::Body(response) => {
                     return match response.take(pending) {
-                        Err(text) => Some(invalid(text)),
+                        // What stood before the fault may have settled it: the verdict must not depend on how the
+                        // bytes were cut.
+                        Err(text) => Some(response.judge_early(self.check).unwrap_or_else(|| invalid(text))),
                         Ok(()) if response.is_complete() => Some(response.judge(self.check)),
                         Ok(()) => response.judge_early(self.check),
                     };
