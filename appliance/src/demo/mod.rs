@@ -136,8 +136,9 @@ pub fn run(options: DemoOptions) -> Result<ExitCode, DemoError> {
         return Ok(ExitCode::from(sandbox::launch()?));
     }
     let sandbox = sandbox::furnish()?;
-    let mut stage = Stage::build(&sandbox, Screen::new(options.color))?;
-    watch_signals(stage.reporter()).map_err(DemoError::at("catch signals"))?;
+    let (reporter, events) = Reporter::new();
+    watch_signals(reporter.clone()).map_err(DemoError::at("catch signals"))?;
+    let mut stage = Stage::build(&sandbox, Screen::new(options.color), reporter, events)?;
     story::introduce(&mut stage, &sandbox)?;
     story::play(&mut stage)?;
     if options.keep {

@@ -207,12 +207,18 @@ async fn run_inner(privilege: Privilege) -> io::Result<ExitStatus> {
         status = inner.wait() => return status,
         () = signals.next() => {}
     }
-    ask_to_end(&inner)?;
-    tokio::select! {
-        // Cancel-safety: as above; the other two only say that patience is over.
-        status = inner.wait() => return status,
-        () = signals.next() => {}
-        () = tokio::time::sleep(GRACE) => {}
+    let patience = tokio::time::sleep(GRACE);
+    tokio::pin!(patience);
+    let mut reminders = tokio::time::interval(REMINDER);
+    loop {
+        tokio::select! {
+            // Cancel-safety: as above; the others only say what time it is.
+            status = inner.wait() => return status,
+            () = signals.next() => break,
+            () = &mut patience => break,
+            // Pid 1 of a namespace ignores what it has no handler for: the first request may come too early.
+            _ = reminders.tick() => ask_to_end(&inner)?,
+        }
     }
     inner.kill().await?;
     inner.wait().await
@@ -296,6 +302,8 @@ fn mount_over(source: &str, target: &Path, kind: Option<&str>, flags: MsFlags) -
 
 /// Long enough for the inner process to stop two nodes, short enough for whoever pressed Ctrl-C.
 const GRACE: Duration = Duration::from_secs(3);
+/// Between two requests to end.
+const REMINDER: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

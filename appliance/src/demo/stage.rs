@@ -54,8 +54,12 @@ impl Stage {
     ///
     /// # Errors
     /// The step that failed.
-    pub(super) fn build(sandbox: &Sandbox, screen: Screen) -> Result<Self, DemoError> {
-        let (reporter, events) = Reporter::new();
+    pub(super) fn build(
+        sandbox: &Sandbox,
+        screen: Screen,
+        reporter: Reporter,
+        events: Events,
+    ) -> Result<Self, DemoError> {
         let launcher = prepare_files(sandbox).map_err(DemoError::at("write the configuration"))?;
         let netns_dir = sandbox.dir.join("netns");
         let host = |name: &str, addr| {
@@ -99,11 +103,6 @@ impl Stage {
             client_host,
             _backend_hosts: apps.into_iter().map(|(_, host)| host).collect(),
         })
-    }
-
-    /// The way into the event queue, for one more observer.
-    pub(super) fn reporter(&self) -> Reporter {
-        self.reporter.clone()
     }
 
     /// Starts the client's requests.
