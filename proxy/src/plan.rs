@@ -258,7 +258,7 @@ pub enum Expect {
     /// The body contains the bytes (first 16 KiB).
     String(Vec<u8>),
     /// The inner expectation does not hold.
-    Not(Box<Expect>),
+    Not(Box<Self>),
 }
 
 /// Why parts do not make a plan.
