@@ -23,20 +23,49 @@ pub(super) fn all(bytes: &[u8], classes: u8) -> bool {
     bytes.iter().all(|b| is(*b, classes))
 }
 
-/// Whether `bytes` may stand in a field value: no control byte but HTAB, no DEL (RFC 9110 §5.5).
+/// Where the text of a field value that starts at `at` ends: at the first byte that may not stand in one (RFC 9110 §5.5:
+/// a control byte other than HTAB, or DEL), or at the end of `bytes`.
 ///
-/// Eight bytes at a time: values are most of a head, and all but a few hold neither.
+/// Eight bytes at a time: values are most of a head, and all but a few hold no control byte before their CR.
+#[inline]
+pub(super) fn text_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let controls = controls(u64::from_le_bytes(*word));
+        if controls == 0 {
+            at += 8;
+            continue;
+        }
+        let first = controls.trailing_zeros() as usize / 8;
+        if word[first] != b'\t' {
+            return at + first;
+        }
+        at += first + 1;
+    }
+    at + run(bytes.get(at..).unwrap_or_default(), VALUE)
+}
+
+/// Whether `bytes` may stand in a field value.
 #[inline]
 pub(super) fn is_field_value(bytes: &[u8]) -> bool {
-    let Some(last) = bytes.last_chunk::<8>() else { return all(bytes, VALUE) };
-    let (words, _) = bytes.as_chunks::<8>();
-    for word in words {
-        if has_control(u64::from_ne_bytes(*word)) && !all(word, VALUE) {
-            return false;
-        }
+    text_end(bytes, 0) == bytes.len()
+}
+
+/// Whether `token`, of which every byte is a `tchar`, is `lower` in any case. `lower` has at least four bytes, or two.
+///
+/// Setting one bit makes a letter lower case and leaves `-` and digits alone; what else it would make into one of these
+/// is no `tchar`.
+#[inline]
+pub(super) fn is_spelled(token: &[u8], lower: &[u8]) -> bool {
+    if token.len() != lower.len() {
+        return false;
     }
-    // The last word overlaps the one before it, which is cheaper than looking at single bytes.
-    !has_control(u64::from_ne_bytes(*last)) || all(last, VALUE)
+    let same4 = |a: &[u8; 4], b: &[u8; 4]| u32::from_ne_bytes(*a) | 0x2020_2020 == u32::from_ne_bytes(*b);
+    let (Some(token_end), Some(lower_end)) = (token.last_chunk(), lower.last_chunk()) else {
+        return token.eq_ignore_ascii_case(lower);
+    };
+    // The last four bytes overlap those before them.
+    let words = token.as_chunks().0.iter().zip(lower.as_chunks().0);
+    same4(token_end, lower_end) && words.into_iter().all(|(a, b)| same4(a, b))
 }
 
 /// How many bytes at the front belong to `classes`.
@@ -47,6 +76,22 @@ pub(super) fn run(bytes: &[u8], classes: u8) -> usize {
         n += 1;
     }
     n
+}
+
+/// How many bytes at the front are `tchar`, as [`run`] says, but eight letters or `-` at a time, which is what names are
+/// made of.
+#[inline]
+pub(super) fn token_run(bytes: &[u8]) -> usize {
+    let mut n = 0;
+    while let Some(word) = bytes.get(n..).and_then(|rest| rest.first_chunk::<8>()) {
+        let others = not_letters_or_dashes(u64::from_le_bytes(*word));
+        if others != 0 {
+            n += others.trailing_zeros() as usize / 8;
+            break;
+        }
+        n += 8;
+    }
+    n + run(bytes.get(n..).unwrap_or_default(), TCHAR)
 }
 
 /// A token that is not empty (RFC 9110 §5.6.2).
@@ -67,13 +112,24 @@ pub(super) fn trim_ows(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether one of the eight bytes is below 0x20 or 0x7f: subtracting borrows into the top bit of such a byte only.
+/// The top bit of every byte that is below 0x20 or 0x7f, counted from the low end up to the first: subtracting borrows
+/// into the top bit of such a byte, and only beyond it into that of others.
 #[inline]
-const fn has_control(word: u64) -> bool {
+const fn controls(word: u64) -> u64 {
     let below_space = word.wrapping_sub(splat(0x20)) & !word;
     let del = word ^ splat(0x7f);
     let del = del.wrapping_sub(splat(0x01)) & !del;
-    (below_space | del) & splat(0x80) != 0
+    (below_space | del) & splat(0x80)
+}
+
+/// The top bit of every byte that is neither an ASCII letter nor `-`. No sum carries into the next byte.
+#[inline]
+const fn not_letters_or_dashes(word: u64) -> u64 {
+    let low = word & splat(0x7f);
+    let lower = low | splat(0x20);
+    let letter = (lower + splat(0x80 - b'a')) & !(lower + splat(0x7f - b'z'));
+    let dash = !((low ^ splat(b'-')) + splat(0x7f));
+    !(letter | dash) & splat(0x80) | word & splat(0x80)
 }
 
 const fn splat(byte: u8) -> u64 {
@@ -128,6 +184,36 @@ mod tests {
                 let mut line = *b"a value of 19 bytes";
                 line[at] = b;
                 assert_eq!(is_field_value(&line), is(b, VALUE), "byte {b:#04x} at {at}");
+                assert_eq!(text_end(&line, 0), if is(b, VALUE) { line.len() } else { at });
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_end_alike_by_words_and_by_bytes() {
+        for b in 0..=255_u8 {
+            for at in 0..19 {
+                let mut name = *b"Some-Field-Name-19x";
+                name[at] = b;
+                assert_eq!(token_run(&name), run(&name, TCHAR), "byte {b:#04x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn spelling_ignores_case_and_nothing_else() {
+        for lower in ["te", "host", "expect", "upgrade", "connection", "http2-settings", "transfer-encoding"]
+        {
+            let token = lower.to_ascii_uppercase().into_bytes();
+            assert!(is_spelled(&token, lower.as_bytes()) && is_spelled(lower.as_bytes(), lower.as_bytes()));
+            assert!(!is_spelled(&token[1..], lower.as_bytes()));
+            for at in 0..token.len() {
+                for b in (0..=255).filter(|b| is(*b, TCHAR)) {
+                    let mut other = token.clone();
+                    other[at] = b;
+                    let same = b.eq_ignore_ascii_case(&token[at]);
+                    assert_eq!(is_spelled(&other, lower.as_bytes()), same, "{lower} with {b:#04x} at {at}");
+                }
             }
         }
     }

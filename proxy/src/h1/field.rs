@@ -1,5 +1,7 @@
 //! The field names a proxy acts on, recognised once while the head is parsed.
 
+use super::class;
+
 /// A field name this crate acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -32,7 +34,7 @@ pub enum Known {
 pub(super) const KNOWN: usize = Known::Other as usize;
 
 impl Known {
-    /// Recognises `name`, whatever its case (RFC 9110 §5.1).
+    /// Recognises `name`, which is a token, whatever its case (RFC 9110 §5.1).
     #[inline]
     pub fn of(name: &[u8]) -> Self {
         // The length and the first letter leave one candidate.
@@ -50,7 +52,7 @@ impl Known {
             (17, b't') => (Self::TransferEncoding, b"transfer-encoding"),
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(spelling) { known } else { Self::Other }
+        if class::is_spelled(name, spelling) { known } else { Self::Other }
     }
 }
 

@@ -281,21 +281,22 @@ impl HeadIndex {
         limits: &Limits,
     ) -> Result<Option<usize>, HeadError> {
         self.clear();
-        while let Some(line) = line_at(bytes, at)? {
-            if line.next > limits.bytes {
-                return Err(HeadError::TooLarge);
-            }
-            if line.end == at {
-                return Ok(Some(line.next));
-            }
+        loop {
+            let line = match bytes.get(at..).unwrap_or_default() {
+                [b'\r', b'\n', ..] => return within(at + 2, limits).map(Some),
+                [b'\r', _, ..] | [b'\n', ..] => return Err(HeadError::LineEnd),
+                [] | [b'\r'] => None,
+                _ => field_line(bytes, at)?,
+            };
+            let Some(field) = line else {
+                return within(bytes.len(), limits).map(|_| None);
+            };
+            at = within(field.line.end(), limits)?;
             if self.fields.len() >= limits.fields {
                 return Err(HeadError::TooManyFields);
             }
-            let field = field_line(bytes, at, &line)?;
             self.push(field);
-            at = line.next;
         }
-        if bytes.len() > limits.bytes { Err(HeadError::TooLarge) } else { Ok(None) }
     }
 
     #[inline]
@@ -402,32 +403,44 @@ fn version(bytes: &[u8]) -> Result<Version, HeadError> {
     }
 }
 
-/// RFC 9112 §5: `field-name ":" OWS field-value OWS`. A blank before the name (folding, §5.2) or before the colon (§5.1)
-/// is not a token and so refused.
+/// `len`, if a head may be so long.
 #[inline]
-fn field_line(bytes: &[u8], at: usize, line: &Line) -> Result<Field, HeadError> {
-    let text = bytes.get(at..line.end).unwrap_or_default();
-    let name_len = class::run(text, TCHAR);
-    if name_len == 0 || text.get(name_len) != Some(&b':') {
-        return Err(if text.contains(&b'\r') { HeadError::LineEnd } else { HeadError::FieldName });
+fn within(len: usize, limits: &Limits) -> Result<usize, HeadError> {
+    if len > limits.bytes { Err(HeadError::TooLarge) } else { Ok(len) }
+}
+
+/// RFC 9112 §5: `field-name ":" OWS field-value OWS CRLF`, in one pass. A blank before the name (folding, §5.2) or before
+/// the colon (§5.1) is not a token and so refused. `None`: the line is not all there.
+#[inline]
+fn field_line(bytes: &[u8], at: usize) -> Result<Option<Field>, HeadError> {
+    let name_end = at + class::token_run(bytes.get(at..).unwrap_or_default());
+    match bytes.get(name_end) {
+        Some(b':') if name_end > at => {}
+        Some(_) => return Err(HeadError::FieldName),
+        None => return Ok(None),
     }
-    // The name is a token already: looking at the whole line is one pass over a longer run.
-    if !class::is_field_value(text) {
-        return Err(HeadError::FieldValue);
+    let mut start = name_end + 1;
+    let mut end = class::text_end(bytes, start);
+    let next = end + 2;
+    match bytes.get(end..).unwrap_or_default() {
+        [b'\r', b'\n', ..] => {}
+        [] | [b'\r'] => return Ok(None),
+        [b'\r' | b'\n', ..] => return Err(HeadError::LineEnd),
+        _ => return Err(HeadError::FieldValue),
     }
-    let (mut start, mut end) = (name_len + 1, text.len());
-    while start < end && matches!(text[start], b' ' | b'\t') {
+    // In this text nothing but SP and HTAB is as low as that.
+    while start < end && bytes[start] <= b' ' {
         start += 1;
     }
-    while start < end && matches!(text[end - 1], b' ' | b'\t') {
+    while start < end && bytes[end - 1] <= b' ' {
         end -= 1;
     }
-    Ok(Field {
-        known: Known::of(&text[..name_len]),
-        name: Span::new(at, at + name_len),
-        value: Span::new(at + start, at + end),
-        line: Span::new(at, line.next),
-    })
+    Ok(Some(Field {
+        known: Known::of(&bytes[at..name_end]),
+        name: Span::new(at, name_end),
+        value: Span::new(start, end),
+        line: Span::new(at, next),
+    }))
 }
 
 /// Every HTTP/1 message of a server starts with this.

@@ -61,7 +61,11 @@ impl Facts {
     }
 
     fn timers(&self, now: Instant) -> Timers {
-        let between = |from: Option<Instant>, to: Option<Instant>| Some(to?.saturating_duration_since(from?));
+        let between = |from: Option<Instant>, to: Option<Instant>| match (from?, to?) {
+            // Steps taken in one turn have one time: the usual case over a kept connection.
+            (from, to) if from == to => Some(Duration::ZERO),
+            (from, to) => Some(to.saturating_duration_since(from)),
+        };
         Timers {
             request: between(self.started, self.head_done),
             queue: between(self.head_done, self.assigned),
