@@ -408,7 +408,8 @@ impl Keeper {
         self.next_ask += 1;
         let number = self.next_ask;
         let asked = self.link.as_ref().is_some_and(|link| link.send(ToWorker::Report(number)));
-        let patience = if asked { REPORT_PATIENCE } else { Duration::ZERO };
+        delivered(self.driver.refresh());
+        let patience = if asked { REPORT_PATIENCE } else { REFRESH_PATIENCE };
         self.asked.push(Asked { number, until: Instant::now() + patience, reply });
     }
 
@@ -501,5 +502,7 @@ const ASKS: usize = 32;
 const TRACK_NEWS: usize = 64;
 /// A worker that does not report by then is shown with its last report.
 const REPORT_PATIENCE: Duration = Duration::from_millis(300);
+/// For the VRRP thread to publish a fresh snapshot.
+const REFRESH_PATIENCE: Duration = Duration::from_millis(5);
 /// For the worker's own end after its drain.
 const DRAIN_MARGIN: Duration = Duration::from_secs(1);

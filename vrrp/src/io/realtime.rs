@@ -72,7 +72,7 @@ pub(crate) fn lock_memory() -> Option<Refused> {
 
 fn try_lock_memory() -> nix::Result<()> {
     let (soft, _) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
-    if soft != RLIM_INFINITY {
+    if soft != RLIM_INFINITY && !limit_is_waived() {
         setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)?;
     }
     mlockall(MlockAllFlags::MCL_CURRENT)?;
@@ -81,5 +81,18 @@ fn try_lock_memory() -> nix::Result<()> {
     )
 }
 
+/// Whether this process has CAP_IPC_LOCK in the initial user namespace: the limit is not applied to it then, now or
+/// later (`can_do_mlock`, mm/mlock.c).
+fn limit_is_waived() -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    let Ok(map) = std::fs::read_to_string("/proc/self/uid_map") else { return false };
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let capabilities = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    let initial = map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
+    initial && capabilities & (1 << CAP_IPC_LOCK) != 0
+}
+
+/// `linux/capability.h`.
+const CAP_IPC_LOCK: u32 = 14;
 /// `linux/mman.h`; without it every later thread stack would be made resident as a whole.
 const MCL_ONFAULT: i32 = 4;

@@ -50,6 +50,8 @@ pub(super) enum Input {
     Track(TrackId, TrackReport),
     Command(Command),
     Guard(OwnedFd),
+    /// Somebody is about to read the snapshot.
+    Publish,
 }
 
 impl DriverHandle {
@@ -81,6 +83,14 @@ impl DriverHandle {
     /// When the thread does not take it.
     pub fn set_guard(&self, socket: OwnedFd) -> Result<(), SendError> {
         self.send(Input::Guard(socket))
+    }
+
+    /// Has the thread publish a fresh snapshot with its next turn, microseconds from now.
+    ///
+    /// # Errors
+    /// When the thread does not take it.
+    pub fn refresh(&self) -> Result<(), SendError> {
+        self.send(Input::Publish)
     }
 
     /// The engine's state after its last transition; while adverts come and go, at most about a second old.

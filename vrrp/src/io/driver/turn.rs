@@ -259,6 +259,7 @@ impl Driver {
                     self.engine.handle_command(now, command);
                 }
                 Input::Guard(socket) => self.attach_guard(socket),
+                Input::Publish => self.changed = true,
             }
             self.settle(now);
         }
