@@ -20,6 +20,17 @@ pub(super) fn version(json: bool) -> ExitCode {
     print(format!("{text}\n").as_bytes())
 }
 
+/// `evenkeel explain TOPIC`.
+pub(super) fn explain(topic: &str) -> ExitCode {
+    match crate::config::explain::explain(topic) {
+        Ok(text) => print(format!("{}\n", text.trim_end()).as_bytes()),
+        Err(text) => {
+            eprintln!("error: {}", text.trim_end());
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// `evenkeel completion SHELL`.
 pub(super) fn completion(shell: clap_complete::Shell) -> ExitCode {
     let mut script = Vec::new();

@@ -34,6 +34,11 @@ enum Command {
     /// Builds two nodes, a client and two backends in network namespaces, sends traffic through the VIP, kills the
     /// MASTER and brings it back. Needs no configuration and no root, and leaves nothing behind.
     Demo(DemoArgs),
+    /// Explain a configuration key, a section or an error code
+    Explain {
+        /// Such as `backend.balance`, `vrrp` or `vrrp-never-moves`
+        topic: String,
+    },
     /// Print the version
     Version(VersionArgs),
     /// Print a shell completion script
@@ -131,6 +136,7 @@ impl Cli {
             Command::Check(args) => check::check(&args),
             Command::Status(args) => status::status(&args),
             Command::Demo(args) => run::demo(args.keep),
+            Command::Explain { topic } => docs::explain(&topic),
             Command::Version(args) => docs::version(args.json),
             Command::Completion { shell } => docs::completion(shell),
             Command::Man { dir } => docs::man(dir.as_deref()),
