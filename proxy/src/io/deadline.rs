@@ -1,6 +1,6 @@
 //! Deadlines of a thread's connections, for nothing per request.
 //!
-//! A connection has one [`Slot`] for its whole life and writes its current deadline into it, a plain store. The slot also
+//! A connection has one [`Slot`] for its whole life and writes a deadline into it, a plain store. The slot also
 //! sits in one bucket of a timing wheel, at some instant *not after* its deadline. Only when that bucket comes up is the
 //! deadline looked at: if it has moved on, as it has whenever the connection was active, the slot moves on with it; else
 //! the connection's task is woken. So moving a deadline later costs nothing, and moving it before the slot's place in the
@@ -54,7 +54,7 @@ impl Deadlines {
             self.sleeps_to.set(next.unwrap_or(NEVER));
             match next {
                 Some(tick) => {
-                    let wake = self.start + TICK * u32::try_from(tick).unwrap_or(u32::MAX);
+                    let wake = self.start + Duration::from_millis(tick.saturating_mul(TICK_MS));
                     // Cancel-safe: either side only waits.
                     tokio::select! {
                         () = tokio::time::sleep_until(wake.into()) => {}
@@ -240,7 +240,6 @@ fn millis(duration: Duration) -> u64 {
 
 /// Deadlines are kept to this precision: finer than any timeout a person configures, and at most 62 wake-ups a second.
 const TICK_MS: u64 = 16;
-const TICK: Duration = Duration::from_millis(TICK_MS);
 
 /// Four seconds: an idle connection with a longer timeout is looked at that often.
 const BUCKETS: usize = 256;

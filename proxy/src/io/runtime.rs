@@ -4,6 +4,8 @@
 
 mod control;
 mod gate;
+#[cfg(test)]
+pub(super) mod tests;
 mod thread;
 
 use std::io;

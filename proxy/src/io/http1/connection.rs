@@ -507,3 +507,6 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// What it may send meanwhile.
 const MOST_DISCARDED: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ impl ThreadControl {
         self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn panics(&self) -> u32 {
+    pub(in crate::io) fn panics(&self) -> u32 {
         self.panics.load(Ordering::Relaxed)
     }
 }

@@ -1,0 +1,37 @@
+//! A data thread to try single parts on.
+
+use super::*;
+use crate::access_log::Spools;
+use crate::plan::{ClientTimeouts, ErrorFiles, Frontend, Global, LogFormat, LogTargetId};
+
+/// A thread with one frontend that logs to `spools`, and no servers.
+pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
+    let global = Global { node: "n".into(), threads: 1, maxconn: 9, max_head_bytes: 4096, max_headers: 16 };
+    let frontend = Frontend {
+        name: "fe".into(),
+        default_backend: None,
+        timeout: ClientTimeouts { client: Some(Duration::from_secs(5)), ..ClientTimeouts::default() },
+        forwarded_for: None,
+        dontlognull: false,
+        log: vec![LogTargetId(0)],
+        log_format: LogFormat::Httplog,
+        error_files: Arc::new(ErrorFiles::default()),
+        maxconn: None,
+    };
+    let plan = Arc::new(Plan::new(global, vec![frontend], Vec::new(), Vec::new(), Vec::new()).unwrap());
+    let stats = Arc::new(Stats::new(&plan, 1));
+    DataThread::new(thread::Parts {
+        balance: Arc::new(State::new(&plan)),
+        recorder: stats.recorder().unwrap(),
+        logger: spools.logger(),
+        deadlines: Deadlines::new(Instant::now()),
+        gate: Arc::new(Gate::new(&plan)),
+        control: Arc::new(ThreadControl::new(Arc::default())),
+        plan,
+    })
+}
+
+/// Its gate, which lets nine connections in.
+pub(in crate::io) fn gate(thread: &DataThread) -> Arc<Gate> {
+    Arc::clone(&thread.gate)
+}
