@@ -99,7 +99,7 @@ fn a_frontend_may_have_a_limit_of_its_own() {
 }
 
 #[test]
-fn a_thousand_connections_that_say_nothing_harm_nobody() {
+fn connections_that_say_nothing_harm_nobody() {
     let server = answering();
     let mut setup = Setup::new(&[server.addr]);
     setup.frontend.timeout.http_request = Some(Duration::from_secs(1));
