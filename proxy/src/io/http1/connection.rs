@@ -1,26 +1,26 @@
 //! The task of one connection: which state it is in, what it waits for, and until when.
 
+mod ending;
+mod forwarding;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::deadline::Slot;
 use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Broken, Halves};
-use super::super::upstream::{Dial, Reuse};
-use super::exchange::{Persist, ResponseState, ServerSide};
-use super::failure::{Failure, Progress};
+use super::failure::Failure;
 use super::flow::SMALL;
 use super::record::{Open, Party};
-use super::relay::{self, Client, End};
 use super::request::{self, Parsed};
 use crate::access_log::{Cause, Phase, Termination};
-use crate::h1::head::{Method, Request};
-use crate::h1::reject::{self, Content};
-use crate::plan::{BackendId, FrontendId};
+use crate::h1::head::Request;
+use crate::h1::reject::Reject;
+use crate::plan::FrontendId;
 
 /// A client's connection. As a future it ends when the connection is over.
 pub(in crate::io) struct Connection {
@@ -221,7 +221,7 @@ impl Connection {
     ) -> Step {
         let held = self.inbox.len();
         let Some(room) = scratch.bytes.get_mut(held..held + SMALL) else {
-            return self.fail(open, Failure::Refused(reject::Reject::HeadTooLarge), now);
+            return self.fail(open, Failure::Refused(Reject::HeadTooLarge), now);
         };
         match self.stream.poll_read(cx, room) {
             Poll::Pending => {
@@ -289,109 +289,6 @@ impl Connection {
         Step::Next(State::Forwarding(open))
     }
 
-    /// Takes a connection that is there, or sets out to make one.
-    fn connect(&self, open: &mut Open, backend: BackendId, now: Instant) {
-        let Some(server) = open.facts.server else { return };
-        let reuse = if open.asked.method.is_idempotent() { Reuse::Any } else { Reuse::JustUsed };
-        match self.thread.pool.borrow_mut().take(server, reuse, now) {
-            Some(stream) => {
-                self.thread.recorder.server(server).reused.add(1);
-                open.facts.connected = Some(now);
-                open.activity.server = Some(now);
-                open.server = Some(ServerSide { stream, reused: true, deaf: false });
-            }
-            None => open.dial = Some(Dial::new(&self.thread, backend, server)),
-        }
-    }
-
-    fn forward(&mut self, mut open: Open, scratch: &mut Scratch, cx: &mut Context<'_>, now: Instant) -> Step {
-        if open.dial.is_some() {
-            match self.dial(&mut open, cx, now) {
-                Poll::Pending => {
-                    let deadline = open.dial.as_ref().and_then(|d| d.deadline(&self.thread));
-                    return Step::Wait(State::Forwarding(open), deadline);
-                }
-                Poll::Ready(Err(failure)) => return self.fail(open, failure, now),
-                Poll::Ready(Ok(())) => {}
-            }
-        }
-        let mut client = Client { stream: &mut self.stream, inbox: &mut self.inbox };
-        match relay::poll(&mut open, &mut client, &self.thread, scratch, cx, now) {
-            Poll::Pending => {
-                let deadline = open.deadline().map(|(at, _)| at);
-                Step::Wait(State::Forwarding(open), deadline)
-            }
-            Poll::Ready(End::Complete) => self.complete(open, now),
-            Poll::Ready(End::Tunnel) => {
-                let halves = tunnel::open(&mut open, &mut self.inbox);
-                Step::Next(State::Tunnel(open, halves))
-            }
-            Poll::Ready(End::Stale) => {
-                open.server = None;
-                if let (Some(backend), Some(server)) = (open.facts.backend, open.facts.server) {
-                    self.thread.recorder.server(server).retries.add(1);
-                    open.facts.retries = open.facts.retries.saturating_add(1);
-                    open.dial = Some(Dial::new(&self.thread, backend, server));
-                }
-                Step::Next(State::Forwarding(open))
-            }
-            Poll::Ready(End::Failed(failure)) => self.fail(open, failure, now),
-        }
-    }
-
-    fn dial(&self, open: &mut Open, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
-        let Some(mut dial) = open.dial.take() else { return Poll::Ready(Ok(())) };
-        let before = (dial.server, dial.retries);
-        let polled = dial.poll(cx, &self.thread, now);
-        if before.0 != dial.server {
-            open.facts.server = Some(dial.server);
-            open.lease = Some(self.thread.lease(dial.server));
-        }
-        open.facts.retries = open.facts.retries.saturating_add(dial.retries - before.1);
-        open.facts.redispatched = dial.redispatched;
-        match polled {
-            Poll::Pending => {
-                open.dial = Some(dial);
-                Poll::Pending
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(Failure::Dial(error))),
-            Poll::Ready(Ok(stream)) => {
-                self.thread.recorder.server(dial.server).connections.add(1);
-                open.facts.connected = Some(now);
-                open.activity.server = Some(now);
-                open.server = Some(ServerSide { stream, reused: false, deaf: false });
-                Poll::Ready(Ok(()))
-            }
-        }
-    }
-
-    /// The response is out whole: both connections are kept or closed.
-    fn complete(&mut self, mut open: Open, now: Instant) -> Step {
-        let ResponseState::Relaying { client, server, .. } = open.response else {
-            return self.fail(open, Failure::BadResponse, now);
-        };
-        let clean = open.up.is_done() && open.down.held.is_empty() && open.surplus.is_empty();
-        if let (Some(side), Some(id)) = (open.server.take(), open.facts.server)
-            && server == Persist::Yes
-            && clean
-            && !side.deaf
-        {
-            self.thread.pool.borrow_mut().put(id, side.stream, now);
-        }
-        open.facts.termination = Some(Termination::default());
-        open.facts.ended = Some(now);
-        // The next request may come at once: what is in flight must be counted off before it is looked at.
-        let (whole, asked) = (open.up.is_done(), open.asked);
-        drop(open);
-        self.served = true;
-        self.since = now;
-        match client {
-            Persist::Yes if whole => Step::Next(State::Waiting),
-            Persist::Yes | Persist::No if whole && !asked.persists => Step::Over,
-            Persist::Yes | Persist::No => self.part(Farewell::Linger, now),
-        }
-    }
-
     fn tunnel(
         &mut self,
         mut open: Open,
@@ -414,80 +311,6 @@ impl Connection {
             Some(cause.map_or_else(Termination::default, |c| Termination::new(c, Phase::Data)));
         Step::Over
     }
-
-    /// Ends an exchange before its end: with an answer of our own while that is possible.
-    fn fail(&mut self, mut open: Open, failure: Failure, now: Instant) -> Step {
-        let progress = open.progress();
-        open.facts.failure = Some(failure);
-        open.facts.termination = Some(failure.termination(progress));
-        open.facts.ended = Some(now);
-        open.server = None;
-        open.dial = None;
-        self.inbox = Vec::new();
-        if progress == Progress::Answering {
-            // With no framing but the end, an ordinary end would pass for the whole. If the reset cannot be arranged
-            // the connection is gone already.
-            if matches!(open.response, ResponseState::Relaying { until_close: true, .. }) {
-                drop(self.stream.reset_on_close());
-            }
-            return Step::Over;
-        }
-        let reject = failure.reject();
-        let content = if open.asked.method == Method::Head { Content::Omitted } else { Content::Sent };
-        let file = self.error_file(&open, reject.status());
-        reject::write(open.down.out.buffer(), reject, file.as_deref(), content);
-        open.facts.status = Some(reject.status());
-        open.activity.client = Some(now);
-        let farewell = if failure.leaves_input() { Farewell::Linger } else { Farewell::Close };
-        Step::Next(State::Answering(open, farewell))
-    }
-
-    fn error_file(&self, open: &Open, status: u16) -> Option<std::sync::Arc<[u8]>> {
-        let plan = &self.thread.plan;
-        let backend = open.facts.backend.and_then(|b| plan.backends().get(usize::from(b.0)));
-        let frontend = plan.frontends().get(usize::from(self.party.frontend.0));
-        let of_backend = backend.and_then(|b| b.error_files.0.get(&status));
-        of_backend.or_else(|| frontend.and_then(|f| f.error_files.0.get(&status))).cloned()
-    }
-
-    fn answer(&mut self, mut open: Open, farewell: Farewell, cx: &mut Context<'_>, now: Instant) -> Step {
-        match open.down.out.poll_flush(cx, &mut self.stream) {
-            Poll::Pending => {
-                let deadline = open.activity.client.and_then(|at| Some(at + open.timeouts.client.client?));
-                Step::Wait(State::Answering(open, farewell), deadline)
-            }
-            Poll::Ready(Err(_)) => Step::Over,
-            Poll::Ready(Ok(())) => {
-                drop(open);
-                self.part(farewell, now)
-            }
-        }
-    }
-
-    fn part(&self, farewell: Farewell, now: Instant) -> Step {
-        // A client that is gone already need not be waited for.
-        if farewell == Farewell::Close || self.stream.shutdown().is_err() {
-            return Step::Over;
-        }
-        Step::Next(State::Lingering { until: now + LINGER, left: MOST_DISCARDED })
-    }
-
-    fn linger(
-        &mut self,
-        until: Instant,
-        mut left: usize,
-        scratch: &mut Scratch,
-        cx: &mut Context<'_>,
-    ) -> Step {
-        loop {
-            match self.stream.poll_read(cx, &mut scratch.bytes) {
-                Poll::Pending => return Step::Wait(State::Lingering { until, left }, Some(until)),
-                Poll::Ready(Ok(0) | Err(_)) => return Step::Over,
-                Poll::Ready(Ok(n)) if n >= left => return Step::Over,
-                Poll::Ready(Ok(n)) => left -= n,
-            }
-        }
-    }
 }
 
 impl Drop for Connection {
@@ -501,12 +324,6 @@ impl Drop for Connection {
         }
     }
 }
-
-/// How long a client may take to read our last answer while it is still sending.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// What it may send meanwhile.
-const MOST_DISCARDED: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,101 @@
+//! How exchanges fail and connections end.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::super::super::runtime::Scratch;
+use super::super::exchange::ResponseState;
+use super::super::failure::{Failure, Progress};
+use super::super::record::Open;
+use super::{Connection, Farewell, State, Step};
+use crate::h1::head::Method;
+use crate::h1::reject::{self, Content};
+
+impl Connection {
+    /// Ends an exchange before its end: with an answer of our own while that is possible.
+    pub(super) fn fail(&mut self, mut open: Open, failure: Failure, now: Instant) -> Step {
+        let progress = open.progress();
+        open.facts.failure = Some(failure);
+        open.facts.termination = Some(failure.termination(progress));
+        open.facts.ended = Some(now);
+        open.server = None;
+        open.dial = None;
+        self.inbox = Vec::new();
+        if progress == Progress::Answering {
+            // With no framing but the end, an ordinary end would pass for the whole. If the reset cannot be arranged
+            // the connection is gone already.
+            if matches!(open.response, ResponseState::Relaying { until_close: true, .. }) {
+                drop(self.stream.reset_on_close());
+            }
+            return Step::Over;
+        }
+        let reject = failure.reject();
+        let content = if open.asked.method == Method::Head { Content::Omitted } else { Content::Sent };
+        let file = self.error_file(&open, reject.status());
+        reject::write(open.down.out.buffer(), reject, file.as_deref(), content);
+        open.facts.status = Some(reject.status());
+        open.activity.client = Some(now);
+        let farewell = if failure.leaves_input() { Farewell::Linger } else { Farewell::Close };
+        Step::Next(State::Answering(open, farewell))
+    }
+
+    fn error_file(&self, open: &Open, status: u16) -> Option<Arc<[u8]>> {
+        let plan = &self.thread.plan;
+        let backend = open.facts.backend.and_then(|b| plan.backends().get(usize::from(b.0)));
+        let frontend = plan.frontends().get(usize::from(self.party.frontend.0));
+        let of_backend = backend.and_then(|b| b.error_files.0.get(&status));
+        of_backend.or_else(|| frontend.and_then(|f| f.error_files.0.get(&status))).cloned()
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        mut open: Open,
+        farewell: Farewell,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Step {
+        match open.down.out.poll_flush(cx, &mut self.stream) {
+            Poll::Pending => {
+                let deadline = open.activity.client.and_then(|at| Some(at + open.timeouts.client.client?));
+                Step::Wait(State::Answering(open, farewell), deadline)
+            }
+            Poll::Ready(Err(_)) => Step::Over,
+            Poll::Ready(Ok(())) => {
+                drop(open);
+                self.part(farewell, now)
+            }
+        }
+    }
+
+    pub(super) fn part(&self, farewell: Farewell, now: Instant) -> Step {
+        // A client that is gone already need not be waited for.
+        if farewell == Farewell::Close || self.stream.shutdown().is_err() {
+            return Step::Over;
+        }
+        Step::Next(State::Lingering { until: now + LINGER, left: MOST_DISCARDED })
+    }
+
+    pub(super) fn linger(
+        &mut self,
+        until: Instant,
+        mut left: usize,
+        scratch: &mut Scratch,
+        cx: &mut Context<'_>,
+    ) -> Step {
+        loop {
+            match self.stream.poll_read(cx, &mut scratch.bytes) {
+                Poll::Pending => return Step::Wait(State::Lingering { until, left }, Some(until)),
+                Poll::Ready(Ok(0) | Err(_)) => return Step::Over,
+                Poll::Ready(Ok(n)) if n >= left => return Step::Over,
+                Poll::Ready(Ok(n)) => left -= n,
+            }
+        }
+    }
+}
+
+/// How long a client may take to read our last answer while it is still sending.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What it may send meanwhile.
+const MOST_DISCARDED: usize = 1024 * 1024;

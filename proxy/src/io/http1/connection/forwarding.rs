@@ -1,0 +1,126 @@
+//! An exchange between its head and its end: a server connection is taken or made, and the relay runs.
+
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::super::super::runtime::Scratch;
+use super::super::super::tunnel;
+use super::super::super::upstream::{Dial, Reuse};
+use super::super::exchange::{Persist, ResponseState, ServerSide};
+use super::super::failure::Failure;
+use super::super::record::Open;
+use super::super::relay::{self, Client, End};
+use super::{Connection, Farewell, State, Step};
+use crate::access_log::Termination;
+use crate::plan::BackendId;
+
+impl Connection {
+    /// Takes a connection that is there, or sets out to make one.
+    pub(super) fn connect(&self, open: &mut Open, backend: BackendId, now: Instant) {
+        let Some(server) = open.facts.server else { return };
+        let reuse = if open.asked.method.is_idempotent() { Reuse::Any } else { Reuse::JustUsed };
+        match self.thread.pool.borrow_mut().take(server, reuse, now) {
+            Some(stream) => {
+                self.thread.recorder.server(server).reused.add(1);
+                open.facts.connected = Some(now);
+                open.activity.server = Some(now);
+                open.server = Some(ServerSide { stream, reused: true, deaf: false });
+            }
+            None => open.dial = Some(Dial::new(&self.thread, backend, server)),
+        }
+    }
+
+    pub(super) fn forward(
+        &mut self,
+        mut open: Open,
+        scratch: &mut Scratch,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Step {
+        if open.dial.is_some() {
+            match self.dial(&mut open, cx, now) {
+                Poll::Pending => {
+                    let deadline = open.dial.as_ref().and_then(|d| d.deadline(&self.thread));
+                    return Step::Wait(State::Forwarding(open), deadline);
+                }
+                Poll::Ready(Err(failure)) => return self.fail(open, failure, now),
+                Poll::Ready(Ok(())) => {}
+            }
+        }
+        let mut client = Client { stream: &mut self.stream, inbox: &mut self.inbox };
+        match relay::poll(&mut open, &mut client, &self.thread, scratch, cx, now) {
+            Poll::Pending => {
+                let deadline = open.deadline().map(|(at, _)| at);
+                Step::Wait(State::Forwarding(open), deadline)
+            }
+            Poll::Ready(End::Complete) => self.complete(open, now),
+            Poll::Ready(End::Tunnel) => {
+                let halves = tunnel::open(&mut open, &mut self.inbox);
+                Step::Next(State::Tunnel(open, halves))
+            }
+            Poll::Ready(End::Stale) => {
+                open.server = None;
+                if let (Some(backend), Some(server)) = (open.facts.backend, open.facts.server) {
+                    self.thread.recorder.server(server).retries.add(1);
+                    open.facts.retries = open.facts.retries.saturating_add(1);
+                    open.dial = Some(Dial::new(&self.thread, backend, server));
+                }
+                Step::Next(State::Forwarding(open))
+            }
+            Poll::Ready(End::Failed(failure)) => self.fail(open, failure, now),
+        }
+    }
+
+    fn dial(&self, open: &mut Open, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+        let Some(mut dial) = open.dial.take() else { return Poll::Ready(Ok(())) };
+        let before = (dial.server, dial.retries);
+        let polled = dial.poll(cx, &self.thread, now);
+        if before.0 != dial.server {
+            open.facts.server = Some(dial.server);
+            open.lease = Some(self.thread.lease(dial.server));
+        }
+        open.facts.retries = open.facts.retries.saturating_add(dial.retries - before.1);
+        open.facts.redispatched = dial.redispatched;
+        match polled {
+            Poll::Pending => {
+                open.dial = Some(dial);
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Failure::Dial(error))),
+            Poll::Ready(Ok(stream)) => {
+                self.thread.recorder.server(dial.server).connections.add(1);
+                open.facts.connected = Some(now);
+                open.activity.server = Some(now);
+                open.server = Some(ServerSide { stream, reused: false, deaf: false });
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    /// The response is out whole: both connections are kept or closed.
+    fn complete(&mut self, mut open: Open, now: Instant) -> Step {
+        let ResponseState::Relaying { client, server, .. } = open.response else {
+            return self.fail(open, Failure::BadResponse, now);
+        };
+        let clean = open.up.is_done() && open.down.held.is_empty() && open.surplus.is_empty();
+        if let (Some(side), Some(id)) = (open.server.take(), open.facts.server)
+            && server == Persist::Yes
+            && clean
+            && !side.deaf
+        {
+            self.thread.pool.borrow_mut().put(id, side.stream, now);
+        }
+        open.facts.termination = Some(Termination::default());
+        open.facts.ended = Some(now);
+        // The next request may come at once: what is in flight must be counted off before it is looked at.
+        let (whole, asked) = (open.up.is_done(), open.asked);
+        drop(open);
+        self.served = true;
+        self.since = now;
+        match client {
+            Persist::Yes if whole => Step::Next(State::Waiting),
+            Persist::Yes | Persist::No if whole && !asked.persists => Step::Over,
+            Persist::Yes | Persist::No => self.part(Farewell::Linger, now),
+        }
+    }
+}
