@@ -264,26 +264,29 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
-            for (i, octet) in v4.octets().into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b'.');
-                }
-                write_octet(out, octet);
+            let mut text = [b'.'; "255.255.255.255".len()];
+            let mut at = 0;
+            for octet in v4.octets() {
+                at = put_octet(&mut text, at, octet) + 1;
             }
+            out.extend_from_slice(&text[..at - 1]);
         }
         // Writing to a Vec cannot fail.
         IpAddr::V6(v6) => drop(write!(out, "{v6}")),
     }
 }
 
-fn write_octet(out: &mut Vec<u8>, octet: u8) {
-    if octet >= 100 {
-        out.push(b'0' + octet / 100);
+/// Writes the digits of `octet` from `at` on and returns where they end.
+#[inline]
+fn put_octet(text: &mut [u8; 15], mut at: usize, octet: u8) -> usize {
+    let digits = [(100, octet / 100), (10, octet / 10 % 10), (0, octet % 10)];
+    for (from, digit) in digits {
+        if octet >= from {
+            text[at] = b'0' + digit;
+            at += 1;
+        }
     }
-    if octet >= 10 {
-        out.push(b'0' + octet / 10 % 10);
-    }
-    out.push(b'0' + octet % 10);
+    at
 }
 
 /// A decimal number.
