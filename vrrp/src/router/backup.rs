@@ -70,6 +70,12 @@ impl Router {
         if became_fit && matches!(self.config.preempt, Preempt::After(_)) {
             self.start_preempt_delay(turn.now);
         }
+        // Whoever was to be deposed stays if this node would not begin it any more.
+        if let (Verdict::Contested(_, theirs), Some(from)) = (backup.verdict, backup.master)
+            && !self.contests(turn.now, theirs)
+        {
+            return self.listen(turn.now, Some((from, backup.interval)));
+        }
         // keepalived: a new priority moves the running timer by the difference of the skews.
         let later = backup.deadline + self.skew(backup.interval);
         backup.deadline = later.checked_sub(skew_before).unwrap_or(turn.now);

@@ -145,6 +145,21 @@ fn an_unfit_backup_deposes_nobody() {
     s.expect(&[]);
 }
 
+/// What was begun as a fit node is not finished as an unfit one.
+#[test]
+fn a_challenger_that_becomes_unfit_lets_the_master_be() {
+    let mut s = served(tutorial(200));
+    for n in 0..20 {
+        s.run_to(ms(n * 1000));
+        s.hear(LOW, 100);
+        if n == 3 {
+            serves(&mut s, false);
+        }
+    }
+    s.expect(&[]);
+    assert_eq!(s.state(), State::Backup);
+}
+
 #[test]
 fn preempt_delay_counts_from_fitness() {
     let router = RouterConfig { preempt: Preempt::After(ms(5500)), ..tutorial(100) };
