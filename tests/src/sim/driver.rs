@@ -242,6 +242,9 @@ impl World<'_> {
         bytes: Vec<u8>,
         last_copy: bool,
     ) -> ActionResult {
+        if bytes.get(2) == Some(&0) {
+            self.checks.farewell(n, usize::from(router.0), self.now);
+        }
         let node = &self.nodes[n];
         let failed = |errno| ActionResult::AdvertFailed { router, errno };
         let Some(interface) = node.kernel.interface_of(ifindex) else { return failed(ENODEV) };

@@ -59,6 +59,7 @@ impl World<'_> {
             }
             Fault::Servers { node, servers } => {
                 self.nodes[node].servers = servers;
+                self.nodes[node].servers_since = self.now;
                 self.news(node, News::Command(Command::Servers(servers)));
             }
             Fault::Script { node, success } => {

@@ -37,6 +37,7 @@ pub(crate) struct Node {
     pub(crate) remove_failed_at: Option<Nanos>,
     pub(crate) data_plane: bool,
     pub(crate) servers: Servers,
+    pub(crate) servers_since: Nanos,
     pub(crate) script: bool,
     pub(crate) file: i32,
     /// Strikes when the keeper has done this many more actions.
@@ -113,6 +114,7 @@ impl Node {
             remove_failed_at: None,
             data_plane: true,
             servers: Servers::Ready,
+            servers_since: 0,
             script: true,
             file: 0,
             interrupt: None,

@@ -5,6 +5,7 @@ mod fence;
 mod pair;
 mod speech;
 mod turn;
+mod wait;
 
 use std::collections::VecDeque;
 
@@ -54,6 +55,11 @@ pub(crate) struct Checks {
     rival_at: Vec<Vec<Option<Nanos>>>,
     /// Since when a node has been MASTER.
     master_from: Vec<Vec<Nanos>>,
+    waits: Vec<Vec<wait::Wait>>,
+    /// Since when, in local time, a router has been in the election.
+    ready_at: Vec<Vec<Nanos>>,
+    /// When a node last tried to send a priority-0 advert.
+    farewell: Vec<Vec<Option<Nanos>>>,
     /// Addresses somebody else has changed, by node.
     repairs: Vec<VecDeque<Nanos>>,
     /// Adverts sent since everything is settled.
@@ -106,6 +112,9 @@ impl Checks {
             released: vec![vec![None; routers]; nodes],
             rival_at: vec![vec![None; routers]; nodes],
             master_from: vec![vec![0; routers]; nodes],
+            waits: vec![vec![wait::Wait::default(); routers]; nodes],
+            ready_at: vec![vec![0; routers]; nodes],
+            farewell: vec![vec![None; routers]; nodes],
             repairs: vec![VecDeque::new(); nodes],
             adverts_when_settled: vec![vec![0; routers]; nodes],
             settled: false,
@@ -134,6 +143,11 @@ impl Checks {
         {
             released.heard = false;
         }
+    }
+
+    /// A node tries to send a priority-0 advert.
+    pub(crate) fn farewell(&mut self, n: usize, r: usize, at: Nanos) {
+        self.farewell[n][r] = Some(at);
     }
 
     /// Something at one node went wrong.

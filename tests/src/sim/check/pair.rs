@@ -17,6 +17,7 @@ impl World<'_> {
             for n in 0..nodes {
                 self.check_fence(n, r);
                 self.check_owed(n, r);
+                self.check_wait(n, r);
                 for other in n + 1..nodes {
                     self.check_overlap(n, other, r);
                 }
@@ -66,6 +67,7 @@ impl World<'_> {
             Origin::Attacker(_) => {
                 self.checks.spoofed[n] = now;
                 self.checks.disturbed_by(n, now);
+                self.note_wait(n, None, packet);
                 // It may have used up the quota of announcements.
                 self.checks.rival_at[n][r] = Some(self.nodes[n].clock.local(now));
             }
@@ -80,6 +82,9 @@ impl World<'_> {
                 self.checks.heard[n][r] = Some(heard);
                 if known {
                     self.note_rival(n, packet);
+                }
+                if known || !self.plan.routers[r].check_source {
+                    self.note_wait(n, Some(from), packet);
                 }
                 self.trace.add(now, || {
                     format!("node {n}: hears {} of node {from} for router {r}", packet.priority())

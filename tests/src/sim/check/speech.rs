@@ -61,6 +61,11 @@ impl Ledger {
         self.planned.push_back((local, 1));
     }
 
+    /// Whether others have made it send adverts lately.
+    pub(super) fn has_sent_extra(&self) -> bool {
+        !self.extra_adverts.is_empty()
+    }
+
     /// A new process knows nothing of what the old one has sent.
     pub(super) fn restarted(&mut self) {
         self.frames.iter_mut().for_each(VecDeque::clear);

@@ -16,6 +16,9 @@ impl World<'_> {
         let (from, to, cause) = (change.from, change.to, change.cause);
         self.trace.add(self.now, || format!("node {n}: router {r} {from} -> {to}: {cause:?}"));
         self.work.transitions += 1;
+        self.waits_anew(n, r);
+        self.check_farewell(n, r, change);
+        self.check_preemption(n, r, change);
         let Some(keeper) = &mut self.nodes[n].keeper else { return };
         let known = std::mem::replace(&mut keeper.states[r], to);
         if known != from || from == to {
