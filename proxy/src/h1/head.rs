@@ -282,11 +282,12 @@ impl HeadIndex {
     ) -> Result<Option<usize>, HeadError> {
         self.clear();
         loop {
-            let line = match bytes.get(at..).unwrap_or_default() {
-                [b'\r', b'\n', ..] => return within(at + 2, limits).map(Some),
-                [b'\r', _, ..] | [b'\n', ..] => return Err(HeadError::LineEnd),
-                [] | [b'\r'] => None,
-                _ => field_line(bytes, at)?,
+            let line = match bytes.get(at) {
+                Some(b'\r') if bytes.get(at + 1) == Some(&b'\n') => return within(at + 2, limits).map(Some),
+                Some(b'\r') if bytes.len() == at + 1 => None,
+                Some(b'\r' | b'\n') => return Err(HeadError::LineEnd),
+                Some(_) => field_line(bytes, at)?,
+                None => None,
             };
             let Some(field) = line else {
                 return within(bytes.len(), limits).map(|_| None);
@@ -422,10 +423,10 @@ fn field_line(bytes: &[u8], at: usize) -> Result<Option<Field>, HeadError> {
     let mut start = name_end + 1;
     let mut end = class::text_end(bytes, start);
     let next = end + 2;
-    match bytes.get(end..).unwrap_or_default() {
-        [b'\r', b'\n', ..] => {}
-        [] | [b'\r'] => return Ok(None),
-        [b'\r' | b'\n', ..] => return Err(HeadError::LineEnd),
+    match (bytes.get(end), bytes.get(end + 1)) {
+        (Some(b'\r'), Some(b'\n')) => {}
+        (None | Some(b'\r'), None) => return Ok(None),
+        (Some(b'\r' | b'\n'), _) => return Err(HeadError::LineEnd),
         _ => return Err(HeadError::FieldValue),
     }
     // In this text nothing but SP and HTAB is as low as that.
