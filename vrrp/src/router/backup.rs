@@ -70,11 +70,12 @@ impl Router {
         if became_fit && matches!(self.config.preempt, Preempt::After(_)) {
             self.start_preempt_delay(turn.now);
         }
-        // Whoever was to be deposed stays if this node would not begin it any more.
+        // Whoever was to be deposed stays if this node would not begin it any more, and has not fallen silent since.
         if let (Verdict::Contested(_, theirs), Some(from)) = (backup.verdict, backup.master)
             && !self.contests(turn.now, theirs)
         {
-            return self.listen(turn.now, Some((from, backup.interval)));
+            let heard = self.peers.heard_at(from).unwrap_or(turn.now);
+            return self.listen(heard, Some((from, backup.interval)));
         }
         // keepalived: a new priority moves the running timer by the difference of the skews.
         let later = backup.deadline + self.skew(backup.interval);

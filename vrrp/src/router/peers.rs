@@ -36,6 +36,10 @@ impl Peers {
         oldest.and_then(|addr| self.0.remove(&addr)).is_some()
     }
 
+    pub(super) fn heard_at(&self, addr: IpAddr) -> Option<Instant> {
+        self.0.get(&addr).map(|p| p.last_heard)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &PeerSnapshot> {
         self.0.values()
     }

@@ -158,6 +158,11 @@ fn a_challenger_that_becomes_unfit_lets_the_master_be() {
     }
     s.expect(&[]);
     assert_eq!(s.state(), State::Backup);
+    // It waits for a silent MASTER no longer than others: Master_Down since the last advert.
+    serves(&mut s, true);
+    s.run_to(ms(21_000));
+    serves(&mut s, false);
+    assert_eq!(s.next().map(|(at, _)| at), Some(ms(19_000 + 3000) + Duration::from_nanos(996_093_750)));
 }
 
 #[test]
