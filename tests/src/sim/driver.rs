@@ -253,6 +253,7 @@ impl World<'_> {
         }
         let percent = node.send_fails_percent;
         if self.rng.chance(percent) {
+            self.checks.failed_send[n] = self.now;
             return failed(ENOBUFS);
         }
         let r = usize::from(router.0);

@@ -84,7 +84,8 @@ impl Kernel {
         rng: &mut Rng,
     ) {
         let lifetime = lease.as_secs().max(1) * SECOND;
-        let gone_at = Some(now + lifetime + rng.below(LATE));
+        let late = if rng.chance(30) { 0 } else { rng.below(LATE) };
+        let gone_at = Some(now + lifetime + late);
         self.put(interface, vip.addr, vip.prefix_len, Entry { gone_at, ours: true });
     }
 

@@ -238,6 +238,7 @@ impl<'a> World<'a> {
         if self.nodes[n].kernel.expire(local) {
             self.trace.add(self.now, || format!("node {n}: the kernel's lifetime of its addresses ends"));
             self.checks.repair_wanted(n, self.now);
+            self.check_expiry(n);
             self.addresses_changed(n);
         }
         self.arm_fences(n);

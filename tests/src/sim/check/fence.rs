@@ -70,6 +70,25 @@ impl World<'_> {
         }
     }
 
+    /// The kernel ends no lifetime of a MASTER that is well: the address would come and go.
+    pub(crate) fn check_expiry(&mut self, n: usize) {
+        let node = &self.nodes[n];
+        for (r, plan) in self.plan.routers.iter().enumerate() {
+            let interval = plan.interval(n) * 106 / 100 + SLACK;
+            let advertises = self.checks.sent[n][r].is_some_and(|(at, _)| at + interval > self.now);
+            let awake = node.keeper_runs() && node.keeper_since + 2 * plan.longest_down() < self.now;
+            let troubled = node.send_fails_percent > 0
+                || self.checks.failed_send[n] + 2 * plan.longest_down() > self.now;
+            let missing = plan.all_vips().any(|v| !node.kernel.has(plan.interface, v));
+            if node.state(r) == Some(State::Master) && missing && advertises && awake && !troubled {
+                let detail =
+                    format!("node {n} router {r}: the kernel removes an address of a MASTER that is well");
+                self.checks.fail("I7 held addresses stay", detail);
+                return;
+            }
+        }
+    }
+
     /// A beat and a renewal each need an advert of their own.
     pub(crate) fn check_heartbeat(&mut self, n: usize, r: usize) {
         if !std::mem::take(&mut self.checks.sent_since_beat[n][r]) {

@@ -43,6 +43,8 @@ pub(crate) struct Checks {
     /// When a valid packet of an attacker was last taken.
     spoofed: Vec<Nanos>,
     clock_stopped: Vec<Nanos>,
+    /// When a node could not send.
+    pub(crate) failed_send: Vec<Nanos>,
     ledgers: Vec<Vec<Ledger>>,
     /// Until when a MASTER that heard of another has to announce.
     owed: Vec<Vec<Option<Nanos>>>,
@@ -106,6 +108,7 @@ impl Checks {
             heard: vec![vec![None; routers]; nodes],
             spoofed: vec![0; nodes],
             clock_stopped: vec![0; nodes],
+            failed_send: vec![0; nodes],
             ledgers: (0..nodes).map(|_| (0..routers).map(ledger).collect()).collect(),
             owed: vec![vec![None; routers]; nodes],
             believed: plan.routers.iter().map(|r| vec![None; r.all_vips().count()]).collect(),

@@ -169,10 +169,12 @@ impl World<'_> {
         }
     }
 
-    /// Somebody has taken addresses off, and the keeper has had no time to put them on again.
+    /// Somebody has taken addresses off, perhaps the guard of a frozen keeper, and the keeper has had no time to put them
+    /// on again.
     fn flushed_recently(&self, n: usize) -> bool {
-        let latest = self.checks.repairs[n].back().map(|at| at.max(&self.nodes[n].keeper_since));
-        latest.is_some_and(|at| at + 2 * MILLI + self.plan.nodes[n].wake_latency >= self.now)
+        let flushed = self.checks.repairs[n].back().copied().unwrap_or(0);
+        let latest = flushed.max(self.nodes[n].keeper_since);
+        latest + 2 * MILLI + self.plan.nodes[n].wake_latency >= self.now
     }
 
     /// Which address a gratuitous ARP or an unsolicited neighbour advertisement is about.

@@ -124,7 +124,8 @@ impl World<'_> {
             Preempt::After(wait) => u128::from(ready_for) >= wait.as_nanos(),
         };
         // What was decided on the MASTER's last advert stands until the timer runs out.
-        let settled = self.nodes[n].servers_since + self.plan.routers[r].longest_down() < self.now;
+        let news = self.nodes[n].servers_since.max(self.nodes[n].keeper_since);
+        let settled = news + self.plan.routers[r].longest_down() < self.now;
         let ready = self.nodes[n].servers == Servers::Ready || !settled;
         let weak = theirs <= Priority::LOST;
         let may = change.priority.is_owner() || weak || (patient && ready);
