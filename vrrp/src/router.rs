@@ -171,14 +171,16 @@ pub(crate) struct Router {
     ready_since: Option<Instant>,
     /// Since when the MASTER has been saying that it reaches no server.
     lost_since: Option<Instant>,
-    /// Nobody took over when this node was unfit, and nobody has been heard since.
-    alone: bool,
+    /// Nobody took over when this node was unfit, and nobody has been heard since. Known until then only: a BACKUP that
+    /// comes later is not heard.
+    alone_until: Option<Instant>,
     moved: Option<Moved>,
     peers: Peers,
     watch: VipWatch,
     /// When to try again to take the addresses off.
     removal_at: Option<Instant>,
     extra_adverts: Quota,
+    farewells: Quota,
     extra_frames: Quota,
     repairs: Quota,
     pub(crate) counters: Counters,
@@ -204,12 +206,13 @@ impl Router {
             hold_until: None,
             ready_since: Some(now),
             lost_since: None,
-            alone: false,
+            alone_until: None,
             moved: None,
             peers: Peers::default(),
             watch: VipWatch::new(&config),
             removal_at: None,
             extra_adverts: Quota::new(EXTRA_ADVERTS.0, EXTRA_ADVERTS.1),
+            farewells: Quota::new(FAREWELLS.0, FAREWELLS.1),
             extra_frames: Quota::new(EXTRA_FRAMES.0, EXTRA_FRAMES.1),
             repairs: Quota::new(REPAIRS.0, REPAIRS.1),
             counters: Counters::default(),
@@ -328,7 +331,7 @@ impl Router {
     /// Becomes MASTER. Advert first: it is what keeps other nodes from doing the same (keepalived's order).
     fn take_over(&mut self, turn: &mut Turn<'_>, from: State, cause: Cause) -> Phase {
         let nobody_there = matches!(cause, Cause::MasterDown { .. } | Cause::Group(_));
-        self.alone = self.standing.unfit.is_some() && nobody_there;
+        self.alone_until = (self.standing.unfit.is_some() && nobody_there).then(|| turn.now + ALONE_FOR);
         self.removal_at = None;
         self.lost_since = None;
         let mut master = Master::new(turn.now, &self.config);
@@ -346,7 +349,7 @@ impl Router {
         self.withdraw(turn);
         match farewell {
             Farewell::Release => self.release(turn),
-            Farewell::LimitedRelease if self.extra_adverts.take(turn.now, 1) == 1 => self.release(turn),
+            Farewell::LimitedRelease if self.farewells.take(turn.now, 1) == 1 => self.release(turn),
             Farewell::LimitedRelease => self.counters.bump(Counter::AdvertsSuppressed),
             Farewell::Silent => {}
         }
@@ -405,6 +408,11 @@ const fn state_of(phase: &Phase) -> State {
     }
 }
 
+/// Our choice: long enough for a worker that fails again and again, short enough for a peer that was away.
+const ALONE_FOR: Duration = Duration::from_secs(60);
+/// Releases with which a deposed MASTER tells the winner that there were two. Apart from the answers, so that a storm of
+/// those cannot keep a split from being told; together they stay below ten a second.
+const FAREWELLS: (usize, Duration) = (1, Duration::from_millis(500));
 /// Adverts that others can make a MASTER send beyond its own schedule: three at once, 7.5 a second, and so never ten
 /// within a second. Three, because the news of a split and of its end come within milliseconds of each other.
 const EXTRA_ADVERTS: (usize, Duration) = (3, Duration::from_millis(400));

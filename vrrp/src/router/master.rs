@@ -116,7 +116,8 @@ impl Router {
         }
         let unfit = new.unfit;
         self.standing = new;
-        if let Some(track) = unfit.filter(|_| became_unfit && !self.alone) {
+        let alone = self.alone_until.is_some_and(|until| turn.now < until);
+        if let Some(track) = unfit.filter(|_| became_unfit && !alone) {
             return self.yield_unfit(turn, Cause::Unfit(track));
         }
         let place = self.standing.place;

@@ -17,7 +17,7 @@ impl Router {
         match self.check(turn.net, meta, bytes) {
             Ok(decoded) => {
                 self.counters.bump(Counter::AdvertsReceived);
-                self.alone = false;
+                self.alone_until = None;
                 if self.peers.heard(turn.now, meta.src, &decoded) == Remembered::Evicted {
                     self.counters.bump(Counter::PeersEvicted);
                 }

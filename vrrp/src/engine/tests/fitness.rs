@@ -93,6 +93,21 @@ fn alone_it_takes_the_addresses_back_and_keeps_them() {
     s.expect(&["advert 0", "remove 10.77.0.50", "MASTER>BACKUP Unfit(TrackId(0))"]);
 }
 
+/// A peer that comes later is BACKUP and says nothing. After a minute the node finds out again whether there is one.
+#[test]
+fn that_nobody_is_there_is_not_believed_for_ever() {
+    for (after, yields) in [(59_999, 0), (60_000, 1)] {
+        let mut s = Script::ready(tracking(tutorial(200), 0, None), vec![data_plane()]);
+        s.next_timeout();
+        s.start = s.now;
+        assert_eq!((s.state(), s.router(0).effective_priority.value()), (State::Master, 1));
+        serves(&mut s, true);
+        s.run_to(ms(after));
+        serves(&mut s, false);
+        assert_eq!(s.counter(Counter::UnfitYields), yields, "{after}");
+    }
+}
+
 /// Fit again before anybody took over: back at its own Skew_Time since the release.
 #[test]
 fn a_short_unfitness_ends_at_the_own_skew_time() {

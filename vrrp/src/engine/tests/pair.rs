@@ -317,10 +317,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     /// Whatever happens: never two owners among nodes that hear each other, and once all is well again exactly one, the
-    /// one with the higher priority.
+    /// one with the higher priority. (1 and 2 are how an unfit node and one without servers speak.)
     #[test]
     fn at_most_one_owner_and_one_in_the_end(
-        fast: bool, first in 1..=254_u8, second in 1..=254_u8,
+        fast: bool, first in 3..=254_u8, second in 3..=254_u8,
         history in proptest::collection::vec((0..6_u8, 0..2_usize, any::<bool>(), 0..6000_u64), 1..60),
     ) {
         let router = |priority| if fast { v3(priority, 10) } else { tutorial(priority) };
