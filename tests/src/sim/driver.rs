@@ -115,8 +115,12 @@ impl World<'_> {
                 News::Command(command) => keeper.engine.handle_command(now, command),
             }
             keeper.stopping |= news == News::Command(Command::Shutdown);
+            let served = keeper.takes(news);
             if self.settle(n, now) == Go::Off {
                 return Go::Off;
+            }
+            if served == Some((true, false)) {
+                self.check_yield(n);
             }
         }
         Go::Off

@@ -75,6 +75,8 @@ pub(crate) struct Keeper {
     pub(crate) held: Vec<Option<Held>>,
     /// The time of a turn that was interrupted.
     pub(crate) interrupted: Option<Instant>,
+    /// What the worker was last said to do.
+    serves: Option<bool>,
     /// The command to stop was taken.
     pub(crate) stopping: bool,
 }
@@ -139,6 +141,12 @@ impl Node {
 }
 
 impl Keeper {
+    /// Remembers what the worker says; what it said before and says now, if it had said anything.
+    pub(crate) fn takes(&mut self, news: News) -> Option<(bool, bool)> {
+        let News::Track(_, TrackReport::DataPlane(serves)) = news else { return None };
+        self.serves.replace(serves).map(|before| (before, serves))
+    }
+
     pub(crate) fn new(engine: Engine, routers: usize) -> Self {
         Self {
             engine,
@@ -149,6 +157,7 @@ impl Keeper {
             states: vec![State::Init; routers],
             held: vec![None; routers],
             interrupted: None,
+            serves: None,
             stopping: false,
         }
     }

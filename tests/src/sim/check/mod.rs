@@ -58,6 +58,8 @@ pub(crate) struct Checks {
     /// Since when a node has been MASTER.
     master_from: Vec<Vec<Nanos>>,
     waits: Vec<Vec<wait::Wait>>,
+    /// When, in local time, an unfit node last became MASTER.
+    unfit_master: Vec<Vec<Option<Nanos>>>,
     /// Since when, in local time, a router has been in the election.
     ready_at: Vec<Vec<Nanos>>,
     /// When a node last tried to send a priority-0 advert.
@@ -116,6 +118,7 @@ impl Checks {
             rival_at: vec![vec![None; routers]; nodes],
             master_from: vec![vec![0; routers]; nodes],
             waits: vec![vec![wait::Wait::default(); routers]; nodes],
+            unfit_master: vec![vec![None; routers]; nodes],
             ready_at: vec![vec![0; routers]; nodes],
             farewell: vec![vec![None; routers]; nodes],
             repairs: vec![VecDeque::new(); nodes],

@@ -110,10 +110,37 @@ impl World<'_> {
         }
     }
 
+    /// I15: the worker has stopped serving, and the engine has been told.
+    pub(crate) fn check_yield(&mut self, n: usize) {
+        let Some(keeper) = &self.nodes[n].keeper else { return };
+        let owner = |r: usize| keeper.engine.config().routers()[r].priority.is_owner();
+        let all = 0..self.plan.routers.len();
+        let concerns = |r: usize| {
+            let members = if self.plan.grouped { all.clone() } else { r..r + 1 };
+            members.clone().any(|m| self.plan.routers[m].data_plane) && !members.clone().any(owner)
+        };
+        // Nobody took over from it when it was last unfit.
+        let local = self.nodes[n].clock.local(self.now);
+        let alone = |r: usize| self.checks.unfit_master[n][r].is_some_and(|at| local < at + 61 * SECOND);
+        let stays = |r: &usize| keeper.states[*r] == State::Master && !alone(*r);
+        if let Some(r) = all.clone().find(|r| concerns(*r) && stays(r)) {
+            self.checks.fail("I15 an unfit MASTER yields", format!("node {n} router {r}: stays MASTER"));
+        }
+    }
+
     /// A MASTER is deposed only by whom the policy allows to.
     pub(super) fn check_preemption(&mut self, n: usize, r: usize, change: &Transition) {
         if (change.from, change.to) == (State::Init, State::Backup) || change.from == State::Fault {
             self.checks.ready_at[n][r] = self.nodes[n].clock.local_of(change.at);
+        }
+        if change.to == State::Backup
+            && matches!(change.from, State::Init | State::Fault)
+            && change.priority.is_owner()
+        {
+            self.checks.fail("I6 an owner does not wait", format!("node {n} router {r}"));
+        }
+        if change.to == State::Master && change.priority == Priority::MIN {
+            self.checks.unfit_master[n][r] = Some(self.nodes[n].clock.local_of(change.at));
         }
         let Cause::Preempts { priority: theirs, .. } = change.cause else { return };
         let plan = &self.plan.nodes[n];
