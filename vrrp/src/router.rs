@@ -411,8 +411,8 @@ const fn state_of(phase: &Phase) -> State {
 /// Our choice: long enough for a worker that fails again and again, short enough for a peer that was away.
 const ALONE_FOR: Duration = Duration::from_secs(60);
 /// Releases with which a deposed MASTER tells the winner that there were two. Apart from the answers, so that a storm of
-/// those cannot keep a split from being told; together they stay below ten a second.
-const FAREWELLS: (usize, Duration) = (1, Duration::from_millis(500));
+/// those cannot keep a split from being told; together they are at most ten within a second.
+const FAREWELLS: (usize, Duration) = (1, Duration::from_secs(1));
 /// Adverts that others can make a MASTER send beyond its own schedule: three at once, 7.5 a second, and so never ten
 /// within a second. Three, because the news of a split and of its end come within milliseconds of each other.
 const EXTRA_ADVERTS: (usize, Duration) = (3, Duration::from_millis(400));
