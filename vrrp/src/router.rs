@@ -344,12 +344,17 @@ impl Router {
         Phase::Master(master)
     }
 
+    /// As part of what others can make this node send, or of what is kept for this.
+    fn may_say_farewell(&mut self, now: Instant) -> bool {
+        self.extra_adverts.take(now, 1) == 1 || self.farewells.take(now, 1) == 1
+    }
+
     /// Leaves MASTER for another state; the release goes first, so that a BACKUP is on its way when the addresses go.
     fn give_up(&mut self, turn: &mut Turn<'_>, farewell: Farewell, to: State, cause: Cause) {
         self.withdraw(turn);
         match farewell {
             Farewell::Release => self.release(turn),
-            Farewell::LimitedRelease if self.farewells.take(turn.now, 1) == 1 => self.release(turn),
+            Farewell::LimitedRelease if self.may_say_farewell(turn.now) => self.release(turn),
             Farewell::LimitedRelease => self.counters.bump(Counter::AdvertsSuppressed),
             Farewell::Silent => {}
         }
@@ -410,8 +415,8 @@ const fn state_of(phase: &Phase) -> State {
 
 /// Our choice: long enough for a worker that fails again and again, short enough for a peer that was away.
 const ALONE_FOR: Duration = Duration::from_secs(60);
-/// Releases with which a deposed MASTER tells the winner that there were two. Apart from the answers, so that a storm of
-/// those cannot keep a split from being told; together they are at most ten within a second.
+/// Kept for the releases with which a deposed MASTER tells the winner that there were two, so that a storm of answers
+/// cannot keep a split from being told; together they are at most ten within a second.
 const FAREWELLS: (usize, Duration) = (1, Duration::from_secs(1));
 /// Adverts that others can make a MASTER send beyond its own schedule: three at once, 7.5 a second, and so never ten
 /// within a second. Three, because the news of a split and of its end come within milliseconds of each other.
