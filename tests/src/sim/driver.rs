@@ -203,8 +203,8 @@ impl World<'_> {
                 None
             }
             Action::Heartbeat { router, until } => {
-                self.check_heartbeat(n, usize::from(router.0));
                 let until = self.nodes[n].clock.local_of(until);
+                self.check_heartbeat(n, usize::from(router.0), until);
                 self.nodes[n].guard.beat(router.0, until);
                 if let Some((end, _)) =
                     self.nodes[n].keeper.as_mut().and_then(|k| k.held[usize::from(router.0)].as_mut())
@@ -247,7 +247,8 @@ impl World<'_> {
         last_copy: bool,
     ) -> ActionResult {
         if bytes.get(2) == Some(&0) {
-            self.checks.farewell(n, usize::from(router.0), self.now);
+            let local = self.nodes[n].clock.local(self.now);
+            self.checks.farewell(n, usize::from(router.0), (self.now, local));
         }
         let node = &self.nodes[n];
         let failed = |errno| ActionResult::AdvertFailed { router, errno };

@@ -62,8 +62,8 @@ pub(crate) struct Checks {
     unfit_master: Vec<Vec<Option<Nanos>>>,
     /// Since when, in local time, a router has been in the election.
     ready_at: Vec<Vec<Nanos>>,
-    /// When a node last tried to send a priority-0 advert.
-    farewell: Vec<Vec<Option<Nanos>>>,
+    /// When a node last tried to send a priority-0 advert, in true and in local time.
+    farewell: Vec<Vec<Option<(Nanos, Nanos)>>>,
     /// Addresses somebody else has changed, by node.
     repairs: Vec<VecDeque<Nanos>>,
     /// Adverts sent since everything is settled.
@@ -152,7 +152,7 @@ impl Checks {
     }
 
     /// A node tries to send a priority-0 advert.
-    pub(crate) fn farewell(&mut self, n: usize, r: usize, at: Nanos) {
+    pub(crate) fn farewell(&mut self, n: usize, r: usize, at: (Nanos, Nanos)) {
         self.farewell[n][r] = Some(at);
     }
 

@@ -139,6 +139,15 @@ impl World<'_> {
             if change.cause == (Cause::MasterDown { last: Some(self.plan.routers[r].source(other)) }) {
                 self.check_silence(n, other, r);
             }
+            let source = self.plan.routers[r].source(other);
+            if let Cause::MasterReleased { by } = change.cause
+                && by != source
+                && self.follows(n, r) == Some(other)
+            {
+                let detail =
+                    format!("node {n} router {r} follows the release of {by} although {source} is MASTER");
+                self.checks.fail("I7 only the MASTER's release counts", detail);
+            }
         }
     }
 

@@ -40,6 +40,11 @@ impl World<'_> {
         }
     }
 
+    /// Whose advert a node has heard last.
+    pub(super) fn follows(&self, n: usize, r: usize) -> Option<usize> {
+        self.checks.waits[n][r].master
+    }
+
     pub(super) fn waits_anew(&mut self, n: usize, r: usize) {
         self.checks.waits[n][r] = Wait { since: self.now, master: None, by: None };
     }
@@ -101,8 +106,9 @@ impl World<'_> {
             | Cause::CannotSend => false,
         };
         let last = self.checks.farewell[n][r];
-        let said = last.is_some_and(|at| at >= self.decided(n, change));
-        let limited = deposed && last.is_some_and(|at| at + 11 * SECOND / 10 > self.now);
+        let said = last.is_some_and(|(at, _)| at >= self.decided(n, change));
+        let local = self.nodes[n].clock.local(self.now);
+        let limited = deposed && last.is_some_and(|(_, at)| at + SECOND > local);
         if speaks && !said && !limited {
             let who = if deposed { "the loser of a split" } else { "a MASTER that lets go" };
             let detail = format!("node {n} router {r}: {who} ({:?}) did not say so", change.cause);
