@@ -2,7 +2,7 @@
 //! (SCM_RIGHTS) attached to the message they belong to.
 //!
 //! A frame is `len: u32 LE`, `descriptors: u32 LE`, then `len` bytes of JSON. Descriptors travel with the first byte of
-//! the body, at most [`MAX_FDS`] per `sendmsg`, so a message with more is followed by single zero bytes that carry the
+//! the body, at most 200 per `sendmsg`, so a message with more is followed by single zero bytes that carry the
 //! rest.
 
 use std::collections::VecDeque;
@@ -50,7 +50,7 @@ impl Sender {
     /// Sends one message with the descriptors that belong to it.
     ///
     /// # Errors
-    /// If the other side is gone, or the message is over [`MAX_MESSAGE`].
+    /// If the other side is gone, or the message is over 256 MiB.
     ///
     /// # Cancel safety
     /// Not cancel safe: a dropped call may leave half a frame behind.
