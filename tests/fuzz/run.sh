@@ -1,9 +1,10 @@
 #!/bin/bash
 # Fuzz targets: replay the corpora, then look for something new.
 #
-#   tests/fuzz/run.sh [SECONDS [TARGET...]]
+#   [EVENKEEL_FUZZ_SEED=N] tests/fuzz/run.sh [SECONDS [TARGET...]]
 #
-# SECONDS per target after the replay; 0 replays only. Crashing inputs are left in tests/fuzz/artifacts/TARGET/ and are
+# SECONDS per target after the replay; 0 replays only. Another seed (1 unless told; 0 takes one from the clock) is
+# another search. Crashing inputs are left in tests/fuzz/artifacts/TARGET/ and are
 # worth keeping in corpus/TARGET/ once the bug is fixed. Needs g++ (libFuzzer is C++); a stable toolchain is enough.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -27,7 +28,8 @@ out=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_director
 
 for target in "${targets[@]}"; do
   mkdir -p "corpus/$target" "artifacts/$target"
-  limits=(-rss_limit_mb=2048 -timeout=10 "-artifact_prefix=artifacts/$target/" -print_final_stats=0)
+  limits=(-rss_limit_mb=2048 -timeout=10 "-artifact_prefix=artifacts/$target/" -print_final_stats=0
+    "-seed=${EVENKEEL_FUZZ_SEED:-1}")
   echo "== $target: $(find "corpus/$target" -type f | wc -l) inputs"
   "$out/$target" "${limits[@]}" -runs=0 "corpus/$target" 2>artifacts/replay.log || { cat artifacts/replay.log; exit 1; }
   if [ "$seconds" -gt 0 ]; then
