@@ -153,7 +153,7 @@ impl Options {
             max_head_bytes: 16 * 1024,
             max_headers: 101,
         };
-        let listener = Listener { frontend: FrontendId(0), addr: self.listen };
+        let listener = Listener::new(FrontendId(0), self.listen);
         Ok(Plan::new(global, vec![frontend], vec![backend], servers.collect(), vec![listener])?)
     }
 }

@@ -57,6 +57,13 @@ pub struct Listener {
     pub addr: SocketAddr,
 }
 
+impl Listener {
+    /// An address that asks nothing of its connections.
+    pub fn new(frontend: FrontendId, addr: SocketAddr) -> Self {
+        Self { frontend, addr }
+    }
+}
+
 /// What a request meets first (HAProxy: `frontend`).
 #[derive(Debug)]
 pub struct Frontend {

@@ -101,7 +101,7 @@ mod tests {
     use evenkeel_proxy::plan::FrontendId;
 
     fn listener(addr: &str) -> Listener {
-        Listener { frontend: FrontendId(0), addr: addr.parse().unwrap() }
+        Listener::new(FrontendId(0), addr.parse().unwrap())
     }
 
     #[test]

@@ -2,21 +2,20 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-use super::http1::Connection;
-use super::runtime::{DataThread, Permit};
-use super::stream::Stream;
-use crate::plan::FrontendId;
+use super::admit::{Arrival, admit};
+use super::runtime::DataThread;
+use crate::plan::{FrontendId, ListenerId};
 
 /// One listening socket.
 pub(super) struct Listening {
     pub(super) listener: TcpListener,
+    pub(super) id: ListenerId,
     pub(super) frontend: FrontendId,
 }
 
@@ -28,9 +27,7 @@ pub(super) async fn accept(thread: Rc<DataThread>, listeners: Vec<Listening>) {
     let mut from = 0;
     loop {
         match poll_fn(|cx| poll_accept(&thread, &listeners, &mut from, cx)).await {
-            Accepted::Connection(tcp, client, frontend, permit) => {
-                start(&thread, tcp, client, frontend, permit);
-            }
+            Accepted::Connection(arrival) => admit(&thread, arrival, Instant::now()),
             Accepted::Full => tokio::time::sleep(FULL).await,
             Accepted::Failed(error) => {
                 if is_exhaustion(&error) {
@@ -42,7 +39,7 @@ pub(super) async fn accept(thread: Rc<DataThread>, listeners: Vec<Listening>) {
 }
 
 enum Accepted {
-    Connection(TcpStream, SocketAddr, FrontendId, Permit),
+    Connection(Arrival),
     /// A limit is reached for every socket.
     Full,
     Failed(io::Error),
@@ -67,20 +64,14 @@ fn poll_accept(
             Poll::Pending => {}
             Poll::Ready(Ok((tcp, client))) => {
                 *from = at + 1;
-                return Poll::Ready(Accepted::Connection(tcp, client, listening.frontend, permit));
+                let Listening { id, frontend, .. } = *listening;
+                let arrival = Arrival { tcp, client, listener: id, frontend, permit };
+                return Poll::Ready(Accepted::Connection(arrival));
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Accepted::Failed(error)),
         }
     }
     if full { Poll::Ready(Accepted::Full) } else { Poll::Pending }
-}
-
-fn start(thread: &Rc<DataThread>, tcp: TcpStream, client: SocketAddr, frontend: FrontendId, permit: Permit) {
-    // A socket that takes no options has been reset already.
-    let Ok(stream) = Stream::new(tcp) else { return };
-    let connection = Connection::new(Rc::clone(thread), stream, client, frontend, permit, Instant::now());
-    // The thread owns its tasks: they end with it, and a panic in one ends that one only and is counted.
-    drop(tokio::task::spawn_local(connection));
 }
 
 /// Whether an error will be met again at once: no descriptors or no memory. Others concern one connection that is gone.

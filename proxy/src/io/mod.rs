@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`runtime`] | data threads: start, heartbeat, drain, stop |
 //! | `accept` | takes connections in, within the limits |
+//! | `admit` | sees a connection through to its protocol |
 //! | `http1` | one connection of a client, request after request |
 //! | `upstream` | connections to servers: pooled, made, tried again |
 //! | `tunnel` | both directions after an upgrade |
@@ -16,6 +17,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the part of the crate that reads the clock")]
 
 mod accept;
+mod admit;
 pub mod checker;
 mod deadline;
 mod http1;

@@ -192,6 +192,7 @@ impl Drop for Proxy {
 /// A listening socket of one thread.
 struct Bound {
     listener: std::net::TcpListener,
+    id: ListenerId,
     frontend: FrontendId,
 }
 
@@ -219,7 +220,7 @@ fn share_out(plan: &Plan, listener: ListenerSockets, threads: &mut [Vec<Bound>])
     for at in 0..most {
         let socket = sockets.get(at % sockets.len().max(1)).ok_or_else(unknown)?;
         let thread = threads.get_mut(at % threads.len()).ok_or_else(unknown)?;
-        thread.push(Bound { listener: socket.try_clone()?, frontend });
+        thread.push(Bound { listener: socket.try_clone()?, id: listener.id, frontend });
     }
     Ok(())
 }
@@ -237,9 +238,10 @@ fn run(seed: Seed, ready: &Ready) {
 
 async fn serve(seed: Seed, ready: &Ready) {
     let Seed { plan, balance, recorder, logger, gate, control, sockets } = seed;
-    let listening = sockets
-        .into_iter()
-        .map(|b| Ok(Listening { listener: TcpListener::from_std(b.listener)?, frontend: b.frontend }));
+    let listening = sockets.into_iter().map(|b| {
+        let listener = TcpListener::from_std(b.listener)?;
+        Ok(Listening { listener, id: b.id, frontend: b.frontend })
+    });
     let listeners = match listening.collect::<io::Result<Vec<_>>>() {
         Ok(listeners) => listeners,
         Err(error) => return drop(ready.send(Err(error))),

@@ -3,52 +3,82 @@
 //! Reads and writes are tried before they wait: a stream that has bytes, or room, costs one system call and no
 //! registration. A read that did not fill the buffer has drained the socket, which the runtime remembers, so that the
 //! next one waits without asking the kernel.
+//!
+//! A plain TCP connection is the common kind and decided first; whatever else a stream needs is behind a pointer.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 /// A connected stream.
 #[derive(Debug)]
 pub(super) struct Stream {
-    tcp: TcpStream,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
 impl Stream {
     /// Takes over a connected socket. Small messages leave at once: they are always complete ones.
     pub(super) fn new(tcp: TcpStream) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
-        Ok(Self { tcp })
+        Ok(Self { kind: Kind::Tcp(tcp) })
     }
 
     /// Starts to connect. The stream is not usable until [`Stream::poll_connected`].
     pub(super) fn connect(to: SocketAddr) -> io::Result<Self> {
-        let domain = socket2::Domain::for_address(to);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking().cloexec(), None)?;
-        match socket.connect(&to.into()) {
-            Ok(()) => {}
-            Err(e) if e.raw_os_error() == Some(nix::libc::EINPROGRESS) => {}
-            Err(e) => return Err(e),
-        }
+        let socket = start_to_connect(socket2::Domain::for_address(to), &to.into())?;
         Self::new(TcpStream::from_std(socket.into())?)
+    }
+
+    /// Starts to connect to a Unix socket. The stream is not usable until [`Stream::poll_connected`].
+    #[expect(dead_code, reason = "for servers on Unix sockets")]
+    pub(super) fn connect_unix(to: &Path) -> io::Result<Self> {
+        let socket = start_to_connect(socket2::Domain::UNIX, &socket2::SockAddr::unix(to)?)?;
+        Ok(Self { kind: Kind::Unix(UnixStream::from_std(socket.into())?) })
     }
 
     /// Waits for the connection to be established or refused.
     pub(super) fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.tcp.poll_write_ready(cx))?;
-        Poll::Ready(self.tcp.take_error()?.map_or(Ok(()), Err))
+        let error = match &self.kind {
+            Kind::Tcp(tcp) => {
+                ready!(tcp.poll_write_ready(cx))?;
+                tcp.take_error()?
+            }
+            Kind::Unix(unix) => {
+                ready!(unix.poll_write_ready(cx))?;
+                unix.take_error()?
+            }
+        };
+        Poll::Ready(error.map_or(Ok(()), Err))
+    }
+
+    /// The socket, if the bytes on it are the stream's own: what may be spliced.
+    #[expect(dead_code, reason = "for relays that splice")]
+    #[inline]
+    pub(super) fn plain_tcp(&self) -> Option<&TcpStream> {
+        match &self.kind {
+            Kind::Tcp(tcp) => Some(tcp),
+            Kind::Unix(_) => None,
+        }
     }
 
     /// Reads into `buf`. 0: the peer has closed its side.
     #[inline]
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buf = ReadBuf::new(buf);
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut buf))?;
-        Poll::Ready(Ok(buf.filled().len()))
+        match &mut self.kind {
+            Kind::Tcp(tcp) => read(tcp, cx, buf),
+            Kind::Unix(unix) => read(unix, cx, buf),
+        }
     }
 
     /// Writes from `first`, then from `second`.
@@ -59,21 +89,29 @@ impl Stream {
         first: &[u8],
         second: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let tcp = Pin::new(&mut self.tcp);
-        match (first, second) {
-            ([], one) | (one, []) => tcp.poll_write(cx, one),
-            (first, second) => tcp.poll_write_vectored(cx, &[IoSlice::new(first), IoSlice::new(second)]),
+        match &mut self.kind {
+            Kind::Tcp(tcp) => write(tcp, cx, first, second),
+            Kind::Unix(unix) => write(unix, cx, first, second),
         }
     }
 
     /// Closes our side; the peer may go on sending.
-    pub(super) fn shutdown(&self) -> io::Result<()> {
-        socket2::SockRef::from(&self.tcp).shutdown(std::net::Shutdown::Write)
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "a stream with a layer of its own ends that first")]
+    pub(super) fn shutdown(&mut self) -> io::Result<()> {
+        let socket = match &self.kind {
+            Kind::Tcp(tcp) => socket2::SockRef::from(tcp),
+            Kind::Unix(unix) => socket2::SockRef::from(unix),
+        };
+        socket.shutdown(std::net::Shutdown::Write)
     }
 
     /// Makes closing send a reset: the only way to say that what was sent is not all there is.
     pub(super) fn reset_on_close(&self) -> io::Result<()> {
-        self.tcp.set_zero_linger()
+        match &self.kind {
+            Kind::Tcp(tcp) => tcp.set_zero_linger(),
+            // There is no reset to send: the peer sees an end, and that is all it can be told.
+            Kind::Unix(_) => Ok(()),
+        }
     }
 
     /// Whether an idle stream is still good: nothing to read, not even an end.
@@ -81,10 +119,43 @@ impl Stream {
     /// Costs no system call unless the runtime has seen something.
     pub(super) fn is_quiet(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        if self.tcp.poll_read_ready(&mut cx).is_pending() {
-            return true;
-        }
         // Readiness may be left over from a read that just filled its buffer: only the kernel knows.
-        matches!(self.tcp.try_read(&mut [0]), Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+        let said = match &self.kind {
+            Kind::Tcp(tcp) if tcp.poll_read_ready(&mut cx).is_pending() => return true,
+            Kind::Unix(unix) if unix.poll_read_ready(&mut cx).is_pending() => return true,
+            Kind::Tcp(tcp) => tcp.try_read(&mut [0]),
+            Kind::Unix(unix) => unix.try_read(&mut [0]),
+        };
+        matches!(said, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+#[inline]
+fn read<S: AsyncRead + Unpin>(from: &mut S, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    let mut buf = ReadBuf::new(buf);
+    ready!(Pin::new(from).poll_read(cx, &mut buf))?;
+    Poll::Ready(Ok(buf.filled().len()))
+}
+
+#[inline]
+fn write<S: AsyncWrite + Unpin>(
+    to: &mut S,
+    cx: &mut Context<'_>,
+    first: &[u8],
+    second: &[u8],
+) -> Poll<io::Result<usize>> {
+    let to = Pin::new(to);
+    match (first, second) {
+        ([], one) | (one, []) => to.poll_write(cx, one),
+        (first, second) => to.poll_write_vectored(cx, &[IoSlice::new(first), IoSlice::new(second)]),
+    }
+}
+
+fn start_to_connect(domain: socket2::Domain, to: &socket2::SockAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking().cloexec(), None)?;
+    match socket.connect(to) {
+        Ok(()) => Ok(socket),
+        Err(e) if e.raw_os_error() == Some(nix::libc::EINPROGRESS) => Ok(socket),
+        Err(e) => Err(e),
     }
 }

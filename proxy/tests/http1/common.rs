@@ -80,7 +80,7 @@ impl Setup {
         let sink = sink.unwrap();
         let socket = TcpListener::bind(LOOPBACK).unwrap();
         let addr = socket.local_addr().unwrap();
-        let listener = Listener { frontend: FrontendId(0), addr };
+        let listener = Listener::new(FrontendId(0), addr);
         let threads = self.global.threads;
         let plan = Arc::new(
             Plan::new(self.global, vec![self.frontend], vec![self.backend], self.servers, vec![listener])

@@ -23,7 +23,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
     let mut listeners = Vec::new();
     for (i, f) in resolved.frontends.iter().enumerate() {
         let id = FrontendId(number(i, "frontends")?);
-        listeners.extend(f.binds.iter().map(|b| plan::Listener { frontend: id, addr: b.value }));
+        listeners.extend(f.binds.iter().map(|b| plan::Listener::new(id, b.value)));
         let to = f.default_backend.as_ref().and_then(|b| ids.get(b.value.as_str()).copied());
         frontends.push(frontend(f, to, &mut log_targets)?);
     }

@@ -68,7 +68,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn part(&self, farewell: Farewell, now: Instant) -> Step {
+    pub(super) fn part(&mut self, farewell: Farewell, now: Instant) -> Step {
         // A client that is gone already need not be waited for.
         if farewell == Farewell::Close || self.stream.shutdown().is_err() {
             return Step::Over;
