@@ -204,7 +204,7 @@ impl World<'_> {
             }
             Action::Heartbeat { router, until } => {
                 let until = self.nodes[n].clock.local_of(until);
-                self.check_heartbeat(n, usize::from(router.0));
+                self.check_heartbeat(n, usize::from(router.0), until);
                 self.nodes[n].guard.beat(router.0, until);
                 if let Some((end, _)) =
                     self.nodes[n].keeper.as_mut().and_then(|k| k.held[usize::from(router.0)].as_mut())

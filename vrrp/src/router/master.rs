@@ -17,8 +17,11 @@ use crate::types::Priority;
 pub(super) struct Master {
     /// Adver_Timer.
     next_advert: Instant,
-    /// When an advertisement was really sent; at first, when this node became MASTER.
+    /// When the last advertisement that was really sent was decided on; at first, when this node became MASTER.
     last_sent: Instant,
+    /// When the running advertisement was decided on. No copy of it is older, so a lease that counts from here ends
+    /// before the Master_Down_Timer of whoever heard one, however late its result is known.
+    decided: Instant,
     lease: Duration,
     /// Copies of the running advertisement whose result is not known.
     copies: usize,
@@ -56,6 +59,7 @@ impl Master {
         Self {
             next_advert: now + config.advert_int.duration(),
             last_sent: now,
+            decided: now,
             lease: config.lease,
             copies: 0,
             copy_sent: false,
@@ -71,7 +75,8 @@ impl Master {
     }
 
     /// A new advertisement of so many copies is under way.
-    pub(super) const fn advertising(&mut self, copies: usize) {
+    pub(super) const fn advertising(&mut self, now: Instant, copies: usize) {
+        self.decided = now;
         self.copies = copies;
         self.copy_sent = false;
     }
@@ -271,11 +276,12 @@ impl Router {
     fn renew(&mut self, turn: &mut Turn<'_>, master: &mut Master) {
         let (router, now) = (self.id, turn.now);
         self.counters.bump(Counter::AdvertsSent);
-        master.last_sent = now;
-        master.advertising(0);
+        master.last_sent = master.decided;
+        master.copies = 0;
+        master.copy_sent = false;
         master.failing = false;
         master.proven = true;
-        turn.actions.push_back(Action::Heartbeat { router, until: now + self.config.lease });
+        turn.actions.push_back(Action::Heartbeat { router, until: master.lapses_at() });
         if now.saturating_duration_since(master.renewed) >= RENEWAL
             && let Some(place) = self.standing.place
         {

@@ -16,7 +16,7 @@ impl Router {
     /// One advertisement: to the group, or a copy to each peer.
     pub(super) fn advertise(&self, turn: &mut Turn<'_>, master: &mut Master) {
         let copies = self.send_adverts(turn, self.standing.priority());
-        master.advertising(copies);
+        master.advertising(turn.now, copies);
     }
 
     /// RFC 9568 §6.4.3: "the router MUST send an ADVERTISEMENT with Priority = 0".

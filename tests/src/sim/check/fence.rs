@@ -4,7 +4,7 @@
 use evenkeel_vrrp::event::State;
 
 use super::SLACK;
-use crate::sim::clock::{Nanos, SECOND};
+use crate::sim::clock::{MICRO, Nanos, SECOND};
 use crate::sim::world::World;
 
 impl World<'_> {
@@ -89,8 +89,12 @@ impl World<'_> {
         }
     }
 
-    /// A beat and a renewal each need an advert of their own.
-    pub(crate) fn check_heartbeat(&mut self, n: usize, r: usize) {
+    /// A beat and a renewal each need an advert of their own, and a beat grants a lease from that advert.
+    pub(crate) fn check_heartbeat(&mut self, n: usize, r: usize, until: Nanos) {
+        let sent = self.checks.sent[n][r].map_or(0, |(_, local)| local);
+        if until > sent + self.plan.lease(n, r) + MICRO {
+            self.checks.fail("I2 beat", format!("node {n} router {r}: a beat grants more than a lease"));
+        }
         if !std::mem::take(&mut self.checks.sent_since_beat[n][r]) {
             self.checks.fail("I2 beat", format!("node {n} router {r}: a beat without an advert really sent"));
         }

@@ -138,6 +138,24 @@ fn a_late_beat_ends_with_the_lease_of_its_advert() {
     assert_eq!(ends, [sent_at + ms(2500)]);
 }
 
+/// A process that is stopped between an advert and the news that it was sent: the lease is the advert's.
+#[test]
+fn a_result_that_is_known_late_grants_nothing_more() {
+    let mut s = Script::master(tutorial(100));
+    s.forget();
+    s.run_to(ms(999));
+    let decided = s.start + ms(1000);
+    s.engine.handle_timeout(decided);
+    s.engine.handle_action_result(
+        decided + ms(900),
+        ActionResult::AdvertSent { router: ROUTER, last_copy: true },
+    );
+    let ends: Vec<_> = std::iter::from_fn(|| s.engine.poll_action())
+        .filter_map(|a| if let Action::Heartbeat { until, .. } = a { Some(until) } else { None })
+        .collect();
+    assert_eq!(ends, [decided + ms(2500)]);
+}
+
 /// With unicast the lease starts anew with the last copy; a peer that cannot be reached does not cost it.
 #[test]
 fn a_lease_is_renewed_once_per_advertisement() {
