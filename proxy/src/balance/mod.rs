@@ -55,6 +55,15 @@ struct Group {
 #[repr(align(128))]
 struct Cursor(AtomicU64);
 
+/// What a request wants of the balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wish {
+    /// The server that persistence names: the request goes there unless the server has gone down or into maintenance.
+    pub pinned: Option<ServerId>,
+    /// A server that has just failed: another one is better.
+    pub avoid: Option<ServerId>,
+}
+
 /// Servers of a backend that can take work, by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usable {
@@ -89,6 +98,12 @@ impl State {
             _ => group.cursor.0.load(Ordering::Relaxed),
         };
         rotation.at(turn, tried)
+    }
+
+    /// The server for a request: the pinned one, else the next by the backend's algorithm.
+    pub fn assign(&self, backend: BackendId, wish: &Wish) -> Option<ServerId> {
+        let pinned = wish.pinned.filter(|id| self.server(*id).is_some_and(ServerState::takes_pinned));
+        pinned.or_else(|| self.pick(backend, wish.avoid.as_slice())).or_else(|| self.pick(backend, &[]))
     }
 
     /// Counts a request as running on `server` until the lease is dropped.

@@ -20,6 +20,11 @@ impl ServerState {
     pub fn is_usable(self) -> bool {
         self.up && self.admin == AdminState::Ready && self.weight > 0
     }
+
+    /// Whether the server takes those whom persistence sends there, which it does while it drains.
+    pub fn takes_pinned(self) -> bool {
+        self.up && self.admin != AdminState::Maint
+    }
 }
 
 /// State that the control side changes. Writers hold the backend's lock; other readers (status) may see a change a

@@ -5,6 +5,7 @@
 //! | [`runtime`] | data threads: start, heartbeat, drain, stop |
 //! | `accept` | takes connections in, within the limits |
 //! | `admit` | sees a connection through to its protocol |
+//! | `assign` | gets a server for a request |
 //! | `http1` | one connection of a client, request after request |
 //! | `upstream` | connections to servers: pooled, made, tried again |
 //! | `tunnel` | both directions after an upgrade |
@@ -18,6 +19,7 @@
 
 mod accept;
 mod admit;
+mod assign;
 pub mod checker;
 mod deadline;
 mod http1;

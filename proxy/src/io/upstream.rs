@@ -1,11 +1,14 @@
 //! Connections to servers: kept for the next request, made anew, tried again.
 
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::runtime::DataThread;
+use super::assign::{Assign, Unassigned};
+use super::runtime::{Balance, DataThread};
 use super::stream::Stream;
+use crate::balance::{Lease, Wish};
 use crate::plan::{Backend, BackendId, ServerId};
 
 /// Idle connections of one thread, by server. At most [`MOST_IDLE`] per server: one more is closed instead of kept.
@@ -83,6 +86,8 @@ pub(super) enum DialError {
     Timeout,
     /// This machine has no more sockets, ports or memory.
     Resource,
+    /// After the server had failed, no other one was to be had.
+    Unassigned(Unassigned),
 }
 
 /// Connecting to a server of a backend, with HAProxy's retries: after a failure the same server again, not sooner than a
@@ -111,6 +116,15 @@ enum Attempt {
     Pausing {
         until: Instant,
     },
+    /// Another server is asked for.
+    Reassigning(Assign),
+}
+
+/// Where the next attempt goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Same,
+    Another,
 }
 
 impl Dial {
@@ -120,11 +134,13 @@ impl Dial {
         Self { server, retries: 0, redispatched: false, backend, left, attempt: Attempt::Due }
     }
 
-    /// Goes on. Pending: until the stream is ready or [`Dial::deadline`].
+    /// Goes on. Pending: until the stream is ready or [`Dial::deadline`]. `lease` is the one on the server, and is
+    /// exchanged for one on another if the attempt moves there.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        thread: &DataThread,
+        thread: &Rc<DataThread>,
+        lease: &mut Option<Lease<Balance>>,
         now: Instant,
     ) -> Poll<Result<Stream, DialError>> {
         loop {
@@ -152,8 +168,23 @@ impl Dial {
                     return Poll::Pending;
                 }
                 Attempt::Pausing { .. } => continue,
+                Attempt::Reassigning(mut assign) => match assign.poll(cx, thread, now) {
+                    Poll::Pending => {
+                        self.attempt = Attempt::Reassigning(assign);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Err(reason)) => return Poll::Ready(Err(DialError::Unassigned(reason))),
+                    Poll::Ready(Ok(assigned)) => {
+                        self.handle_reassigned(thread, assigned.server(), now);
+                        *lease = Some(assigned.lease);
+                        continue;
+                    }
+                },
             };
-            self.handle_failure(thread, failure, now)?;
+            if self.handle_failure(thread, failure, now)? == Next::Another {
+                // Not before: its own slot must be free for it to wait for one.
+                *lease = None;
+            }
         }
     }
 
@@ -163,6 +194,7 @@ impl Dial {
             Attempt::Due => None,
             Attempt::Trying { since, .. } => self.timeout(thread).map(|t| *since + t),
             Attempt::Pausing { until } => Some(*until),
+            Attempt::Reassigning(assign) => assign.deadline(thread),
         }
     }
 
@@ -177,26 +209,39 @@ impl Dial {
         thread: &DataThread,
         failure: DialError,
         now: Instant,
-    ) -> Result<(), DialError> {
+    ) -> Result<Next, DialError> {
         thread.recorder.server(self.server).connect_errors.add(1);
         thread.recorder.backend(self.backend).connect_errors.add(1);
         self.left = self.left.checked_sub(1).ok_or(failure)?;
         self.retries = self.retries.saturating_add(1);
         let redispatch = self.left == 0 && backend_of(thread, self.backend).is_some_and(|b| b.redispatch);
-        let other = if redispatch { thread.balance.pick(self.backend, &[self.server]) } else { None };
-        if let Some(other) = other {
-            thread.recorder.server(self.server).redispatches.add(1);
-            thread.recorder.backend(self.backend).redispatches.add(1);
-            self.server = other;
-            self.redispatched = true;
-            self.attempt = Attempt::Due;
-        } else {
-            thread.recorder.server(self.server).retries.add(1);
-            thread.recorder.backend(self.backend).retries.add(1);
-            let pause = self.timeout(thread).map_or(LONGEST_PAUSE, |t| t.min(LONGEST_PAUSE));
-            self.attempt = Attempt::Pausing { until: now + pause };
+        if redispatch {
+            let wish = Wish { pinned: None, avoid: Some(self.server) };
+            self.attempt = Attempt::Reassigning(Assign::new(self.backend, wish));
+            return Ok(Next::Another);
         }
-        Ok(())
+        self.pause(thread, now);
+        Ok(Next::Same)
+    }
+
+    /// HAProxy counts what comes back to the same server as a retry.
+    fn handle_reassigned(&mut self, thread: &DataThread, server: ServerId, now: Instant) {
+        if server == self.server {
+            self.pause(thread, now);
+            return;
+        }
+        thread.recorder.server(self.server).redispatches.add(1);
+        thread.recorder.backend(self.backend).redispatches.add(1);
+        self.server = server;
+        self.redispatched = true;
+        self.attempt = Attempt::Due;
+    }
+
+    fn pause(&mut self, thread: &DataThread, now: Instant) {
+        thread.recorder.server(self.server).retries.add(1);
+        thread.recorder.backend(self.backend).retries.add(1);
+        let pause = self.timeout(thread).map_or(LONGEST_PAUSE, |t| t.min(LONGEST_PAUSE));
+        self.attempt = Attempt::Pausing { until: now + pause };
     }
 
     fn timeout(&self, thread: &DataThread) -> Option<Duration> {

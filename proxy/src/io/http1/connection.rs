@@ -272,8 +272,8 @@ impl Connection {
         let Scratch { bytes, index } = scratch;
         let (head, rest) = bytes[..total].split_at_mut(request.len);
         let parsed = Parsed { request, index, bytes: head };
-        let backend = match request::prepare(&mut open, &self.thread, self.party, &parsed, now) {
-            Ok(backend) => backend,
+        let assign = match request::prepare(&mut open, &self.thread, self.party, &parsed, now) {
+            Ok(assign) => assign,
             Err(failure) => return self.fail(open, failure, now),
         };
         match open.up.offer(rest, &mut self.inbox) {
@@ -282,10 +282,7 @@ impl Connection {
         }
         // What belongs to the next request was not read for this one.
         open.up.read -= self.inbox.len() as u64;
-        if let Err(failure) = request::assign(&mut open, &self.thread, backend, now) {
-            return self.fail(open, failure, now);
-        }
-        self.connect(&mut open, backend, now);
+        open.assign = Some(assign);
         Step::Next(State::Forwarding(open))
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::assign::Assign;
 use super::super::runtime::Balance;
 use super::super::stream::Stream;
 use super::super::upstream::Dial;
@@ -24,6 +25,8 @@ pub(in crate::io) struct Exchange {
     pub(in crate::io) up: Flow,
     /// From the server to the client.
     pub(in crate::io) down: Flow,
+    /// The server being waited for.
+    pub(super) assign: Option<Assign>,
     /// The connection being made.
     pub(super) dial: Option<Dial>,
     /// The connection to the server.
@@ -148,6 +151,7 @@ impl Exchange {
         self.asked = Asked::default();
         self.up.reset();
         self.down.reset();
+        self.assign = None;
         self.dial = None;
         self.server = None;
         self.lease = None;

@@ -1,5 +1,6 @@
 //! What each kind of failure is called: the status the client gets, and the letters in the record.
 
+use super::super::assign::Unassigned;
 use super::super::upstream::DialError;
 use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::reject::Reject;
@@ -40,6 +41,14 @@ pub(super) enum Progress {
     Answering,
 }
 
+impl From<Unassigned> for Failure {
+    fn from(reason: Unassigned) -> Self {
+        match reason {
+            Unassigned::NoServer => Self::NoServer,
+        }
+    }
+}
+
 impl Failure {
     /// What the client is told, if it can be.
     pub(super) fn reject(self) -> Reject {
@@ -63,7 +72,9 @@ impl Failure {
             Self::Refused(_) => (Cause::Proxy, Phase::Request),
             Self::HeadCutShort => (Cause::Client, Phase::Request),
             Self::HeadTimeout => (Cause::ClientTimeout, Phase::Request),
-            Self::NoServer | Self::Dial(DialError::Refused) => (Cause::Server, Phase::Connect),
+            Self::NoServer | Self::Dial(DialError::Refused | DialError::Unassigned(Unassigned::NoServer)) => {
+                (Cause::Server, Phase::Connect)
+            }
             Self::Dial(DialError::Timeout) => (Cause::ServerTimeout, Phase::Connect),
             Self::Dial(DialError::Resource) => (Cause::Resource, Phase::Connect),
             Self::ClientAborted => (Cause::Client, while_relaying),

@@ -1,13 +1,14 @@
 //! From a parsed request head to a decision: refuse it, or forward it to which server.
 
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::time::Instant;
 
+use super::super::assign::Assign;
 use super::super::runtime::DataThread;
 use super::exchange::{Asked, Exchange};
 use super::failure::Failure;
 use super::record::Party;
+use crate::balance::Wish;
 use crate::h1::body::Body;
 use crate::h1::chunked::{Chunker, Output};
 use crate::h1::conn::{self, Expectation, Options};
@@ -16,7 +17,7 @@ use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{HeadIndex, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
-use crate::plan::{BackendId, ForwardedFor, Frontend};
+use crate::plan::{ForwardedFor, Frontend};
 
 /// A head as it was parsed.
 pub(super) struct Parsed<'a> {
@@ -26,7 +27,7 @@ pub(super) struct Parsed<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// Checks the request and makes the head that is forwarded, up to and without choosing a server.
+/// Checks the request and makes the head that is forwarded. What is left is to get a server.
 ///
 /// # Errors
 /// The request is refused.
@@ -36,7 +37,7 @@ pub(super) fn prepare(
     party: Party,
     parsed: &Parsed<'_>,
     now: Instant,
-) -> Result<BackendId, Failure> {
+) -> Result<Assign, Failure> {
     let Parsed { request, index, bytes } = parsed;
     exchange.facts.keep_line(request, bytes);
     exchange.facts.head_done = Some(now);
@@ -67,24 +68,7 @@ pub(super) fn prepare(
     exchange.up.out.keep();
     exchange.up.body = Body::new(framing, Output::Chunks);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
-    Ok(id)
-}
-
-/// Chooses a server and counts the request as running there.
-///
-/// # Errors
-/// None is usable.
-pub(super) fn assign(
-    exchange: &mut Exchange,
-    thread: &Rc<DataThread>,
-    backend: BackendId,
-    now: Instant,
-) -> Result<(), Failure> {
-    let server = thread.balance.pick(backend, &[]).ok_or(Failure::NoServer)?;
-    exchange.facts.server = Some(server);
-    exchange.facts.assigned = Some(now);
-    exchange.lease = Some(thread.lease(server));
-    Ok(())
+    Ok(Assign::new(id, Wish::default()))
 }
 
 fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {

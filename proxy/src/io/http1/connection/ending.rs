@@ -20,6 +20,7 @@ impl Connection {
         open.facts.termination = Some(failure.termination(progress));
         open.facts.ended = Some(now);
         open.server = None;
+        open.assign = None;
         open.dial = None;
         self.inbox = Vec::new();
         if progress == Progress::Answering {

@@ -1,6 +1,6 @@
 //! An exchange between its head and its end: a server connection is taken or made, and the relay runs.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::super::super::runtime::Scratch;
@@ -12,12 +12,25 @@ use super::super::record::Open;
 use super::super::relay::{self, Client, End};
 use super::{Connection, Farewell, State, Step};
 use crate::access_log::Termination;
-use crate::plan::BackendId;
+use crate::plan::{BackendId, ServerId};
 
 impl Connection {
-    /// Takes a connection that is there, or sets out to make one.
-    pub(super) fn connect(&self, open: &mut Open, backend: BackendId, now: Instant) {
-        let Some(server) = open.facts.server else { return };
+    /// Gets a server, then takes a connection that is there, or sets out to make one.
+    fn assign(&self, open: &mut Open, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+        let Some(assign) = &mut open.assign else { return Poll::Ready(Ok(())) };
+        let backend = assign.backend();
+        let assigned = ready!(assign.poll(cx, &self.thread, now))?;
+        open.assign = None;
+        let server = assigned.server();
+        open.facts.server = Some(server);
+        open.facts.queue = assigned.queue;
+        open.facts.assigned = Some(now);
+        open.lease = Some(assigned.lease);
+        self.connect(open, backend, server, now);
+        Poll::Ready(Ok(()))
+    }
+
+    fn connect(&self, open: &mut Open, backend: BackendId, server: ServerId, now: Instant) {
         let reuse = if open.asked.method.is_idempotent() { Reuse::Any } else { Reuse::JustUsed };
         match self.thread.pool.borrow_mut().take(server, reuse, now) {
             Some(stream) => {
@@ -37,6 +50,14 @@ impl Connection {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Step {
+        match self.assign(&mut open, cx, now) {
+            Poll::Pending => {
+                let deadline = open.assign.as_ref().and_then(|a| a.deadline(&self.thread));
+                return Step::Wait(State::Forwarding(open), deadline);
+            }
+            Poll::Ready(Err(failure)) => return self.fail(open, failure, now),
+            Poll::Ready(Ok(())) => {}
+        }
         if open.dial.is_some() {
             match self.dial(&mut open, cx, now) {
                 Poll::Pending => {
@@ -73,13 +94,10 @@ impl Connection {
 
     fn dial(&self, open: &mut Open, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
         let Some(mut dial) = open.dial.take() else { return Poll::Ready(Ok(())) };
-        let before = (dial.server, dial.retries);
-        let polled = dial.poll(cx, &self.thread, now);
-        if before.0 != dial.server {
-            open.facts.server = Some(dial.server);
-            open.lease = Some(self.thread.lease(dial.server));
-        }
-        open.facts.retries = open.facts.retries.saturating_add(dial.retries - before.1);
+        let before = dial.retries;
+        let polled = dial.poll(cx, &self.thread, &mut open.lease, now);
+        open.facts.server = Some(dial.server);
+        open.facts.retries = open.facts.retries.saturating_add(dial.retries - before);
         open.facts.redispatched = dial.redispatched;
         match polled {
             Poll::Pending => {
