@@ -140,7 +140,7 @@ impl Options {
         let servers = self.backends.iter().enumerate().map(|(i, addr)| Server {
             name: format!("s{}", i + 1),
             backend: BackendId(0),
-            addr: *addr,
+            addr: (*addr).into(),
             weight: 1,
             backup: false,
             admin: AdminState::Ready,

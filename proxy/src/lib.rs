@@ -8,7 +8,9 @@
 //! | [`h1`] | HTTP/1.1 heads, framing and forwarding, on byte slices |
 //! | [`access_log`] | one record per request, and how it leaves the thread |
 //! | [`balance`] | which server gets the next request |
+//! | [`endpoint`] | where a socket is |
 //! | [`health`] | checks: when, what they find, when a server goes down or comes up |
+//! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`plan`] | the compiled configuration, immutable and shared |
 //! | [`stats`] | what has happened, counted |
 //!
@@ -19,9 +21,11 @@
 
 pub mod access_log;
 pub mod balance;
+pub mod endpoint;
 pub mod h1;
 pub mod health;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod names;
 pub mod plan;
 pub mod stats;

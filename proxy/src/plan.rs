@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
+
 /// Position of a frontend in [`Plan::frontends`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrontendId(pub u16);
@@ -179,7 +181,7 @@ pub struct Server {
     /// Whose it is.
     pub backend: BackendId,
     /// Where requests go.
-    pub addr: SocketAddr,
+    pub addr: ServerAddr,
     /// 0–256; 0 gets no new work.
     pub weight: u16,
     /// Used only when no other server is usable.
@@ -188,6 +190,28 @@ pub struct Server {
     pub admin: AdminState,
     /// Health checks; `None`: always up.
     pub check: Option<CheckConfig>,
+}
+
+/// Where a server is, as the configuration says it. What holds at run time is in [`crate::names::Addresses`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerAddr {
+    /// Always there.
+    Fixed(Endpoint),
+}
+
+impl ServerAddr {
+    /// Where the server is from the start, before anything is looked up.
+    pub fn fixed(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Fixed(endpoint) => Some(endpoint),
+        }
+    }
+}
+
+impl From<SocketAddr> for ServerAddr {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Fixed(addr.into())
+    }
 }
 
 /// What the operator wants of a server.

@@ -1,7 +1,6 @@
 //! The health of servers on its way from a worker to its successor: the data plane's snapshot in a form that can be
 //! written down.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use evenkeel_proxy::health::result::Info;
@@ -30,8 +29,8 @@ pub struct ServerHealth {
 /// What the checks of a server found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checks {
-    /// Address that was checked.
-    pub checked: SocketAddr,
+    /// Where it was checked, as text; `None`: nobody knew where it was.
+    pub checked: Option<String>,
     /// The rise/fall counter.
     pub counter: u32,
     /// `rise` when it was counted.
@@ -79,7 +78,7 @@ pub fn read_back(servers: &[ServerHealth]) -> HealthSnapshot {
 
 fn of_server(s: &InheritedServer) -> ServerHealth {
     let of_checks = |h: &InheritedHealth| Checks {
-        checked: h.checked,
+        checked: h.checked.as_ref().map(ToString::to_string),
         counter: h.counter,
         rise: h.rise,
         fall: h.fall,
@@ -114,7 +113,7 @@ const fn of_admin(admin: AdminState) -> Admin {
 
 fn to_server(s: &ServerHealth) -> InheritedServer {
     let to_checks = |c: &Checks| InheritedHealth {
-        checked: c.checked,
+        checked: c.checked.as_ref().and_then(|text| text.parse().ok()),
         counter: c.counter,
         rise: c.rise,
         fall: c.fall,
@@ -159,7 +158,7 @@ mod tests {
             backend: "app".into(),
             server: "app1".into(),
             health: Some(InheritedHealth {
-                checked: "192.0.2.1:80".parse().unwrap(),
+                checked: "192.0.2.1:80".parse().ok(),
                 counter: 3,
                 rise: 2,
                 fall: 3,

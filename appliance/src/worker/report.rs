@@ -60,7 +60,7 @@ impl Sources<'_> {
         ServerReport {
             backend: backend.map_or_else(String::new, |b| b.name.clone()),
             name: server.name.clone(),
-            address: server.addr.to_string(),
+            address: self.state.addresses().endpoint(id).map_or_else(|| "-".to_owned(), |at| at.to_string()),
             state: known.map_or("no check", |k| k.operational.as_str()).to_owned(),
             since_ms: known.and_then(|k| ms(k.since)),
             check: known.and_then(|k| k.last.as_ref()).map(check_words).unwrap_or_default(),

@@ -14,7 +14,7 @@ pub(crate) fn server(weight: u16) -> Server {
     Server {
         name: String::new(),
         backend: BackendId(0),
-        addr: SocketAddr::from(([127, 0, 0, 1], 1)),
+        addr: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         weight,
         backup: false,
         admin: AdminState::Ready,

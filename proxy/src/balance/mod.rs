@@ -24,6 +24,7 @@ use arc_swap::ArcSwap;
 pub use lease::Lease;
 pub use server::ServerState;
 
+use crate::names::Addresses;
 use crate::plan::{AdminState, Backend, BackendId, Plan, ServerId};
 use rotation::{Candidate, Rotation};
 use server::{Flight, Switches};
@@ -34,6 +35,7 @@ pub struct State {
     backends: Box<[Group]>,
     switches: Box<[Switches]>,
     flights: Box<[Flight]>,
+    addresses: Addresses,
 }
 
 /// One backend: what its threads take turns over.
@@ -79,7 +81,12 @@ impl State {
         let switches: Box<[_]> = plan.servers().iter().map(Switches::new).collect();
         let backends = plan.backends().iter().map(|b| Group::new(b, &switches)).collect();
         let flights = plan.servers().iter().map(|_| Flight::default()).collect();
-        Self { backends, switches, flights }
+        Self { backends, switches, flights, addresses: Addresses::new(plan) }
+    }
+
+    /// Where servers are.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Takes the next turn: the server whose turn it is, skipping those in `tried`.

@@ -5,7 +5,6 @@
 //! [`Monitor::poll_event`] returns. It is the only one to change the [`State`] that data threads balance by.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use super::result::{CheckResult, Verdict};
 use super::schedule::{Random, first_delay, interval, second_delay};
 use super::snapshot::{HealthSnapshot, InheritedHealth, InheritedServer, Override};
 use crate::balance::{State, Usable};
+use crate::endpoint::Endpoint;
 use crate::plan::{AdminState, CheckConfig, Plan, Server, ServerId};
 
 /// Health of all servers of a plan.
@@ -187,10 +187,10 @@ impl Monitor {
     }
 
     /// What to do to check a server, and where.
-    pub fn target(&self, id: ServerId) -> Option<(&CheckConfig, SocketAddr)> {
+    pub fn target(&self, id: ServerId) -> Option<(&CheckConfig, Endpoint)> {
         let server = self.plan.servers().get(id.0 as usize)?;
         let config = server.check.as_ref()?;
-        Some((config, config.addr.unwrap_or(server.addr)))
+        Some((config, self.checked_at(id, config)?))
     }
 
     /// What is known of each server, by [`ServerId`].
@@ -230,8 +230,9 @@ impl Monitor {
         let since = known.and_then(|k| now.checked_sub(k.since_change)).unwrap_or(now);
         self.servers.push(Watched { check: None, history: History::default(), since });
         let (Some(config), Some(due)) = (&server.check, first_check) else { return };
-        let checked = config.addr.unwrap_or(server.addr);
-        let known = known.and_then(|k| k.health.as_ref()).filter(|h| h.checked == checked);
+        let checked = self.checked_at(id, config);
+        let known =
+            known.and_then(|k| k.health.as_ref()).filter(|h| h.checked.is_some() && h.checked == checked);
         let mut check = Checked::new(config, known);
         self.state.set_up(id, check.health.is_up());
         let stopped = admin == AdminState::Maint;
@@ -242,6 +243,14 @@ impl Monitor {
         }
         if !stopped {
             self.schedule(id, due);
+        }
+    }
+
+    /// Where the checks of a server go. `None`: nobody knows where it is.
+    fn checked_at(&self, id: ServerId, config: &CheckConfig) -> Option<Endpoint> {
+        match config.addr {
+            Some(addr) => Some(addr.into()),
+            None => self.state.addresses().endpoint(id).map(|at| (*at).clone()),
         }
     }
 
@@ -256,7 +265,7 @@ impl Monitor {
         let backend = self.plan.backends().get(usize::from(server.backend.0))?;
         let health =
             watched.check.as_ref().zip(server.check.as_ref()).map(|(check, config)| InheritedHealth {
-                checked: config.addr.unwrap_or(server.addr),
+                checked: self.checked_at(id, config),
                 counter: check.health.value(),
                 rise: check.health.rise(),
                 fall: check.health.fall(),

@@ -4,11 +4,11 @@
 //! Servers are named, not numbered: the next worker's plan may be another one. Where the configuration says something
 //! else than it did when the snapshot was taken, the configuration wins.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::machine::Health;
 use super::result::CheckResult;
+use crate::endpoint::Endpoint;
 use crate::plan::{AdminState, Plan, Server};
 
 /// All servers of a worker.
@@ -38,8 +38,8 @@ pub struct InheritedServer {
 /// What the checks of a server found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InheritedHealth {
-    /// Address that was checked. Of another address nothing is known.
-    pub checked: SocketAddr,
+    /// Where it was checked; `None`: nobody knew where it was. Of another address nothing is known.
+    pub checked: Option<Endpoint>,
     /// The rise/fall counter.
     pub counter: u32,
     /// `rise` when it was counted.

@@ -163,7 +163,8 @@ fn turn(
     let mut monitor = shared.monitor();
     while let Some(id) = monitor.poll_check(now) {
         let plan = Arc::clone(&shared.plan);
-        checks.spawn(async move { (id, probe::probe(&plan, id).await) });
+        let at = monitor.target(id).map(|(_, at)| at);
+        checks.spawn(async move { (id, probe::probe(&plan, id, at).await) });
     }
     while let Some(event) = monitor.poll_event() {
         if events.try_send(event).is_err() {

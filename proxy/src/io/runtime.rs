@@ -273,7 +273,9 @@ async fn serve(seed: Seed, ready: &Ready) {
 async fn sweep(thread: Rc<DataThread>) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        thread.pool.borrow_mut().sweep(Instant::now());
+        let mut pool = thread.pool.borrow_mut();
+        pool.follow(thread.balance.addresses());
+        pool.sweep(Instant::now());
     }
 }
 

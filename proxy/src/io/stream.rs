@@ -7,13 +7,13 @@
 //! A plain TCP connection is the common kind and decided first; whatever else a stream needs is behind a pointer.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::endpoint::Endpoint;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -35,16 +35,18 @@ impl Stream {
     }
 
     /// Starts to connect. The stream is not usable until [`Stream::poll_connected`].
-    pub(super) fn connect(to: SocketAddr) -> io::Result<Self> {
-        let socket = start_to_connect(socket2::Domain::for_address(to), &to.into())?;
-        Self::new(TcpStream::from_std(socket.into())?)
-    }
-
-    /// Starts to connect to a Unix socket. The stream is not usable until [`Stream::poll_connected`].
-    #[expect(dead_code, reason = "for servers on Unix sockets")]
-    pub(super) fn connect_unix(to: &Path) -> io::Result<Self> {
-        let socket = start_to_connect(socket2::Domain::UNIX, &socket2::SockAddr::unix(to)?)?;
-        Ok(Self { kind: Kind::Unix(UnixStream::from_std(socket.into())?) })
+    pub(super) fn connect(to: &Endpoint) -> io::Result<Self> {
+        match to {
+            Endpoint::Ip(to) => {
+                let socket = start_to_connect(socket2::Domain::for_address(*to), &(*to).into())?;
+                Self::new(TcpStream::from_std(socket.into())?)
+            }
+            Endpoint::Unix(to) => {
+                let address = socket2::SockAddr::unix(to.as_path())?;
+                let socket = start_to_connect(socket2::Domain::UNIX, &address)?;
+                Ok(Self { kind: Kind::Unix(UnixStream::from_std(socket.into())?) })
+            }
+        }
     }
 
     /// Waits for the connection to be established or refused.

@@ -9,12 +9,15 @@ use super::assign::{Assign, Unassigned};
 use super::runtime::{Balance, DataThread};
 use super::stream::Stream;
 use crate::balance::{Lease, Wish};
+use crate::names::{Addresses, Epoch};
 use crate::plan::{Backend, BackendId, ServerId};
 
 /// Idle connections of one thread, by server. At most [`MOST_IDLE`] per server: one more is closed instead of kept.
 #[derive(Debug)]
 pub(super) struct Pool {
     servers: Vec<Vec<Idle>>,
+    /// Connections to where servers were in this epoch and still are.
+    epoch: Epoch,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub(super) enum Reuse {
 
 impl Pool {
     pub(super) fn new(servers: usize) -> Self {
-        Self { servers: (0..servers).map(|_| Vec::new()).collect() }
+        Self { servers: (0..servers).map(|_| Vec::new()).collect(), epoch: Epoch::default() }
     }
 
     /// The connection to `server` that was used last, if it will do and is still good.
@@ -53,6 +56,19 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// Closes the connections to where servers are no longer.
+    #[inline]
+    pub(super) fn follow(&mut self, addresses: &Addresses) {
+        let epoch = addresses.epoch();
+        if epoch != self.epoch {
+            let moved = |id: &ServerId| addresses.is_outdated(*id, self.epoch);
+            for (_, idle) in (0..).map(ServerId).zip(&mut self.servers).filter(|(id, _)| moved(id)) {
+                idle.clear();
+            }
+            self.epoch = epoch;
+        }
     }
 
     /// Keeps a connection whose last response is complete.
@@ -103,6 +119,8 @@ pub(super) struct Dial {
     backend: BackendId,
     left: u8,
     attempt: Attempt,
+    /// Before the address of the running attempt was read.
+    epoch: Epoch,
 }
 
 #[derive(Debug)]
@@ -131,7 +149,8 @@ impl Dial {
     /// About to connect to `server`.
     pub(super) fn new(thread: &DataThread, backend: BackendId, server: ServerId) -> Self {
         let left = backend_of(thread, backend).map_or(0, |b| b.retries);
-        Self { server, retries: 0, redispatched: false, backend, left, attempt: Attempt::Due }
+        let epoch = Epoch::default();
+        Self { server, retries: 0, redispatched: false, backend, left, attempt: Attempt::Due, epoch }
     }
 
     /// Goes on. Pending: until the stream is ready or [`Dial::deadline`]. `lease` is the one on the server, and is
@@ -198,10 +217,16 @@ impl Dial {
         }
     }
 
-    fn start(&self, thread: &DataThread) -> io::Result<Stream> {
-        let server = thread.plan.servers().get(self.server.0 as usize);
-        let server = server.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-        Stream::connect(server.addr)
+    /// When the server was where the connection leads.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn start(&mut self, thread: &DataThread) -> io::Result<Stream> {
+        self.epoch = thread.balance.addresses().epoch();
+        let at = thread.balance.addresses().endpoint(self.server);
+        // Not a matter of this machine's resources, so: refused.
+        Stream::connect(&*at.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?)
     }
 
     fn handle_failure(

@@ -99,7 +99,7 @@ fn server(number: usize, addr: SocketAddr) -> Server {
     Server {
         name: format!("s{}", number + 1),
         backend: BackendId(0),
-        addr,
+        addr: addr.into(),
         weight: 1,
         backup: false,
         admin: AdminState::Ready,

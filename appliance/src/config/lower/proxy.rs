@@ -94,7 +94,7 @@ fn server(s: &Server, backend: BackendId) -> plan::Server {
     plan::Server {
         name: s.name.value.clone(),
         backend,
-        addr: s.addr,
+        addr: s.addr.into(),
         weight: s.weight,
         backup: s.backup,
         admin: s.state,

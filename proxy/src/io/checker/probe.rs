@@ -10,17 +10,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
+use crate::endpoint::Endpoint;
 use crate::health::http::{Evaluation, request};
 use crate::health::{CheckResult, CheckStatus};
 use crate::plan::{CheckConfig, CheckKind, HttpCheck, Plan, ServerId};
 
-/// Checks a server of `plan` once.
+/// Checks a server of `plan` once, where it is.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection; nothing else is left behind.
-pub(super) async fn probe(plan: &Plan, id: ServerId) -> CheckResult {
+pub(super) async fn probe(plan: &Plan, id: ServerId, at: Option<Endpoint>) -> CheckResult {
     let start = Instant::now();
-    let Some((config, target, limits)) = find(plan, id) else {
+    let (Some((config, limits)), Some(target)) = (find(plan, id), at.and_then(|at| at.ip())) else {
         return CheckResult::new(CheckStatus::Unknown);
     };
     let result = match connect(target, start + limits.connect).await {
@@ -51,11 +52,11 @@ impl Limits {
     }
 }
 
-fn find(plan: &Plan, id: ServerId) -> Option<(&CheckConfig, SocketAddr, Limits)> {
+fn find(plan: &Plan, id: ServerId) -> Option<(&CheckConfig, Limits)> {
     let server = plan.servers().get(id.0 as usize)?;
     let config = server.check.as_ref()?;
     let backend = plan.backends().get(usize::from(server.backend.0))?;
-    Some((config, config.addr.unwrap_or(server.addr), Limits::new(config, backend.timeout.connect)))
+    Some((config, Limits::new(config, backend.timeout.connect)))
 }
 
 async fn connect(target: SocketAddr, deadline: Instant) -> Result<TcpStream, CheckResult> {

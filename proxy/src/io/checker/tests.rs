@@ -97,7 +97,7 @@ fn quick(kind: CheckKind) -> CheckConfig {
 }
 
 fn at(addr: SocketAddr, config: CheckConfig) -> Server {
-    Server { addr, check: Some(config), ..server(1) }
+    Server { addr: addr.into(), check: Some(config), ..server(1) }
 }
 
 /// A port that nobody listens on.
@@ -120,7 +120,11 @@ async fn next(events: &mut mpsc::Receiver<Event>) -> Turn {
 /// Outcome, code and remark of one check.
 async fn probe_once(addr: SocketAddr, config: CheckConfig) -> String {
     let plan = plan(vec![at(addr, config)]);
-    let result = timeout(PATIENCE, probe::probe(&plan, ServerId(0))).await.expect("the check did not end");
+    let server = &plan.servers()[0];
+    let at =
+        server.check.as_ref().and_then(|c| c.addr).map(Into::into).or_else(|| server.addr.fixed().cloned());
+    let result =
+        timeout(PATIENCE, probe::probe(&plan, ServerId(0), at)).await.expect("the check did not end");
     let code = result.code.map(|c| format!(" {c}")).unwrap_or_default();
     let info = result.info.map(|i| format!(" {}", i.as_str())).unwrap_or_default();
     format!("{}{code}{info}", result.status.name())

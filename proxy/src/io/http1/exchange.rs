@@ -12,6 +12,7 @@ use super::record::{Facts, Owner};
 use crate::balance::Lease;
 use crate::h1::conn::Expectation;
 use crate::h1::head::{Method, Version};
+use crate::names::Epoch;
 use crate::plan::{ClientTimeouts, ServerTimeouts};
 
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
@@ -69,6 +70,8 @@ pub(in crate::io) struct ServerSide {
     pub(super) reused: bool,
     /// It takes no more of the request; what it has to say is still read.
     pub(super) deaf: bool,
+    /// When the server was where this leads.
+    pub(super) epoch: Epoch,
 }
 
 /// How far the response is.

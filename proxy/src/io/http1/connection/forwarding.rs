@@ -32,12 +32,16 @@ impl Connection {
 
     fn connect(&self, open: &mut Open, backend: BackendId, server: ServerId, now: Instant) {
         let reuse = if open.asked.method.is_idempotent() { Reuse::Any } else { Reuse::JustUsed };
-        match self.thread.pool.borrow_mut().take(server, reuse, now) {
+        let addresses = self.thread.balance.addresses();
+        let epoch = addresses.epoch();
+        let mut pool = self.thread.pool.borrow_mut();
+        pool.follow(addresses);
+        match pool.take(server, reuse, now) {
             Some(stream) => {
                 self.thread.recorder.server(server).reused.add(1);
                 open.facts.connected = Some(now);
                 open.activity.server = Some(now);
-                open.server = Some(ServerSide { stream, reused: true, deaf: false });
+                open.server = Some(ServerSide { stream, reused: true, deaf: false, epoch });
             }
             None => open.dial = Some(Dial::new(&self.thread, backend, server)),
         }
@@ -109,7 +113,7 @@ impl Connection {
                 self.thread.recorder.server(dial.server).connections.add(1);
                 open.facts.connected = Some(now);
                 open.activity.server = Some(now);
-                open.server = Some(ServerSide { stream, reused: false, deaf: false });
+                open.server = Some(ServerSide { stream, reused: false, deaf: false, epoch: dial.epoch() });
                 Poll::Ready(Ok(()))
             }
         }
@@ -125,6 +129,7 @@ impl Connection {
             && server == Persist::Yes
             && clean
             && !side.deaf
+            && !self.thread.balance.addresses().is_outdated(id, side.epoch)
         {
             self.thread.pool.borrow_mut().put(id, side.stream, now);
         }
