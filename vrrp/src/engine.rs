@@ -13,7 +13,9 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::config::{EngineConfig, RouterConfig};
-use crate::event::{Action, ActionResult, Cause, Command, NetEvent, RxMeta, Servers, TrackReport};
+use crate::event::{
+    Action, ActionResult, AdvertCopy, Cause, Command, NetEvent, RxMeta, Servers, TrackReport,
+};
 use crate::group;
 use crate::net::Net;
 use crate::packet::peek_vrid;
@@ -171,6 +173,12 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is wanted next, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         self.routers.iter().filter_map(Router::poll_timeout).min_by_key(|(at, _)| *at)
+    }
+
+    /// The priority-0 adverts with which a router would let go now, for whoever has to say it when this process cannot;
+    /// empty unless it is MASTER and can speak.
+    pub fn farewell(&self, router: RouterId) -> Vec<AdvertCopy> {
+        self.routers.get(usize::from(router.0)).map(Router::farewell).unwrap_or_default()
     }
 
     /// State of everything.

@@ -99,6 +99,19 @@ pub enum Servers {
 /// Longer than the checks of one node usually run behind those of the other.
 pub const LOST_PATIENCE: Duration = Duration::from_secs(30);
 
+/// One copy of an advertisement: to the group or to one peer, in one form of the checksum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdvertCopy {
+    /// Interface to send on.
+    pub ifindex: IfIndex,
+    /// Source address.
+    pub src: IpAddr,
+    /// Group or peer.
+    pub dst: IpAddr,
+    /// The VRRP message, checksum included.
+    pub bytes: Vec<u8>,
+}
+
 /// Something the driver must do, in the order given. The result comes back by
 /// `Engine::handle_action_result` for those that say so.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_vrrp::config::{EngineConfig, Preempt, RouterConfig};
 use evenkeel_vrrp::event::State;
+use evenkeel_vrrp::io::Speaker;
 use evenkeel_vrrp::io::driver::{self, DriverEvent, DriverOptions};
 use evenkeel_vrrp::io::guard::{self, GuardOptions, GuardReport};
 use evenkeel_vrrp::io::netlink::Netlink;
@@ -37,7 +38,10 @@ fn pair() -> (OwnedFd, OwnedFd) {
 type Guard = JoinHandle<std::io::Result<GuardReport>>;
 
 fn start_guard(lan: &Lan, socket: OwnedFd) -> Guard {
-    lan.nodes[0].run(|| std::thread::spawn(|| guard::run(socket, GuardOptions::default())))
+    lan.nodes[0].run(|| {
+        let options = GuardOptions { speaker: Some(Speaker::open().unwrap()), ..GuardOptions::default() };
+        std::thread::spawn(|| guard::run(socket, options))
+    })
 }
 
 fn keeper_router(advert_cs: u16) -> RouterConfig {
@@ -123,6 +127,37 @@ fn killed_keeper_loses_its_addresses_at_once() {
 }
 
 #[test]
+fn the_guard_releases_in_the_place_of_a_killed_keeper() {
+    let lan = Lan::new(2);
+    let keeper = Keeper::start(&lan, FAST);
+    let tap = Tap::new(&lan.nodes[1]);
+    let (report, _) = keeper.killed();
+    assert_eq!((report.removed, report.farewells, report.unsaid), (2, 1, 0));
+    let mut heard = Vec::new();
+    wait_for("priority 0", LIMIT, || {
+        heard.extend(tap.adverts_v4());
+        heard.last().is_some_and(|f| f.get(36) == Some(&0))
+    });
+    let last = heard.last().unwrap();
+    assert_eq!((last[15], last[22]), (0xc0, 255), "traffic class and TTL of an advert");
+    assert_eq!((&last[26..30], &last[30..34]), (&[192, 0, 2, 1][..], &[224, 0, 0, 18][..]));
+    let before = heard.iter().rev().find(|f| f[36] != 0);
+    assert!(before.is_none_or(|f| f[35] == last[35] && f[34] == last[34] && f[40..] == last[40..]));
+}
+
+#[test]
+fn the_guard_of_a_frozen_keeper_releases_when_the_lease_ends() {
+    let lan = Lan::new(2);
+    let keeper = Keeper::start(&lan, FAST);
+    let tap = Tap::new(&lan.nodes[1]);
+    keeper.signal(Signal::SIGSTOP);
+    wait_for("priority 0", LIMIT, || tap.adverts_v4().iter().any(|f| f.get(36) == Some(&0)));
+    assert!(gone(&lan), "off before it is said");
+    let (report, _) = keeper.killed();
+    assert_eq!((report.farewells, report.unsaid), (1, 0), "said once");
+}
+
+#[test]
 fn frozen_keeper_loses_its_addresses_after_the_lease_and_recovers() {
     let lan = Lan::new(1);
     let keeper = Keeper::start(&lan, FAST);
@@ -174,7 +209,7 @@ fn keeper_that_goes_in_peace_leaves_nothing_to_the_guard() {
     wait_for("answers", LIMIT, || driver.status().guard.last_ack.is_some());
     assert!(driver.status().guard.connected);
     driver.shutdown().unwrap();
-    assert_eq!(guard.join().unwrap().unwrap(), GuardReport { removed: 0, refused: vec![] });
+    assert_eq!(guard.join().unwrap().unwrap(), GuardReport::default());
 }
 
 #[test]

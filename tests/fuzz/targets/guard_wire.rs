@@ -4,9 +4,13 @@
 
 use libfuzzer_sys::fuzz_target;
 
-/// The module names its neighbour by the path it has at home.
+/// The module names its neighbours by the paths they have at home.
 mod types {
     pub use evenkeel_vrrp::types::*;
+}
+
+mod event {
+    pub use evenkeel_vrrp::event::AdvertCopy;
 }
 
 #[path = "../../../vrrp/src/io/guard_wire.rs"]

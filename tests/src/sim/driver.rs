@@ -11,7 +11,7 @@ use evenkeel_vrrp::types::{IfIndex, RouterId};
 
 use super::clock::{MICRO, Nanos};
 use super::network::{Origin, Packet};
-use super::node::{INBOX, Interrupt, News};
+use super::node::{Held, INBOX, Interrupt, News};
 use super::world::{Event, World};
 
 /// Whether the keeper can go on with its turn.
@@ -205,13 +205,7 @@ impl World<'_> {
             Action::Heartbeat { router, until } => {
                 let until = self.nodes[n].clock.local_of(until);
                 self.check_heartbeat(n, usize::from(router.0), until);
-                self.nodes[n].guard.beat(router.0, until);
-                if let Some((end, _)) =
-                    self.nodes[n].keeper.as_mut().and_then(|k| k.held[usize::from(router.0)].as_mut())
-                {
-                    *end = until;
-                }
-                self.arm_fences(n);
+                self.beat(n, router, until);
                 None
             }
             Action::SendFrame { router, ifindex, frame } => {
@@ -230,6 +224,20 @@ impl World<'_> {
                 None
             }
         }
+    }
+
+    fn beat(&mut self, n: usize, router: RouterId, until: Nanos) {
+        let node = &mut self.nodes[n];
+        let Some(keeper) = &mut node.keeper else { return };
+        let farewells = keeper.engine.farewell(router);
+        node.guard.beat(router.0, until, &farewells);
+        if let Some(held) = &mut keeper.held[usize::from(router.0)] {
+            held.until = until;
+            if !farewells.is_empty() {
+                held.farewells = farewells;
+            }
+        }
+        self.arm_fences(n);
     }
 
     fn lease_end(&self, n: usize, now: Instant, lease: Duration) -> Nanos {
@@ -263,7 +271,7 @@ impl World<'_> {
         }
         let r = usize::from(router.0);
         self.advert_sent(n, r, bytes.get(2).copied().unwrap_or(0), last_copy);
-        let packet = Packet {
+        self.put_on_the_wire(Packet {
             origin: Origin::Node(n),
             to: n,
             interface,
@@ -274,14 +282,19 @@ impl World<'_> {
             bytes: bytes.into(),
             sent_at: self.now,
             late: false,
-        };
+        });
+        ActionResult::AdvertSent { router, last_copy }
+    }
+
+    /// To everybody whom the packet, still with its sender, is for.
+    pub(crate) fn put_on_the_wire(&mut self, packet: Packet) {
         self.remember_for_replay(&packet);
-        for to in (0..self.nodes.len()).filter(|to| *to != n) {
+        let (from, r, dst) = (packet.to, packet.router, packet.dst);
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
             if dst.is_multicast() || self.plan.routers[r].source(to) == dst {
-                self.transmit(n, Packet { to, ..packet.clone() });
+                self.transmit(from, Packet { to, ..packet.clone() });
             }
         }
-        ActionResult::AdvertSent { router, last_copy }
     }
 
     /// Puts a packet on the way to one node.
@@ -370,18 +383,22 @@ impl World<'_> {
     fn hold(&mut self, n: usize, r: usize, (local, until): (Nanos, Nanos), interface: usize, vips: &[Vip]) {
         let node = &mut self.nodes[n];
         let Some(keeper) = &mut node.keeper else { return };
-        let (end, addresses) = keeper.held[r].get_or_insert_with(|| (until, Vec::new()));
+        let id = u16::try_from(r).unwrap_or(0);
+        let farewells = keeper.engine.farewell(RouterId(id));
+        let fresh = || Held { until, addresses: Vec::new(), farewells: Vec::new() };
+        let held = keeper.held[r].get_or_insert_with(fresh);
         // Putting an address back does not prolong the lease; only an advert does.
-        if *end <= local {
-            *end = until;
+        if held.until <= local {
+            held.until = until;
         }
         for vip in vips {
-            if !addresses.iter().any(|(i, v)| (*i, v) == (interface, vip)) {
-                addresses.push((interface, vip.clone()));
+            if !held.addresses.iter().any(|(i, v)| (*i, v) == (interface, vip)) {
+                held.addresses.push((interface, vip.clone()));
             }
         }
-        let (end, addresses) = (*end, addresses.clone());
-        node.guard.hold(u16::try_from(r).unwrap_or(0), end, addresses);
+        held.farewells = farewells;
+        let held = held.clone();
+        node.guard.hold(id, held);
         self.arm_fences(n);
     }
 
@@ -430,7 +447,7 @@ impl World<'_> {
         self.trace.add(self.now, || format!("node {n}: stopped"));
         let node = &mut self.nodes[n];
         let held = node.keeper.take().map(|k| k.held).unwrap_or_default();
-        for (interface, vip) in held.into_iter().flatten().flat_map(|(_, addresses)| addresses) {
+        for (interface, vip) in held.into_iter().flatten().flat_map(|h| h.addresses) {
             node.kernel.remove(interface, &vip);
         }
         node.guard.die();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use evenkeel_vrrp::config::Vip;
 use evenkeel_vrrp::engine::Engine;
-use evenkeel_vrrp::event::{Command, NetEvent, Servers, State, TrackReport};
+use evenkeel_vrrp::event::{AdvertCopy, Command, NetEvent, Servers, State, TrackReport};
 use evenkeel_vrrp::types::{IfIndex, Mac, TrackId};
 
 use super::clock::{Clock, Nanos};
@@ -81,8 +81,16 @@ pub(crate) struct Keeper {
     pub(crate) stopping: bool,
 }
 
-/// Until when, in local time, and which addresses on which interfaces.
-pub(crate) type Held = (Nanos, Vec<(usize, Vip)>);
+/// What the guard is told of a router.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    /// End of the lease, in local time.
+    pub(crate) until: Nanos,
+    /// Which addresses on which interfaces.
+    pub(crate) addresses: Vec<(usize, Vip)>,
+    /// What it says when it takes them off.
+    pub(crate) farewells: Vec<AdvertCopy>,
+}
 
 /// Input from within the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -244,36 +244,6 @@ impl<'a> World<'a> {
         self.arm_fences(n);
     }
 
-    fn guard_timer(&mut self, n: usize) {
-        if self.nodes[n].guard_at != Some(self.now) {
-            return;
-        }
-        self.nodes[n].guard_at = None;
-        if !self.nodes[n].guard_runs() {
-            return;
-        }
-        let local = self.nodes[n].clock.local(self.now);
-        let gone = self.nodes[n].keeper.is_none();
-        let guard = &mut self.nodes[n].guard;
-        let doomed = if gone { guard.end_all() } else { guard.end_due(local) };
-        let mut removed = false;
-        for (interface, vip) in &doomed {
-            removed |= self.nodes[n].kernel.remove(*interface, vip);
-        }
-        if removed {
-            self.trace.add(self.now, || format!("node {n}: the guard takes the addresses off"));
-            self.addresses_changed(n);
-        }
-        self.arm_fences(n);
-    }
-
-    /// The guard sees at once that the keeper has gone.
-    pub(crate) fn guard_notices(&mut self, n: usize) {
-        let at = self.now + 1 + self.rng.below(MILLI);
-        self.nodes[n].guard_at = Some(at);
-        self.at(at, Event::Guard(n));
-    }
-
     /// After addresses have changed, by whoever: who answers from outside, and whether the keeper has news.
     pub(crate) fn addresses_changed(&mut self, n: usize) {
         self.observe_holding(n);
@@ -358,8 +328,8 @@ impl<'a> World<'a> {
         guard.frozen = false;
         guard.running_since = self.now;
         for (r, lease) in held.into_iter().enumerate() {
-            if let Some((until, addresses)) = lease {
-                guard.hold(u16::try_from(r).unwrap_or(0), until, addresses);
+            if let Some(held) = lease {
+                guard.hold(u16::try_from(r).unwrap_or(0), held);
             }
         }
         self.trace.add(self.now, || format!("node {n}: a new guard"));

@@ -37,6 +37,25 @@ fn a_killed_keeper_leaves_no_address_behind() {
     pair.wait_settled();
 }
 
+/// At 1 s adverts: the Skew_Time of priority 100 is 0.6 s, its Master_Down 3.6 s.
+#[test]
+fn the_guard_of_a_killed_keeper_says_so_and_the_peer_need_not_wait() {
+    let pair = Pair::start(&PairConfig::v2());
+    let prober = pair.traffic();
+    let killed = Instant::now();
+    pair.a.signal(Role::Keeper, Signal::SIGKILL);
+    let change = pair.b.wait_state("VI_1", "MASTER", SOON);
+    assert!(change.cause.contains("released with priority 0"), "{change:?}");
+    let took = change.at.duration_since(killed);
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    prober.wait_via(&pair.lab.b, SOON);
+    assert_eq!(pair.owners.both(VIP4, killed), Duration::ZERO);
+    let releases = pair.tap.adverts(&pair.lab.a, killed).iter().filter(|(_, a)| a.priority() == 0).count();
+    assert_eq!(releases, 1);
+    let report = prober.stop().since(killed);
+    assert!(report.longest_outage() < Duration::from_millis(2500), "{report}");
+}
+
 #[test]
 fn everything_killed_at_once_leaves_the_address_to_the_kernel() {
     // At 1 s adverts the kernel's whole seconds are fine enough: no overlap at all.
@@ -48,7 +67,8 @@ fn everything_killed_at_once_leaves_the_address_to_the_kernel() {
     wait::until_true("the kernel takes the VIP off", SOON, || !pair.owners.holds(0, VIP4));
     let left = killed.elapsed();
     assert!(left < Duration::from_millis(3600), "the lease is shorter than Master_Down: {left:?}");
-    pair.b.wait_state("VI_1", "MASTER", SOON);
+    let change = pair.b.wait_state("VI_1", "MASTER", SOON);
+    assert!(change.cause.contains("fell silent"), "nobody was left to release it: {change:?}");
     prober.wait_via(&pair.lab.b, SOON);
     assert_eq!(pair.owners.both(VIP4, killed), Duration::ZERO);
     let report = prober.stop().since(killed);

@@ -1,21 +1,28 @@
 //! The guard: a process of its own that takes the addresses off when the keeper dies or stops advertising.
 //!
-//! It does nothing else, so that nothing else can stop it: one thread, no file, no configuration. The VRRP thread tells
+//! It does little else, so that nothing else can stop it: one thread, no file, no configuration. The VRRP thread tells
 //! it what is held and, after every advert really sent, until when. The kernel's lifetime on each address stands
 //! behind both (see [`super::netlink::Netlink::set_address`]).
+//!
+//! Whatever it takes off it then releases on the wire, in the keeper's place: a priority-0 advert, after which the BACKUP
+//! waits for its Skew_Time instead of the whole Master_Down_Interval (RFC 9568 §6.4.2). The VRRP thread has told it the
+//! bytes; it knows nothing of the protocol.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 
 use super::clock::{WakeTimer, boot_time};
-use super::guard_leases::Leases;
+use super::guard_leases::{Ended, Leases};
 use super::guard_wire::{GuardMessage, GuardedAddress, MAX_BYTES};
 use super::netlink::Netlink;
 use super::realtime::{self, Refused};
+use super::speaker::Speaker;
+use crate::event::AdvertCopy;
 
 /// How to run.
 #[derive(Debug, Default)]
@@ -26,13 +33,21 @@ pub struct GuardOptions {
     pub realtime_priority: Option<u8>,
     /// Lock all memory.
     pub lock_memory: bool,
+    /// Sends the priority-0 adverts of what is taken off. Without it the peers wait for Master_Down.
+    pub speaker: Option<Speaker>,
 }
 
 /// How the guard ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GuardReport {
     /// Addresses taken off at the end because the keeper had died holding them.
     pub removed: usize,
+    /// Priority-0 adverts sent in the keeper's place, at the end or when a lease ended.
+    pub farewells: usize,
+    /// Those that could not be sent, and the last error.
+    pub unsaid: usize,
+    /// `errno` of the last of those.
+    pub unsaid_errno: Option<i32>,
     /// Privileges the kernel did not grant.
     pub refused: Vec<Refused>,
 }
@@ -53,13 +68,19 @@ pub fn run(socket: OwnedFd, options: GuardOptions) -> io::Result<GuardReport> {
         leases: Leases::default(),
         socket,
         keeper: options.keeper,
+        speaker: options.speaker,
+        report: GuardReport {
+            refused: scheduled.into_iter().chain(locked).collect(),
+            ..GuardReport::default()
+        },
     };
     let ended = guard.watch();
-    // Whatever ended the watch, nothing may stay.
-    let held = guard.leases.all();
-    guard.take_off(&held)?;
+    // Whatever ended the watch, nothing may stay. Without a clock nobody knows what is news: nothing is said.
+    let held = guard.leases.all(boot_time().unwrap_or(Duration::MAX));
+    guard.end(&held)?;
     ended?;
-    Ok(GuardReport { removed: held.len(), refused: scheduled.into_iter().chain(locked).collect() })
+    guard.report.removed = held.addresses.len();
+    Ok(guard.report)
 }
 
 struct Guard {
@@ -68,6 +89,8 @@ struct Guard {
     leases: Leases,
     socket: OwnedFd,
     keeper: Option<OwnedFd>,
+    speaker: Option<Speaker>,
+    report: GuardReport,
 }
 
 /// Whether the keeper lives.
@@ -85,7 +108,7 @@ impl Guard {
             let keeper = self.read_messages()?;
             self.timer.clear()?;
             let due = self.leases.end_due(boot_time()?);
-            self.take_off(&due)?;
+            self.end(&due)?;
             if keeper == Keeper::Gone {
                 return Ok(());
             }
@@ -140,6 +163,26 @@ impl Guard {
             Ok(0) | Err(Errno::EINTR) => Ok(Keeper::Alive),
             Ok(_) => Ok(Keeper::Gone),
             Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The addresses come off before it is said, so that nobody can have them twice.
+    fn end(&mut self, ended: &Ended) -> io::Result<()> {
+        self.take_off(&ended.addresses)?;
+        self.say(&ended.farewells);
+        Ok(())
+    }
+
+    fn say(&mut self, farewells: &[AdvertCopy]) {
+        let Some(speaker) = &self.speaker else { return };
+        for copy in farewells {
+            match speaker.send(copy) {
+                Ok(()) => self.report.farewells += 1,
+                Err(e) => {
+                    self.report.unsaid += 1;
+                    self.report.unsaid_errno = Some(e as i32);
+                }
+            }
         }
     }
 

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 
+use super::guard_leases::MAX_FAREWELLS;
 use super::guard_wire::{GuardMessage, GuardedAddress, MAX_ADDRESSES, MAX_BYTES};
+use crate::event::AdvertCopy;
 use crate::types::RouterId;
 
 /// How the guard does, as the VRRP thread sees it.
@@ -31,7 +33,7 @@ pub(crate) struct GuardLink {
     held: BTreeMap<RouterId, Held>,
     sequence: u32,
     status: GuardStatus,
-    /// A `Hold` could not be sent; all are sent again with the next beat.
+    /// A `Hold` or a `Farewell` could not be sent; all are sent again with the next beat.
     behind: bool,
 }
 
@@ -39,6 +41,8 @@ pub(crate) struct GuardLink {
 struct Held {
     addresses: BTreeSet<GuardedAddress>,
     until: Duration,
+    /// What the guard says when it takes the addresses off.
+    farewells: Vec<AdvertCopy>,
 }
 
 impl GuardLink {
@@ -65,16 +69,20 @@ impl GuardLink {
         self.held.values().flat_map(|h| &h.addresses)
     }
 
-    /// The router is about to have these addresses, besides what it has; until then, unless its lease runs.
+    /// The router is about to have these addresses, besides what it has; until then, unless its lease runs. Who takes
+    /// them off for it says these farewells.
     pub(crate) fn hold(
         &mut self,
         router: RouterId,
         now: Duration,
         until: Duration,
         addresses: &[GuardedAddress],
+        farewells: Vec<AdvertCopy>,
     ) {
-        let held = self.held.entry(router).or_insert_with(|| Held { addresses: BTreeSet::new(), until });
+        let fresh = || Held { addresses: BTreeSet::new(), until, farewells: Vec::new() };
+        let held = self.held.entry(router).or_insert_with(fresh);
         held.addresses.extend(addresses);
+        held.farewells = farewells;
         if held.until <= now {
             held.until = until;
         }
@@ -85,6 +93,8 @@ impl GuardLink {
     pub(crate) fn release(&mut self, router: RouterId, addresses: &[GuardedAddress]) {
         let Some(held) = self.held.get_mut(&router) else { return };
         held.addresses.retain(|a| !addresses.contains(a));
+        // Whoever lets go has said so itself, or had a reason not to.
+        held.farewells.clear();
         if held.addresses.is_empty() {
             self.held.remove(&router);
             self.send(&GuardMessage::Release { router });
@@ -100,12 +110,19 @@ impl GuardLink {
         }
     }
 
-    /// An advert of the router was really sent.
-    pub(crate) fn beat(&mut self, router: RouterId, until: Duration) {
+    /// An advert of the router was really sent. Its farewells change with its source address and its peers.
+    pub(crate) fn beat(&mut self, router: RouterId, until: Duration, farewells: Vec<AdvertCopy>) {
         let Some(held) = self.held.get_mut(&router) else { return };
         held.until = until;
+        // A router without a farewell is about to release its addresses.
+        let changed = !farewells.is_empty() && held.farewells != farewells;
+        if changed {
+            held.farewells = farewells;
+        }
         if std::mem::take(&mut self.behind) {
             self.send_all();
+        } else if changed {
+            self.behind |= !self.send_farewells(router);
         }
         self.sequence = self.sequence.wrapping_add(1);
         self.send(&GuardMessage::Beat { router, until, sequence: self.sequence });
@@ -158,7 +175,17 @@ impl GuardLink {
         for part in parts {
             sent &= self.send(&GuardMessage::HoldMore { router, addresses: part.to_vec() });
         }
+        sent &= self.send_farewells(router);
         self.behind |= !sent;
+    }
+
+    fn send_farewells(&mut self, router: RouterId) -> bool {
+        let copies = self.held.get(&router).map(|h| h.farewells.clone()).unwrap_or_default();
+        let mut sent = true;
+        for (i, copy) in copies.into_iter().take(MAX_FAREWELLS).enumerate() {
+            sent &= self.send(&GuardMessage::Farewell { router, first: i == 0, copy });
+        }
+        sent
     }
 
     /// A guard that is gone is found by [`Self::read_answers`]: its end of the socket is readable then.
@@ -215,8 +242,8 @@ mod tests {
         let mut link = GuardLink::default();
         link.attach(ours);
         let all = addresses(2);
-        link.hold(R, NOW, UNTIL, &all[..1]);
-        link.hold(R, NOW, UNTIL, &all[1..]);
+        link.hold(R, NOW, UNTIL, &all[..1], vec![]);
+        link.hold(R, NOW, UNTIL, &all[1..], vec![]);
         link.release(R, &all[..1]);
         link.release(R, &all[1..]);
         let hold = |list: &[GuardedAddress]| GuardMessage::Hold {
@@ -235,9 +262,9 @@ mod tests {
         let mut link = GuardLink::default();
         link.attach(ours);
         let later = UNTIL + Duration::from_secs(1);
-        link.hold(R, NOW, UNTIL, &addresses(1));
-        link.hold(R, NOW, later, &addresses(2));
-        link.hold(R, UNTIL, later, &addresses(2));
+        link.hold(R, NOW, UNTIL, &addresses(1), vec![]);
+        link.hold(R, NOW, later, &addresses(2), vec![]);
+        link.hold(R, UNTIL, later, &addresses(2), vec![]);
         let ends: Vec<_> = received(&guard)
             .into_iter()
             .map(|m| if let GuardMessage::Hold { until, .. } = m { Some(until) } else { None })
@@ -248,7 +275,7 @@ mod tests {
     #[test]
     fn a_new_guard_is_told_everything_even_many_addresses() {
         let mut link = GuardLink::default();
-        link.hold(R, NOW, UNTIL, &addresses(130));
+        link.hold(R, NOW, UNTIL, &addresses(130), vec![]);
         let (ours, guard) = pair();
         link.attach(ours);
         let sizes: Vec<_> = received(&guard)
@@ -259,6 +286,7 @@ mod tests {
                 m @ (GuardMessage::Hold { .. }
                 | GuardMessage::Beat { .. }
                 | GuardMessage::Release { .. }
+                | GuardMessage::Farewell { .. }
                 | GuardMessage::Ack { .. }) => panic!("{m:?}"),
             })
             .collect();
@@ -271,9 +299,9 @@ mod tests {
         let (ours, guard) = pair();
         let mut link = GuardLink::default();
         link.attach(ours);
-        link.hold(R, NOW, UNTIL, &addresses(1));
+        link.hold(R, NOW, UNTIL, &addresses(1), vec![]);
         for _ in 0..3 {
-            link.beat(R, UNTIL);
+            link.beat(R, UNTIL, vec![]);
         }
         assert_eq!(link.status().unanswered, 3);
         let ack = GuardMessage::Ack { router: R, sequence: 2 };
@@ -281,7 +309,7 @@ mod tests {
         assert!(!link.read_answers(now));
         assert_eq!((link.status().unanswered, link.status().last_ack), (1, Some(now)));
         drop(guard);
-        link.beat(R, UNTIL);
+        link.beat(R, UNTIL, vec![]);
         assert!(link.read_answers(now));
         assert!(!link.status().connected);
         assert!(link.socket().is_none());
@@ -293,13 +321,13 @@ mod tests {
         let mut link = GuardLink::default();
         link.attach(ours);
         let list = addresses(1);
-        link.hold(R, NOW, UNTIL, &list);
+        link.hold(R, NOW, UNTIL, &list, vec![]);
         while link.status().unsent == 0 {
-            link.beat(R, UNTIL);
+            link.beat(R, UNTIL, vec![]);
         }
-        link.hold(R, NOW, UNTIL, &addresses(2));
+        link.hold(R, NOW, UNTIL, &addresses(2), vec![]);
         received(&guard);
-        link.beat(R, UNTIL);
+        link.beat(R, UNTIL, vec![]);
         let hold = GuardMessage::Hold { router: R, until: UNTIL, addresses: addresses(2) };
         assert_eq!(received(&guard).first(), Some(&hold));
     }
@@ -309,7 +337,51 @@ mod tests {
         let (ours, guard) = pair();
         let mut link = GuardLink::default();
         link.attach(ours);
-        link.beat(R, UNTIL);
+        link.beat(R, UNTIL, vec![]);
         assert_eq!(received(&guard), []);
+    }
+
+    fn copy(last: u8) -> AdvertCopy {
+        AdvertCopy {
+            ifindex: IfIndex::new(1).unwrap(),
+            src: [10, 0, 0, 1].into(),
+            dst: [10, 0, 0, last].into(),
+            bytes: vec![0x31, 7, 0],
+        }
+    }
+
+    #[test]
+    fn farewells_are_told_when_they_change_and_to_a_new_guard() {
+        let farewell = |first, last| GuardMessage::Farewell { router: R, first, copy: copy(last) };
+        let hold = || GuardMessage::Hold { router: R, until: UNTIL, addresses: addresses(1) };
+        let beat = |sequence| GuardMessage::Beat { router: R, until: UNTIL, sequence };
+        let (ours, guard) = pair();
+        let mut link = GuardLink::default();
+        link.attach(ours);
+        link.hold(R, NOW, UNTIL, &addresses(1), vec![copy(2)]);
+        assert_eq!(received(&guard), [hold(), farewell(true, 2)]);
+        link.beat(R, UNTIL, vec![copy(2)]);
+        assert_eq!(received(&guard), [beat(1)]);
+        link.beat(R, UNTIL, vec![copy(2), copy(3)]);
+        assert_eq!(received(&guard), [farewell(true, 2), farewell(false, 3), beat(2)]);
+        let (ours, guard) = pair();
+        link.attach(ours);
+        assert_eq!(received(&guard), [hold(), farewell(true, 2), farewell(false, 3)]);
+        link.beat(R, UNTIL, vec![]);
+        assert_eq!(received(&guard), [beat(3)], "about to release");
+    }
+
+    #[test]
+    fn a_removal_that_fails_in_part_leaves_nothing_to_say() {
+        let (ours, guard) = pair();
+        let mut link = GuardLink::default();
+        link.attach(ours);
+        link.hold(R, NOW, UNTIL, &addresses(2), vec![copy(2)]);
+        received(&guard);
+        link.release(R, &addresses(2)[1..]);
+        assert_eq!(
+            received(&guard),
+            [GuardMessage::Hold { router: R, until: UNTIL, addresses: addresses(1) }]
+        );
     }
 }

@@ -39,23 +39,7 @@ pub(crate) enum Received {
 
 impl VrrpSocket {
     pub(crate) fn open(family: Family, ifindex: IfIndex, name: &IfName) -> io::Result<Self> {
-        let domain = match family {
-            Family::V4 => Domain::IPV4,
-            Family::V6 => Domain::IPV6,
-        };
-        let socket =
-            Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(Protocol::from(IPPROTO_VRRP)))?;
-        socket.bind_device(Some(name.as_str().as_bytes()))?;
-        match family {
-            Family::V4 => set_up_v4(&socket)?,
-            Family::V6 => set_up_v6(&socket)?,
-        }
-        // After the traffic class, which sets a priority of its own.
-        setsockopt(&socket, sockopt::Priority, &TC_PRIO_CONTROL)?;
-        // Without CAP_NET_ADMIN the size is limited by net.core.rmem_max.
-        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
-            socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-        }
+        let socket = open_raw(family, Some(name), RECEIVE_BUFFER_BYTES)?;
         Ok(Self { socket, family, ifindex, joined: false })
     }
 
@@ -78,25 +62,7 @@ impl VrrpSocket {
 
     /// Sends one VRRP message from `src`, which must be an address of this host.
     pub(crate) fn send(&self, src: IpAddr, dst: IpAddr, message: &[u8]) -> nix::Result<()> {
-        let data = [IoSlice::new(message)];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let fd = self.socket.as_raw_fd();
-        let sent = match (src, dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                let info = pktinfo_v4(self.ifindex, src);
-                let to = SockaddrIn::from(SocketAddrV4::new(dst, 0));
-                sendmsg(fd, &data, &[ControlMessage::Ipv4PacketInfo(&info)], flags, Some(&to))?
-            }
-            (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                let info = pktinfo_v6(self.ifindex, src);
-                let to = SockaddrIn6::from(SocketAddrV6::new(dst, 0, 0, self.ifindex.value()));
-                sendmsg(fd, &data, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&to))?
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
-                return Err(Errno::EAFNOSUPPORT);
-            }
-        };
-        if sent == message.len() { Ok(()) } else { Err(Errno::EMSGSIZE) }
+        send_on(&self.socket, self.ifindex, (src, dst), message)
     }
 
     /// Reads one message into `buffer` without waiting.
@@ -127,6 +93,57 @@ impl AsFd for VrrpSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// A raw socket that sends as adverts have to be sent, bound to an interface or to none.
+pub(crate) fn open_raw(family: Family, device: Option<&IfName>, receive_buffer: usize) -> io::Result<Socket> {
+    let domain = match family {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+    };
+    let socket = Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(Protocol::from(IPPROTO_VRRP)))?;
+    if let Some(name) = device {
+        socket.bind_device(Some(name.as_str().as_bytes()))?;
+    }
+    match family {
+        Family::V4 => set_up_v4(&socket)?,
+        Family::V6 => set_up_v6(&socket)?,
+    }
+    // After the traffic class, which sets a priority of its own.
+    setsockopt(&socket, sockopt::Priority, &TC_PRIO_CONTROL)?;
+    // Without CAP_NET_ADMIN the size is limited by net.core.rmem_max.
+    if setsockopt(&socket, sockopt::RcvBufForce, &receive_buffer).is_err() {
+        socket.set_recv_buffer_size(receive_buffer)?;
+    }
+    Ok(socket)
+}
+
+/// Sends one VRRP message on an interface, from an address of this host.
+pub(crate) fn send_on(
+    socket: &Socket,
+    ifindex: IfIndex,
+    (src, dst): (IpAddr, IpAddr),
+    message: &[u8],
+) -> nix::Result<()> {
+    let data = [IoSlice::new(message)];
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let fd = socket.as_raw_fd();
+    let sent = match (src, dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let info = pktinfo_v4(ifindex, src);
+            let to = SockaddrIn::from(SocketAddrV4::new(dst, 0));
+            sendmsg(fd, &data, &[ControlMessage::Ipv4PacketInfo(&info)], flags, Some(&to))?
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let info = pktinfo_v6(ifindex, src);
+            let to = SockaddrIn6::from(SocketAddrV6::new(dst, 0, 0, ifindex.value()));
+            sendmsg(fd, &data, &[ControlMessage::Ipv6PacketInfo(&info)], flags, Some(&to))?
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+            return Err(Errno::EAFNOSUPPORT);
+        }
+    };
+    if sent == message.len() { Ok(()) } else { Err(Errno::EMSGSIZE) }
 }
 
 /// What the control messages of a datagram say.

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Master, Router, Turn};
+use super::{Master, Phase, Router, Turn};
 use crate::announce;
 use crate::config::{RouterConfig, Transport, Vip};
-use crate::event::Action;
+use crate::event::{Action, AdvertCopy};
 use crate::net::Net;
 use crate::packet::{Advert, Auth, group};
 use crate::stats::Counter;
@@ -25,22 +25,37 @@ impl Router {
         self.counters.bump(Counter::ReleasesSent);
     }
 
+    /// What [`Self::release`] would send now, for somebody who has to say it in this node's place: a MASTER's only.
+    pub(crate) fn farewell(&self) -> Vec<AdvertCopy> {
+        match self.phase {
+            Phase::Master(_) => self.copies(Priority::RELEASE),
+            Phase::Init | Phase::Backup(_) | Phase::Fault | Phase::Stopped => Vec::new(),
+        }
+    }
+
     /// Queues the copies and says how many there are.
     fn send_adverts(&self, turn: &mut Turn<'_>, priority: Priority) -> usize {
-        let Some(place) = self.standing.place else { return 0 };
-        let advert = self.advert(priority);
-        let (router, ifindex, src) = (self.id, place.speak, place.source);
-        let mut copies: Vec<(IpAddr, Vec<u8>)> = Vec::new();
-        for dst in self.destinations() {
-            let forms = self.peers.forms(dst, self.config.checksum);
-            copies.extend(forms.into_iter().map(|form| (dst, advert.encode(form, src, dst))));
-        }
+        let (router, copies) = (self.id, self.copies(priority));
         let count = copies.len();
-        for (i, (dst, bytes)) in copies.into_iter().enumerate() {
+        for (i, AdvertCopy { ifindex, src, dst, bytes }) in copies.into_iter().enumerate() {
             let last_copy = i + 1 == count;
             turn.actions.push_back(Action::SendAdvert { router, ifindex, src, dst, bytes, last_copy });
         }
         count
+    }
+
+    /// One advertisement, to each destination in each form that is read there; none without a place to speak from.
+    fn copies(&self, priority: Priority) -> Vec<AdvertCopy> {
+        let Some(place) = self.standing.place else { return Vec::new() };
+        let advert = self.advert(priority);
+        let (ifindex, src) = (place.speak, place.source);
+        let mut copies = Vec::new();
+        for dst in self.destinations() {
+            let forms = self.peers.forms(dst, self.config.checksum);
+            let encoded = |form| AdvertCopy { ifindex, src, dst, bytes: advert.encode(form, src, dst) };
+            copies.extend(forms.into_iter().map(encoded));
+        }
+        copies
     }
 
     fn advert(&self, priority: Priority) -> Advert {

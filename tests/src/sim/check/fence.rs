@@ -1,7 +1,7 @@
 //! I2, I5: a node holds addresses only while its lease runs, whatever its processes do. The lease itself runs from
 //! adverts really sent.
 
-use evenkeel_vrrp::event::State;
+use evenkeel_vrrp::event::{AdvertCopy, State};
 
 use super::SLACK;
 use crate::sim::clock::{MICRO, Nanos, SECOND};
@@ -86,6 +86,24 @@ impl World<'_> {
                 self.checks.fail("I7 held addresses stay", detail);
                 return;
             }
+        }
+    }
+
+    /// The guard lets go of what is off, in the name of a node that was MASTER, and of nobody who has come back since.
+    pub(crate) fn check_guards_farewell(&mut self, n: usize, r: usize, copy: &AdvertCopy) {
+        let mine = copy.bytes.get(1) == Some(&self.plan.routers[r].vrid);
+        if copy.bytes.get(2) != Some(&0) || !mine {
+            self.checks.fail("I13 guard", format!("node {n} router {r}: says {:?}", copy.bytes));
+        }
+        if self.checks.holding[n][r].is_some() {
+            let detail = format!("node {n} router {r}: the guard lets go of what the node still answers for");
+            self.checks.fail("I1 off before it is said", detail);
+        }
+        let ends = self.lease_ends(n, r);
+        if self.now > ends + SECOND {
+            let detail =
+                format!("node {n} router {r}: said {} us after the lease", (self.now - ends) / 1_000);
+            self.checks.fail("I13 the guard says what is news", detail);
         }
     }
 

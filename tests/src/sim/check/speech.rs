@@ -128,11 +128,17 @@ impl World<'_> {
             self.note_sent(n, r);
         } else {
             self.checks.sent[n][r] = Some((now, local));
-            let released = &mut self.checks.released[n][r];
-            match released {
-                Some(r) if r.at == now => r.complete |= last_copy,
-                Some(_) | None => *released = Some(Released { at: now, heard: true, complete: last_copy }),
-            }
+            self.note_release(n, r, last_copy);
+        }
+    }
+
+    /// A priority-0 advert has left a node: its keeper's or, in its place, its guard's.
+    pub(crate) fn note_release(&mut self, n: usize, r: usize, last_copy: bool) {
+        let now = self.now;
+        let released = &mut self.checks.released[n][r];
+        match released {
+            Some(r) if r.at == now => r.complete |= last_copy,
+            Some(_) | None => *released = Some(Released { at: now, heard: true, complete: last_copy }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The lease: addresses are held only while adverts are really sent.
 
 use crate::config::{RouterConfig, Transport};
-use crate::event::{Action, ActionResult, NetEvent, State};
+use crate::event::{Action, ActionResult, AdvertCopy, Command, NetEvent, State};
 use crate::script::{HIGH, LOW, Script, ip, ms, tutorial, v3};
 use crate::stats::Counter;
 use crate::types::{Centis, IfIndex, RouterId};
@@ -243,4 +243,29 @@ fn only_a_master_renews() {
         s.result(ActionResult::AdvertSent { router: ROUTER, last_copy: true });
     }
     s.expect_all(&[]);
+}
+
+/// What the guard says for a MASTER that cannot is what the MASTER itself would say.
+#[test]
+fn a_farewell_is_the_release_of_a_master() {
+    let peers = vec![ip(LOW), ip("10.77.0.9")];
+    let unicast =
+        RouterConfig { transport: Transport::Unicast { peers, check_source: false }, ..v3(200, 100) };
+    for config in [tutorial(200), unicast] {
+        assert_eq!(Script::backup(config.clone()).engine.farewell(ROUTER), []);
+        let mut s = Script::master(config);
+        s.hear(LOW, 100);
+        let farewell = s.engine.farewell(ROUTER);
+        assert_eq!(s.engine.farewell(RouterId(1)), []);
+        s.engine.handle_command(s.now, Command::Shutdown);
+        let mut released = Vec::new();
+        while let Some(action) = s.engine.poll_action() {
+            if let Action::SendAdvert { ifindex, src, dst, bytes, .. } = action {
+                released.push(AdvertCopy { ifindex, src, dst, bytes });
+            }
+        }
+        assert!(!farewell.is_empty() && farewell.iter().all(|c| c.bytes.get(2) == Some(&0)));
+        assert_eq!(farewell, released);
+        assert_eq!(s.engine.farewell(ROUTER), [], "it has let go");
+    }
 }

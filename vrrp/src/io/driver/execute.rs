@@ -42,7 +42,8 @@ impl Driver {
                 None
             }
             Action::Heartbeat { router, until } => {
-                self.guard.beat(router, self.clock.since_boot(until));
+                let farewells = self.engine.farewell(router);
+                self.guard.beat(router, self.clock.since_boot(until), farewells);
                 None
             }
             Action::SendFrame { router, ifindex, frame } => {
@@ -100,7 +101,8 @@ impl Driver {
     fn hold(&mut self, router: RouterId, addresses: &[GuardedAddress], now: Instant) {
         let lease = self.config(router).map_or(Duration::ZERO, |c| c.lease);
         let now = self.clock.since_boot(now);
-        self.guard.hold(router, now, now + lease, addresses);
+        let farewells = self.engine.farewell(router);
+        self.guard.hold(router, now, now + lease, addresses, farewells);
     }
 
     fn remove_vips(&mut self, router: RouterId, ifindex: IfIndex, vips: &[Vip]) -> io::Result<()> {
