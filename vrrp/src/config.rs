@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::types::{Centis, Family, GroupId, IfName, Priority, RouterId, TrackId, Version, Vrid};
+use crate::types::{AuthPass, Centis, Family, GroupId, IfName, Priority, RouterId, TrackId, Version, Vrid};
 
 /// All virtual routers, sync groups and tracked things of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub struct RouterConfig {
     pub priority: Priority,
     /// Advertisement interval; whole seconds with v2, at most 40.95 s with v3.
     pub advert_int: Centis,
-    /// v2 PASS password, padded with zeros (RFC 2338 §5.3.6.2). `None`: no authentication.
-    pub auth_pass: Option<[u8; 8]>,
+    /// v2 PASS password. `None`: no authentication.
+    pub auth_pass: Option<AuthPass>,
     /// Advertised addresses, in the order they are sent. At most 20.
     pub vips: Vec<Vip>,
     /// Addresses that move with the router without being advertised (keepalived: `virtual_ipaddress_excluded`).

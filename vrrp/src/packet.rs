@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::ChecksumForm;
 use crate::stats::Counter;
-use crate::types::{Centis, Family, Priority, Version, Vrid};
+use crate::types::{AuthPass, Centis, Family, Priority, Version, Vrid};
 
 /// IP protocol number and IPv6 next header (RFC 9568 §5.1.1.4).
 pub const PROTOCOL: u8 = 112;
@@ -48,7 +48,7 @@ pub enum Auth {
     /// Type 0.
     None,
     /// Type 1, "simple text password" (RFC 2338 §5.3.6.2).
-    Pass([u8; 8]),
+    Pass(AuthPass),
 }
 
 /// What a receiver demands of a message before looking further.
@@ -139,7 +139,7 @@ impl Advert {
         if self.version == Version::V2 {
             out.extend(match self.auth {
                 Auth::None => [0; AUTH_DATA],
-                Auth::Pass(password) => password,
+                Auth::Pass(AuthPass(password)) => password,
             });
         }
         let sum = match self.version {
@@ -249,7 +249,7 @@ fn check_sum(bytes: &[u8], envelope: &Envelope) -> Result<Option<ChecksumForm>, 
 fn v2_auth(kind: u8, data: [u8; AUTH_DATA]) -> Result<Auth, DecodeError> {
     match kind {
         AUTH_NONE => Ok(Auth::None),
-        AUTH_PASS => Ok(Auth::Pass(data)),
+        AUTH_PASS => Ok(Auth::Pass(AuthPass(data))),
         other => Err(DecodeError::AuthType(other)),
     }
 }

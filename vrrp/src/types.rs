@@ -112,6 +112,17 @@ impl fmt::Display for Centis {
     }
 }
 
+/// Password of v2 PASS authentication, padded with zeros (RFC 2338 §5.3.6.2). Not shown by `Debug`, which ends up in
+/// logs and in reports of failures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AuthPass(pub [u8; 8]);
+
+impl fmt::Debug for AuthPass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthPass(******)")
+    }
+}
+
 /// Kernel interface index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IfIndex(NonZeroU32);
@@ -232,3 +243,16 @@ pub struct TrackId(pub u16);
 /// Position of a sync group in [`crate::config::EngineConfig::groups`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let pass = AuthPass(*b"s3cr3t42");
+        let shown = format!("{pass:?} {pass:#?} {:?}", Some(pass));
+        assert!(!shown.contains("115") && !shown.contains("s3c"), "{shown}");
+        assert_eq!(shown, "AuthPass(******) AuthPass(******) Some(AuthPass(******))");
+    }
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 use evenkeel_vrrp::config::{RouterConfig, Transport};
 use evenkeel_vrrp::event::State;
 use evenkeel_vrrp::io::driver::DriverOptions;
-use evenkeel_vrrp::types::Version;
+use evenkeel_vrrp::types::{AuthPass, Version};
 use netns::config::{FAST, engine, router};
 use netns::{Lan, holds_for, wait_for, wait_for_state};
 use nix::sys::signal::{Signal, kill};
@@ -90,8 +90,11 @@ fn take_turns(ours: RouterConfig, instance: &str) {
 #[test]
 #[ignore = "needs keepalived"]
 fn version_2_with_password() {
-    let ours =
-        RouterConfig { version: Version::V2, auth_pass: Some(*b"s3cr3t42"), ..router(&[VIP], 101, 100) };
+    let ours = RouterConfig {
+        version: Version::V2,
+        auth_pass: Some(AuthPass(*b"s3cr3t42")),
+        ..router(&[VIP], 101, 100)
+    };
     let auth = "advert_int 1\n authentication {\n auth_type PASS\n auth_pass s3cr3t42\n }";
     take_turns(ours, &format!("{auth}\n virtual_ipaddress {{ {VIP} }}"));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use evenkeel::config::lower;
 use evenkeel::config::model::Config;
 use evenkeel_vrrp::config::{ChecksumForm, Preempt, TrackKind, Transport, VipMismatch};
-use evenkeel_vrrp::types::{Family, Version};
+use evenkeel_vrrp::types::{AuthPass, Family, Version};
 
 use super::{Machine, codes, good, load, web};
 
@@ -91,7 +91,7 @@ user = "nobody"
     let parts = lower::vrrp(&config);
     let r = &parts.engine.routers()[0];
     assert_eq!((r.priority.value(), r.advert_int.value(), r.down_timer_adverts), (150, 200, 4));
-    assert_eq!(r.auth_pass, Some(*b"s3cr3t\0\0"));
+    assert_eq!(r.auth_pass, Some(AuthPass(*b"s3cr3t\0\0")));
     assert_eq!((r.excluded.len(), r.excluded[1].prefix_len), (2, 32));
     assert_eq!(r.excluded[1].dev.as_ref().map(ToString::to_string).as_deref(), Some("eth1"));
     assert_eq!(r.preempt, Preempt::After(Duration::from_secs(60)));
@@ -254,7 +254,11 @@ fn intervals_and_leases() {
 fn secrets_come_from_where_they_are() {
     for value in ["file:vrrp.pass", "env:VRRP_PASS", "cred:vrrp", "s3cr3t42"] {
         let config = with_router(&format!("authentication = {{ auth_pass = \"{value}\" }}"));
-        assert_eq!(lower::vrrp(&config).engine.routers()[0].auth_pass, Some(*b"s3cr3t42"), "{value}");
+        assert_eq!(
+            lower::vrrp(&config).engine.routers()[0].auth_pass,
+            Some(AuthPass(*b"s3cr3t42")),
+            "{value}"
+        );
         let shown = format!("{config:?}");
         assert!(!shown.contains("s3cr3t42") && !shown.contains("115, 51, 99"), "{shown}");
     }

@@ -15,7 +15,7 @@ use evenkeel_vrrp::event::{
     Action, ActionResult, Command, InterfaceAddress, LinkState, NetEvent, RxMeta, State, TrackReport,
 };
 use evenkeel_vrrp::packet::{Advert, Auth, group};
-use evenkeel_vrrp::types::{
+use evenkeel_vrrp::types::{AuthPass, 
     Centis, Family, IfIndex, IfName, Mac, Priority, RouterId, TrackId, Version, Vrid,
 };
 use libfuzzer_sys::fuzz_target;
@@ -340,7 +340,7 @@ fn routers() -> Vec<RouterConfig> {
     };
     let track = |n, weight| TrackUse { track: TrackId(n), weight, reverse: false };
     let v2 = RouterConfig {
-        auth_pass: Some(*b"s3cr3t42"),
+        auth_pass: Some(AuthPass(*b"s3cr3t42")),
         tracks: vec![track(0, None), track(1, Some(-20))],
         ..base("V2", "eth0", 51, Version::V2, &["10.77.0.50"])
     };

@@ -10,7 +10,7 @@ use evenkeel_vrrp::config::{
     TrackConfig, TrackKind, TrackUse, Transport, Vip, VipMismatch,
 };
 use evenkeel_vrrp::event::{LOST_PATIENCE, Servers};
-use evenkeel_vrrp::types::{Centis, Family, IfName, Priority, RouterId, TrackId, Version, Vrid};
+use evenkeel_vrrp::types::{AuthPass, Centis, Family, IfName, Priority, RouterId, TrackId, Version, Vrid};
 
 use super::clock::{MICRO, MILLI, Nanos, SECOND};
 use super::faults::{self, Fault};
@@ -140,7 +140,7 @@ impl Schedule {
             version: plan.version,
             priority: Priority::new(priority),
             advert_int,
-            auth_pass: plan.auth,
+            auth_pass: plan.auth.map(AuthPass),
             vips: plan.vips.clone(),
             excluded: plan.excluded.clone(),
             preempt: self.nodes[node].preempt,

@@ -42,7 +42,9 @@ fn addrs(list: &[&str]) -> Vec<IpAddr> {
 fn meaning(set: &str) -> (Version, u16, Auth, Option<ChecksumForm>, Vec<IpAddr>) {
     let v4 = || addrs(&["10.77.0.50"]);
     match set {
-        "v2-pass" | "v2-vmac" | "243-v2-pass" => (Version::V2, 100, Auth::Pass(*b"s3cr3t42"), None, v4()),
+        "v2-pass" | "v2-vmac" | "243-v2-pass" => {
+            (Version::V2, 100, Auth::Pass(AuthPass(*b"s3cr3t42")), None, v4())
+        }
         "v2-noauth-2vips" => (Version::V2, 100, Auth::None, None, addrs(&["10.77.0.50", "10.77.0.51"])),
         "v3-ipv4" | "v3-vmac" | "v3-vmac-xmitbase" | "v3-unicast" => {
             (Version::V3, 50, Auth::None, Some(ChecksumForm::Rfc5798), v4())
@@ -214,7 +216,7 @@ prop_compose! {
     ) -> (Advert, bool) {
         let v6 = v6 && !v2;
         let (version, interval) = if v2 { (Version::V2, seconds * 100) } else { (Version::V3, centis) };
-        let auth = if v2 { password.map_or(Auth::None, Auth::Pass) } else { Auth::None };
+        let auth = if v2 { password.map_or(Auth::None, |p| Auth::Pass(AuthPass(p))) } else { Auth::None };
         let addresses: Vec<IpAddr> = if v6 {
             v6_list.into_iter().map(IpAddr::from).collect()
         } else {

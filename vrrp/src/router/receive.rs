@@ -99,7 +99,7 @@ impl Router {
     fn check_auth(&self, auth: Auth) -> Result<(), Counter> {
         match (&self.config.auth_pass, auth) {
             (None, Auth::None) => Ok(()),
-            (Some(ours), Auth::Pass(theirs)) if same_password(ours, &theirs) => Ok(()),
+            (Some(ours), Auth::Pass(theirs)) if same_password(&ours.0, &theirs.0) => Ok(()),
             (Some(_), Auth::Pass(_)) => Err(Counter::DropAuthPass),
             (None, Auth::Pass(_)) | (Some(_), Auth::None) => Err(Counter::DropAuthType),
         }

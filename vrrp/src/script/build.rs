@@ -7,7 +7,7 @@ use crate::config::{
     AnnounceConfig, ChecksumForm, Preempt, RouterConfig, ScriptConfig, TrackConfig, TrackKind, TrackUse,
     Transport, Vip, VipMismatch,
 };
-use crate::types::{Centis, Family, IfName, Priority, TrackId, Version, Vrid};
+use crate::types::{AuthPass, Centis, Family, IfName, Priority, TrackId, Version, Vrid};
 
 /// v2, VRID 51, 1 s, PASS, one address: the tutorial's router, with a single announcement per round.
 pub(crate) fn tutorial(priority: u8) -> RouterConfig {
@@ -19,7 +19,7 @@ pub(crate) fn tutorial(priority: u8) -> RouterConfig {
         version: Version::V2,
         priority: Priority::new(priority),
         advert_int: Centis::SECOND,
-        auth_pass: Some(*b"s3cr3t42"),
+        auth_pass: Some(AuthPass(*b"s3cr3t42")),
         vips: vec![Vip { addr: ip("10.77.0.50"), prefix_len: 32, dev: None }],
         excluded: vec![],
         preempt: Preempt::Always,

@@ -3,7 +3,7 @@
 use evenkeel_vrrp::config::{
     ConfigError, EngineConfig, GroupConfig, RouterConfig, TrackConfig, TrackKind, TrackUse, Transport,
 };
-use evenkeel_vrrp::types::{RouterId, TrackId};
+use evenkeel_vrrp::types::{AuthPass, RouterId, TrackId};
 
 use super::{Refusal, VrrpParts};
 use crate::config::codes::Code;
@@ -60,12 +60,12 @@ fn router(r: &VirtualRouter, tracked: &mut Vec<Tracked>) -> Result<RouterConfig,
 }
 
 /// RFC 2338 §5.3.6.2: padded with zeros.
-fn padded(password: &[u8]) -> [u8; 8] {
+fn padded(password: &[u8]) -> AuthPass {
     let mut field = [0; 8];
     for (to, from) in field.iter_mut().zip(password) {
         *to = *from;
     }
-    field
+    AuthPass(field)
 }
 
 /// A thing that several routers track is one track of the engine.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use evenkeel_vrrp::config::ChecksumForm;
 use evenkeel_vrrp::packet::{Advert, Auth, GROUP_V4};
-use evenkeel_vrrp::types::{Centis, Priority, Version, Vrid};
+use evenkeel_vrrp::types::{AuthPass, Centis, Priority, Version, Vrid};
 
 /// An IPv4 header with every field that a forger may want to lie in.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +69,7 @@ impl Forged {
 
 /// A well-formed v2 message with a password.
 pub fn advert_v2(vrid: u8, priority: u8, seconds: u16, pass: Option<&[u8; 8]>, vips: &[Ipv4Addr]) -> Vec<u8> {
-    let auth = pass.map_or(Auth::None, |p| Auth::Pass(*p));
+    let auth = pass.map_or(Auth::None, |p| Auth::Pass(AuthPass(*p)));
     encode(Version::V2, vrid, priority, seconds * 100, auth, Ipv4Addr::UNSPECIFIED, vips)
 }
 

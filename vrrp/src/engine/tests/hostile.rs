@@ -7,7 +7,7 @@ use crate::event::{RxMeta, State};
 use crate::packet::{Advert, Auth, GROUP_V4};
 use crate::script::{ETH0, HIGH, LOW, OWN, Script, ifindex, ip, ms, tutorial, v3, v6};
 use crate::stats::Counter;
-use crate::types::{Priority, Version, Vrid};
+use crate::types::{AuthPass, Priority, Version, Vrid};
 
 /// A change to a good advert of priority 200 that would depose the MASTER, and the counter that must explain why not.
 struct Forgery {
@@ -56,8 +56,8 @@ fn forgeries() -> Vec<Forgery> {
         advert("other addresses", |a| a.addresses = vec![ip("10.77.0.99")], Counter::DropVipMismatch),
         advert("more addresses", |a| a.addresses.push(ip("10.77.0.99")), Counter::DropVipMismatch),
         advert("no authentication", |a| a.auth = Auth::None, Counter::DropAuthType),
-        advert("wrong password", |a| a.auth = Auth::Pass(*b"s3cr3t43"), Counter::DropAuthPass),
-        advert("short password", |a| a.auth = Auth::Pass(*b"s3cr3t\0\0"), Counter::DropAuthPass),
+        advert("wrong password", |a| a.auth = Auth::Pass(AuthPass(*b"s3cr3t43")), Counter::DropAuthPass),
+        advert("short password", |a| a.auth = Auth::Pass(AuthPass(*b"s3cr3t\0\0")), Counter::DropAuthPass),
         Forgery {
             name: "authentication type 2",
             bytes: |b| {
