@@ -15,8 +15,8 @@ use evenkeel_vrrp::event::{
     Action, ActionResult, Command, InterfaceAddress, LinkState, NetEvent, RxMeta, State, TrackReport,
 };
 use evenkeel_vrrp::packet::{Advert, Auth, group};
-use evenkeel_vrrp::types::{AuthPass, 
-    Centis, Family, IfIndex, IfName, Mac, Priority, RouterId, TrackId, Version, Vrid,
+use evenkeel_vrrp::types::{
+    AuthPass, Centis, Family, IfIndex, IfName, Mac, Priority, RouterId, TrackId, Version, Vrid,
 };
 use libfuzzer_sys::fuzz_target;
 
