@@ -2,9 +2,17 @@
 //!
 //! A [`Plan`] is built by [`Plan::new`] from plain parts and is then valid by construction: every id resolves.
 
+mod check;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use check::{
+    Action, ByteExpect, ByteMatch, CheckConfig, Connect, ErrorStatus, Expect, HeaderExpect, HttpCheck,
+    HttpExpect, HttpVersion, MysqlCheck, MysqlLogin, OkStatus, Pattern, Protocol, Says, Script, Step,
+    TextMatch, TimeoutStatus,
+};
 
 use crate::endpoint::Endpoint;
 
@@ -223,73 +231,6 @@ pub enum AdminState {
     Drain,
     /// Takes nothing; checks stop.
     Maint,
-}
-
-/// How a server is checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckConfig {
-    /// Between checks.
-    pub inter: Duration,
-    /// Between checks while going up or down; `None`: `inter`.
-    pub fastinter: Option<Duration>,
-    /// Between checks while down; `None`: `inter`.
-    pub downinter: Option<Duration>,
-    /// Of one whole check; `None`: the connect timeout bounded by `inter`, then `inter`.
-    pub timeout: Option<Duration>,
-    /// Consecutive failures that take an up server down, at least 1.
-    pub fall: u16,
-    /// Consecutive successes that bring a down server up, at least 1.
-    pub rise: u16,
-    /// Address to check; `None`: the server's.
-    pub addr: Option<SocketAddr>,
-    /// What is done.
-    pub kind: CheckKind,
-}
-
-/// What a check does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckKind {
-    /// Connect and close.
-    Tcp,
-    /// Send one HTTP request and look at the answer.
-    Http(HttpCheck),
-}
-
-/// An HTTP check: what is sent and what is expected (HAProxy: `option httpchk`, `http-check send`, `http-check expect`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpCheck {
-    /// Method.
-    pub method: String,
-    /// Request target.
-    pub uri: String,
-    /// `HTTP/1.0` or `HTTP/1.1`.
-    pub version: HttpVersion,
-    /// Fields, in order. With HTTP/1.1 a `Connection: close` is added.
-    pub headers: Vec<(String, String)>,
-    /// Body to send; empty: none.
-    pub body: Vec<u8>,
-    /// Expectations, all of which must hold, in order. Empty: any 2xx or 3xx.
-    pub expect: Vec<Expect>,
-}
-
-/// HTTP version of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HttpVersion {
-    /// HTTP/1.0.
-    V1_0,
-    /// HTTP/1.1.
-    V1_1,
-}
-
-/// One expectation of an HTTP check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expect {
-    /// The status is in one of the ranges.
-    Status(Vec<std::ops::RangeInclusive<u16>>),
-    /// The body contains the bytes (first 16 KiB).
-    String(Vec<u8>),
-    /// The inner expectation does not hold.
-    Not(Box<Self>),
 }
 
 /// Why parts do not make a plan.

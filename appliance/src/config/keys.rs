@@ -3,16 +3,18 @@
 
 use std::fmt;
 
+mod check;
 mod global;
 mod proxy;
 mod server;
 mod top;
 mod vrrp;
 
+pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, SSL_HELLO};
 pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, PROFILE};
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
-pub use server::{CHECK_STEP, DEFAULT_SERVER, EXPECT, SEND, SERVER};
+pub use server::{DEFAULT_SERVER, SERVER};
 pub use top::TOP;
 pub use vrrp::{AUTHENTICATION, PREEMPT, SYNC_GROUP, TRACK, VIP, VRRP, VRRP_SCRIPT};
 
@@ -235,8 +237,14 @@ pub static SECTIONS: &[&Section] = &[
     &SERVER,
     &DEFAULT_SERVER,
     &CHECK_STEP,
+    &CONNECT,
     &SEND,
     &EXPECT,
+    &HEADER,
+    &MYSQL,
+    &PGSQL,
+    &SMTP,
+    &SSL_HELLO,
     &VRRP,
     &AUTHENTICATION,
     &PREEMPT,

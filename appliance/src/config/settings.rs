@@ -1,14 +1,13 @@
 //! What a proxy section says and `[defaults]` can say for it: every key optional, laid one over the other.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, CheckKind, ClientTimeouts, ForwardedFor, HttpCheck, LogFormat,
-    ServerTimeouts,
+    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, Script, ServerTimeouts,
 };
 
 use super::source::Spanned;
@@ -46,8 +45,7 @@ pub(super) enum Log {
 #[derive(Debug, Clone)]
 pub(super) enum HowChecked {
     Off,
-    Tcp,
-    Http(HttpCheck),
+    By(Arc<Script>),
 }
 
 /// `timeout`.
@@ -151,22 +149,19 @@ impl ServerSettings {
         }
     }
 
-    /// The checks of a server at `addr`; `None` if it is not checked.
+    /// The checks of a server; `None` if it is not checked.
     pub(super) fn checks(
         &self,
-        addr: SocketAddr,
         how: Option<&HowChecked>,
         timeout: Option<Duration>,
     ) -> Option<CheckConfig> {
         if !self.check.unwrap_or(false) {
             return None;
         }
-        let kind = match how {
-            Some(HowChecked::Http(http)) => CheckKind::Http(http.clone()),
-            Some(HowChecked::Tcp | HowChecked::Off) | None => CheckKind::Tcp,
+        let script = match how {
+            Some(HowChecked::By(script)) => Arc::clone(script),
+            Some(HowChecked::Off) | None => Arc::default(),
         };
-        let elsewhere = self.check_addr.is_some() || self.check_port.is_some();
-        let ip = self.check_addr.unwrap_or_else(|| addr.ip());
         Some(CheckConfig {
             inter: self.inter.unwrap_or(INTER),
             fastinter: self.fastinter,
@@ -174,8 +169,9 @@ impl ServerSettings {
             timeout,
             fall: self.fall.unwrap_or(3),
             rise: self.rise.unwrap_or(2),
-            addr: elsewhere.then(|| SocketAddr::new(ip, self.check_port.unwrap_or_else(|| addr.port()))),
-            kind,
+            addr: self.check_addr,
+            port: self.check_port,
+            script,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::plan::{
-    AdminState, Backend, BackendId, Balance, CheckConfig, CheckKind, ErrorFiles, Global, Plan, Server,
+    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Plan, Script, Server,
     ServerTimeouts,
 };
 
@@ -27,8 +27,8 @@ pub(crate) fn backup(weight: u16) -> Server {
     Server { backup: true, ..server(weight) }
 }
 
-/// A check of the kind with HAProxy's defaults.
-pub(crate) fn check(kind: CheckKind) -> CheckConfig {
+/// A check of these steps with HAProxy's defaults.
+pub(crate) fn check(script: Script) -> CheckConfig {
     CheckConfig {
         inter: Duration::from_secs(2),
         fastinter: None,
@@ -37,7 +37,8 @@ pub(crate) fn check(kind: CheckKind) -> CheckConfig {
         fall: 3,
         rise: 2,
         addr: None,
-        kind,
+        port: None,
+        script: Arc::new(script),
     }
 }
 

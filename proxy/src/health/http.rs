@@ -3,9 +3,11 @@
 //! The response is hostile until judged: at most [`HEAD_BYTES`] of head and [`BODY_BYTES`] of body are kept, and
 //! nothing in it decides how long the check lasts (the caller's deadline does).
 
+mod judge;
+
 use super::chunked::Chunked;
 use super::result::{CheckResult, CheckStatus};
-use crate::plan::{Expect, HttpCheck, HttpVersion};
+use crate::plan::{HttpCheck, HttpExpect, HttpVersion};
 
 /// The bytes of the request: no field but the configured ones, `Content-Length` with a body, and `Connection: close`
 /// with HTTP/1.1.
@@ -57,6 +59,8 @@ enum Stage {
 struct Response {
     code: u16,
     reason: Vec<u8>,
+    /// The lines of its fields.
+    fields: Vec<u8>,
     framing: Framing,
     body: Vec<u8>,
     /// Bytes that came after the head.
@@ -96,9 +100,11 @@ impl<'a> Evaluation<'a> {
                     return match response.take(pending) {
                         // What stood before the fault may have settled it: the verdict must not depend on how the
                         // bytes were cut.
-                        Err(text) => Some(response.judge_early(self.check).unwrap_or_else(|| invalid(text))),
-                        Ok(()) if response.is_complete() => Some(response.judge(self.check)),
-                        Ok(()) => response.judge_early(self.check),
+                        Err(text) => {
+                            Some(judge::early(response, self.check).unwrap_or_else(|| invalid(text)))
+                        }
+                        Ok(()) if response.is_complete() => Some(judge::whole(response, self.check)),
+                        Ok(()) => judge::early(response, self.check),
                     };
                 }
                 Stage::Head { head, searched } => {
@@ -135,16 +141,24 @@ impl<'a> Evaluation<'a> {
         match &self.stage {
             Stage::Head { head, .. } if head.is_empty() => invalid("connection closed without a response"),
             Stage::Head { .. } => invalid("response head cut short"),
-            Stage::Body(response) => response.judge(self.check),
+            Stage::Body(response) => judge::whole(response, self.check),
+        }
+    }
+
+    /// The expectation that cannot be decided yet, if it is one that is waited for.
+    pub fn undecided(&self) -> Option<&'a HttpExpect> {
+        match &self.stage {
+            Stage::Head { .. } => self.check.expect.first(),
+            Stage::Body(response) => judge::undecided(response, self.check),
         }
     }
 }
 
 impl Response {
     fn parse(head: &[u8], method: &str) -> Result<Self, &'static str> {
-        let mut lines = head.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let (code, reason) = lines.next().and_then(status_line).ok_or("invalid status line")?;
-        let fields = Fields::parse(lines)?;
+        let (first, rest) = split_line(head);
+        let (code, reason) = status_line(first).ok_or("invalid status line")?;
+        let fields = Fields::parse(lines(rest))?;
         // RFC 9112 §6.3.
         let framing = if method == "HEAD" || matches!(code, 100..200 | 204 | 304) {
             Framing::Length(0)
@@ -153,7 +167,8 @@ impl Response {
         } else {
             fields.length.map_or(Framing::Close, Framing::Length)
         };
-        Ok(Self { code, reason: reason.to_vec(), framing, body: Vec::new(), raw_bytes: 0 })
+        let (reason, fields) = (reason.to_vec(), rest.to_vec());
+        Ok(Self { code, reason, fields, framing, body: Vec::new(), raw_bytes: 0 })
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
@@ -181,85 +196,12 @@ impl Response {
         };
         ended || self.body.len() >= BODY_BYTES || self.raw_bytes >= RAW_BODY_BYTES
     }
-
-    /// Judges before the end if the rest of the body cannot change the outcome.
-    fn judge_early(&self, check: &HttpCheck) -> Option<CheckResult> {
-        let open = |expect: &&Expect| !self.is_settled(expect);
-        let undecided = check.expect.iter().find(open);
-        match undecided {
-            None => Some(self.judge(check)),
-            // An expectation before the first open one that already fails decides.
-            Some(first) => {
-                let before = check.expect.iter().take_while(|e| !std::ptr::eq(*e, first));
-                before.map(|e| self.test(e)).find_map(Result::err).map(|failed| self.explain(failed))
-            }
-        }
-    }
-
-    /// Whether more body leaves the outcome of `expect` as it is: a status is known, and text that was found stays.
-    fn is_settled(&self, expect: &Expect) -> bool {
-        match expect {
-            Expect::Status(_) => true,
-            Expect::String(text) => contains(&self.body, text),
-            Expect::Not(inner) => self.is_settled(inner),
-        }
-    }
-
-    fn judge(&self, check: &HttpCheck) -> CheckResult {
-        if check.expect.is_empty() && !(200..400).contains(&self.code) {
-            return self.explain(Failed::Status);
-        }
-        match check.expect.iter().try_for_each(|expect| self.test(expect)) {
-            Ok(()) => CheckResult::new(CheckStatus::L7Ok).with_code(self.code),
-            Err(failed) => self.explain(failed),
-        }
-    }
-
-    fn test(&self, expect: &Expect) -> Result<(), Failed> {
-        let (holds, kind) = self.holds(expect);
-        if holds { Ok(()) } else { Err(kind) }
-    }
-
-    fn holds(&self, expect: &Expect) -> (bool, Failed) {
-        match expect {
-            Expect::Status(ranges) => (ranges.iter().any(|r| r.contains(&self.code)), Failed::Status),
-            Expect::String(text) => (contains(&self.body, text), Failed::Content),
-            Expect::Not(inner) => {
-                let (holds, kind) = self.holds(inner);
-                (!holds, kind)
-            }
-        }
-    }
-
-    fn explain(&self, failed: Failed) -> CheckResult {
-        match failed {
-            Failed::Status => {
-                CheckResult::new(CheckStatus::L7Status).with_code(self.code).with_info(&self.reason)
-            }
-            Failed::Content if self.body.is_empty() => {
-                CheckResult::new(CheckStatus::L7Response).with_info(b"response has no body to look at")
-            }
-            Failed::Content => {
-                CheckResult::new(CheckStatus::L7Response).with_info(b"response body is not as expected")
-            }
-        }
-    }
-}
-
-/// What was not as expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failed {
-    Status,
-    Content,
 }
 
 impl Fields {
     fn parse<'h>(lines: impl Iterator<Item = &'h [u8]>) -> Result<Self, &'static str> {
         let mut fields = Self::default();
-        for line in lines {
-            let Some(colon) = memchr::memchr(b':', line) else { continue };
-            let (name, value) = line.split_at(colon);
-            let value = value.get(1..).unwrap_or_default().trim_ascii();
+        for (name, value) in lines.filter_map(field) {
             if name.eq_ignore_ascii_case(b"content-length") {
                 fields.length = Some(decimal(value).ok_or("invalid Content-Length")?);
             } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
@@ -268,6 +210,28 @@ impl Fields {
         }
         Ok(fields)
     }
+}
+
+/// The first line without its end, and what follows it.
+fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+    let (line, rest) = bytes.split_at(end);
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    (line.strip_suffix(b"\r").unwrap_or(line), rest)
+}
+
+fn lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (line, rest) = (!bytes.is_empty()).then(|| split_line(bytes))?;
+        bytes = rest;
+        Some(line)
+    })
+}
+
+/// Name and value of a field's line.
+fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, value) = line.split_at(memchr::memchr(b':', line)?);
+    Some((name, value.get(1..)?.trim_ascii()))
 }
 
 /// Status and reason of `HTTP/1.1 200 OK`. The reason may be missing, with or without its space.
@@ -300,10 +264,6 @@ fn head_end(head: &[u8], searched: usize) -> Option<usize> {
 fn begins_as_response(head: &[u8]) -> bool {
     let start = b"HTTP/";
     head.starts_with(start) || start.starts_with(head)
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(haystack, needle).is_some()
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {

@@ -5,7 +5,9 @@
 //! | [`result`] | what one check found, in HAProxy's words |
 //! | [`machine`] | the rise/fall counter of one server |
 //! | [`schedule`] | how long until the next check |
+//! | [`run`] | one check: its steps in order, what to do next, the verdict |
 //! | [`http`] | the request of an HTTP check and the judgement of its response |
+//! | `protocol` | the protocols that checks speak: MySQL, Redis, PostgreSQL, SMTP, LDAP, TLS |
 //! | `chunked` | the body of a chunked response, bounded |
 //! | [`history`] | the last changes of a server |
 //! | [`monitor`] | all servers together: instants and results in, checks to make and events out |
@@ -22,7 +24,9 @@ pub mod history;
 pub mod http;
 pub mod machine;
 pub mod monitor;
+mod protocol;
 pub mod result;
+pub mod run;
 pub mod schedule;
 pub mod snapshot;
 

@@ -248,10 +248,7 @@ impl Monitor {
 
     /// Where the checks of a server go. `None`: nobody knows where it is.
     fn checked_at(&self, id: ServerId, config: &CheckConfig) -> Option<Endpoint> {
-        match config.addr {
-            Some(addr) => Some(addr.into()),
-            None => self.state.addresses().endpoint(id).map(|at| (*at).clone()),
-        }
+        config.target(self.state.addresses().endpoint(id).as_deref())
     }
 
     fn remember(

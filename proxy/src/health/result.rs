@@ -3,11 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::plan::{ErrorStatus, OkStatus, TimeoutStatus};
+
 /// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CheckStatus {
-    /// No check has ended yet.
+    /// Nothing is known.
     Unknown,
+    /// No check has ended yet.
+    Initializing,
+    /// What was observed of requests counted as a failed check.
+    HealthAnalyze,
+    /// An agent answered without saying anything of the server's health.
+    Checked,
     /// This machine could not make the check: no descriptor, port or memory was left. Says nothing about the server.
     SocketError,
     /// Connected; nothing more was asked.
@@ -50,20 +58,23 @@ pub struct CheckResult {
     pub status: CheckStatus,
     /// Status code of the response, if there was one.
     pub code: Option<u16>,
-    /// More about it: printable, at most 64 bytes.
+    /// More about it: printable, at most 127 bytes.
     pub info: Option<Info>,
     /// How long the check took.
     pub duration: Duration,
 }
 
-/// A short remark that may contain words of the server: printable ASCII without double quotes, at most 64 bytes.
+/// A short remark that may contain words of the server: printable ASCII without double quotes, at most 127 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info(String);
 
 impl CheckStatus {
     /// All outcomes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Unknown,
+        Self::Initializing,
+        Self::HealthAnalyze,
+        Self::Checked,
         Self::SocketError,
         Self::L4Ok,
         Self::L4Timeout,
@@ -96,8 +107,9 @@ impl CheckStatus {
     pub fn verdict(self) -> Verdict {
         match self {
             Self::L4Ok | Self::L6Ok | Self::L7Ok => Verdict::Pass,
-            Self::Unknown | Self::SocketError => Verdict::Inconclusive,
-            Self::L4Timeout
+            Self::Unknown | Self::Initializing | Self::Checked | Self::SocketError => Verdict::Inconclusive,
+            Self::HealthAnalyze
+            | Self::L4Timeout
             | Self::L4Connection
             | Self::L6Timeout
             | Self::L6Response
@@ -110,6 +122,9 @@ impl CheckStatus {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Unknown => ("UNK", "Unknown"),
+            Self::Initializing => ("INI", "Initializing"),
+            Self::HealthAnalyze => ("HANA", "Health analyze"),
+            Self::Checked => ("CHECKED", "No status change"),
             Self::SocketError => ("SOCKERR", "Socket error"),
             Self::L4Ok => ("L4OK", "Layer4 check passed"),
             Self::L4Timeout => ("L4TOUT", "Layer4 timeout"),
@@ -121,6 +136,37 @@ impl CheckStatus {
             Self::L7Timeout => ("L7TOUT", "Layer7 timeout"),
             Self::L7Response => ("L7RSP", "Layer7 invalid response"),
             Self::L7Status => ("L7STS", "Layer7 wrong status"),
+        }
+    }
+}
+
+impl From<OkStatus> for CheckStatus {
+    fn from(status: OkStatus) -> Self {
+        match status {
+            OkStatus::L7Ok => Self::L7Ok,
+            OkStatus::L6Ok => Self::L6Ok,
+            OkStatus::L4Ok => Self::L4Ok,
+        }
+    }
+}
+
+impl From<ErrorStatus> for CheckStatus {
+    fn from(status: ErrorStatus) -> Self {
+        match status {
+            ErrorStatus::L7Response => Self::L7Response,
+            ErrorStatus::L7Status => Self::L7Status,
+            ErrorStatus::L6Response => Self::L6Response,
+            ErrorStatus::L4Connection => Self::L4Connection,
+        }
+    }
+}
+
+impl From<TimeoutStatus> for CheckStatus {
+    fn from(status: TimeoutStatus) -> Self {
+        match status {
+            TimeoutStatus::L7Timeout => Self::L7Timeout,
+            TimeoutStatus::L6Timeout => Self::L6Timeout,
+            TimeoutStatus::L4Timeout => Self::L4Timeout,
         }
     }
 }
@@ -188,5 +234,5 @@ fn printable(byte: u8) -> char {
     }
 }
 
-/// Enough for a reason phrase; a server must not fill logs and snapshots with more.
-const LONGEST_INFO: usize = 64;
+/// HAProxy's length; a server must not fill logs and snapshots with more.
+const LONGEST_INFO: usize = 127;

@@ -1,6 +1,7 @@
 //! Keys of `[defaults]`, `[profile.X]`, `[frontend.X]`, `[backend.X]` and `[listen.X]`.
 
-use super::server::{CHECK_STEP, DEFAULT_SERVER, SERVER};
+use super::check::CHECK_STEP;
+use super::server::{DEFAULT_SERVER, SERVER};
 use super::{DAY, Key, LOG_TARGET, Section, Type, ms};
 
 /// `[defaults]`.

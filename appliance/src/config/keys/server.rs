@@ -1,4 +1,4 @@
-//! Keys of servers and their checks.
+//! Keys of servers: what holds for each, and when it is checked.
 
 use super::{DAY, Key, Section, Type, ms};
 
@@ -32,63 +32,6 @@ pub static DEFAULT_SERVER: Section = Section {
     doc: "What holds for every server that does not say otherwise.",
     keys: &[WEIGHT, BACKUP, STATE, CHECK, INTER, FASTINTER, DOWNINTER, RISE, FALL, CHECK_PORT, CHECK_ADDR],
     hints: SERVER_HINTS,
-};
-
-/// One step of a `check`.
-pub static CHECK_STEP: Section = Section {
-    path: "backend.NAME.check",
-    called: "a check step",
-    doc: "One step of a health check: exactly one of these keys.",
-    keys: &[
-        Key::new(
-            "send",
-            Type::Table(&SEND),
-            "Sends an HTTP request. The first step, unless `httpchk` says the request.",
-        ),
-        Key::new("expect", Type::Table(&EXPECT), "What the answer must be. Several must all hold."),
-    ],
-    hints: &[("connect", "a check connects by itself: leave the step out")],
-};
-
-/// `send` of a check step.
-pub static SEND: Section = Section {
-    path: "backend.NAME.check.send",
-    called: "send",
-    doc: "The HTTP request of a check.",
-    keys: &[
-        Key::new("method", Type::Text("an HTTP method"), "Method.").default("\"GET\""),
-        Key::new("uri", Type::Text("a request target"), "Request target.").default("\"/\""),
-        Key::new(
-            "version",
-            Type::Word(&["HTTP/1.0", "HTTP/1.1"]),
-            "Protocol version. With HTTP/1.1 a `Connection: close` is added.",
-        )
-        .default("\"HTTP/1.0\""),
-        Key::new(
-            "headers",
-            Type::Text("a table from field names to values"),
-            "Header fields, sent in the order of the file.",
-        ),
-        Key::new("body", Type::Text("text"), "Body; its length is sent with it.").default("\"\""),
-    ],
-    hints: &[("hdr", "headers = { Host = \"www.example.com\" }"), ("meth", "method"), ("ver", "version")],
-};
-
-/// `expect` of a check step.
-pub static EXPECT: Section = Section {
-    path: "backend.NAME.check.expect",
-    called: "expect",
-    doc: "What the answer to a check must be: exactly one of these keys.",
-    keys: &[
-        Key::new(
-            "status",
-            Type::Text("a status, a range \"200-399\", or an array of them"),
-            "The status is one of these.",
-        ),
-        Key::new("string", Type::Text("text"), "The body, its first 16 KiB, contains this."),
-        Key::new("not", Type::Forms("a table like `expect` itself", Some(&EXPECT)), "What must not hold."),
-    ],
-    hints: &[("rstatus", "status = [200, \"300-399\"]")],
 };
 
 const WEIGHT: Key =

@@ -1,22 +1,27 @@
-//! How servers are checked: `httpchk` and `check`.
+//! How servers are checked: `httpchk` and `check`, to the steps of a script.
 
-use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-use evenkeel_proxy::plan::{Expect, HttpCheck, HttpVersion};
+use evenkeel_proxy::plan::{Action, Connect, HttpCheck, Protocol, Script, Step};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
-use crate::config::read::{Fields, Node, Reader, shown};
+use crate::config::read::{Fields, Node, Reader};
 use crate::config::settings::HowChecked;
 use crate::config::source::{Span, Spanned};
 use crate::config::value::{self, Bad};
 
-/// `"URI"`, `"METHOD URI"` or `"METHOD URI VERSION"`.
-pub(super) fn httpchk(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Spanned<HttpCheck>> {
-    let check = cx.parsed(key, node, request)?;
-    without_host(cx, &check.value, node.span);
-    Some(check)
+mod expect;
+mod http;
+mod protocol;
+
+use expect::Expectation;
+pub(super) use http::httpchk;
+
+/// Checks by this request alone.
+pub(super) fn by_request(request: HttpCheck) -> HowChecked {
+    HowChecked::By(Arc::new(Script::of([Action::Http(request)])))
 }
 
 /// `true`, `false` or steps. With `httpchk` the request is there already.
@@ -29,11 +34,11 @@ pub(super) fn check(
     if let Some(on) = node.value.as_bool() {
         return Some(match (on, httpchk) {
             (false, _) => HowChecked::Off,
-            (true, None) => HowChecked::Tcp,
-            (true, Some(http)) => HowChecked::Http(http.value.clone()),
+            (true, None) => HowChecked::By(Arc::default()),
+            (true, Some(http)) => by_request(http.value.clone()),
         });
     }
-    let Some(steps) = node.elements() else {
+    let Some(nodes) = node.elements() else {
         cx.wrong_type(
             key,
             node,
@@ -41,224 +46,224 @@ pub(super) fn check(
         );
         return None;
     };
-    let mut http = httpchk.map(|h| h.value.clone());
-    let mut expects = Vec::new();
-    for node in steps {
-        let Some(step) = step(cx, node) else { continue };
-        let wrong = match (&step, &http) {
-            (Step::Send(_), Some(_)) if httpchk.is_some() => {
-                Some("`httpchk` is the request: there is no `send` beside it")
+    let mut steps = Steps::new(httpchk);
+    for (number, node) in (1u16..).zip(nodes) {
+        steps.number = number;
+        if let Some(said) = step(cx, node) {
+            steps.add(cx, said, node.span);
+        }
+    }
+    Some(HowChecked::By(Arc::new(steps.script)))
+}
+
+/// The script as it grows.
+struct Steps {
+    script: Script,
+    /// The request is `httpchk`.
+    httpchk: bool,
+    number: u16,
+    spoken: Spoken,
+}
+
+/// What was last said on the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    /// Nothing.
+    Nothing,
+    /// An HTTP request: the last step, which expectations join.
+    Http,
+    /// Text that ends without a newline, here.
+    Unended(Span),
+    /// Other bytes.
+    Bytes,
+    /// A protocol, which has judged for itself.
+    Protocol,
+}
+
+/// One step as it was written.
+struct Said {
+    what: What,
+    comment: Option<String>,
+}
+
+enum What {
+    Connect(Connect),
+    /// Text, and whether it may end without a newline.
+    Text(Spanned<String>, bool),
+    Binary(Vec<u8>),
+    Request(Box<HttpCheck>),
+    Expect(Box<Expectation>),
+    Protocol(Protocol),
+}
+
+impl Steps {
+    fn new(httpchk: Option<&Spanned<HttpCheck>>) -> Self {
+        let script = Script::of(httpchk.map(|http| Action::Http(http.value.clone())));
+        let spoken = if httpchk.is_some() { Spoken::Http } else { Spoken::Nothing };
+        Self { script, httpchk: httpchk.is_some(), number: 0, spoken }
+    }
+
+    fn add(&mut self, cx: &mut Reader<'_>, said: Said, at: Span) {
+        if self.httpchk && !matches!(said.what, What::Expect(_)) {
+            let message = "`httpchk` is the request: there is only `expect` beside it";
+            cx.push(Diagnostic::error(Code::CheckSteps, at, message));
+            return;
+        }
+        let action = match said.what {
+            What::Expect(expectation) => return self.expect(cx, *expectation, said.comment, at),
+            What::Connect(connect) => {
+                self.spoken = Spoken::Nothing;
+                Action::Connect(connect)
             }
-            (Step::Send(_), Some(_)) => Some("a check sends one request: this is the second"),
-            (Step::Expect(_), None) => Some("`expect` comes before `send`: nothing has been asked for"),
-            (Step::Send(_), None) | (Step::Expect(_), Some(_)) => None,
+            What::Text(text, raw) => {
+                let ended = raw || text.value.ends_with('\n');
+                self.spoken = if ended { Spoken::Bytes } else { Spoken::Unended(text.span) };
+                Action::Send(text.value.into_bytes())
+            }
+            What::Binary(bytes) => {
+                self.spoken = Spoken::Bytes;
+                Action::Send(bytes)
+            }
+            What::Request(request) => {
+                self.spoken = Spoken::Http;
+                Action::Http(*request)
+            }
+            What::Protocol(protocol) => {
+                if !matches!(self.spoken, Spoken::Nothing) {
+                    let message = "a protocol is spoken on a connection of its own";
+                    cx.push(
+                        Diagnostic::error(Code::CheckSteps, at, message).help("before it: { connect = true }"),
+                    );
+                }
+                self.spoken = Spoken::Protocol;
+                Action::Protocol(protocol)
+            }
         };
-        if let Some(message) = wrong {
-            cx.push_absence(Diagnostic::error(Code::CheckSteps, node.span, message));
-        }
-        match step {
-            Step::Send(request) => http = Some(*request),
-            Step::Expect(e) => expects.extend(e),
+        self.script.steps.push(Step { number: self.number, comment: said.comment, action });
+    }
+
+    fn expect(&mut self, cx: &mut Reader<'_>, expectation: Expectation, comment: Option<String>, at: Span) {
+        match self.spoken {
+            Spoken::Protocol => {
+                let message = "a protocol judges for itself: there is nothing left to expect";
+                cx.push(Diagnostic::error(Code::CheckSteps, at, message));
+            }
+            Spoken::Http => {
+                let expect = expectation.of_http(cx, comment);
+                if let Some(Step { action: Action::Http(check), .. }) = self.script.steps.last_mut() {
+                    check.expect.extend(expect);
+                }
+            }
+            Spoken::Nothing | Spoken::Bytes | Spoken::Unended(_) => {
+                if let Spoken::Unended(sent) = self.spoken
+                    && expectation.is_text()
+                {
+                    let message =
+                        "a text is expected in answer to one that ends without a newline: most servers wait for it";
+                    let help = "\"…\\r\\n\"; or, if the server takes it as it is, `raw = true` beside `send`";
+                    let d = Diagnostic::error(Code::CheckSteps, sent, message).help(help);
+                    cx.push(d.related(at, "the answer is expected here"));
+                    self.spoken = Spoken::Bytes;
+                }
+                if let Some(expect) = expectation.of_bytes(cx) {
+                    let action = Action::Expect(expect);
+                    self.script.steps.push(Step { number: self.number, comment, action });
+                }
+            }
         }
     }
-    // An array without steps is a connection: there is nothing to send and nothing to wait for.
-    Some(http.map_or(HowChecked::Tcp, |h| HowChecked::Http(HttpCheck { expect: expects, ..h })))
 }
 
-enum Step {
-    Send(Box<HttpCheck>),
-    /// `None`: with errors.
-    Expect(Option<Expect>),
-}
-
-fn step(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Step> {
+fn step(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Said> {
     let mut t = Fields::of(cx, &keys::CHECK_STEP, node.key, node)?;
-    let send = t.read(cx, "send", |cx, _, node| send(cx, node));
-    let expect = t.read(cx, "expect", |cx, _, node| Some(expect(cx, node, 0)));
-    let said = (t.has("send"), t.has("expect"));
-    t.finish(cx);
-    match (said, send, expect) {
-        ((true, false), Some(send), _) => Some(Step::Send(Box::new(send))),
-        ((false, true), _, Some(expect)) => Some(Step::Expect(expect)),
-        ((true, true), _, _) => {
-            let message = "a step is either `send` or `expect`; make two of it";
-            cx.push(Diagnostic::error(Code::CheckSteps, node.span, message));
-            None
+    let connect = t.read(cx, "connect", connect).map(What::Connect);
+    let raw = t.read(cx, "raw", Reader::bool);
+    let may_be_raw = raw.is_some_and(|r| r.value);
+    let sent = t.read(cx, "send", |cx, key, node| {
+        if node.value.as_table().is_some() {
+            return http::send(cx, node).map(|request| What::Request(Box::new(request)));
         }
-        ((false, false), _, _) => {
-            cx.push_absence(Diagnostic::error(Code::CheckSteps, node.span, "a step has `send` or `expect`"));
-            None
-        }
-        _ => None,
-    }
-}
-
-fn send(cx: &mut Reader<'_>, node: Node<'_>) -> Option<HttpCheck> {
-    let mut t = Fields::of(cx, &keys::SEND, node.key, node)?;
-    let method = t.read(cx, "method", |cx, key, node| cx.parsed(key, node, method));
-    let uri = t.read(cx, "uri", |cx, key, node| cx.parsed(key, node, target));
-    let version = t.read(cx, "version", Reader::word).map_or(HttpVersion::V1_0, |w| version(w.value));
-    let headers = t.read(cx, "headers", headers).unwrap_or_default();
-    let body = t.read(cx, "body", Reader::text);
-    t.finish(cx);
-    let check = HttpCheck {
-        method: method.map_or_else(|| "GET".to_owned(), |m| m.value),
-        uri: uri.map_or_else(|| "/".to_owned(), |u| u.value),
-        version,
-        headers,
-        body: body.map(|b| b.value.into_bytes()).unwrap_or_default(),
-        expect: Vec::new(),
-    };
-    without_host(cx, &check, node.key);
-    Some(check)
-}
-
-fn headers(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<(String, String)>> {
-    let Some(entries) = node.entries() else {
-        cx.wrong_type(key, node, Some("headers = { Host = \"www.example.com\" }".to_owned()));
-        return None;
-    };
-    let mut all = Vec::new();
-    for (name, node) in entries {
-        let Some(text) = cx.text(key, node) else { continue };
-        if !value::is_token(name.value) {
-            let message = format!("{} is not the name of a header field", shown(name.value));
-            cx.push(Diagnostic::error(Code::BadValue, name.span, message));
-        } else if !value::is_field_value(&text.value) {
-            let message = format!("{} is not the value of a header field", shown(&text.value));
-            cx.push(Diagnostic::error(Code::BadValue, text.span, message));
-        } else {
-            all.push((name.value.to_owned(), text.value));
-        }
-    }
-    Some(all)
-}
-
-fn expect(cx: &mut Reader<'_>, node: Node<'_>, depth: u8) -> Option<Expect> {
-    let mut t = Fields::of(cx, &keys::EXPECT, node.key, node)?;
-    let status = t.read(cx, "status", statuses).map(Expect::Status);
-    let string = t.read(cx, "string", Reader::text).map(|s| Expect::String(s.value.into_bytes()));
-    let not = t.read(cx, "not", |cx, key, node| {
-        if depth < MAX_DEPTH {
-            return expect(cx, node, depth + 1).map(|e| Expect::Not(Box::new(e)));
-        }
-        cx.bad_value(key, node, "not", Bad::new("is nested too deeply"));
-        None
+        cx.text(key, node).map(|text| What::Text(text, may_be_raw))
     });
-    let said = ["status", "string", "not"].into_iter().filter(|k| t.has(k)).count();
+    let binary = t.read(cx, "send_binary", |cx, key, node| cx.parsed(key, node, hex));
+    let binary = binary.map(|b| What::Binary(b.value));
+    let expect = t.read(cx, "expect", |cx, _, node| expect::expect(cx, node, 0));
+    let expect = expect.map(|e| What::Expect(Box::new(e)));
+    let mysql = t.read(cx, "mysql", protocol::mysql);
+    let redis = t.read(cx, "redis", |cx, key, node| protocol::plain(cx, key, node, Protocol::Redis));
+    let pgsql = t.read(cx, "pgsql", protocol::pgsql);
+    let smtp = t.read(cx, "smtp", protocol::smtp);
+    let ldap = t.read(cx, "ldap", |cx, key, node| protocol::plain(cx, key, node, Protocol::Ldap));
+    let ssl_hello = t.read(cx, "ssl_hello", protocol::ssl_hello);
+    let spoken = mysql.or(redis).or(pgsql).or(smtp).or(ldap).or(ssl_hello).map(What::Protocol);
+    let comment = t.read(cx, "comment", Reader::text).map(|c| c.value);
+    let said = ACTIONS.into_iter().filter(|k| t.has(k)).count();
+    let raw_alone = t.has("raw") && !matches!(sent, Some(What::Text(..)));
     t.finish(cx);
     if said != 1 {
-        let message = "an expectation is one of `status`, `string` and `not`";
-        cx.push_absence(
-            Diagnostic::error(Code::CheckSteps, node.span, message).help("several steps must all hold"),
-        );
+        let message = match said {
+            0 => "a step does nothing".to_owned(),
+            _ => "a step does one thing; make several of it".to_owned(),
+        };
+        let help = format!("a step has one of `{}`", ACTIONS.join("`, `"));
+        cx.push_absence(Diagnostic::error(Code::CheckSteps, node.span, message).help(help));
         return None;
     }
-    status.or(string).or(not)
-}
-
-fn statuses(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<RangeInclusive<u16>>> {
-    let mut all = Vec::new();
-    for node in node.one_or_many() {
-        let text = match (node.value.as_str(), node.value.as_integer()) {
-            (Some(text), _) => text.to_owned(),
-            (None, Some(number)) => number.to_string(),
-            (None, None) => {
-                cx.wrong_type(key, node, None);
-                return None;
-            }
-        };
-        match value::statuses(&text) {
-            Ok(range) => all.push(range),
-            Err(bad) => cx.bad_value(key, node, &text, bad),
-        }
+    if raw_alone {
+        let message = "`raw` stands beside a `send` of text";
+        cx.push(Diagnostic::error(Code::CheckSteps, node.span, message));
     }
-    if all.is_empty() && node.elements().is_some_and(|e| e.is_empty()) {
-        cx.bad_value(key, node, "[]", Bad::new("lists no status: nothing could hold"));
+    let what = connect.or(sent).or(binary).or(expect).or(spoken)?;
+    Some(Said { what, comment })
+}
+
+fn connect(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Connect> {
+    if protocol::is_plain(cx, key, node)? {
+        return Some(Connect::default());
     }
-    Some(all)
+    let mut t = Fields::of(cx, &keys::CONNECT, node.key, node)?;
+    let port = t.read(cx, "port", Reader::int).map(|p| p.value);
+    let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::ip)).map(|a| a.value);
+    let linger = t.read(cx, "linger", Reader::bool).is_some_and(|b| b.value);
+    t.finish(cx);
+    Some(Connect { addr, port, linger })
 }
 
-fn request(text: &str) -> Result<HttpCheck, Bad> {
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let (first, uri, last) = match words.as_slice() {
-        [uri] => ("GET", *uri, "HTTP/1.0"),
-        [method, uri] => (*method, *uri, "HTTP/1.0"),
-        [method, uri, version @ ("HTTP/1.0" | "HTTP/1.1")] => (*method, *uri, *version),
-        _ => {
-            return Err(
-                Bad::new("is not a request").help("\"/health\", \"GET /health\" or \"GET /health HTTP/1.1\"")
-            );
-        }
-    };
-    Ok(HttpCheck {
-        method: method(first)?,
-        uri: target(uri)?,
-        version: version(last),
-        headers: Vec::new(),
-        body: Vec::new(),
-        expect: Vec::new(),
-    })
-}
-
-fn version(word: &str) -> HttpVersion {
-    if word == "HTTP/1.1" { HttpVersion::V1_1 } else { HttpVersion::V1_0 }
-}
-
-fn method(text: &str) -> Result<String, Bad> {
-    if !value::is_token(text) {
-        return Err(Bad::new("is not an HTTP method"));
+/// Bytes as hexadecimal digits, with blanks between them if wanted.
+fn hex(text: &str) -> Result<Vec<u8>, Bad> {
+    let bad = || Bad::new("is not bytes in hexadecimal digits").help("\"50494e470d0a\"");
+    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if pairs.is_empty() || !rest.is_empty() {
+        return Err(bad());
     }
-    if text.contains(|c: char| c.is_ascii_lowercase()) {
-        return Err(Bad::new("is not a usual method: methods are upper case")
-            .help(format!("\"{}\"", text.to_uppercase())));
-    }
-    Ok(text.to_owned())
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+    pairs.iter().map(byte).collect::<Option<_>>().ok_or_else(bad)
 }
 
-/// The forms of a request target a health check can use (RFC 9112 §3.2): origin form, `*`, absolute form.
-fn target(text: &str) -> Result<String, Bad> {
-    let visible = text.bytes().all(|b| b.is_ascii_graphic());
-    let form = text.starts_with('/') || text == "*" || text.starts_with("http://");
-    match (visible, form) {
-        (true, true) => Ok(text.to_owned()),
-        (false, _) => Err(Bad::new("has blanks or characters that must be percent-encoded")),
-        (true, false) => Err(Bad::new("is not a request target").help(format!("\"/{text}\""))),
-    }
-}
-
-fn without_host(cx: &mut Reader<'_>, check: &HttpCheck, at: Span) {
-    let host = check.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
-    if check.version == HttpVersion::V1_1 && !host {
-        let message = "an HTTP/1.1 check without a Host header: many servers answer 400";
-        let help = "send = { uri = \"…\", version = \"HTTP/1.1\", headers = { Host = \"www.example.com\" } }";
-        cx.push_absence(Diagnostic::warning(Code::CheckWithoutHost, at, message).help(help));
-    }
-}
-
-/// `not` of `not` of … is never needed.
-const MAX_DEPTH: u8 = 4;
+const ACTIONS: [&str; 10] = [
+    "connect",
+    "send",
+    "send_binary",
+    "expect",
+    "mysql",
+    "redis",
+    "pgsql",
+    "smtp",
+    "ldap",
+    "ssl_hello",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn requests() {
-        for (text, method, uri, v11) in [
-            ("/health", "GET", "/health", false),
-            ("HEAD /", "HEAD", "/", false),
-            ("OPTIONS * HTTP/1.1", "OPTIONS", "*", true),
-            (" GET  /a?b=c  HTTP/1.0 ", "GET", "/a?b=c", false),
-        ] {
-            let r = request(text).unwrap();
-            assert_eq!(
-                (r.method.as_str(), r.uri.as_str(), r.version == HttpVersion::V1_1),
-                (method, uri, v11)
-            );
-        }
-        for bad in ["", "health", "get /", "GET / HTTP/2", "GET / HTTP/1.1 x", "GE(T /", "/ü"] {
-            assert!(request(bad).is_err(), "{bad}");
+    fn bytes_in_hexadecimal_digits() {
+        assert_eq!(hex("50 49 4e 47\n0D0a").unwrap(), b"PING\r\n");
+        for bad in ["", " ", "5", "5g", "505", "ü0"] {
+            assert!(hex(bad).is_err(), "{bad}");
         }
     }
 }

@@ -85,7 +85,7 @@ fn how_checked(cx: &mut Reader<'_>, t: &mut Fields<'_>, server: &mut ServerSetti
     let httpchk = t.known(cx, "httpchk", check::httpchk);
     let how = match t.known(cx, "check", |cx, key, node| check::check(cx, key, node, httpchk.as_ref())) {
         Some(how) => Some(how),
-        None => httpchk.map(|h| HowChecked::Http(h.value)),
+        None => httpchk.map(|h| check::by_request(h.value)),
     };
     if let Some(how) = &how
         && server.check.is_none()

@@ -127,7 +127,7 @@ fn server(draft: ServerDraft, settings: &Settings) -> Option<Server> {
         weight: own.weight.unwrap_or(1),
         backup: own.backup.unwrap_or(false),
         state: own.state.unwrap_or(AdminState::Ready),
-        check: own.checks(addr, settings.check.as_ref(), settings.timeout.check),
+        check: own.checks(settings.check.as_ref(), settings.timeout.check),
     })
 }
 

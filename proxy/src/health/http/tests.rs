@@ -1,5 +1,6 @@
 use super::*;
-use crate::health::Verdict;
+use crate::health::{CheckStatus, Verdict};
+use crate::plan::{ErrorStatus, Expect, HeaderExpect, HttpExpect, Pattern, Says, TextMatch};
 
 fn check(expect: Vec<Expect>) -> HttpCheck {
     HttpCheck {
@@ -8,7 +9,7 @@ fn check(expect: Vec<Expect>) -> HttpCheck {
         version: HttpVersion::V1_0,
         headers: Vec::new(),
         body: Vec::new(),
-        expect,
+        expect: expect.into_iter().map(Into::into).collect(),
     }
 }
 
@@ -129,26 +130,26 @@ fn expectations_are_judged_as_haproxy_judges_them() {
             "other text",
             vec![string("abc")],
             "HTTP/1.0 200 OK\r\n\r\nxabx",
-            "L7RSP response body is not as expected",
+            "L7RSP HTTP content check did not match",
         ),
         (
             "text of no body",
             vec![string("abc")],
             "HTTP/1.0 200 OK\r\n\r\n",
-            "L7RSP response has no body to look at",
+            "L7RSP HTTP content check could not find a response body",
         ),
         (
             "text in the head only",
             vec![string("abc")],
             "HTTP/1.0 200 abc\r\nX: abc\r\n\r\n-",
-            "L7RSP response body is not as expected",
+            "L7RSP HTTP content check did not match",
         ),
         ("not a text", vec![not(string("down"))], "HTTP/1.0 200 OK\r\n\r\nup", "L7OK 200"),
         (
             "not a text, but it is",
             vec![not(string("down"))],
             "HTTP/1.0 200 OK\r\n\r\ndown",
-            "L7RSP response body is not as expected",
+            "L7RSP HTTP check matched unwanted content",
         ),
         ("not not", vec![not(not(string("up")))], "HTTP/1.0 200 OK\r\n\r\nup", "L7OK 200"),
         (
@@ -161,7 +162,7 @@ fn expectations_are_judged_as_haproxy_judges_them() {
             "all must hold: second",
             vec![status(&[200..=200]).remove(0), string("up")],
             "HTTP/1.0 200 C\r\n\r\n-",
-            "L7RSP response body is not as expected",
+            "L7RSP HTTP content check did not match",
         ),
         (
             "body ends with its length",
@@ -170,6 +171,79 @@ fn expectations_are_judged_as_haproxy_judges_them() {
             "L7OK 200",
         ),
     ]);
+}
+
+fn pattern(text: &str) -> Pattern {
+    Pattern::new(text).unwrap()
+}
+
+fn header(name: TextMatch, value: Option<TextMatch>, full: bool) -> Vec<Expect> {
+    vec![Expect::Header(HeaderExpect { name, value, full })]
+}
+
+#[test]
+fn patterns_and_fields_are_judged() {
+    let text = |t: &str| t.to_owned();
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nX-Tag: a, b\r\nX-Tag: c\r\nContent-Length: 9\r\n\r\nstatus=ok";
+    let name = || TextMatch::Exact(text("x-tag"));
+    let value = |v: &str| Some(TextMatch::Exact(text(v)));
+    check_all(vec![
+        ("rstatus", vec![Expect::StatusRegex(pattern("^2"))], page, "L7OK 200"),
+        ("rstatus not", vec![Expect::StatusRegex(pattern("^[45]"))], page, "L7STS 200 OK"),
+        ("rstring", vec![Expect::Regex(pattern("status=(ok|fine)$"))], page, "L7OK 200"),
+        ("rstring not", vec![Expect::Regex(pattern("^ok"))], page, "L7RSP HTTP content check did not match"),
+        (
+            "no rstring",
+            vec![not(Expect::Regex(pattern("o.")))],
+            page,
+            "L7RSP HTTP check matched unwanted content",
+        ),
+        ("a field of any value", header(name(), None, false), page, "L7OK 200"),
+        ("no such field", header(TextMatch::Exact(text("X-Ta")), None, false), page, "L7STS 200 OK"),
+        ("a value in a list", header(name(), value("b"), false), page, "L7OK 200"),
+        ("a value in a later field", header(name(), value("c"), false), page, "L7OK 200"),
+        ("no list when taken whole", header(name(), value("b"), true), page, "L7STS 200 OK"),
+        ("whole", header(name(), value("a, b"), true), page, "L7OK 200"),
+        ("values have case", header(name(), value("B"), false), page, "L7STS 200 OK"),
+        (
+            "beginnings",
+            header(TextMatch::Begins(text("CONTENT-T")), Some(TextMatch::Begins(text("text/"))), true),
+            page,
+            "L7OK 200",
+        ),
+        (
+            "ends",
+            header(TextMatch::Ends(text("-type")), Some(TextMatch::Ends(text("utf-8"))), true),
+            page,
+            "L7OK 200",
+        ),
+        (
+            "parts",
+            header(TextMatch::Contains(text("nt-ty")), Some(TextMatch::Contains(text("html"))), true),
+            page,
+            "L7OK 200",
+        ),
+        (
+            "patterns",
+            header(TextMatch::Regex(pattern("^X-")), Some(TextMatch::Regex(pattern("^[cd]$"))), false),
+            page,
+            "L7OK 200",
+        ),
+    ]);
+}
+
+#[test]
+fn operators_words_replace_the_usual_ones() {
+    let says = Says {
+        on_success: Some("fine".into()),
+        on_error: Some("broken".into()),
+        error_status: Some(ErrorStatus::L6Response),
+        ..Says::default()
+    };
+    let expect = HttpExpect { says, comment: Some("why".into()), ..Expect::Status(vec![200..=200]).into() };
+    let check = HttpCheck { expect: vec![expect], ..check(Vec::new()) };
+    assert_eq!(judge(&check, b"HTTP/1.0 200 OK\r\n\r\n", 5), "L7OK 200 fine");
+    assert_eq!(judge(&check, b"HTTP/1.0 500 No\r\n\r\n", 5), "L6RSP broken comment: why");
 }
 
 #[test]
@@ -221,7 +295,7 @@ fn judgement_does_not_wait_for_what_cannot_change_it() {
     assert_eq!(feed(vec![string("till")], open).as_deref(), Some("L7OK 200"));
     assert_eq!(
         feed(vec![not(string("till"))], open).as_deref(),
-        Some("L7RSP response body is not as expected")
+        Some("L7RSP HTTP check matched unwanted content")
     );
     assert_eq!(
         feed(vec![Expect::Status(vec![201..=201]), string("x")], open).as_deref(),
@@ -253,18 +327,18 @@ fn endless_responses_are_cut_off() {
     assert_eq!(endless("HTTP/1.0 200 OK\r\n", b"X: y\r\n", vec![]), large, "many fields");
     assert_eq!(
         endless("HTTP/1.0 200 OK\r\n\r\n", b"AAA", vec![string("b")]),
-        "L7RSP response body is not as expected"
+        "L7RSP HTTP content check did not match"
     );
     assert_eq!(endless("HTTP/1.0 200 OK\r\n\r\n", b"AAA", vec![not(string("b"))]), "L7OK 200");
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     assert_eq!(endless(chunked, b"1\r\na\r\n", vec![not(string("b"))]), "L7OK 200");
     let extended = chunked.to_owned() + "1;x=";
-    let nothing = "L7RSP response has no body to look at";
+    let nothing = "L7RSP HTTP content check could not find a response body";
     assert_eq!(endless(&extended, b"yyyyyy", vec![string("b")]), nothing, "one chunk extension");
     let beyond = "HTTP/1.0 200 OK\r\n\r\n".to_owned() + &"A".repeat(BODY_BYTES) + "b";
     assert_eq!(
         judge(&check(vec![string("b")]), beyond.as_bytes(), 1000),
-        "L7RSP response body is not as expected"
+        "L7RSP HTTP content check did not match"
     );
     let whole = "HTTP/1.0 200 OK\r\nX: ".to_owned() + &"A".repeat(HEAD_BYTES) + "\r\n\r\n";
     assert_eq!(judge(&check(vec![]), whole.as_bytes(), whole.len()), large, "a long head at once");
@@ -294,7 +368,7 @@ fn outcomes_have_haproxys_names() {
     for status in CheckStatus::ALL {
         assert_eq!(CheckStatus::named(status.name()), Some(status));
         let passes = status.name().ends_with("OK");
-        let inconclusive = ["UNK", "SOCKERR"].contains(&status.name());
+        let inconclusive = ["UNK", "INI", "CHECKED", "SOCKERR"].contains(&status.name());
         let expected = match (passes, inconclusive) {
             (true, _) => Verdict::Pass,
             (false, true) => Verdict::Inconclusive,

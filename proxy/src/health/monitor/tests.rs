@@ -4,12 +4,12 @@ use super::*;
 use crate::balance::fixture::{backup, check, plan, server};
 use crate::health::CheckStatus;
 use crate::health::announce::lines;
-use crate::plan::{BackendId, CheckKind};
+use crate::plan::{BackendId, Script};
 
 const BE: BackendId = BackendId(0);
 
 fn checked(server: Server) -> Server {
-    Server { check: Some(check(CheckKind::Tcp)), ..server }
+    Server { check: Some(check(Script::default())), ..server }
 }
 
 fn ms(ms: u64) -> Duration {
@@ -171,7 +171,7 @@ fn checks_are_spread_and_then_keep_their_interval() {
 
 #[test]
 fn intervals_depend_on_the_standing() {
-    let mut config = check(CheckKind::Tcp);
+    let mut config = check(Script::default());
     config.fastinter = Some(ms(100));
     config.downinter = Some(ms(5000));
     let mut world = World::new(vec![Server { check: Some(config), ..server(1) }]);

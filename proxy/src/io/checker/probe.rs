@@ -1,54 +1,42 @@
-//! One check over a real socket: connect, ask, listen, judge, reset.
+//! One check over a real socket: does what its [`Run`] wants, until there is a verdict.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::task::{Context, Waker};
+use std::time::Instant;
 
 use nix::errno::Errno;
-use socket2::SockRef;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use crate::endpoint::Endpoint;
-use crate::health::http::{Evaluation, request};
+use crate::health::run::{Failure, Limits, Run, Want};
 use crate::health::{CheckResult, CheckStatus};
-use crate::plan::{CheckConfig, CheckKind, HttpCheck, Plan, ServerId};
+use crate::io::stream::Stream;
+use crate::plan::{CheckConfig, Connect, Plan, ServerId};
 
 /// Checks a server of `plan` once, where it is.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection; nothing else is left behind.
 pub(super) async fn probe(plan: &Plan, id: ServerId, at: Option<Endpoint>) -> CheckResult {
-    let start = Instant::now();
-    let (Some((config, limits)), Some(target)) = (find(plan, id), at.and_then(|at| at.ip())) else {
+    let (Some((config, limits)), Some(target)) = (find(plan, id), at) else {
         return CheckResult::new(CheckStatus::Unknown);
     };
-    let result = match connect(target, start + limits.connect).await {
-        Err(failed) => failed,
-        Ok(stream) => match &config.kind {
-            CheckKind::Tcp => CheckResult::new(CheckStatus::L4Ok),
-            CheckKind::Http(check) => http(stream, check, start + limits.whole).await,
-        },
-    };
-    result.taking(start.elapsed())
-}
-
-/// How long a check may take, from its beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    /// Until connected.
-    pub(super) connect: Duration,
-    /// Until judged.
-    pub(super) whole: Duration,
-}
-
-impl Limits {
-    /// Without a timeout of their own, checks take at most their interval, and connecting no longer than requests
-    /// may take to connect.
-    pub(super) fn new(config: &CheckConfig, connect: Option<Duration>) -> Self {
-        let whole = config.timeout.unwrap_or(config.inter);
-        Self { connect: connect.map_or(whole, |limit| limit.min(whole)).min(config.inter), whole }
+    let mut run = Run::new(&config.script, limits, Instant::now());
+    let mut stream = None;
+    loop {
+        let want = run.poll(Instant::now());
+        if let Want::Done(result, farewell) = want {
+            if let Some(stream) = stream {
+                leave(stream, &farewell);
+            }
+            return *result;
+        }
+        // Dropping what is under way when time is up loses nothing: the run is over, and so is its connection.
+        let due = run.poll_timeout();
+        if timeout_at(due.into(), carry_out(want, &target, &mut stream, &mut run)).await.is_err() {
+            run.handle_timeout(Instant::now());
+        }
     }
 }
 
@@ -59,59 +47,86 @@ fn find(plan: &Plan, id: ServerId) -> Option<(&CheckConfig, Limits)> {
     Some((config, Limits::new(config, backend.timeout.connect)))
 }
 
-async fn connect(target: SocketAddr, deadline: Instant) -> Result<TcpStream, CheckResult> {
-    // Dropping the connect future when time is up closes the socket.
-    let stream = match timeout_at(deadline.into(), TcpStream::connect(target)).await {
-        Err(_) => return Err(CheckResult::new(CheckStatus::L4Timeout)),
-        Ok(Err(error)) => return Err(not_connected(&error)),
-        Ok(Ok(stream)) => stream,
-    };
-    // Closing with a reset leaves no TIME_WAIT behind, neither here nor with the server.
-    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).map_err(|error| not_connected(&error))?;
+/// Does one thing that is wanted and tells the run what came of it.
+async fn carry_out(want: Want, target: &Endpoint, stream: &mut Option<Stream>, run: &mut Run<'_>) {
+    match want {
+        Want::Connect(how) => {
+            *stream = None;
+            match connect(&how, target).await {
+                Ok(connected) => {
+                    *stream = Some(connected);
+                    run.handle_connected();
+                }
+                Err(error) => run.handle_failure(Instant::now(), &failure(&error)),
+            }
+        }
+        Want::Send(bytes) => match stream {
+            Some(stream) => match send(stream, &bytes).await {
+                Ok(()) => run.handle_sent(),
+                Err(error) => run.handle_unsent(Instant::now(), failure(&error)),
+            },
+            None => run.handle_failure(Instant::now(), &UNCONNECTED),
+        },
+        Want::Receive => match stream {
+            Some(stream) => receive(stream, run).await,
+            None => run.handle_failure(Instant::now(), &UNCONNECTED),
+        },
+        Want::Done(..) => {}
+    }
+}
+
+async fn connect(how: &Connect, target: &Endpoint) -> io::Result<Stream> {
+    let stream = Stream::connect(&how.target(target))?;
+    poll_fn(|cx| stream.poll_connected(cx)).await?;
+    if !how.linger {
+        // Closing with a reset leaves no TIME_WAIT behind, neither here nor with the server.
+        stream.reset_on_close()?;
+    }
     Ok(stream)
+}
+
+async fn send(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let sent = poll_fn(|cx| stream.poll_write(cx, bytes, &[])).await?;
+        if sent == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(sent..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+async fn receive(stream: &mut Stream, run: &mut Run<'_>) {
+    let mut buffer = [0; READ_BYTES];
+    match poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await {
+        Ok(0) => run.handle_end(Instant::now()),
+        Ok(n) => run.handle_received(Instant::now(), buffer.get(..n).unwrap_or_default()),
+        Err(error) => run.handle_failure(Instant::now(), &failure(&error)),
+    }
+}
+
+/// Says goodbye where there is something to say. A server that cannot take it at once is left without.
+fn leave(mut stream: Stream, farewell: &[u8]) {
+    if !farewell.is_empty() {
+        let mut cx = Context::from_waker(Waker::noop());
+        // Whatever comes of it, the connection is closed and the verdict stands.
+        let _said = stream.poll_write(&mut cx, farewell, &[]);
+    }
 }
 
 /// Tells what is wrong with the server from what this machine has run out of, descriptors, ports or memory: that must
 /// not take every server down at once.
-pub(super) fn not_connected(error: &io::Error) -> CheckResult {
+pub(super) fn failure(error: &io::Error) -> Failure {
     let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
     let ours = matches!(
         errno,
         Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EADDRNOTAVAIL | Errno::EAGAIN
     );
-    let status = if ours { CheckStatus::SocketError } else { CheckStatus::L4Connection };
-    CheckResult::new(status).with_info(errno.desc().as_bytes())
+    Failure { words: errno.desc(), ours }
 }
 
-async fn http(mut stream: TcpStream, check: &HttpCheck, deadline: Instant) -> CheckResult {
-    // Dropping the exchange when time is up closes the connection, half-sent request and all.
-    match timeout_at(deadline.into(), exchange(&mut stream, check)).await {
-        Ok(result) => result,
-        Err(_) => CheckResult::new(CheckStatus::L7Timeout),
-    }
-}
-
-async fn exchange(stream: &mut TcpStream, check: &HttpCheck) -> CheckResult {
-    // A server may answer and close before it has read everything: its answer counts.
-    let sent = stream.write_all(&request(check)).await;
-    let mut evaluation = Evaluation::new(check);
-    let mut buffer = [0; READ_BYTES];
-    loop {
-        match stream.read(&mut buffer).await {
-            Ok(0) => return evaluation.end(),
-            Ok(n) => {
-                if let Some(result) = evaluation.feed(buffer.get(..n).unwrap_or_default()) {
-                    return result;
-                }
-            }
-            Err(error) => {
-                let errno =
-                    sent.err().unwrap_or(error).raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
-                return CheckResult::new(CheckStatus::L7Response).with_info(errno.desc().as_bytes());
-            }
-        }
-    }
-}
+/// A run asks for a connection before it uses one.
+const UNCONNECTED: Failure = Failure { words: "no connection", ours: true };
 
 /// Enough for most responses at once.
 const READ_BYTES: usize = 4096;

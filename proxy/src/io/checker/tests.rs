@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::balance::fixture::{check, plan, plan_with, server};
 use crate::health::{CheckStatus, Operational, Turn};
-use crate::plan::{BackendId, CheckConfig, CheckKind, Expect, HttpCheck, HttpVersion, Server};
+use crate::plan::{Action, BackendId, CheckConfig, Expect, HttpCheck, HttpVersion, Script, Server};
 
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -81,19 +81,19 @@ async fn serve(mut stream: TcpStream, manner: Manner, asked: Arc<Mutex<Vec<u8>>>
     drop(sent);
 }
 
-fn http(expect: Vec<Expect>) -> CheckKind {
-    CheckKind::Http(HttpCheck {
+fn http(expect: Vec<Expect>) -> Script {
+    Script::of([Action::Http(HttpCheck {
         method: "GET".into(),
         uri: "/health".into(),
         version: HttpVersion::V1_0,
         headers: Vec::new(),
         body: Vec::new(),
-        expect,
-    })
+        expect: expect.into_iter().map(Into::into).collect(),
+    })])
 }
 
-fn quick(kind: CheckKind) -> CheckConfig {
-    CheckConfig { inter: Duration::from_millis(20), timeout: Some(PATIENCE), ..check(kind) }
+fn quick(script: Script) -> CheckConfig {
+    CheckConfig { inter: Duration::from_millis(20), timeout: Some(PATIENCE), ..check(script) }
 }
 
 fn at(addr: SocketAddr, config: CheckConfig) -> Server {
@@ -153,17 +153,17 @@ async fn outcomes_over_real_sockets() {
     let backend = Backend::start(Manner::Endless("HTTP/1.0 200 OK\r\n\r\n", "abab")).await;
     let needle = |text: &str| quick(http(vec![Expect::String(text.into())]));
     assert_eq!(probe_once(backend.addr, needle("baba")).await, "L7OK 200");
-    assert_eq!(probe_once(backend.addr, needle("c")).await, "L7RSP response body is not as expected");
+    assert_eq!(probe_once(backend.addr, needle("c")).await, "L7RSP HTTP content check did not match");
 }
 
 #[tokio::test]
 async fn connections_that_fail() {
     let refused = nobody().await;
-    assert_eq!(probe_once(refused, quick(CheckKind::Tcp)).await, "L4CON Connection refused");
+    assert_eq!(probe_once(refused, quick(Script::default())).await, "L4CON Connection refused");
     assert_eq!(probe_once(refused, quick(http(Vec::new()))).await, "L4CON Connection refused");
     let backend = Backend::start(Manner::Silent).await;
-    assert_eq!(probe_once(backend.addr, quick(CheckKind::Tcp)).await, "L4OK");
-    let elsewhere = CheckConfig { addr: Some(backend.addr), ..quick(CheckKind::Tcp) };
+    assert_eq!(probe_once(backend.addr, quick(Script::default())).await, "L4OK");
+    let elsewhere = CheckConfig { port: Some(backend.addr.port()), ..quick(Script::default()) };
     assert_eq!(probe_once(refused, elsewhere).await, "L4OK", "an address of its own to check");
 }
 
@@ -193,7 +193,7 @@ async fn no_connection_in_time() {
         assert!(filling.len() < 100, "the queue does not fill");
     }
     let config =
-        CheckConfig { inter: PATIENCE, timeout: Some(Duration::from_millis(50)), ..check(CheckKind::Tcp) };
+        CheckConfig { inter: PATIENCE, timeout: Some(Duration::from_millis(50)), ..check(Script::default()) };
     assert_eq!(probe_once(addr, config).await, "L4TOUT");
 }
 
@@ -204,9 +204,9 @@ fn what_this_machine_lacks_is_not_held_against_the_server() {
         [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM, Errno::EADDRNOTAVAIL, Errno::EAGAIN];
     let theirs =
         [Errno::ECONNREFUSED, Errno::EHOSTUNREACH, Errno::ENETUNREACH, Errno::ETIMEDOUT, Errno::EPERM];
-    let outcome = |errno: Errno| probe::not_connected(&errno.into()).status;
-    assert!(ours.into_iter().all(|errno| outcome(errno) == CheckStatus::SocketError));
-    assert!(theirs.into_iter().all(|errno| outcome(errno) == CheckStatus::L4Connection));
+    let outcome = |errno: Errno| probe::failure(&errno.into()).ours;
+    assert!(ours.into_iter().all(outcome));
+    assert!(theirs.into_iter().all(|errno| !outcome(errno)));
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn limits_come_from_timeout_interval_and_connect_timeout() {
         (Some(3000), 2000, None, (2000, 3000)),
     ];
     for (timeout, inter, connect, (until_connected, until_judged)) in cases {
-        let config = CheckConfig { timeout: timeout.map(ms), inter: ms(inter), ..check(CheckKind::Tcp) };
-        let limits = probe::Limits::new(&config, connect.map(ms));
+        let config = CheckConfig { timeout: timeout.map(ms), inter: ms(inter), ..check(Script::default()) };
+        let limits = crate::health::run::Limits::new(&config, connect.map(ms));
         assert_eq!((limits.connect, limits.whole), (ms(until_connected), ms(until_judged)), "{config:?}");
     }
 }
@@ -252,7 +252,7 @@ async fn a_server_goes_down_and_comes_back() {
 #[tokio::test]
 async fn operators_changes_take_effect_at_once() {
     let dead = nobody().await;
-    let (checker, state, mut events) = start(plan(vec![at(dead, quick(CheckKind::Tcp)), server(1)]), 16);
+    let (checker, state, mut events) = start(plan(vec![at(dead, quick(Script::default())), server(1)]), 16);
     assert!(matches!(next(&mut events).await, Turn::Down(_)));
     checker.set_admin(ServerId(0), AdminState::Maint);
     assert_eq!(checker.report()[0].operational, Operational::Maint);
@@ -268,7 +268,7 @@ async fn operators_changes_take_effect_at_once() {
 #[tokio::test]
 async fn a_replacement_inherits_what_is_known() {
     let dead = nobody().await;
-    let slow = CheckConfig { inter: PATIENCE, ..check(CheckKind::Tcp) };
+    let slow = CheckConfig { inter: PATIENCE, ..check(Script::default()) };
     let (checker, _, mut events) = start(plan(vec![at(dead, slow.clone())]), 16);
     assert!(matches!(next(&mut events).await, Turn::Down(_)));
     let snapshot = checker.snapshot();
@@ -285,7 +285,7 @@ async fn a_replacement_inherits_what_is_known() {
 #[tokio::test]
 async fn events_that_find_no_room_are_counted() {
     let dead = nobody().await;
-    let servers = (0..5).map(|_| at(dead, quick(CheckKind::Tcp))).collect();
+    let servers = (0..5).map(|_| at(dead, quick(Script::default()))).collect();
     let (checker, _, _unread) = start(plan(servers), 2);
     timeout(PATIENCE, checker.first_round().wait_for(|done| *done)).await.unwrap().unwrap();
     assert_eq!(checker.dropped_events(), 3);
