@@ -77,7 +77,7 @@ codes! {
     Errorfile "errorfile"
     "An errorfile is sent as it is, so it must be a full HTTP/1 response: a status line with the status of its key, header lines, an empty line, each ended by CR LF, then the body. A `Content-Length` must be the length of the body, there is no `Transfer-Encoding`, and the whole fits into `bufsize`. Statuses are those the proxy can generate."
     CheckSteps "check-steps"
-    "The steps of a check make no sense in this order. Each step does one thing. `status` and `header` are expected of an HTTP response, so an HTTP `send` or `httpchk` comes before them; with `httpchk` there is no other `send`. A protocol such as `mysql` is alone on its connection. A text that is expected in answer to a text without a newline at its end would never come from a server that reads lines: end the text by \r\n, or say `raw = true`."
+    "The steps of a check make no sense in this order. Each step does one thing. `status` and `header` are expected of an HTTP response, so an HTTP `send` or `httpchk` comes before them; with `httpchk` there is no other `send`. A protocol such as `mysql` is alone on its connection. A text that is expected in answer to a text without a newline at its end would never come from a server that reads lines: end the text by a newline, or say `raw = true`."
     CheckWithoutHost "check-without-host"
     "An HTTP/1.1 request without a Host field is answered with 400 by servers that follow RFC 9112 §3.2, and the server would be held down for it. Add the header, or check with HTTP/1.0."
     SecretExposed "secret-exposed"

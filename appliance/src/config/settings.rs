@@ -150,11 +150,7 @@ impl ServerSettings {
     }
 
     /// The checks of a server; `None` if it is not checked.
-    pub(super) fn checks(
-        &self,
-        how: Option<&HowChecked>,
-        timeout: Option<Duration>,
-    ) -> Option<CheckConfig> {
+    pub(super) fn checks(&self, how: Option<&HowChecked>, timeout: Option<Duration>) -> Option<CheckConfig> {
         if !self.check.unwrap_or(false) {
             return None;
         }

@@ -212,6 +212,73 @@ check = [
     assert_eq!(names, ["Host", "Accept"], "in the order of the file");
 }
 
+/// The actions of a `check`, as they are.
+fn steps_of(check: &str) -> String {
+    let steps = &check_of(check).unwrap().script.steps;
+    let words: Vec<String> = steps.iter().map(|s| format!("{} {:?}", s.number, s.action)).collect();
+    words.join("\n")
+}
+
+#[test]
+fn steps_become_a_script() {
+    let smtp = r#"check = [{ connect = true }, { expect = { string = "220" } }, { send = "EHLO haproxy\r\n" }, { expect = { not = { rstring = "^5" }, min_recv = 4 } }, { send = "QUIT", raw = true }]"#;
+    let expected = [
+        "1 Connect(Connect { addr: None, port: None, linger: false })",
+        "2 Expect(ByteExpect { wanted: Contains([50, 50, 48]), negate: false, min_recv: None,",
+        "3 Send([69, 72, 76, 79, 32, 104, 97, 112, 114, 111, 120, 121, 13, 10])",
+        "4 Expect(ByteExpect { wanted: Regex(Pattern(Regex(\"^5\"))), negate: true, min_recv: Some(4),",
+        "5 Send([81, 85, 73, 84])",
+    ];
+    let steps = steps_of(smtp);
+    for (step, start) in steps.lines().zip(expected) {
+        assert!(step.starts_with(start), "{step}");
+    }
+    assert_eq!(steps.lines().count(), expected.len());
+    for (step, expected) in [
+        ("send_binary = \"16 03 01\"", "1 Send([22, 3, 1])"),
+        ("mysql = true", "1 Protocol(Mysql(MysqlCheck { user: None, login: None }))"),
+        (
+            "mysql = { user = \"u\", version = \"post-80\" }",
+            "1 Protocol(Mysql(MysqlCheck { user: Some(\"u\"), login: Some(Post80) }))",
+        ),
+        ("redis = true", "1 Protocol(Redis)"),
+        ("pgsql = { user = \"u\" }", "1 Protocol(Pgsql { user: \"u\" })"),
+        ("smtp = true", "1 Protocol(Smtp { hello: \"HELO localhost\" })"),
+        ("smtp = { hello = \"EHLO a\" }", "1 Protocol(Smtp { hello: \"EHLO a\" })"),
+        ("ldap = true", "1 Protocol(Ldap)"),
+        ("ssl_hello = { sni = \"a.example\" }", "1 Protocol(SslHello { sni: Some(\"a.example\") })"),
+        (
+            "connect = { port = 81, addr = \"10.0.0.9\", linger = true }",
+            "1 Connect(Connect { addr: Some(10.0.0.9), port: Some(81), linger: true })",
+        ),
+    ] {
+        assert_eq!(steps_of(&format!("check = [{{ {step} }}]")), expected);
+    }
+}
+
+#[test]
+fn requests_of_one_check_keep_their_own_expectations() {
+    let check = check_of(
+        r#"check = [
+  { send = { uri = "/a" } },
+  { expect = { status = 200 }, comment = "first" },
+  { connect = { port = 81 } },
+  { send = { uri = "/b" } },
+  { expect = { header = { name = "X-Up", value_beg = "y", full = true }, on_error = "down", error_status = "L7RSP" } },
+]"#,
+    )
+    .unwrap();
+    let [Action::Http(a), Action::Connect(connect), Action::Http(b)] =
+        &check.script.steps.iter().map(|s| s.action.clone()).collect::<Vec<_>>()[..]
+    else {
+        panic!("{:?}", check.script)
+    };
+    assert_eq!((a.uri.as_str(), a.expect.len(), a.expect[0].comment.as_deref()), ("/a", 1, Some("first")));
+    assert_eq!((connect.port, b.uri.as_str(), b.expect.len()), (Some(81), "/b", 1));
+    assert_eq!(b.expect[0].says.on_error.as_deref(), Some("down"));
+    assert_eq!(check.script.steps[2].number, 4);
+}
+
 #[test]
 fn files_are_read_in_the_order_of_their_names() {
     let config = good(

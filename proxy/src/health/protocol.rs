@@ -23,13 +23,13 @@ pub(super) enum Dialogue {
     SslHello,
 }
 
-/// What a dialogue makes of what it has heard since it last said something.
+/// What a dialogue makes of what it has heard and not yet answered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// Not enough yet.
     More,
-    /// This is the answer to it.
-    Say(Vec<u8>),
+    /// This is the answer to so many bytes of it.
+    Say(Vec<u8>, usize),
     /// The verdict, and what to say before the connection is closed.
     Over(Box<CheckResult>, Vec<u8>),
 }
@@ -47,7 +47,7 @@ impl Dialogue {
         }
     }
 
-    /// Takes in all that was received since something was last said. `last`: nothing more will come.
+    /// Takes in all that was received and not answered. `last`: nothing more will come.
     pub(super) fn hear(&mut self, received: &[u8], last: bool) -> Heard {
         match self {
             Self::Mysql(mysql) => mysql.hear(received),

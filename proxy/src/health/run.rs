@@ -158,13 +158,19 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that was wanted is sent.
-    pub fn handle_sent(&mut self) {
+    pub fn handle_sent(&mut self, now: Instant) {
         if let Stage::Sending(..) = self.stage {
             let Stage::Sending(_, after) = std::mem::replace(&mut self.stage, Stage::Next) else { return };
             match after {
                 After::Next => self.at += 1,
                 After::Asking(evaluation) => self.stage = Stage::Asking(evaluation),
-                After::Speaking(dialogue) => self.stage = Stage::Speaking(dialogue),
+                After::Speaking(dialogue) => {
+                    self.stage = Stage::Speaking(dialogue);
+                    // The answer may have come before the question.
+                    if !self.received.is_empty() || self.ended {
+                        self.look(now);
+                    }
+                }
             }
         }
     }
@@ -176,7 +182,7 @@ impl<'a> Run<'a> {
         let listens = !matches!(after, After::Next) || matches!(next, Some(Action::Expect(_)));
         if listens {
             self.unsent = Some(failure);
-            self.handle_sent();
+            self.handle_sent(now);
         } else {
             self.handle_failure(now, &failure);
         }
@@ -315,11 +321,11 @@ impl<'a> Run<'a> {
                     self.finish(now, CheckResult::new(status).with_info(words.as_bytes()), Vec::new());
                 }
                 Heard::More => {}
-                Heard::Say(bytes) => {
+                Heard::Say(bytes, heard) => {
                     let Stage::Speaking(dialogue) = std::mem::replace(&mut self.stage, Stage::Next) else {
                         return;
                     };
-                    self.received.clear();
+                    self.received.drain(..heard.min(self.received.len()));
                     self.stage = Stage::Sending(bytes, After::Speaking(dialogue));
                 }
                 Heard::Over(result, farewell) => self.stepped(now, *result, farewell),

@@ -49,7 +49,9 @@ fn elsewhere(at: Option<&Endpoint>, ip: Option<IpAddr>, port: Option<u16>) -> Op
     let own = at.and_then(Endpoint::ip);
     let ip = ip.or_else(|| own.map(|a| a.ip()));
     match (ip, port.or_else(|| own.map(|a| a.port()))) {
-        (Some(ip), Some(port)) if own != Some(SocketAddr::new(ip, port)) => Some(SocketAddr::new(ip, port).into()),
+        (Some(ip), Some(port)) if own != Some(SocketAddr::new(ip, port)) => {
+            Some(SocketAddr::new(ip, port).into())
+        }
         _ => at.cloned(),
     }
 }

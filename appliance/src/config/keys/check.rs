@@ -74,8 +74,8 @@ pub static CONNECT: Section = Section {
     called: "connect",
     doc: "Where and how a check connects.",
     keys: &[
-        Key::new("port", Type::Int { min: 1, max: 65_535 }, "Port.").default_is("the one that is checked"),
-        Key::new("addr", Type::Text("an IP address"), "Address.").default_is("the one that is checked"),
+        Key::new("port", Type::Int { min: 1, max: 65_535 }, "Port to connect to.").default_is("the one that is checked"),
+        Key::new("addr", Type::Text("an IP address"), "Address to connect to.").default_is("the one that is checked"),
         Key::new(
             "linger",
             Type::Bool,
@@ -123,12 +123,12 @@ pub static EXPECT: Section = Section {
             "The HTTP status is one of these.",
         ),
         Key::new("rstatus", Type::Text("a regular expression"), "The HTTP status matches."),
+        Key::new("header", Type::Table(&HEADER), "The HTTP response has such a field."),
         Key::new(
-            "header",
-            Type::Table(&HEADER),
-            "The HTTP response has such a field.",
+            "string",
+            Type::Text("text"),
+            "The answer, or the body of the HTTP response, its first 16 KiB, contains this.",
         ),
-        Key::new("string", Type::Text("text"), "The answer, or the body of the HTTP response, its first 16 KiB, contains this."),
         Key::new("rstring", Type::Text("a regular expression"), "Likewise; the pattern matches in it."),
         Key::new("binary", Type::Text("hexadecimal digits"), "The answer contains these bytes."),
         Key::new(
@@ -145,8 +145,12 @@ pub static EXPECT: Section = Section {
         .default_is("an absence is decided when the server closes, 16 KiB are there, or time is up"),
         Key::new("on_success", Type::Text("text"), "Reported when it holds, and the check ends with it."),
         Key::new("on_error", Type::Text("text"), "Reported when it does not hold."),
-        Key::new("ok_status", Type::Word(&["L7OK", "L6OK", "L4OK"]), "The result when the check ends with it.")
-            .default("\"L7OK\""),
+        Key::new(
+            "ok_status",
+            Type::Word(&["L7OK", "L6OK", "L4OK"]),
+            "The result when the check ends with it.",
+        )
+        .default("\"L7OK\""),
         Key::new(
             "error_status",
             Type::Word(&["L7RSP", "L7STS", "L6RSP", "L4CON"]),
@@ -160,7 +164,10 @@ pub static EXPECT: Section = Section {
         )
         .default("\"L7TOUT\""),
     ],
-    hints: &[("hdr", "header = { name = \"…\", value = \"…\" }"), ("fhdr", "header = { name = \"…\", value = \"…\", full = true }")],
+    hints: &[
+        ("hdr", "header = { name = \"…\", value = \"…\" }"),
+        ("fhdr", "header = { name = \"…\", value = \"…\", full = true }"),
+    ],
 };
 
 /// `header` of an expectation.

@@ -132,7 +132,8 @@ impl Steps {
                 if !matches!(self.spoken, Spoken::Nothing) {
                     let message = "a protocol is spoken on a connection of its own";
                     cx.push(
-                        Diagnostic::error(Code::CheckSteps, at, message).help("before it: { connect = true }"),
+                        Diagnostic::error(Code::CheckSteps, at, message)
+                            .help("before it: { connect = true }"),
                     );
                 }
                 self.spoken = Spoken::Protocol;
@@ -158,8 +159,7 @@ impl Steps {
                 if let Spoken::Unended(sent) = self.spoken
                     && expectation.is_text()
                 {
-                    let message =
-                        "a text is expected in answer to one that ends without a newline: most servers wait for it";
+                    let message = "a text is expected in answer to one that ends without a newline: most servers wait for it";
                     let help = "\"…\\r\\n\"; or, if the server takes it as it is, `raw = true` beside `send`";
                     let d = Diagnostic::error(Code::CheckSteps, sent, message).help(help);
                     cx.push(d.related(at, "the answer is expected here"));
@@ -242,18 +242,8 @@ fn hex(text: &str) -> Result<Vec<u8>, Bad> {
     pairs.iter().map(byte).collect::<Option<_>>().ok_or_else(bad)
 }
 
-const ACTIONS: [&str; 10] = [
-    "connect",
-    "send",
-    "send_binary",
-    "expect",
-    "mysql",
-    "redis",
-    "pgsql",
-    "smtp",
-    "ldap",
-    "ssl_hello",
-];
+const ACTIONS: [&str; 10] =
+    ["connect", "send", "send_binary", "expect", "mysql", "redis", "pgsql", "smtp", "ldap", "ssl_hello"];
 
 #[cfg(test)]
 mod tests {

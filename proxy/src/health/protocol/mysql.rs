@@ -47,7 +47,7 @@ impl Mysql {
         let login = self.check.login.unwrap_or_else(|| greeting.newest());
         let bytes = login_packet(user, login);
         self.stage = Stage::Login(greeting.version.to_vec());
-        Heard::Say(bytes)
+        Heard::Say(bytes, HEADER + payload.len())
     }
 }
 
@@ -86,10 +86,10 @@ fn answered(sequence: u8, payload: &[u8], version: &[u8], received: &[u8]) -> He
             let plugin = request.split(|&b| b == 0).next().unwrap_or_default();
             // An empty password is an empty packet, except that this plugin sends the zero that ends it.
             let empty: &[u8] = if plugin == b"caching_sha2_password" { &[0] } else { &[] };
-            Heard::Say(framed(sequence.wrapping_add(1), empty))
+            Heard::Say(framed(sequence.wrapping_add(1), empty), HEADER + payload.len())
         }
         // More of the exchange: 3 is a password that was found right in the cache, what follows is the OK.
-        [0x01, 0x03] => match received.get(4 + payload.len()..) {
+        [0x01, 0x03] => match received.get(HEADER + payload.len()..) {
             Some(rest) if !rest.is_empty() => match packet(rest) {
                 Ok((_, [0xff, error @ ..])) => refused(error),
                 Ok((_, [0x00, ..])) => passed(version, QUIT.to_vec()),
@@ -163,6 +163,8 @@ fn framed(sequence: u8, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
+/// Before each payload: its length and its number.
+const HEADER: usize = 4;
 const PROTOCOL_41: u32 = 0x0000_0200;
 const SECURE_CONNECTION: u32 = 0x0000_8000;
 const PLUGIN_AUTH: u32 = 0x0008_0000;

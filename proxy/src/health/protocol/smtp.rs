@@ -24,7 +24,7 @@ impl Smtp {
     }
 
     pub(super) fn hear(&mut self, received: &[u8], last: bool) -> Heard {
-        let reply = match reply(received) {
+        let (reply, heard) = match reply(received) {
             Reply::Unfinished => {
                 return match &self.stage {
                     Stage::Quit(result) if last => Heard::Over(Box::new(result.clone()), Vec::new()),
@@ -32,10 +32,10 @@ impl Smtp {
                 };
             }
             Reply::Malformed => return invalid(&String::from_utf8_lossy(first_line(received))),
-            Reply::Whole(code, text) => {
+            Reply::Whole(code, text, heard) => {
                 let status =
                     if (200..300).contains(&code) { CheckStatus::L7Ok } else { CheckStatus::L7Status };
-                CheckResult::new(status).with_code(code).with_info(text)
+                (CheckResult::new(status).with_code(code).with_info(text), heard)
             }
         };
         if reply.status != CheckStatus::L7Ok {
@@ -44,11 +44,11 @@ impl Smtp {
         match &self.stage {
             Stage::Greeting => {
                 self.stage = Stage::Hello;
-                Heard::Say(self.hello.clone())
+                Heard::Say(self.hello.clone(), heard)
             }
             Stage::Hello => {
                 self.stage = Stage::Quit(reply);
-                Heard::Say(QUIT.to_vec())
+                Heard::Say(QUIT.to_vec(), heard)
             }
             Stage::Quit(_) => Heard::Over(Box::new(reply), Vec::new()),
         }
@@ -59,8 +59,8 @@ impl Smtp {
 enum Reply<'a> {
     Unfinished,
     Malformed,
-    /// Its code, and the text of its first line.
-    Whole(u16, &'a [u8]),
+    /// Its code, the text of its first line, and its length.
+    Whole(u16, &'a [u8], usize),
 }
 
 /// RFC 5321 §4.2.1: `250-first`, …, `250 last`, all of one code.
@@ -79,7 +79,7 @@ fn reply(received: &[u8]) -> Reply<'_> {
         }
         let (code, text) = *first.get_or_insert((code, text));
         if !more {
-            return Reply::Whole(code, text);
+            return Reply::Whole(code, text, received.len() - after.len() + 1);
         }
         rest = after.get(1..).unwrap_or_default();
     }

@@ -4,7 +4,7 @@ use crate::plan::{MysqlCheck, MysqlLogin};
 fn said(heard: &Heard) -> String {
     match heard {
         Heard::More => "more".into(),
-        Heard::Say(bytes) => format!("say {}", bytes.escape_ascii()),
+        Heard::Say(bytes, _) => format!("say {}", bytes.escape_ascii()),
         Heard::Over(result, _) => {
             let code = result.code.map(|c| format!(" {c}")).unwrap_or_default();
             let info = result.info.as_ref().map(|i| format!(" {}", i.as_str())).unwrap_or_default();

@@ -47,7 +47,7 @@ fn play(script: &Script, server: &Server, piece: usize) -> Played {
             Want::Send(bytes) => {
                 said.push(bytes);
                 words.extend_from_slice(next.next().copied().unwrap_or_default());
-                run.handle_sent();
+                run.handle_sent(now);
             }
             Want::Receive if words.is_empty() && server.closes => run.handle_end(now),
             Want::Receive if words.is_empty() => {

@@ -62,7 +62,7 @@ async fn carry_out(want: Want, target: &Endpoint, stream: &mut Option<Stream>, r
         }
         Want::Send(bytes) => match stream {
             Some(stream) => match send(stream, &bytes).await {
-                Ok(()) => run.handle_sent(),
+                Ok(()) => run.handle_sent(Instant::now()),
                 Err(error) => run.handle_unsent(Instant::now(), failure(&error)),
             },
             None => run.handle_failure(Instant::now(), &UNCONNECTED),

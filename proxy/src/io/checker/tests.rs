@@ -121,8 +121,7 @@ async fn next(events: &mut mpsc::Receiver<Event>) -> Turn {
 async fn probe_once(addr: SocketAddr, config: CheckConfig) -> String {
     let plan = plan(vec![at(addr, config)]);
     let server = &plan.servers()[0];
-    let at =
-        server.check.as_ref().and_then(|c| c.addr).map(Into::into).or_else(|| server.addr.fixed().cloned());
+    let at = server.check.as_ref().and_then(|c| c.target(server.addr.fixed()));
     let result =
         timeout(PATIENCE, probe::probe(&plan, ServerId(0), at)).await.expect("the check did not end");
     let code = result.code.map(|c| format!(" {c}")).unwrap_or_default();

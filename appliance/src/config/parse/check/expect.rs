@@ -71,8 +71,10 @@ impl Expectation {
             Wanted::Binary(bytes) => ByteMatch::Binary(bytes),
             Wanted::BinaryRegex(pattern) => ByteMatch::BinaryRegex(pattern),
             Wanted::Status(_) | Wanted::StatusRegex(_) | Wanted::Header(_) => {
-                let message = "`status`, `rstatus` and `header` are of HTTP, but nothing has been asked for by HTTP";
-                let help = "before it: { send = { uri = \"/health\" } }, or `httpchk = \"/health\"` beside `check`";
+                let message =
+                    "`status`, `rstatus` and `header` are of HTTP, but nothing has been asked for by HTTP";
+                let help =
+                    "before it: { send = { uri = \"/health\" } }, or `httpchk = \"/health\"` beside `check`";
                 cx.push_absence(Diagnostic::error(Code::CheckSteps, self.at, message).help(help));
                 return None;
             }
@@ -123,7 +125,8 @@ fn wanted(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Wanted> {
     let header = t.read(cx, "header", |cx, _, node| header(cx, node)).map(Wanted::Header);
     let string = t.read(cx, "string", text).map(|s| Wanted::String(s.into_bytes()));
     let rstring = t.read(cx, "rstring", regex).map(Wanted::Regex);
-    let binary = t.read(cx, "binary", |cx, key, node| cx.parsed(key, node, hex)).map(|b| Wanted::Binary(b.value));
+    let binary =
+        t.read(cx, "binary", |cx, key, node| cx.parsed(key, node, hex)).map(|b| Wanted::Binary(b.value));
     let rbinary = t.read(cx, "rbinary", regex).map(Wanted::BinaryRegex);
     status.or(rstatus).or(header).or(string).or(rstring).or(binary).or(rbinary)
 }
