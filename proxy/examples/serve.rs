@@ -14,7 +14,7 @@ use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend, FrontendId,
-    Global, Listener, ListenerId, LogFormat, LogTargetId, Plan, Server, ServerTimeouts,
+    Global, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerTimeouts,
 };
 use evenkeel_proxy::stats::Stats;
 
@@ -105,10 +105,11 @@ impl Options {
             client: Some(self.timeout),
             http_request: Some(self.timeout),
             http_keep_alive: self.keep_alive,
-            tunnel: None,
+            ..ClientTimeouts::default()
         };
         let frontend = Frontend {
             name: "front".into(),
+            mode: Mode::Http,
             default_backend: Some(BackendId(0)),
             timeout: client,
             forwarded_for: Some(ForwardedFor {
@@ -124,6 +125,7 @@ impl Options {
         };
         let backend = Backend {
             name: "back".into(),
+            mode: Mode::Http,
             servers: 0..u32::try_from(self.backends.len())?,
             balance: Balance::RoundRobin,
             timeout: ServerTimeouts {

@@ -16,6 +16,10 @@ pub use check::{
 
 use crate::endpoint::Endpoint;
 
+mod tcp;
+
+pub use tcp::Mode;
+
 /// Position of a frontend in [`Plan::frontends`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrontendId(pub u16);
@@ -79,6 +83,8 @@ impl Listener {
 pub struct Frontend {
     /// Operator's name.
     pub name: String,
+    /// What it speaks.
+    pub mode: Mode,
     /// Where requests go that no rule sends elsewhere. `None`: 503.
     pub default_backend: Option<BackendId>,
     /// Timers of the client side.
@@ -106,6 +112,8 @@ pub struct LogTargetId(pub u16);
 pub enum LogFormat {
     /// HAProxy's `option httplog`.
     Httplog,
+    /// HAProxy's `option tcplog`.
+    Tcplog,
     /// One JSON object per line.
     Json,
 }
@@ -119,8 +127,10 @@ pub struct ClientTimeouts {
     pub http_request: Option<Duration>,
     /// Wait for the next request. Unset: `http_request`, else `client`.
     pub http_keep_alive: Option<Duration>,
-    /// Inactivity after an upgrade, in both directions. Unset: `client`.
+    /// Inactivity of a tunnel, in both directions: after an upgrade, and in mode tcp. Unset: `client`.
     pub tunnel: Option<Duration>,
+    /// Inactivity of a client in a tunnel of which one direction has ended. Unset: as before that.
+    pub client_fin: Option<Duration>,
 }
 
 /// Timers of the server side. `None`: unlimited.
@@ -130,8 +140,10 @@ pub struct ServerTimeouts {
     pub connect: Option<Duration>,
     /// Inactivity of the server.
     pub server: Option<Duration>,
-    /// Inactivity after an upgrade. Unset: `server`.
+    /// Inactivity of a tunnel, in both directions: after an upgrade, and in mode tcp. Unset: `server`.
     pub tunnel: Option<Duration>,
+    /// Inactivity of a server in a tunnel of which one direction has ended. Unset: as before that.
+    pub server_fin: Option<Duration>,
     /// Wait for a free server. Unset: `connect`.
     pub queue: Option<Duration>,
 }
@@ -156,6 +168,8 @@ pub struct ErrorFiles(pub std::collections::BTreeMap<u16, Arc<[u8]>>);
 pub struct Backend {
     /// Operator's name.
     pub name: String,
+    /// What its servers speak.
+    pub mode: Mode,
     /// Its servers, in the order of the file.
     pub servers: std::ops::Range<u32>,
     /// How a server is chosen.
@@ -242,6 +256,9 @@ pub enum PlanError {
     /// A number is out of its range.
     #[error("{0} is out of range")]
     Range(String),
+    /// A frontend and its backend do not speak the same protocol.
+    #[error("frontend {0} and backend {1} are not of the same mode")]
+    Modes(String, String),
 }
 
 impl Plan {
@@ -260,8 +277,10 @@ impl Plan {
             return Err(PlanError::Range("threads".into()));
         }
         for f in &frontends {
-            if f.default_backend.is_some_and(|b| usize::from(b.0) >= backends.len()) {
-                return Err(PlanError::Dangling(f.name.clone()));
+            let Some(to) = f.default_backend else { continue };
+            let to = backends.get(usize::from(to.0)).ok_or_else(|| PlanError::Dangling(f.name.clone()))?;
+            if to.mode != f.mode {
+                return Err(PlanError::Modes(f.name.clone(), to.name.clone()));
             }
         }
         for (i, b) in backends.iter().enumerate() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, ServerTimeouts,
+    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, Mode, ServerTimeouts,
 };
 use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
 use evenkeel_vrrp::types::{Centis, Family, IfName, Priority, Version, Vrid};
@@ -81,6 +81,8 @@ pub struct WorkerWatch {
 pub struct Frontend {
     /// Its name.
     pub name: Spanned<String>,
+    /// What it speaks.
+    pub mode: Mode,
     /// Where it listens.
     pub binds: Vec<Spanned<SocketAddr>>,
     /// Where requests go.
@@ -109,6 +111,8 @@ pub type ErrorResponses = BTreeMap<u16, Arc<[u8]>>;
 pub struct Backend {
     /// Its name.
     pub name: Spanned<String>,
+    /// What its servers speak.
+    pub mode: Mode,
     /// How a server is chosen.
     pub balance: Balance,
     /// Timers of the server side.

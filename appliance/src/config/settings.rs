@@ -58,6 +58,8 @@ pub(super) struct Timeouts {
     pub(super) http_keep_alive: Option<Duration>,
     pub(super) queue: Option<Duration>,
     pub(super) tunnel: Option<Duration>,
+    pub(super) client_fin: Option<Duration>,
+    pub(super) server_fin: Option<Duration>,
     pub(super) check: Option<Duration>,
 }
 
@@ -111,6 +113,8 @@ impl Timeouts {
             http_keep_alive: self.http_keep_alive.or(base.http_keep_alive),
             queue: self.queue.or(base.queue),
             tunnel: self.tunnel.or(base.tunnel),
+            client_fin: self.client_fin.or(base.client_fin),
+            server_fin: self.server_fin.or(base.server_fin),
             check: self.check.or(base.check),
         }
     }
@@ -122,12 +126,19 @@ impl Timeouts {
             http_request: self.http_request,
             http_keep_alive: self.http_keep_alive,
             tunnel: self.tunnel,
+            client_fin: self.client_fin,
         }
     }
 
     /// Those of the server side.
     pub(super) const fn of_server(self) -> ServerTimeouts {
-        ServerTimeouts { connect: self.connect, server: self.server, tunnel: self.tunnel, queue: self.queue }
+        ServerTimeouts {
+            connect: self.connect,
+            server: self.server,
+            tunnel: self.tunnel,
+            server_fin: self.server_fin,
+            queue: self.queue,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! HAProxy's `option httplog`, byte for byte, so that tools which read those lines read these.
+//! HAProxy's `option httplog` and `option tcplog`, byte for byte, so that tools which read those lines read these.
 
 use super::date::{Civil, UtcOffset};
 use super::escape::{Place, push_hash_escaped};
@@ -32,13 +32,33 @@ pub fn httplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) 
     out.push(b' ');
     push_counts(out, record);
     out.push(b' ');
-    push_unsigned(out, record.queue.server.into());
-    out.push(b'/');
-    push_unsigned(out, record.queue.backend.into());
+    push_queue(out, record);
     push_captures(out, record.request_captures);
     push_captures(out, record.response_captures);
     out.push(b' ');
     push_request(out, record.request);
+}
+
+/// HAProxy's `option tcplog`: `client:port [date] frontend backend/server Tw/Tc/Tt bytes flags ac/fc/bc/sc/rc sq/bq`.
+pub fn tcplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
+    push_client(out, record);
+    out.extend_from_slice(b" [");
+    Civil::new(record.time, offset).push_httplog(out);
+    out.extend_from_slice(b"] ");
+    push_names(out, record);
+    out.push(b' ');
+    for step in [record.timers.queue, record.timers.connect] {
+        push_millis(out, step);
+        out.push(b'/');
+    }
+    push_millis(out, Some(record.timers.active));
+    out.push(b' ');
+    push_unsigned(out, record.bytes_out);
+    let [cause, phase, ..] = record.termination.letters();
+    out.extend_from_slice(&[b' ', cause, phase, b' ']);
+    push_counts(out, record);
+    out.push(b' ');
+    push_queue(out, record);
 }
 
 fn push_client(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
@@ -103,6 +123,12 @@ fn push_counts(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     push_unsigned(out, record.retries.into());
 }
 
+fn push_queue(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
+    push_unsigned(out, record.queue.server.into());
+    out.push(b'/');
+    push_unsigned(out, record.queue.backend.into());
+}
+
 fn push_captures(out: &mut Vec<u8>, captures: &[Option<&[u8]>]) {
     for (position, value) in captures.iter().enumerate() {
         out.extend_from_slice(if position == 0 { b" {" } else { b"|" });
@@ -116,7 +142,7 @@ fn push_captures(out: &mut Vec<u8>, captures: &[Option<&[u8]>]) {
 fn push_request(out: &mut Vec<u8>, request: RequestLine<'_>) {
     out.push(b'"');
     match request {
-        RequestLine::Bad => out.extend_from_slice(b"<BADREQ>"),
+        RequestLine::None | RequestLine::Bad => out.extend_from_slice(b"<BADREQ>"),
         RequestLine::Line { method, target, version } => {
             push_hash_escaped(out, method, Place::Quoted);
             out.push(b' ');

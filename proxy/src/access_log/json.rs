@@ -41,6 +41,7 @@ pub fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
 
 fn push_request(out: &mut Vec<u8>, request: RequestLine<'_>) {
     match request {
+        RequestLine::None => {}
         RequestLine::Bad => push_flag(out, "bad_request", true),
         RequestLine::Line { method, target, version } => {
             push_text(out, "method", method);

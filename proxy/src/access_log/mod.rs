@@ -17,7 +17,7 @@ mod target;
 mod tests;
 
 pub use date::{UnixMillis, UtcOffset};
-pub use httplog::httplog;
+pub use httplog::{httplog, tcplog};
 pub use json::json;
 pub use record::{
     AccessRecord, Cause, ConnectionCounts, Cookie, CookieAction, Phase, QueuePositions, RequestLine,

@@ -210,6 +210,8 @@ pub struct QueuePositions {
 /// The request line as the client sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestLine<'a> {
+    /// The connection was not HTTP: there are no requests.
+    None,
     /// There was none that could be read. HAProxy's `<BADREQ>`.
     Bad,
     /// A readable one.

@@ -14,7 +14,7 @@ use super::date::UtcOffset;
 use super::escape::{Place, push_hash_escaped};
 use super::record::AccessRecord;
 use super::target::Level;
-use super::{httplog, json};
+use super::{httplog, json, tcplog};
 use crate::plan::{LogFormat, LogTargetId};
 
 /// A thread's way to the log. It can move to a thread, but not be shared by two.
@@ -37,6 +37,7 @@ impl Logger {
     pub fn log(&self, targets: &[LogTargetId], format: LogFormat, record: &AccessRecord<'_>) {
         self.hand_over(targets, Level::Info, |out, offset| match format {
             LogFormat::Httplog => httplog(out, record, offset),
+            LogFormat::Tcplog => tcplog(out, record, offset),
             LogFormat::Json => json(out, record, offset),
         });
     }

@@ -50,6 +50,49 @@ fn line(target: &[u8]) -> AccessRecord<'_> {
     AccessRecord { request: RequestLine::Line { method: b"GET", target, version: b"HTTP/1.0" }, ..record() }
 }
 
+/// Lines that HAProxy 2.6.12 wrote with `option tcplog` for the same events.
+#[test]
+fn tcplog_is_haproxys() {
+    let tcp = AccessRecord {
+        timers: Timers {
+            queue: MS(1),
+            connect: MS(0),
+            active: Duration::from_millis(8),
+            ..Timers::default()
+        },
+        status: None,
+        bytes_out: 5,
+        counts: ConnectionCounts { process: 1, frontend: 1, backend: 1, server: 1 },
+        request: RequestLine::None,
+        ..record()
+    };
+    let refused = AccessRecord {
+        timers: Timers { queue: MS(1), active: Duration::from_millis(3003), ..Timers::default() },
+        bytes_out: 0,
+        termination: Termination::new(Cause::Server, Phase::Connect),
+        counts: ConnectionCounts { process: 1, frontend: 1, backend: 0, server: 0 },
+        retries: 3,
+        redispatched: true,
+        ..tcp.clone()
+    };
+    let nobody = AccessRecord {
+        server: ServerName::None,
+        timers: Timers::default(),
+        retries: 0,
+        redispatched: false,
+        ..refused.clone()
+    };
+    for (record, line) in [
+        (&tcp, "127.0.0.1:50384 [22/Nov/2026:21:54:20.772] fe be/s3 1/0/8 5 -- 1/1/1/1/0 0/0"),
+        (&refused, "127.0.0.1:50384 [22/Nov/2026:21:54:20.772] fe be/s3 1/-1/3003 0 SC 1/1/0/0/+3 0/0"),
+        (&nobody, "127.0.0.1:50384 [22/Nov/2026:21:54:20.772] fe be/<NOSRV> -1/-1/0 0 SC 1/1/0/0/0 0/0"),
+    ] {
+        let mut out = Vec::new();
+        tcplog(&mut out, record, UtcOffset(0));
+        assert_eq!(String::from_utf8(out).unwrap(), line);
+    }
+}
+
 fn as_httplog(record: &AccessRecord<'_>) -> String {
     let mut out = Vec::new();
     httplog(&mut out, record, UtcOffset(0));

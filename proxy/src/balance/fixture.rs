@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::plan::{
-    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Plan, Script, Server,
+    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Mode, Plan, Script, Server,
     ServerTimeouts,
 };
 
@@ -51,6 +51,7 @@ pub(crate) fn plan(servers: Vec<Server>) -> Plan {
 pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend)) -> Plan {
     let mut backend = Backend {
         name: "be".into(),
+        mode: Mode::Http,
         servers: 0..u32::try_from(servers.len()).unwrap(),
         balance: Balance::RoundRobin,
         timeout: ServerTimeouts::default(),

@@ -13,7 +13,7 @@ use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, Frontend, FrontendId, Global,
-    Listener, ListenerId, LogFormat, LogTargetId, Plan, Server, ServerTimeouts,
+    Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerTimeouts,
 };
 use evenkeel_proxy::stats::{Stats, Totals};
 
@@ -43,6 +43,7 @@ impl Setup {
             },
             frontend: Frontend {
                 name: "front".into(),
+                mode: Mode::Http,
                 default_backend: Some(BackendId(0)),
                 timeout: ClientTimeouts { client: long, ..ClientTimeouts::default() },
                 forwarded_for: None,
@@ -54,6 +55,7 @@ impl Setup {
             },
             backend: Backend {
                 name: "back".into(),
+                mode: Mode::Http,
                 servers: 0..u32::try_from(servers.len()).unwrap(),
                 balance: Balance::RoundRobin,
                 timeout: ServerTimeouts { connect: long, server: long, ..ServerTimeouts::default() },

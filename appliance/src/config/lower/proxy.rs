@@ -56,6 +56,7 @@ fn frontend(
     let log = f.log.iter().map(|t| target_id(t, targets)).collect::<Result<_, _>>()?;
     Ok(plan::Frontend {
         name: f.name.value.clone(),
+        mode: f.mode,
         default_backend,
         timeout: f.timeout,
         forwarded_for: f.forwardfor.clone(),
@@ -79,6 +80,7 @@ fn target_id(target: &LogTarget, all: &mut Vec<LogTarget>) -> Result<LogTargetId
 fn backend(b: &Backend, servers: std::ops::Range<u32>) -> plan::Backend {
     plan::Backend {
         name: b.name.value.clone(),
+        mode: b.mode,
         servers,
         balance: b.balance,
         timeout: b.timeout,

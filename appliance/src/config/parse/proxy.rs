@@ -118,6 +118,8 @@ fn timeouts(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Ti
         http_keep_alive: read("http_keep_alive"),
         queue: read("queue"),
         tunnel: read("tunnel"),
+        client_fin: None,
+        server_fin: None,
         check: read("check"),
     };
     t.finish(cx);

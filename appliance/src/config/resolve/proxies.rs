@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use evenkeel_proxy::access_log::LogTarget;
-use evenkeel_proxy::plan::{AdminState, Balance, LogFormat};
+use evenkeel_proxy::plan::{AdminState, Balance, LogFormat, Mode};
 
 use super::profiles::undefined;
 use crate::config::codes::Code;
@@ -53,6 +53,7 @@ pub(super) fn frontend(
     }
     Frontend {
         name: proxy.name.clone(),
+        mode: Mode::Http,
         binds,
         default_backend,
         timeout: settings.timeout.of_client(),
@@ -106,6 +107,7 @@ pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> 
     check_servers(cx, &proxy);
     Backend {
         name: proxy.name,
+        mode: Mode::Http,
         balance: settings.balance.unwrap_or(Balance::RoundRobin),
         timeout: settings.timeout.of_server(),
         forwardfor: settings.forwardfor.clone().flatten(),

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::access_log::Spools;
-use crate::plan::{ClientTimeouts, ErrorFiles, Frontend, Global, LogFormat, LogTargetId};
+use crate::plan::{ClientTimeouts, ErrorFiles, Frontend, Global, LogFormat, LogTargetId, Mode};
 
 /// A thread with one frontend that logs to `spools`, and no servers.
 pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
     let global = Global { node: "n".into(), threads: 1, maxconn: 9, max_head_bytes: 4096, max_headers: 16 };
     let frontend = Frontend {
         name: "fe".into(),
+        mode: Mode::Http,
         default_backend: None,
         timeout: ClientTimeouts { client: Some(Duration::from_secs(5)), ..ClientTimeouts::default() },
         forwarded_for: None,

@@ -1,0 +1,11 @@
+//! What a plan says about connections below HTTP.
+
+/// The protocol of a frontend or backend (HAProxy: `mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// HTTP: requests are read and forwarded one by one.
+    #[default]
+    Http,
+    /// Any protocol over TCP: the bytes of a connection are passed on as they are.
+    Tcp,
+}
