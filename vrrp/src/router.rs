@@ -328,16 +328,24 @@ impl Router {
         skew_time(self.config.version, self.standing.priority(), interval)
     }
 
-    /// Becomes MASTER. Advert first: it is what keeps other nodes from doing the same (keepalived's order).
+    /// Becomes MASTER. Advert first: it is what keeps other nodes from doing the same (keepalived's order). Not so when a
+    /// living MASTER is deposed: it lets go when it hears the advert, and what clients send until they have heard the
+    /// announcement would reach a node without the addresses. So they hear it first.
     fn take_over(&mut self, turn: &mut Turn<'_>, from: State, cause: Cause) -> Phase {
         let nobody_there = matches!(cause, Cause::MasterDown { .. } | Cause::Group(_));
         self.alone_until = (self.standing.unfit.is_some() && nobody_there).then(|| turn.now + ALONE_FOR);
         self.removal_at = None;
         self.lost_since = None;
         let mut master = Master::new(turn.now, &self.config);
-        self.advertise(turn, &mut master);
+        let deposes = matches!(cause, Cause::Preempts { .. });
+        if !deposes {
+            self.advertise(turn, &mut master);
+        }
         self.add_vips(turn, None);
         self.announce(turn, usize::from(self.config.announce.repeat));
+        if deposes {
+            self.advertise(turn, &mut master);
+        }
         self.counters.bump(Counter::BecameMaster);
         self.transition(turn, from, State::Master, cause);
         self.moved = Some(Moved::Took);

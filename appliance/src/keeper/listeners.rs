@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use evenkeel_proxy::plan::{Listener, ListenerId};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// All listening sockets of this node.
@@ -82,6 +83,7 @@ fn listen(addr: SocketAddr) -> io::Result<OwnedFd> {
     } else {
         socket.set_freebind_v4(true)?;
     }
+    transparent(&socket, addr);
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     // Accepted connections inherit it: answers are written whole and must not wait for the client's ACK.
@@ -90,6 +92,15 @@ fn listen(addr: SocketAddr) -> io::Result<OwnedFd> {
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Accepted connections inherit it: what is still to be said to a client can leave from a virtual address that has just
+/// moved away. Without the capability such answers are lost, and nothing else.
+fn transparent(socket: &Socket, addr: SocketAddr) {
+    // The kernel keeps one flag for both families and takes this option for it on either.
+    if let Err(errno) = setsockopt(socket, sockopt::IpTransparent, &true) {
+        tracing::debug!(%addr, %errno, "answers under way are lost when the address moves away");
+    }
 }
 
 /// Asked for; the kernel takes no more than net.core.somaxconn.

@@ -245,6 +245,20 @@ impl World<'_> {
         self.nodes[n].clock.local_of(now) + lease
     }
 
+    fn interface_to_send_from(&mut self, n: usize, ifindex: IfIndex, src: IpAddr) -> Result<usize, i32> {
+        let node = &self.nodes[n];
+        let interface = node.kernel.interface_of(ifindex).ok_or(ENODEV)?;
+        if !node.kernel.is_local(src) {
+            return Err(EADDRNOTAVAIL);
+        }
+        let percent = node.send_fails_percent;
+        if self.rng.chance(percent) {
+            self.checks.failed_send[n] = self.now;
+            return Err(ENOBUFS);
+        }
+        Ok(interface)
+    }
+
     fn send_advert(
         &mut self,
         n: usize,
@@ -258,18 +272,16 @@ impl World<'_> {
             let local = self.nodes[n].clock.local(self.now);
             self.checks.farewell(n, usize::from(router.0), (self.now, local));
         }
-        let node = &self.nodes[n];
-        let failed = |errno| ActionResult::AdvertFailed { router, errno };
-        let Some(interface) = node.kernel.interface_of(ifindex) else { return failed(ENODEV) };
-        if !node.kernel.is_local(src) {
-            return failed(EADDRNOTAVAIL);
-        }
-        let percent = node.send_fails_percent;
-        if self.rng.chance(percent) {
-            self.checks.failed_send[n] = self.now;
-            return failed(ENOBUFS);
-        }
         let r = usize::from(router.0);
+        let interface = match self.interface_to_send_from(n, ifindex, src) {
+            Ok(interface) => interface,
+            Err(errno) => {
+                if bytes.get(2) == Some(&0) {
+                    self.checks.release_unsent(n, r, self.now);
+                }
+                return ActionResult::AdvertFailed { router, errno };
+            }
+        };
         self.advert_sent(n, r, bytes.get(2).copied().unwrap_or(0), last_copy);
         self.put_on_the_wire(Packet {
             origin: Origin::Node(n),

@@ -151,6 +151,11 @@ impl Checks {
         }
     }
 
+    /// A copy of a priority-0 advert could not be sent: whom it was for knows nothing, whatever the other copies do.
+    pub(crate) fn release_unsent(&mut self, n: usize, r: usize, at: Nanos) {
+        self.released[n][r] = Some(Released { at, heard: false, complete: false });
+    }
+
     /// A node tries to send a priority-0 advert.
     pub(crate) fn farewell(&mut self, n: usize, r: usize, at: (Nanos, Nanos)) {
         self.farewell[n][r] = Some(at);
