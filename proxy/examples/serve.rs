@@ -14,7 +14,7 @@ use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend, FrontendId,
-    Global, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerTimeouts,
+    Global, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerLimits, ServerTimeouts,
 };
 use evenkeel_proxy::stats::Stats;
 
@@ -128,6 +128,7 @@ impl Options {
             mode: Mode::Http,
             servers: 0..u32::try_from(self.backends.len())?,
             balance: Balance::RoundRobin,
+            fullconn: 0,
             timeout: ServerTimeouts {
                 connect: Some(self.connect),
                 server: Some(self.timeout),
@@ -146,6 +147,7 @@ impl Options {
             weight: 1,
             backup: false,
             admin: AdminState::Ready,
+            limits: ServerLimits::default(),
             check: None,
         });
         let global = Global {

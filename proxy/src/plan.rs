@@ -2,12 +2,14 @@
 //!
 //! A [`Plan`] is built by [`Plan::new`] from plain parts and is then valid by construction: every id resolves.
 
+mod balance;
 mod check;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use balance::{Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, ServerLimits, UriKey};
 pub use check::{
     Action, ByteExpect, ByteMatch, CheckConfig, Connect, ErrorStatus, Expect, HeaderExpect, HttpCheck,
     HttpExpect, HttpVersion, MysqlCheck, MysqlLogin, OkStatus, Pattern, Protocol, Says, Script, Step,
@@ -182,17 +184,12 @@ pub struct Backend {
     pub retries: u8,
     /// The last retry may go to another server.
     pub redispatch: bool,
+    /// Requests at which every server takes its `maxconn` (HAProxy: `fullconn`); matters to servers with a `minconn`.
+    pub fullconn: u32,
     /// Use every backup server instead of the first one (`option allbackups`).
     pub allbackups: bool,
     /// Answers that replace the proxy's own errors.
     pub error_files: Arc<ErrorFiles>,
-}
-
-/// Balancing algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Balance {
-    /// Smooth weighted round robin.
-    RoundRobin,
 }
 
 /// One server.
@@ -210,6 +207,8 @@ pub struct Server {
     pub backup: bool,
     /// State the configuration asks for.
     pub admin: AdminState,
+    /// How much it takes.
+    pub limits: ServerLimits,
     /// Health checks; `None`: always up.
     pub check: Option<CheckConfig>,
 }

@@ -93,7 +93,7 @@ impl Settings {
             errorfile,
             default_backend: self.default_backend.or_else(|| base.default_backend.clone()),
             maxconn: self.maxconn.or(base.maxconn),
-            balance: self.balance.or(base.balance),
+            balance: self.balance.or_else(|| base.balance.clone()),
             retries: self.retries.or(base.retries),
             redispatch: self.redispatch.or(base.redispatch),
             allbackups: self.allbackups.or(base.allbackups),

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::{Lease, Outcome, State, Wish};
 use crate::plan::{
     AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Mode, Plan, Script, Server,
-    ServerTimeouts,
+    ServerId, ServerLimits, ServerTimeouts,
 };
 
 /// A server `sN` of weight 1, active, ready, unchecked.
@@ -18,6 +19,7 @@ pub(crate) fn server(weight: u16) -> Server {
         weight,
         backup: false,
         admin: AdminState::Ready,
+        limits: ServerLimits::default(),
         check: None,
     }
 }
@@ -42,6 +44,15 @@ pub(crate) fn check(script: Script) -> CheckConfig {
     }
 }
 
+/// The server the next request would get; its slot is given back at once.
+pub(crate) fn pick(state: &State, wish: Wish) -> Option<ServerId> {
+    match state.assign(BackendId(0), &wish) {
+        Outcome::Assigned(id) => Some(Lease::of(state, id).server()),
+        Outcome::NoServer => None,
+        outcome @ (Outcome::Full(_) | Outcome::QueueFull(_)) => panic!("{outcome:?}"),
+    }
+}
+
 /// One backend `be` with the servers `s1`, `s2` and so on.
 pub(crate) fn plan(servers: Vec<Server>) -> Plan {
     plan_with(servers, |_| {})
@@ -54,6 +65,7 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         mode: Mode::Http,
         servers: 0..u32::try_from(servers.len()).unwrap(),
         balance: Balance::RoundRobin,
+        fullconn: 0,
         timeout: ServerTimeouts::default(),
         forwarded_for: None,
         retries: 3,

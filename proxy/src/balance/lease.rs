@@ -1,11 +1,12 @@
-//! The count of requests running on a server, released when the request is over however it ended.
+//! A request's slot on a server, given back when the request is over however it ended.
 
 use std::ops::Deref;
 
 use super::State;
 use crate::plan::ServerId;
 
-/// One request running on one server. `S` is however the holder reaches the state: `&State`, `Arc<State>`.
+/// One request that counts as running on one server. `S` is however the holder reaches the state: `&State`,
+/// `Arc<State>`.
 #[derive(Debug)]
 #[must_use = "the request counts as over when the lease is dropped"]
 pub struct Lease<S: Deref<Target = State>> {
@@ -14,11 +15,8 @@ pub struct Lease<S: Deref<Target = State>> {
 }
 
 impl<S: Deref<Target = State>> Lease<S> {
-    /// Counts one request on `server`.
-    pub fn new(state: S, server: ServerId) -> Self {
-        if let Some(flight) = state.flights.get(server.0 as usize) {
-            flight.begin();
-        }
+    /// Holds the slot that [`State::assign`] or [`super::Call::Served`] has given.
+    pub fn of(state: S, server: ServerId) -> Self {
         Self { state, server }
     }
 
@@ -30,8 +28,6 @@ impl<S: Deref<Target = State>> Lease<S> {
 
 impl<S: Deref<Target = State>> Drop for Lease<S> {
     fn drop(&mut self) {
-        if let Some(flight) = self.state.flights.get(self.server.0 as usize) {
-            flight.end();
-        }
+        self.state.release(self.server);
     }
 }

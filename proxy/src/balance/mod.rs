@@ -1,69 +1,136 @@
-//! Which server gets the next request: per-server state shared by all threads, and the rotation over those usable.
+//! Which server gets the next request, and whether it has to wait for one.
 //!
-//! Two sides meet here. **Data threads** call [`State::pick`] and hold a [`Lease`] while a request is with a server;
-//! they take no lock, never wait and never allocate. **The control side** (health checker, admin commands) changes a
-//! server's state; each change computes the backend's whole rotation anew and swaps it in as one pointer.
+//! Two sides meet here. **Data threads** call [`State::assign`]: it takes a slot of a server, or says where to wait.
+//! They hold a [`Lease`] while the request is with the server. Unless a backend is full they take no lock, never wait
+//! and never allocate. **The control side** (health checker, admin commands) changes a server's state; each change
+//! lays the backend's servers out anew and swaps that in as one pointer.
 //!
-//! A rotation is the order in which usable servers take turns, laid out in advance for one full round of weights
-//! (see `rotation`). A pick is then one pointer load and one increment of a cursor that all threads share, so the
-//! spread over servers is exact however the requests fall on threads, not merely equal on average per thread.
+//! | module | what it is |
+//! |---|---|
+//! | `choose` | the algorithms: from a layout and what each server has to one server |
+//! | `layout`, `rotation`, `map`, `ring` | servers in use, prepared for an algorithm |
+//! | `key`, `hash` | from a request to the number by which hashing algorithms place it |
+//! | `slots`, `lease` | how many requests a server has, and may have |
+//! | `queue` | requests that wait |
+//! | `change`, `server`, `rise` | what the control side changes, slow starts included |
+//!
+//! What all threads share on the way of a request is the layout's pointer, a cursor where servers take turns, and the
+//! counts of the server itself. So the spread over servers is exact however the requests fall on threads, not merely
+//! equal on average per thread.
 
+mod change;
+mod choose;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod hash;
+mod key;
+mod layout;
 mod lease;
+mod map;
+mod queue;
+mod ring;
+mod rise;
 mod rotation;
 mod server;
+mod slots;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+pub use key::{Subject, key_of};
 pub use lease::Lease;
+pub use queue::{Call, QueueFull, Wait, Waiting};
 pub use server::ServerState;
 
 use crate::names::Addresses;
-use crate::plan::{AdminState, Backend, BackendId, Plan, ServerId};
-use rotation::{Candidate, Rotation};
-use server::{Flight, Switches};
+use crate::plan::{Backend, BackendId, Balance, Plan, Server, ServerId};
+use layout::Layout;
+use queue::Queue;
+use rise::Rising;
+use rotation::gcd;
+use server::Switches;
+use slots::{Slots, UNLIMITED};
 
 /// State of all servers of one [`Plan`]; ids of another plan get no answer.
 #[derive(Debug)]
 pub struct State {
     backends: Box<[Group]>,
     switches: Box<[Switches]>,
-    flights: Box<[Flight]>,
+    slots: Box<[Slots]>,
+    /// Servers in a slow start.
+    rising: AtomicU32,
     addresses: Addresses,
 }
 
-/// One backend: what its threads take turns over.
+/// One backend.
 #[derive(Debug)]
 struct Group {
+    balance: Balance,
     /// Replaced whole; readers never wait for a writer.
-    rotation: ArcSwap<Rotation>,
+    layout: ArcSwap<Layout>,
     cursor: Cursor,
+    queue: Queue,
+    total: Total,
     servers: std::ops::Range<u32>,
     allbackups: bool,
-    /// Held while a change is made and its rotation computed, so that the last swap has seen every change.
-    changing: Mutex<()>,
+    /// Who is sent to a server by persistence may go to another.
+    redispatch: bool,
+    fullconn: u32,
+    /// `total` is kept: something depends on it.
+    counted: bool,
+    /// What weights are counted in by algorithms with a table: the largest that divides all that are configured.
+    unit: u16,
+    /// Held while a change is made and its layout computed, so that the last swap has seen every change.
+    changing: Mutex<Vec<Rising>>,
 }
 
-/// The shared position in the rotation. Aligned to two cache lines (the prefetcher fetches pairs), because every
-/// thread writes it and nothing else should travel with it. It goes on counting over swaps: a rotation restarted at
-/// its first turn on every change would favour the first server while another one flaps.
+/// The shared position in the turns. Aligned to two cache lines (the prefetcher fetches pairs), because every
+/// thread writes it and nothing else should travel with it. It goes on counting over swaps: turns restarted at
+/// the first on every change would favour the first server while another one flaps.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Cursor(AtomicU64);
 
+/// Requests running on all servers of a backend.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Total(AtomicU32);
+
 /// What a request wants of the balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wish {
+    /// What [`key_of`] makes of it.
+    pub key: Option<u32>,
     /// The server that persistence names: the request goes there unless the server has gone down or into maintenance.
     pub pinned: Option<ServerId>,
     /// A server that has just failed: another one is better.
     pub avoid: Option<ServerId>,
+}
+
+/// What a request gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A slot of this server. It is to be given back by a [`Lease`].
+    Assigned(ServerId),
+    /// Whoever could take it is full: it is to wait, by [`State::wait`].
+    Full(Wait),
+    /// The only server it can go to is full, and so is its queue.
+    QueueFull(ServerId),
+    /// No server is usable.
+    NoServer,
+}
+
+/// Where a request waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// For any server of the backend.
+    Backend,
+    /// For this server.
+    Server(ServerId),
 }
 
 /// Servers of a backend that can take work, by role.
@@ -79,9 +146,11 @@ impl State {
     /// State as the plan asks for it, every server up: a checked one is taken down by its first failed check.
     pub fn new(plan: &Plan) -> Self {
         let switches: Box<[_]> = plan.servers().iter().map(Switches::new).collect();
-        let backends = plan.backends().iter().map(|b| Group::new(b, &switches)).collect();
-        let flights = plan.servers().iter().map(|_| Flight::default()).collect();
-        Self { backends, switches, flights, addresses: Addresses::new(plan) }
+        let backends: Box<[Group]> =
+            plan.backends().iter().map(|b| Group::new(b, plan.servers(), &switches)).collect();
+        let counted = |s: &Server| backends.get(usize::from(s.backend.0)).is_some_and(|g| g.counted);
+        let slots = plan.servers().iter().map(|s| Slots::new(&s.limits, counted(s))).collect();
+        Self { backends, switches, slots, rising: AtomicU32::new(0), addresses: Addresses::new(plan) }
     }
 
     /// Where servers are.
@@ -89,38 +158,19 @@ impl State {
         &self.addresses
     }
 
-    /// Takes the next turn: the server whose turn it is, skipping those in `tried`.
-    ///
-    /// Active servers take turns by weight; backup servers only when no active one is usable (the first usable one,
-    /// or all of them with `allbackups`). `None`: no server is usable, or all that are have been tried.
-    pub fn pick(&self, backend: BackendId, tried: &[ServerId]) -> Option<ServerId> {
-        let group = self.backends.get(usize::from(backend.0))?;
-        let rotation = group.rotation.load();
-        if let Some(only) = rotation.only() {
-            return Some(only).filter(|id| !tried.contains(id));
-        }
-        // A second choice takes no turn of its own: else, of two servers, the one that fails would be everyone's first.
-        let turn = match tried {
-            [] => group.cursor.0.fetch_add(1, Ordering::Relaxed),
-            _ => group.cursor.0.load(Ordering::Relaxed),
-        };
-        rotation.at(turn, tried)
-    }
-
-    /// The server for a request: the pinned one, else the next by the backend's algorithm.
-    pub fn assign(&self, backend: BackendId, wish: &Wish) -> Option<ServerId> {
-        let pinned = wish.pinned.filter(|id| self.server(*id).is_some_and(ServerState::takes_pinned));
-        pinned.or_else(|| self.pick(backend, wish.avoid.as_slice())).or_else(|| self.pick(backend, &[]))
-    }
-
-    /// Counts a request as running on `server` until the lease is dropped.
-    pub fn begin(&self, server: ServerId) -> Lease<&Self> {
-        Lease::new(self, server)
-    }
-
     /// Requests running on `server`.
     pub fn in_flight(&self, server: ServerId) -> u32 {
-        self.flights.get(server.0 as usize).map_or(0, Flight::count)
+        self.slots.get(server.0 as usize).map_or(0, Slots::running)
+    }
+
+    /// Requests waiting for `server` in particular.
+    pub fn waiting(&self, server: ServerId) -> u32 {
+        self.slots.get(server.0 as usize).map_or(0, Slots::waiting)
+    }
+
+    /// Requests waiting for any server of `backend`.
+    pub fn waiting_for_any(&self, backend: BackendId) -> u32 {
+        self.backends.get(usize::from(backend.0)).map_or(0, |g| g.queue.anyone())
     }
 
     /// What is known of `server`; `None` if it is not in the plan.
@@ -131,61 +181,107 @@ impl State {
 
     /// How many servers of `backend` can take work.
     pub fn usable(&self, backend: BackendId) -> Usable {
-        self.backends.get(usize::from(backend.0)).map_or_else(Usable::default, |g| g.rotation.load().usable())
+        self.backends.get(usize::from(backend.0)).map_or_else(Usable::default, |g| g.layout.load().usable())
     }
 
-    /// Records what health checks say. Returns what is usable after the change.
-    pub fn set_up(&self, server: ServerId, up: bool) -> Usable {
-        self.change(server, |s| s.set_up(up))
+    /// Gives a slot of `server` back, to whoever has waited longest for it.
+    #[inline]
+    fn release(&self, server: ServerId) {
+        let Some(slots) = self.slots.get(server.0 as usize) else { return };
+        slots.give_back();
+        if slots.most() != UNLIMITED || slots.counted {
+            self.pass_on(server, slots);
+        }
     }
 
-    /// Records what the operator wants. Leaving maintenance brings the server back up: checks had stopped, and the
-    /// next failed one takes it down again.
-    pub fn set_admin(&self, server: ServerId, admin: AdminState) -> Usable {
-        self.change(server, |s| s.set_admin(admin))
-    }
-
-    /// Changes the weight, 0–256; larger ones count as 256.
-    pub fn set_weight(&self, server: ServerId, weight: u16) -> Usable {
-        self.change(server, |s| s.set_weight(weight))
-    }
-
-    fn change(&self, server: ServerId, apply: impl FnOnce(&Switches)) -> Usable {
-        let Some(switches) = self.switches.get(server.0 as usize) else { return Usable::default() };
-        let Some(group) = self.backends.get(usize::from(switches.backend().0)) else {
-            return Usable::default();
-        };
-        // The mutex guards no data of its own, so a panic of another holder leaves nothing half done.
-        let guard = group.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        apply(switches);
-        let rotation = group.compute(&self.switches);
-        let usable = rotation.usable();
-        group.rotation.store(Arc::new(rotation));
-        drop(guard);
-        usable
+    fn pass_on(&self, server: ServerId, slots: &Slots) {
+        let Some(backend) = self.switches.get(server.0 as usize).map(Switches::backend) else { return };
+        let Some(group) = self.backends.get(usize::from(backend.0)) else { return };
+        if group.counted {
+            group.total.0.fetch_sub(1, Ordering::SeqCst);
+        }
+        if slots.waiting() == 0 && group.queue.anyone() == 0 {
+            return;
+        }
+        let mut lines = group.queue.lock();
+        let calls = self.serve(backend, server, &mut lines);
+        drop(lines);
+        queue::wake(calls);
     }
 }
 
 impl Group {
-    fn new(backend: &Backend, switches: &[Switches]) -> Self {
+    fn new(backend: &Backend, servers: &[Server], switches: &[Switches]) -> Self {
+        let own = backend.servers.start as usize..backend.servers.end as usize;
+        let own = servers.get(own).unwrap_or_default();
+        let divisor = own.iter().map(|s| u64::from(s.weight)).fold(0, gcd).max(1);
+        let ramps = |s: &Server| s.limits.minconn.is_some();
+        let bounded = matches!(&backend.balance, Balance::Hash(by) if by.factor.is_some());
         let group = Self {
-            rotation: ArcSwap::from_pointee(Rotation::default()),
+            balance: backend.balance.clone(),
+            layout: ArcSwap::from_pointee(Layout::default()),
             cursor: Cursor::default(),
+            queue: Queue::default(),
+            total: Total::default(),
             servers: backend.servers.clone(),
             allbackups: backend.allbackups,
-            changing: Mutex::new(()),
+            redispatch: backend.redispatch,
+            fullconn: backend.fullconn,
+            counted: bounded || own.iter().any(ramps),
+            unit: u16::try_from(divisor).unwrap_or(1),
+            changing: Mutex::default(),
         };
-        group.rotation.store(Arc::new(group.compute(switches)));
+        group.layout.store(group.lay_out(switches).into());
         group
     }
 
-    fn compute(&self, switches: &[Switches]) -> Rotation {
-        let usable = self.servers.clone().filter_map(|id| {
-            let switches = switches.get(id as usize)?;
-            let state = switches.read();
-            let weight = std::num::NonZeroU16::new(state.weight)?;
-            state.is_usable().then_some(Candidate { id: ServerId(id), weight, backup: switches.backup() })
-        });
-        Rotation::new(usable, self.allbackups)
+    /// Takes a slot for a request that has not waited.
+    #[inline]
+    fn admit(&self, slots: &Slots) -> bool {
+        self.take_of(slots, 1)
+    }
+
+    /// Takes a slot for a request that waits.
+    fn take(&self, slots: &Slots) -> bool {
+        self.take_of(slots, 0)
+    }
+
+    #[inline]
+    fn take_of(&self, slots: &Slots, uncounted: u32) -> bool {
+        if !self.counted {
+            return slots.take(slots.most());
+        }
+        let taken = slots.take(self.limit(slots, uncounted));
+        if taken {
+            self.total.0.fetch_add(1, Ordering::SeqCst);
+        }
+        taken
+    }
+
+    /// How many requests the server may have at the backend's present load.
+    fn limit(&self, slots: &Slots, uncounted: u32) -> u32 {
+        let most = slots.most();
+        if slots.minconn >= most || most == UNLIMITED {
+            return most;
+        }
+        let total = self.total.0.load(Ordering::SeqCst);
+        let present = total.saturating_add(self.queue.all()).saturating_add(uncounted);
+        if present >= self.fullconn {
+            return most;
+        }
+        let share = u64::from(present) * u64::from(most) / u64::from(self.fullconn);
+        u32::try_from(share).unwrap_or(most).max(slots.minconn)
+    }
+
+    fn give_back(&self, slots: &Slots) {
+        slots.give_back();
+        if self.counted {
+            self.total.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A panic of another holder leaves nothing half done: the layout is computed from the switches every time.
+    fn changing(&self) -> MutexGuard<'_, Vec<Rising>> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

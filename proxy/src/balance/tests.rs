@@ -1,16 +1,25 @@
+mod algorithms;
+mod queue;
+mod rise;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::fixture::{backup, plan, plan_with, server};
 use super::*;
-use crate::plan::Server;
+use crate::plan::{AdminState, Server};
 
 const BE: BackendId = BackendId(0);
 
+fn pick(state: &State, avoid: Option<ServerId>) -> Option<ServerId> {
+    fixture::pick(state, Wish { avoid, ..Wish::default() })
+}
+
 /// The servers of the next `count` turns, by number from 1; `-` for none.
 fn turns(state: &State, count: usize) -> String {
-    let turn = |_| state.pick(BE, &[]).map_or_else(|| "-".into(), |id| (id.0 + 1).to_string());
+    let turn = |_| pick(state, None).map_or_else(|| "-".into(), |id| (id.0 + 1).to_string());
     (0..count).map(turn).collect::<Vec<_>>().join(" ")
 }
 
@@ -40,7 +49,7 @@ fn check_shares(weights: &[u16], rounds: usize) {
     let state = State::new(&plan(weights.iter().map(|&w| server(w)).collect()));
     let mut had = vec![0u64; weights.len()];
     for turn in 1..=total * rounds as u64 {
-        let id = state.pick(BE, &[]).unwrap().0 as usize;
+        let id = pick(&state, None).unwrap().0 as usize;
         had[id] += 1;
         for (server, &weight) in weights.iter().enumerate() {
             let apart = (had[server] * total).abs_diff(turn * u64::from(weight));
@@ -105,7 +114,7 @@ fn check_against_model(plan: &Plan, state: &State, all: bool) -> Result<(), Test
         (true, true) => backups,
         (true, false) => backups.into_iter().take(1).collect(),
     };
-    let mut seen: Vec<ServerId> = (0..64).filter_map(|_| state.pick(BE, &[])).collect();
+    let mut seen: Vec<ServerId> = (0..64).filter_map(|_| pick(state, None)).collect();
     seen.sort();
     seen.dedup();
     prop_assert_eq!(seen, in_use);
@@ -116,7 +125,7 @@ fn check_against_model(plan: &Plan, state: &State, all: bool) -> Result<(), Test
 fn no_server_of_at_most_half_the_weight_gets_three_turns_in_a_row() {
     for weights in [&[3u16, 2, 1][..], &[5, 3, 2], &[50, 30, 20], &[7, 7, 1], &[4, 3, 1], &[13, 11, 2]] {
         let state = State::new(&plan(weights.iter().map(|&w| server(w)).collect()));
-        let order: Vec<_> = (0..500).map(|_| state.pick(BE, &[]).unwrap()).collect();
+        let order: Vec<_> = (0..500).map(|_| pick(&state, None).unwrap()).collect();
         assert!(order.windows(3).all(|w| w[0] != w[1] || w[1] != w[2]), "{weights:?}: {order:?}");
     }
 }
@@ -143,7 +152,7 @@ fn all_backups_share_by_weight_if_asked_to() {
     state.set_weight(ServerId(0), 0);
     let mut counts = BTreeMap::new();
     for _ in 0..8 {
-        *counts.entry(state.pick(BE, &[]).unwrap().0).or_insert(0) += 1;
+        *counts.entry(pick(&state, None).unwrap().0).or_insert(0) += 1;
     }
     assert_eq!(counts, BTreeMap::from([(1, 2), (2, 6)]));
 }
@@ -174,32 +183,32 @@ fn leaving_maintenance_is_a_fresh_start() {
 #[test]
 fn tried_servers_are_passed_over() {
     let state = State::new(&plan(vec![server(1), server(5), server(1), backup(1)]));
-    let tried = [ServerId(1), ServerId(0)];
     for _ in 0..14 {
-        assert_eq!(state.pick(BE, &tried), Some(ServerId(2)));
-        assert_ne!(state.pick(BE, &tried[..1]), Some(ServerId(1)));
+        assert_ne!(pick(&state, Some(ServerId(1))), Some(ServerId(1)));
     }
-    let all = [ServerId(0), ServerId(1), ServerId(2)];
-    assert_eq!(state.pick(BE, &all), None, "a backup is no redispatch target while actives are usable");
-    let single = State::new(&plan(vec![server(1)]));
-    assert_eq!(single.pick(BE, &[ServerId(0)]), None);
+    let single = State::new(&plan(vec![server(1), backup(1)]));
+    let again = pick(&single, Some(ServerId(0)));
+    assert_eq!(again, Some(ServerId(0)), "a backup is no other server while an active one is usable");
 }
 
 #[test]
 fn ids_of_another_plan_get_no_answer() {
     let state = State::new(&plan(vec![server(1)]));
-    assert_eq!(state.pick(BackendId(7), &[]), None);
+    assert_eq!(state.assign(BackendId(7), &Wish::default()), Outcome::NoServer);
     assert_eq!(state.set_up(ServerId(9), false), Usable::default());
     assert_eq!(state.server(ServerId(9)), None);
-    let lease = state.begin(ServerId(9));
+    let lease = Lease::of(&state, ServerId(9));
     assert_eq!(state.in_flight(lease.server()), 0);
 }
 
 #[test]
 fn leases_count_running_requests() {
     let state = Arc::new(State::new(&plan(vec![server(1), server(1)])));
-    let one = state.begin(ServerId(1));
-    let two = Lease::new(Arc::clone(&state), ServerId(1));
+    assert!(pick(&state, None).is_some());
+    let pinned = Wish { pinned: Some(ServerId(1)), ..Wish::default() };
+    let assigned = Outcome::Assigned(ServerId(1));
+    assert_eq!((state.assign(BE, &pinned), state.assign(BE, &pinned)), (assigned, assigned));
+    let (one, two) = (Lease::of(&*state, ServerId(1)), Lease::of(Arc::clone(&state), ServerId(1)));
     assert_eq!((state.in_flight(ServerId(0)), state.in_flight(ServerId(1))), (0, 2));
     drop(one);
     assert_eq!(state.in_flight(two.server()), 1);
@@ -216,7 +225,7 @@ fn threads_together_keep_the_shares() {
         let run = || {
             let mut counts = [0u64; 4];
             for _ in 0..each {
-                counts[state.pick(BE, &[]).unwrap().0 as usize] += 1;
+                counts[pick(&state, None).unwrap().0 as usize] += 1;
             }
             counts
         };
@@ -239,7 +248,7 @@ fn changes_under_load_are_never_seen_half_made() {
             let mut picks = 0u64;
             while !done.load(Ordering::Relaxed) {
                 // Server 1 stays up throughout, so there is always one.
-                assert!(state.pick(BE, &[]).is_some());
+                assert!(pick(&state, None).is_some());
                 picks += 1;
             }
             picks
@@ -263,7 +272,7 @@ fn the_largest_backend_is_laid_out() {
     let state = State::new(&plan(weights));
     let mut counts = vec![0u64; 4095];
     for _ in 0..total {
-        counts[state.pick(BE, &[]).unwrap().0 as usize] += 1;
+        counts[pick(&state, None).unwrap().0 as usize] += 1;
     }
     assert!(counts.iter().enumerate().all(|(n, &had)| had == 1 + n as u64 % 256));
 }

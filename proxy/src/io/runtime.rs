@@ -269,15 +269,19 @@ async fn serve(seed: Seed, ready: &Ready) {
     }
 }
 
-/// Closes server connections that have been idle for too long.
+/// What has to be done every now and then: closes server connections that have been idle for too long, and lets slow
+/// starts go on (for all threads; whichever looks first).
 async fn sweep(thread: Rc<DataThread>) {
     loop {
         tokio::time::sleep(SWEEP).await;
+        let now = Instant::now();
         let mut pool = thread.pool.borrow_mut();
         pool.follow(thread.balance.addresses());
-        pool.sweep(Instant::now());
+        pool.sweep(now);
+        drop(pool);
+        thread.balance.advance(now);
     }
 }
 
-/// A connection that its server has closed is kept for no longer than this.
+/// A connection that its server has closed is kept for no longer than this. HAProxy's slow starts go by seconds too.
 const SWEEP: Duration = Duration::from_secs(1);

@@ -108,7 +108,6 @@ pub(super) enum DialError {
 
 /// Connecting to a server of a backend, with HAProxy's retries: after a failure the same server again, not sooner than a
 /// second or the connect timeout, whichever is shorter, after the failure; with `redispatch` the last one at another.
-#[derive(Debug)]
 pub(super) struct Dial {
     /// Where the attempt goes.
     pub(super) server: ServerId,
@@ -123,7 +122,6 @@ pub(super) struct Dial {
     epoch: Epoch,
 }
 
-#[derive(Debug)]
 enum Attempt {
     /// To be made at once.
     Due,
@@ -213,7 +211,7 @@ impl Dial {
             Attempt::Due => None,
             Attempt::Trying { since, .. } => self.timeout(thread).map(|t| *since + t),
             Attempt::Pausing { until } => Some(*until),
-            Attempt::Reassigning(assign) => assign.deadline(thread),
+            Attempt::Reassigning(assign) => assign.deadline(),
         }
     }
 
@@ -241,7 +239,7 @@ impl Dial {
         self.retries = self.retries.saturating_add(1);
         let redispatch = self.left == 0 && backend_of(thread, self.backend).is_some_and(|b| b.redispatch);
         if redispatch {
-            let wish = Wish { pinned: None, avoid: Some(self.server) };
+            let wish = Wish { avoid: Some(self.server), ..Wish::default() };
             self.attempt = Attempt::Reassigning(Assign::new(self.backend, wish));
             return Ok(Next::Another);
         }

@@ -13,7 +13,7 @@ use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, Frontend, FrontendId, Global,
-    Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerTimeouts,
+    Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerLimits, ServerTimeouts,
 };
 use evenkeel_proxy::stats::{Stats, Totals};
 
@@ -58,6 +58,7 @@ impl Setup {
                 mode: Mode::Http,
                 servers: 0..u32::try_from(servers.len()).unwrap(),
                 balance: Balance::RoundRobin,
+                fullconn: 0,
                 timeout: ServerTimeouts { connect: long, server: long, ..ServerTimeouts::default() },
                 forwarded_for: None,
                 retries: 0,
@@ -105,6 +106,7 @@ fn server(number: usize, addr: SocketAddr) -> Server {
         weight: 1,
         backup: false,
         admin: AdminState::Ready,
+        limits: ServerLimits::default(),
         check: None,
     }
 }

@@ -82,7 +82,8 @@ fn backend(b: &Backend, servers: std::ops::Range<u32>) -> plan::Backend {
         name: b.name.value.clone(),
         mode: b.mode,
         servers,
-        balance: b.balance,
+        balance: b.balance.clone(),
+        fullconn: 0,
         timeout: b.timeout,
         forwarded_for: b.forwardfor.clone(),
         retries: b.retries,
@@ -99,6 +100,7 @@ fn server(s: &Server, backend: BackendId) -> plan::Server {
         addr: s.addr.into(),
         weight: s.weight,
         backup: s.backup,
+        limits: plan::ServerLimits::default(),
         admin: s.state,
         check: s.check.clone(),
     }

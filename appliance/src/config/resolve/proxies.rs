@@ -108,7 +108,7 @@ pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> 
     Backend {
         name: proxy.name,
         mode: Mode::Http,
-        balance: settings.balance.unwrap_or(Balance::RoundRobin),
+        balance: settings.balance.clone().unwrap_or(Balance::RoundRobin),
         timeout: settings.timeout.of_server(),
         forwardfor: settings.forwardfor.clone().flatten(),
         retries: settings.retries.unwrap_or(3),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::balance::fixture::{backup, check, plan, server};
+use crate::balance::{Lease, Outcome, Wish};
 use crate::health::CheckStatus;
 use crate::health::announce::lines;
 use crate::plan::{BackendId, Script};
@@ -104,7 +105,9 @@ fn a_dead_server_is_out_after_its_first_check_and_back_after_rise() {
 #[test]
 fn the_last_server_takes_the_backend_with_it() {
     let mut world = World::new(vec![checked(server(1)), checked(backup(1))]);
-    let lease = crate::balance::Lease::new(Arc::clone(&world.state), ServerId(0));
+    let pinned = Wish { pinned: Some(ServerId(0)), ..Wish::default() };
+    assert!(matches!(world.state.assign(BackendId(0), &pinned), Outcome::Assigned(_)));
+    let lease = Lease::of(Arc::clone(&world.state), ServerId(0));
     world.passes[0] = false;
     world.run_until(ms(250));
     let first = "Alert: Server be/s1 is DOWN, reason: Layer4 connection problem, check duration: 0ms. \

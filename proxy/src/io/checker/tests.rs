@@ -7,9 +7,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::*;
-use crate::balance::fixture::{check, plan, plan_with, server};
+use crate::balance::Wish;
+use crate::balance::fixture::{check, pick, plan, plan_with, server};
 use crate::health::{CheckStatus, Operational, Turn};
-use crate::plan::{Action, BackendId, CheckConfig, Expect, HttpCheck, HttpVersion, Script, Server};
+use crate::plan::{Action, CheckConfig, Expect, HttpCheck, HttpVersion, Script, Server};
 
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -234,12 +235,12 @@ async fn a_server_goes_down_and_comes_back() {
     timeout(PATIENCE, checker.first_round().wait_for(|done| *done)).await.unwrap().unwrap();
     assert!(checker.first_round_done());
     assert_eq!(*backend.asked.lock().unwrap(), b"GET /health HTTP/1.0\r\n\r\n");
-    assert!(state.pick(BackendId(0), &[]).is_some());
+    assert!(pick(&state, Wish::default()).is_some());
 
     backend.turn(Manner::Answer("HTTP/1.0 500 Oops\r\n\r\n"));
     let Turn::Down(result) = next(&mut events).await else { panic!("it came up") };
     assert_eq!((result.status, result.code), (CheckStatus::L7Status, Some(500)));
-    assert_eq!(state.pick(BackendId(0), &[]), None, "before the event is out the server is");
+    assert_eq!(pick(&state, Wish::default()), None, "before the event is out the server is");
 
     backend.turn(Manner::Answer("HTTP/1.0 204 Fine\r\n\r\n"));
     let Turn::Up(result) = next(&mut events).await else { panic!("it went down") };
@@ -278,7 +279,7 @@ async fn a_replacement_inherits_what_is_known() {
     let (sender, _events) = mpsc::channel(1);
     let checker = Checker::start(plan, Arc::clone(&state), 2, Some(&snapshot), sender).unwrap();
     assert!(checker.first_round_done(), "known before the first check");
-    assert_eq!(state.pick(BackendId(0), &[]), None);
+    assert_eq!(pick(&state, Wish::default()), None);
 }
 
 #[tokio::test]

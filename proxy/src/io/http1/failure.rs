@@ -16,6 +16,10 @@ pub(super) enum Failure {
     HeadTimeout,
     /// No backend, or no usable server in it.
     NoServer,
+    /// The only server that would do is full, and so is its queue.
+    QueueFull,
+    /// No server became free in time.
+    QueueTimeout,
     /// No connection to a server.
     Dial(DialError),
     /// The client broke off.
@@ -45,6 +49,8 @@ impl From<Unassigned> for Failure {
     fn from(reason: Unassigned) -> Self {
         match reason {
             Unassigned::NoServer => Self::NoServer,
+            Unassigned::QueueFull(_) => Self::QueueFull,
+            Unassigned::QueueTimeout(_) => Self::QueueTimeout,
         }
     }
 }
@@ -56,7 +62,9 @@ impl Failure {
             Self::Refused(reject) => reject,
             Self::HeadCutShort | Self::ClientAborted | Self::BadRequestBody => Reject::BadRequest,
             Self::HeadTimeout | Self::ClientTimeout => Reject::RequestTimeout,
-            Self::NoServer | Self::Dial(_) => Reject::ServiceUnavailable,
+            Self::NoServer | Self::QueueFull | Self::QueueTimeout | Self::Dial(_) => {
+                Reject::ServiceUnavailable
+            }
             Self::ServerClosed | Self::BadResponse => Reject::BadGateway,
             Self::ServerTimeout => Reject::GatewayTimeout,
         }
@@ -75,6 +83,12 @@ impl Failure {
             Self::NoServer | Self::Dial(DialError::Refused | DialError::Unassigned(Unassigned::NoServer)) => {
                 (Cause::Server, Phase::Connect)
             }
+            Self::QueueFull | Self::Dial(DialError::Unassigned(Unassigned::QueueFull(_))) => {
+                (Cause::Server, Phase::Queue)
+            }
+            Self::QueueTimeout | Self::Dial(DialError::Unassigned(Unassigned::QueueTimeout(_))) => {
+                (Cause::ServerTimeout, Phase::Queue)
+            }
             Self::Dial(DialError::Timeout) => (Cause::ServerTimeout, Phase::Connect),
             Self::Dial(DialError::Resource) => (Cause::Resource, Phase::Connect),
             Self::ClientAborted => (Cause::Client, while_relaying),
@@ -92,6 +106,8 @@ impl Failure {
             Self::HeadTimeout | Self::HeadCutShort | Self::ClientAborted => false,
             Self::Refused(_)
             | Self::NoServer
+            | Self::QueueFull
+            | Self::QueueTimeout
             | Self::Dial(_)
             | Self::ClientTimeout
             | Self::BadRequestBody
@@ -114,6 +130,8 @@ mod tests {
             (Failure::HeadCutShort, 400, "CR--", "CR--"),
             (Failure::HeadTimeout, 408, "cR--", "cR--"),
             (Failure::NoServer, 503, "SC--", "SC--"),
+            (Failure::QueueFull, 503, "SQ--", "SQ--"),
+            (Failure::QueueTimeout, 503, "sQ--", "sQ--"),
             (Failure::Dial(DialError::Refused), 503, "SC--", "SC--"),
             (Failure::Dial(DialError::Timeout), 503, "sC--", "sC--"),
             (Failure::Dial(DialError::Resource), 503, "RC--", "RC--"),

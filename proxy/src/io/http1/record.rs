@@ -21,7 +21,7 @@ pub(super) struct Facts {
     /// The first byte of the request, or the connection if there was none.
     pub(super) started: Option<Instant>,
     pub(super) head_done: Option<Instant>,
-    /// A server was chosen, and whatever queue there was is behind it.
+    /// A server was chosen, or waiting for one has come to its end: whatever queue there was is behind it.
     pub(super) assigned: Option<Instant>,
     pub(super) connected: Option<Instant>,
     pub(super) responded: Option<Instant>,
@@ -179,6 +179,7 @@ fn count(exchange: &Exchange, thread: &DataThread, party: Party) {
                 counters.request_errors.add(1);
             }
             Some(Failure::NoServer) => counters.no_server.add(1),
+            Some(Failure::QueueFull | Failure::QueueTimeout) => counters.connect_errors.add(1),
             // Counted per attempt.
             Some(Failure::Dial(_)) => {}
             Some(Failure::ClientAborted | Failure::ClientTimeout) => counters.client_aborts.add(1),

@@ -91,9 +91,9 @@ impl DataThread {
         }
     }
 
-    /// Counts a request as running on `server` until the lease is dropped.
+    /// Holds a slot of `server` that the balancer has given.
     pub(in crate::io) fn lease(self: &Rc<Self>, server: ServerId) -> Lease<Balance> {
-        Lease::new(Balance(Rc::clone(self)), server)
+        Lease::of(Balance(Rc::clone(self)), server)
     }
 }
 
@@ -111,6 +111,13 @@ pub(super) struct Parts {
 /// The way of a lease to the balancing state: over the thread, because a count of references that all threads share
 /// would be written by all of them for every request.
 pub(in crate::io) struct Balance(Rc<DataThread>);
+
+impl Balance {
+    /// Of this thread.
+    pub(in crate::io) fn of(thread: Rc<DataThread>) -> Self {
+        Self(thread)
+    }
+}
 
 impl Deref for Balance {
     type Target = State;

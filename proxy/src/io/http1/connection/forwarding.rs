@@ -3,6 +3,7 @@
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use super::super::super::assign::{Assign, Unassigned};
 use super::super::super::runtime::Scratch;
 use super::super::super::tunnel;
 use super::super::super::upstream::{Dial, Reuse};
@@ -16,14 +17,24 @@ use crate::plan::{BackendId, ServerId};
 
 impl Connection {
     /// Gets a server, then takes a connection that is there, or sets out to make one.
-    fn assign(&self, open: &mut Open, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+    fn assign(&self, open: &mut Open, cx: &Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
         let Some(assign) = &mut open.assign else { return Poll::Ready(Ok(())) };
         let backend = assign.backend();
-        let assigned = ready!(assign.poll(cx, &self.thread, now))?;
+        let polled = ready!(assign.poll(cx, &self.thread, now));
+        open.facts.queue = assign.positions();
         open.assign = None;
+        let assigned = match polled {
+            Ok(assigned) => assigned,
+            Err(reason) => {
+                open.facts.server = reason.server();
+                if matches!(reason, Unassigned::QueueTimeout(_)) {
+                    open.facts.assigned = Some(now);
+                }
+                return Poll::Ready(Err(reason.into()));
+            }
+        };
         let server = assigned.server();
         open.facts.server = Some(server);
-        open.facts.queue = assigned.queue;
         open.facts.assigned = Some(now);
         open.lease = Some(assigned.lease);
         self.connect(open, backend, server, now);
@@ -56,7 +67,7 @@ impl Connection {
     ) -> Step {
         match self.assign(&mut open, cx, now) {
             Poll::Pending => {
-                let deadline = open.assign.as_ref().and_then(|a| a.deadline(&self.thread));
+                let deadline = open.assign.as_ref().and_then(Assign::deadline);
                 return Step::Wait(State::Forwarding(open), deadline);
             }
             Poll::Ready(Err(failure)) => return self.fail(open, failure, now),
