@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use evenkeel_proxy::health::Verdict;
 use evenkeel_proxy::health::run::{Limits, Run, Want};
 use evenkeel_proxy::plan::{
-    Action, ByteExpect, ByteMatch, Expect, HeaderExpect, HttpCheck, HttpVersion, MysqlCheck, Protocol, Says, Script,
-    TextMatch,
+    Action, ByteExpect, ByteMatch, Expect, HeaderExpect, HttpCheck, HttpVersion, MysqlCheck, Protocol, Says,
+    Script, TextMatch,
 };
 use libfuzzer_sys::fuzz_target;
 
