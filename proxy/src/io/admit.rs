@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 use super::http1::Connection;
 use super::runtime::{DataThread, Permit};
 use super::stream::Stream;
-use crate::plan::{FrontendId, ListenerId};
+use super::tcp;
+use crate::plan::{FrontendId, ListenerId, Mode};
 
 /// A connection that has just been taken in.
 pub(super) struct Arrival {
@@ -30,6 +31,10 @@ pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
     let Arrival { tcp, client, frontend, permit, .. } = arrival;
     // A socket that takes no options has been reset already.
     let Ok(stream) = Stream::new(tcp) else { return };
+    if thread.plan.frontends().get(usize::from(frontend.0)).is_some_and(|f| f.mode == Mode::Tcp) {
+        let connection = tcp::Connection::new(Rc::clone(thread), stream, client, frontend, permit, now);
+        return drop(tokio::task::spawn_local(connection));
+    }
     let connection = Connection::new(Rc::clone(thread), stream, client, frontend, permit, now);
     drop(tokio::task::spawn_local(connection));
 }

@@ -109,6 +109,34 @@ impl Slot {
     }
 }
 
+/// Wakes the task of one connection at its deadline, at the latest. As long as it is set to wake it earlier nothing is to
+/// be done: that is so nearly always, and the wake-up that comes too early is one in a timeout's time.
+#[derive(Debug, Default)]
+pub(super) struct Alarm {
+    /// When the slot wakes the task: not after the deadline, which is looked at then.
+    armed: Option<Instant>,
+    slot: Option<Slot>,
+}
+
+impl Alarm {
+    /// Sets it to `deadline`, if there is one. It is always the same task that does.
+    #[inline]
+    pub(super) fn set(
+        &mut self,
+        deadlines: &Rc<Deadlines>,
+        deadline: Option<Instant>,
+        cx: &Context<'_>,
+        now: Instant,
+    ) {
+        let Some(deadline) = deadline else { return };
+        if self.armed.is_some_and(|armed| armed > now && armed <= deadline) {
+            return;
+        }
+        self.armed = Some(deadline);
+        self.slot.get_or_insert_with(|| deadlines.slot(cx.waker().clone())).set(Some(deadline));
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         self.deadlines.wheel.borrow_mut().remove(self.id);

@@ -26,4 +26,5 @@ mod response;
 
 pub(super) use connection::Connection;
 pub(super) use exchange::{Exchange, Timeouts};
+pub(super) use failure::{Failure, Progress};
 pub(super) use flow::SMALL;

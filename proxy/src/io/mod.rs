@@ -8,6 +8,8 @@
 //! | `assign` | gets a server for a request |
 //! | `http1` | one connection of a client, request after request |
 //! | `upstream` | connections to servers: pooled, made, tried again |
+//! | `tcp` | a client's connection in mode tcp, to its end |
+//! | `passage`, `splice` | one direction of bytes nobody looks at |
 //! | `tunnel` | both directions after an upgrade |
 //! | [`checker`] | makes the health checks, on a thread of its own |
 //! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
@@ -24,7 +26,10 @@ pub mod checker;
 mod deadline;
 mod http1;
 pub mod log_sink;
+mod passage;
 pub mod runtime;
+mod splice;
 mod stream;
+mod tcp;
 mod tunnel;
 mod upstream;

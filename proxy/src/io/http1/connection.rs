@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::super::deadline::Slot;
+use super::super::deadline::Alarm;
 use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Broken, Halves};
@@ -32,9 +32,7 @@ pub(in crate::io) struct Connection {
     inbox: Vec<u8>,
     /// When the connection began to wait for a request.
     since: Instant,
-    /// When the slot wakes this task: not after the deadline, which is looked at then.
-    armed: Option<Instant>,
-    slot: Option<Slot>,
+    alarm: Alarm,
     /// A request has been answered.
     served: bool,
     _permit: Permit,
@@ -95,7 +93,7 @@ impl Future for Connection {
                 }
                 Step::Wait(state, deadline) => {
                     this.state = state;
-                    this.wait_until(deadline, cx, now);
+                    this.alarm.set(&thread.deadlines, deadline, cx, now);
                     return Poll::Pending;
                 }
                 Step::Over => return Poll::Ready(()),
@@ -124,8 +122,7 @@ impl Connection {
             state: State::Waiting,
             inbox: Vec::new(),
             since: now,
-            armed: None,
-            slot: None,
+            alarm: Alarm::default(),
             served: false,
             _permit: permit,
         }
@@ -162,18 +159,6 @@ impl Connection {
             }
             State::Answering(..) | State::Lingering { .. } | State::Moving => Step::Over,
         }
-    }
-
-    /// Sees to it that this task is woken at its deadline, at the latest. As long as the slot wakes it earlier nothing is
-    /// to be done: that is so for nearly every request, and the wake-up that comes too early is one in a timeout's time.
-    fn wait_until(&mut self, deadline: Option<Instant>, cx: &Context<'_>, now: Instant) {
-        let Some(deadline) = deadline else { return };
-        if self.armed.is_some_and(|armed| armed > now && armed <= deadline) {
-            return;
-        }
-        self.armed = Some(deadline);
-        let thread = &self.thread;
-        self.slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(Some(deadline));
     }
 
     fn wait(&mut self, scratch: &mut Scratch, cx: &mut Context<'_>, now: Instant) -> Step {

@@ -7,7 +7,7 @@ use crate::h1::reject::Reject;
 
 /// Why an exchange does not run to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(in crate::io) enum Failure {
     /// The head is not a request, or one that is refused.
     Refused(Reject),
     /// The client ended, or broke, its side inside the head.
@@ -38,7 +38,7 @@ pub(super) enum Failure {
 
 /// How far the response was when it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(in crate::io) enum Progress {
     /// Nothing final has been sent to the client: it can be told.
     Unanswered,
     /// The response has begun: all that can be done is to end it visibly.
@@ -71,7 +71,7 @@ impl Failure {
     }
 
     /// The letters of the record: HAProxy's for the same events.
-    pub(super) fn termination(self, progress: Progress) -> Termination {
+    pub(in crate::io) fn termination(self, progress: Progress) -> Termination {
         let while_relaying = match progress {
             Progress::Unanswered => Phase::Headers,
             Progress::Answering => Phase::Data,

@@ -1,0 +1,238 @@
+//! One direction of bytes nobody looks at: from one stream into another, then its end.
+//!
+//! Small messages are read into the thread's scratch buffer and written from there. A sender that keeps filling what it
+//! is given is streaming: the bytes of plain TCP are then spliced, until they come in small pieces again.
+
+use std::task::{Context, Poll, ready};
+
+use super::http1::SMALL;
+use super::splice::{Pipe, Pipes};
+use super::stream::Stream;
+
+/// Bytes on their way, and how many there were.
+#[derive(Debug)]
+pub(super) struct Passage {
+    /// Bytes read from the source.
+    pub(super) read: u64,
+    /// Bytes the sink has taken.
+    pub(super) written: u64,
+    /// Read and not written, from `sent` on.
+    held: Vec<u8>,
+    sent: usize,
+    /// The same in a pipe: if there are any, `held` is empty.
+    pipe: Option<Pipe>,
+    end: End,
+    /// How much is read at once: more while the source fills it, less while the sink does not take it.
+    window: usize,
+    /// Reads in a row that filled the window.
+    full: u8,
+    /// Splices in a row that were hardly worth it.
+    thin: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The source is open.
+    Open,
+    /// It has ended; the sink does not know.
+    Seen,
+    PassedOn,
+}
+
+/// Which stream failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    Source,
+    Sink,
+}
+
+/// What a thread lends to the passages it polls.
+pub(super) struct Means<'a> {
+    /// Room for bytes just read.
+    pub(super) scratch: &'a mut [u8],
+    pub(super) pipes: &'a Pipes,
+}
+
+impl Default for Passage {
+    fn default() -> Self {
+        Self {
+            read: 0,
+            written: 0,
+            held: Vec::new(),
+            sent: 0,
+            pipe: None,
+            end: End::Open,
+            window: SMALL,
+            full: 0,
+            thin: 0,
+        }
+    }
+}
+
+impl Passage {
+    /// Moves what can be moved. Ready when the source has ended and the sink knows.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+        means: &mut Means<'_>,
+    ) -> Poll<Result<(), Broken>> {
+        let start = self.read;
+        loop {
+            ready!(self.poll_flush(cx, to))?;
+            match self.end {
+                End::PassedOn => return Poll::Ready(Ok(())),
+                End::Seen => {
+                    self.give_back(means.pipes);
+                    self.end = End::PassedOn;
+                    to.shutdown().map_err(|_| Broken::Sink)?;
+                    return Poll::Ready(Ok(()));
+                }
+                End::Open => {}
+            }
+            if self.read - start > MOST_AT_ONCE {
+                // Others want their turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.full >= STREAMING
+                && let (Some(from), Some(_)) = (from.plain_tcp(), to.plain_tcp())
+                && let Some(mut pipe) = self.pipe.take().or_else(|| means.pipes.take())
+            {
+                let filled = pipe.poll_fill(cx, from, usize::MAX);
+                self.pipe = Some(pipe);
+                let Poll::Ready(filled) = filled else {
+                    self.give_back(means.pipes);
+                    return Poll::Pending;
+                };
+                self.handle_spliced(filled.map_err(|_| Broken::Source)?);
+            } else {
+                ready!(self.poll_copy(cx, from, to, means.scratch))?;
+            }
+        }
+    }
+
+    /// Reads what the source says before there is a sink, up to a bound.
+    pub(super) fn read_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        scratch: &mut [u8],
+    ) -> Result<(), Broken> {
+        while self.end == End::Open && self.held.len() < SMALL {
+            let room = (SMALL - self.held.len()).min(scratch.len());
+            match from.poll_read(cx, scratch.get_mut(..room).unwrap_or_default()) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => self.end = End::Seen,
+                Poll::Ready(Ok(n)) => {
+                    self.read += n as u64;
+                    self.held.extend_from_slice(scratch.get(..n).unwrap_or_default());
+                }
+                Poll::Ready(Err(_)) => return Err(Broken::Source),
+            }
+        }
+        Ok(())
+    }
+
+    /// What was read ahead.
+    pub(super) fn ahead(&self) -> &[u8] {
+        &self.held
+    }
+
+    /// Whether the source is still to be read.
+    pub(super) fn is_open(&self) -> bool {
+        self.end == End::Open
+    }
+
+    /// Whether the sink has been told of the end.
+    pub(super) fn is_over(&self) -> bool {
+        self.end == End::PassedOn
+    }
+
+    /// Whether the sink has something to take.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.held.is_empty() || self.pipe.as_ref().is_some_and(|p| !p.is_empty())
+    }
+
+    fn poll_copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+        scratch: &mut [u8],
+    ) -> Poll<Result<(), Broken>> {
+        let window = self.window.min(scratch.len());
+        let room = scratch.get_mut(..window).unwrap_or_default();
+        let n = ready!(from.poll_read(cx, room)).map_err(|_| Broken::Source)?;
+        if n == 0 {
+            self.end = End::Seen;
+            return Poll::Ready(Ok(()));
+        }
+        self.read += n as u64;
+        let bytes = scratch.get(..n).unwrap_or_default();
+        let taken = match to.poll_write(cx, bytes, &[]) {
+            Poll::Pending => 0,
+            Poll::Ready(written) => written.map_err(|_| Broken::Sink)?,
+        };
+        self.written += taken as u64;
+        self.held.extend_from_slice(bytes.get(taken..).unwrap_or_default());
+        self.full = if n == window { self.full.saturating_add(1) } else { 0 };
+        if n == window && self.held.is_empty() {
+            self.window = (window * 2).min(scratch.len());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn handle_spliced(&mut self, n: usize) {
+        if n == 0 {
+            self.end = End::Seen;
+            return;
+        }
+        self.read += n as u64;
+        self.thin = if n < WORTHWHILE { self.thin + 1 } else { 0 };
+        if self.thin >= MOST_THIN {
+            (self.full, self.thin, self.window) = (0, 0, SMALL);
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Poll<Result<(), Broken>> {
+        while let Some(pipe) = self.pipe.as_mut().filter(|p| !p.is_empty()) {
+            let Some(to) = to.plain_tcp() else { return Poll::Ready(Err(Broken::Sink)) };
+            let n = ready!(pipe.poll_drain(cx, to)).map_err(|_| Broken::Sink)?;
+            self.written += n as u64;
+        }
+        while let Some(rest) = self.held.get(self.sent..).filter(|r| !r.is_empty()) {
+            let Poll::Ready(written) = to.poll_write(cx, rest, &[]) else {
+                // What the sink does not take has to be kept.
+                self.window = SMALL;
+                return Poll::Pending;
+            };
+            let n = written.map_err(|_| Broken::Sink)?;
+            self.written += n as u64;
+            self.sent += n;
+        }
+        if self.sent > 0 {
+            (self.held, self.sent) = (Vec::new(), 0);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn give_back(&mut self, pipes: &Pipes) {
+        if let Some(pipe) = self.pipe.take() {
+            pipes.put(pipe);
+        }
+    }
+}
+
+/// Reads in a row that fill the window before a sender counts as streaming: it has sent 48 KiB without a pause then.
+const STREAMING: u8 = 2;
+
+/// A splice of less than this is not worth its second system call.
+const WORTHWHILE: usize = 4096;
+
+/// So many thin splices in a row are no accident.
+const MOST_THIN: u8 = 4;
+
+/// How much one turn moves: about a quarter of a millisecond.
+const MOST_AT_ONCE: u64 = 4 * 1024 * 1024;

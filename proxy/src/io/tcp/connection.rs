@@ -1,0 +1,309 @@
+//! The task of one connection: which state it is in, what it waits for, and until when.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::super::assign::Assign;
+use super::super::deadline::Alarm;
+use super::super::http1::{Failure, Progress, Timeouts};
+use super::super::passage::{Broken, Means, Passage};
+use super::super::runtime::{Balance, DataThread, Permit};
+use super::super::stream::Stream;
+use super::super::upstream::Dial;
+use super::record::Facts;
+use crate::access_log::{Cause, Phase, Termination};
+use crate::balance::{Lease, Wish};
+use crate::plan::{BackendId, FrontendId};
+
+/// A client's connection. As a future it ends when the connection is over; dropping it, for whatever reason, counts and
+/// logs it.
+pub(in crate::io) struct Connection {
+    thread: Rc<DataThread>,
+    client: Stream,
+    facts: Facts,
+    state: State,
+    /// From the client to the server.
+    up: Passage,
+    /// From the server to the client.
+    down: Passage,
+    lease: Option<Lease<Balance>>,
+    timeouts: Timeouts,
+    /// When each side last said or took something.
+    client_active: Instant,
+    server_active: Instant,
+    alarm: Alarm,
+    _permit: Permit,
+}
+
+enum State {
+    /// About to choose a backend.
+    Routing,
+    /// For a server to be free.
+    Assigning(Assign),
+    /// For the connection to it.
+    Dialing(Dial),
+    /// For either side of the tunnel.
+    Relaying(Stream),
+    /// Between states, or over.
+    Moving,
+}
+
+/// What a state comes to.
+enum Step {
+    Next(State),
+    /// Nothing to do until something happens, or until then.
+    Wait(State, Option<Instant>),
+    Over(Termination),
+    Failed(Failure, Progress),
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let now = Instant::now();
+        loop {
+            let state = std::mem::replace(&mut this.state, State::Moving);
+            match this.step(state, cx, now) {
+                Step::Next(state) => this.state = state,
+                Step::Wait(state, deadline) => {
+                    this.state = state;
+                    let thread = &this.thread;
+                    this.alarm.set(&thread.deadlines, deadline, cx, now);
+                    return Poll::Pending;
+                }
+                Step::Over(termination) => {
+                    this.facts.termination = Some(termination);
+                    return Poll::Ready(());
+                }
+                Step::Failed(failure, progress) => {
+                    this.facts.failure = Some(failure);
+                    this.facts.termination = Some(failure.termination(progress));
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+}
+
+impl Connection {
+    pub(in crate::io) fn new(
+        thread: Rc<DataThread>,
+        client: Stream,
+        from: SocketAddr,
+        frontend: FrontendId,
+        permit: Permit,
+        now: Instant,
+    ) -> Self {
+        for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
+            counters.connections.add(1);
+            counters.current.raise();
+        }
+        Self {
+            thread,
+            client,
+            facts: Facts::new(from, frontend, false, now),
+            state: State::Routing,
+            up: Passage::default(),
+            down: Passage::default(),
+            lease: None,
+            timeouts: Timeouts::default(),
+            client_active: now,
+            server_active: now,
+            alarm: Alarm::default(),
+            _permit: permit,
+        }
+    }
+
+    fn step(&mut self, state: State, cx: &mut Context<'_>, now: Instant) -> Step {
+        match state {
+            State::Routing => self.route(),
+            State::Assigning(assign) => self.assign(assign, cx, now),
+            State::Dialing(dial) => self.dial(dial, cx, now),
+            State::Relaying(server) => self.relay(server, cx, now),
+            State::Moving => Step::Failed(Failure::NoServer, Progress::Unanswered),
+        }
+    }
+
+    fn route(&mut self) -> Step {
+        let plan = &self.thread.plan;
+        let Some(frontend) = plan.frontends().get(usize::from(self.facts.frontend.0)) else {
+            return Step::Failed(Failure::NoServer, Progress::Unanswered);
+        };
+        self.timeouts.client = frontend.timeout;
+        match frontend.default_backend {
+            Some(backend) => self.enter(backend),
+            None => Step::Failed(Failure::NoServer, Progress::Unanswered),
+        }
+    }
+
+    fn enter(&mut self, id: BackendId) -> Step {
+        let Some(backend) = self.thread.plan.backends().get(usize::from(id.0)) else {
+            return Step::Failed(Failure::NoServer, Progress::Unanswered);
+        };
+        self.timeouts.server = backend.timeout;
+        self.facts.backend = Some(id);
+        self.thread.recorder.backend(id).current.raise();
+        Step::Next(State::Assigning(Assign::new(id, Wish::default())))
+    }
+
+    fn assign(&mut self, mut assign: Assign, cx: &mut Context<'_>, now: Instant) -> Step {
+        match assign.poll(cx, &self.thread, now) {
+            Poll::Pending => match self.watch_client(cx, Phase::Queue) {
+                Some(over) => over,
+                None => {
+                    let deadline = assign.deadline(&self.thread);
+                    Step::Wait(State::Assigning(assign), deadline)
+                }
+            },
+            Poll::Ready(Err(reason)) => Step::Failed(reason.into(), Progress::Unanswered),
+            Poll::Ready(Ok(assigned)) => {
+                let server = assigned.server();
+                self.facts.server = Some(server);
+                self.facts.queue = assigned.queue;
+                self.facts.assigned = Some(now);
+                self.lease = Some(assigned.lease);
+                Step::Next(State::Dialing(Dial::new(&self.thread, assign.backend(), server)))
+            }
+        }
+    }
+
+    fn dial(&mut self, mut dial: Dial, cx: &mut Context<'_>, now: Instant) -> Step {
+        let polled = dial.poll(cx, &self.thread, &mut self.lease, now);
+        self.facts.server = Some(dial.server);
+        self.facts.retries = dial.retries;
+        self.facts.redispatched = dial.redispatched;
+        match polled {
+            Poll::Pending => match self.watch_client(cx, Phase::Connect) {
+                Some(over) => over,
+                None => {
+                    let deadline = dial.deadline(&self.thread);
+                    Step::Wait(State::Dialing(dial), deadline)
+                }
+            },
+            Poll::Ready(Err(error)) => Step::Failed(Failure::Dial(error), Progress::Unanswered),
+            Poll::Ready(Ok(server)) => {
+                self.thread.recorder.server(dial.server).connections.add(1);
+                self.facts.connected = Some(now);
+                self.server_active = now;
+                Step::Next(State::Relaying(server))
+            }
+        }
+    }
+
+    /// A client that has closed without a word is not worth a connection to a server; one that has said something may
+    /// wait for the answer. The same as HAProxy without `option abortonclose`.
+    fn watch_client(&mut self, cx: &mut Context<'_>, phase: Phase) -> Option<Step> {
+        let mut scratch = self.thread.scratch.borrow_mut();
+        let seen = self.up.read_ahead(cx, &mut self.client, &mut scratch.bytes);
+        drop(scratch);
+        match seen {
+            Ok(()) if self.up.is_open() || !self.up.ahead().is_empty() => None,
+            Ok(()) => Some(Step::Over(Termination::new(Cause::Client, phase))),
+            Err(_) => Some(Step::Over(Termination::new(Cause::Client, Phase::Data))),
+        }
+    }
+
+    fn relay(&mut self, mut server: Stream, cx: &mut Context<'_>, now: Instant) -> Step {
+        let before = (self.up.read, self.up.written, self.down.read, self.down.written);
+        let ended = self.pass(&mut server, cx);
+        if (self.up.read, self.down.written) != (before.0, before.3) {
+            self.client_active = now;
+        }
+        if (self.up.written, self.down.read) != (before.1, before.2) {
+            self.server_active = now;
+        }
+        match ended {
+            Poll::Ready(Ok(())) => Step::Over(Termination::default()),
+            Poll::Ready(Err(failure)) => {
+                // What was passed on is not all there was. If the reset cannot be arranged the connection is gone.
+                drop(self.client.reset_on_close());
+                drop(server.reset_on_close());
+                Step::Failed(failure, Progress::Answering)
+            }
+            Poll::Pending => match self.deadline() {
+                Some((at, failure)) if at <= now => Step::Failed(failure, Progress::Answering),
+                deadline => Step::Wait(State::Relaying(server), deadline.map(|(at, _)| at)),
+            },
+        }
+    }
+
+    /// Moves what can be moved. Ready when both directions have ended, or one is broken.
+    fn pass(&mut self, server: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let Self { thread, client, up, down, .. } = self;
+        let mut scratch = thread.scratch.borrow_mut();
+        let mut means = Means { scratch: &mut scratch.bytes, pipes: &thread.pipes };
+        if !up.is_over()
+            && let Poll::Ready(Err(broken)) = up.poll(cx, client, server, &mut means)
+        {
+            return Poll::Ready(Err(blame(broken, Failure::ClientAborted, Failure::ServerClosed)));
+        }
+        if !down.is_over()
+            && let Poll::Ready(Err(broken)) = down.poll(cx, server, client, &mut means)
+        {
+            return Poll::Ready(Err(blame(broken, Failure::ServerClosed, Failure::ClientAborted)));
+        }
+        if up.is_over() && down.is_over() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// When whom is waited for has to have moved, and what it is called if it has not.
+    fn deadline(&self) -> Option<(Instant, Failure)> {
+        let Timeouts { client, server } = self.timeouts;
+        let tunnel = shorter(client.tunnel, server.tunnel);
+        let half = self.up.is_over() || self.down.is_over();
+        let limit = |fin: Option<Duration>, usual| fin.filter(|_| half).or(tunnel).or(usual);
+        let due = |waited_for: bool, since: Instant, limit: Option<Duration>| {
+            limit.filter(|_| waited_for).map(|limit| since + limit)
+        };
+        let client_due = self.up.is_open() || self.down.is_waiting();
+        let server_due = self.down.is_open() || self.up.is_waiting();
+        let client = due(client_due, self.client_active, limit(client.client_fin, client.client));
+        let server = due(server_due, self.server_active, limit(server.server_fin, server.server));
+        match (client, server) {
+            (Some(client), Some(server)) if server < client => Some((server, Failure::ServerTimeout)),
+            (Some(client), _) => Some((client, Failure::ClientTimeout)),
+            (None, Some(server)) => Some((server, Failure::ServerTimeout)),
+            (None, None) => None,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let recorder = &self.thread.recorder;
+        // The server is done with it, whatever becomes of the client.
+        self.lease = None;
+        if let Some(backend) = self.facts.backend {
+            recorder.backend(backend).current.lower();
+        }
+        self.facts.bytes_in = self.up.read;
+        self.facts.bytes_out = self.down.written;
+        self.facts.count(&self.thread);
+        self.facts.log(&self.thread);
+        for counters in [recorder.process(), recorder.frontend(self.facts.frontend)] {
+            counters.current.lower();
+        }
+        if std::thread::panicking() {
+            self.thread.control.count_panic();
+        }
+    }
+}
+
+fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn blame(broken: Broken, source: Failure, sink: Failure) -> Failure {
+    match broken {
+        Broken::Source => source,
+        Broken::Sink => sink,
+    }
+}
