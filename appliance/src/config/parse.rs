@@ -54,6 +54,8 @@ pub(super) struct Proxy {
     pub(super) side: Side,
     pub(super) from: Option<Spanned<String>>,
     pub(super) settings: Settings,
+    /// The keys it has that concern HTTP only.
+    pub(super) of_http: Vec<Spanned<&'static str>>,
     pub(super) binds: Vec<Spanned<Bind>>,
     pub(super) servers: Vec<ServerDraft>,
 }

@@ -201,6 +201,13 @@ impl<'d> Fields<'d> {
         self.parts.iter().filter_map(found).collect()
     }
 
+    /// Where a key stands, if it is there.
+    pub(super) fn key_span(&self, name: &str) -> Option<Span> {
+        let found =
+            |(file, t): &(FileId, &'d DeTable<'d>)| Some(Span::new(*file, t.get_key_value(name)?.0.span()));
+        self.parts.iter().find_map(found)
+    }
+
     /// Takes a key and reads it.
     pub(super) fn read<'e, T>(
         &mut self,

@@ -11,6 +11,7 @@ use super::read::Reader;
 
 mod binds;
 mod groups;
+mod modes;
 mod priority;
 mod profiles;
 mod proxies;
@@ -57,6 +58,7 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
         }
     }
     binds::check_overlaps(cx, &frontends);
+    modes::check_routes(cx, &frontends, &backends);
     Resolved { frontends, backends, routers, scripts, groups }
 }
 

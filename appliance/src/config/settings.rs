@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, Script, ServerTimeouts,
+    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, Mode, Script, ServerTimeouts,
 };
 
 use super::source::Spanned;
@@ -15,6 +15,7 @@ use super::source::Spanned;
 /// Keys of a proxy section that have defaults.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
+    pub(super) mode: Option<Mode>,
     pub(super) timeout: Timeouts,
     /// `Some(None)`: said to be off.
     pub(super) forwardfor: Option<Option<ForwardedFor>>,
@@ -85,6 +86,7 @@ impl Settings {
         let mut errorfile = base.errorfile.clone();
         errorfile.extend(self.errorfile);
         Self {
+            mode: self.mode.or(base.mode),
             timeout: self.timeout.over(base.timeout),
             forwardfor: self.forwardfor.or_else(|| base.forwardfor.clone()),
             dontlognull: self.dontlognull.or(base.dontlognull),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use evenkeel::config::{self, lower};
 use evenkeel_proxy::access_log::{Destination, Facility, Level};
-use evenkeel_proxy::plan::{Action, AdminState, CheckConfig, Expect, HttpCheck, HttpVersion, LogFormat};
+use evenkeel_proxy::plan::{
+    Action, AdminState, CheckConfig, Expect, HttpCheck, HttpVersion, LogFormat, Mode,
+};
 
 use super::{TIMEOUTS, codes, good, load, web};
 
@@ -74,6 +76,45 @@ server = [{ name = "s", addr = "10.0.0.1:80", fall = 5 }, { name = "t", addr = "
     let check = back.servers[0].check.as_ref().unwrap();
     assert_eq!((check.inter, check.rise, check.fall), (s(3), 4, 5));
     assert_eq!(back.servers[1].check, None);
+}
+
+#[test]
+fn a_tcp_section_keeps_to_its_mode() {
+    let config = good(
+        r#"
+[defaults]
+timeout = { connect = "5s", client = "50s", server = "50s", client_fin = "1s", server_fin = "2s", tunnel = "1h" }
+log_format = "httplog"
+forwardfor = true
+[listen.redis]
+bind = "*:6379"
+mode = "tcp"
+server = [{ name = "s", addr = "10.0.0.1:6379" }]
+[listen.web]
+bind = "*:80"
+server = [{ name = "s", addr = "10.0.0.1:80" }]
+[listen.sql]
+bind = "*:5432"
+mode = "tcp"
+log_format = "json"
+server = [{ name = "s", addr = "10.0.0.1:5432" }]
+"#,
+    );
+    let plan = lower::proxy(&config).plan;
+    let formats: Vec<_> = plan.frontends().iter().map(|f| (f.name.as_str(), f.mode, f.log_format)).collect();
+    assert_eq!(
+        formats,
+        [
+            ("redis", Mode::Tcp, LogFormat::Tcplog),
+            ("web", Mode::Http, LogFormat::Httplog),
+            ("sql", Mode::Tcp, LogFormat::Json),
+        ]
+    );
+    let (front, back) = (&plan.frontends()[0], &plan.backends()[0]);
+    assert_eq!(back.mode, Mode::Tcp);
+    let s = |n| Some(Duration::from_secs(n));
+    assert_eq!((front.timeout.client_fin, back.timeout.server_fin), (s(1), s(2)));
+    assert_eq!((front.timeout.tunnel, back.timeout.tunnel), (s(3600), s(3600)));
 }
 
 #[test]

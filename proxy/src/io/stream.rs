@@ -65,7 +65,6 @@ impl Stream {
     }
 
     /// The socket, if the bytes on it are the stream's own: what may be spliced.
-    #[expect(dead_code, reason = "for relays that splice")]
     #[inline]
     pub(super) fn plain_tcp(&self) -> Option<&TcpStream> {
         match &self.kind {

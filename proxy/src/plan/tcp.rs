@@ -9,3 +9,13 @@ pub enum Mode {
     /// Any protocol over TCP: the bytes of a connection are passed on as they are.
     Tcp,
 }
+
+impl Mode {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+        }
+    }
+}

@@ -4,6 +4,9 @@ use super::check::CHECK_STEP;
 use super::server::{DEFAULT_SERVER, SERVER};
 use super::{DAY, Key, LOG_TARGET, Section, Type, ms};
 
+/// Keys of proxy sections that concern HTTP only, and have no place in a section of mode tcp.
+pub static OF_HTTP: &[&str] = &["forwardfor", "errorfile"];
+
 /// `[defaults]`.
 pub static DEFAULTS: Section = Section {
     path: "defaults",
@@ -158,7 +161,18 @@ pub static TIMEOUT: Section = Section {
     path: "defaults.timeout",
     called: "timeout",
     doc: "Timers. Not said: unlimited, with a warning where that is dangerous.",
-    keys: &[T_CONNECT, T_CLIENT, T_SERVER, T_HTTP_REQUEST, T_HTTP_KEEP_ALIVE, T_QUEUE, T_TUNNEL, T_CHECK],
+    keys: &[
+        T_CONNECT,
+        T_CLIENT,
+        T_SERVER,
+        T_HTTP_REQUEST,
+        T_HTTP_KEEP_ALIVE,
+        T_QUEUE,
+        T_TUNNEL,
+        T_CLIENT_FIN,
+        T_SERVER_FIN,
+        T_CHECK,
+    ],
     hints: &[("tarpit", "there is no tarpit")],
 };
 
@@ -167,7 +181,7 @@ pub static TIMEOUT_FRONTEND: Section = Section {
     path: "frontend.NAME.timeout",
     called: "timeout of a frontend",
     doc: "Timers of the client side.",
-    keys: &[T_CLIENT, T_HTTP_REQUEST, T_HTTP_KEEP_ALIVE, T_TUNNEL],
+    keys: &[T_CLIENT, T_HTTP_REQUEST, T_HTTP_KEEP_ALIVE, T_TUNNEL, T_CLIENT_FIN],
     hints: &[
         ("connect", "a timer of the server side: say it in the backend or in [defaults]"),
         ("server", "a timer of the server side: say it in the backend or in [defaults]"),
@@ -181,7 +195,7 @@ pub static TIMEOUT_BACKEND: Section = Section {
     path: "backend.NAME.timeout",
     called: "timeout of a backend",
     doc: "Timers of the server side.",
-    keys: &[T_CONNECT, T_SERVER, T_QUEUE, T_TUNNEL, T_CHECK],
+    keys: &[T_CONNECT, T_SERVER, T_QUEUE, T_TUNNEL, T_SERVER_FIN, T_CHECK],
     hints: &[
         ("client", "a timer of the client side: say it in the frontend or in [defaults]"),
         ("http_request", "a timer of the client side: say it in the frontend or in [defaults]"),
@@ -205,7 +219,13 @@ pub static FORWARDFOR: Section = Section {
 
 const FROM: Key =
     Key::new("from", Type::Text("the name of a profile"), "Takes what is not said here from this profile.");
-const MODE: Key = Key::new("mode", Type::Word(&["http"]), "The protocol that is spoken.").default("\"http\"");
+const MODE: Key = Key::new(
+    "mode",
+    Type::Word(&["http", "tcp"]),
+    "The protocol that is spoken. `tcp` passes the bytes of any protocol on as they are. A frontend and its backend are of \
+     one mode.",
+)
+.default("\"http\"");
 const TIMEOUTS: Key = Key::new("timeout", Type::Table(&TIMEOUT), "Timers.");
 const FORWARDED: Key = Key::new(
     "forwardfor",
@@ -224,10 +244,11 @@ const LOG: Key = Key::new(
 .default("true");
 const LOG_FORMAT: Key = Key::new(
     "log_format",
-    Type::Word(&["httplog", "json"]),
-    "HAProxy's line format, or one JSON object per line.",
+    Type::Word(&["httplog", "tcplog", "json"]),
+    "One of HAProxy's line formats, or one JSON object per line. `httplog` and `tcplog` each hold for their mode only; the \
+     other mode keeps its own.",
 )
-.default("\"httplog\"");
+.default_is("`\"httplog\"`, in mode tcp `\"tcplog\"`");
 const ERRORFILE: Key = Key::new(
     "errorfile",
     Type::Text("a table from status codes to paths"),
@@ -292,8 +313,24 @@ const T_HTTP_REQUEST: Key =
 const T_HTTP_KEEP_ALIVE: Key = Key::new("http_keep_alive", ms(1, DAY), "Wait for the next request.")
     .default_is("`http_request`, else `client`");
 const T_QUEUE: Key = Key::new("queue", ms(1, DAY), "Wait for a free server.").default_is("`connect`");
-const T_TUNNEL: Key = Key::new("tunnel", ms(1, DAY * 24), "Inactivity after an upgrade, in both directions.")
-    .default_is("`client` and `server`");
+const T_TUNNEL: Key = Key::new(
+    "tunnel",
+    ms(1, DAY * 24),
+    "Inactivity of a tunnel, in both directions: after an upgrade, and in mode tcp.",
+)
+.default_is("`client` and `server`");
+const T_CLIENT_FIN: Key = Key::new(
+    "client_fin",
+    ms(1, DAY),
+    "Inactivity of the client in a tunnel of which one direction has ended.",
+)
+.default_is("`tunnel`, else `client`");
+const T_SERVER_FIN: Key = Key::new(
+    "server_fin",
+    ms(1, DAY),
+    "Inactivity of the server in a tunnel of which one direction has ended.",
+)
+.default_is("`tunnel`, else `server`");
 const T_CHECK: Key = Key::new("check", ms(1, DAY), "Of one whole health check.")
     .default_is("`connect` if shorter than `inter`, else `inter`");
 

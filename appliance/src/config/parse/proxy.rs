@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{Balance, ForwardedFor, LogFormat};
+use evenkeel_proxy::plan::{Balance, ForwardedFor, LogFormat, Mode};
 
 use super::{Bind, Profile, Proxy, Side, check, errorfile, log, server};
 use crate::config::codes::Code;
@@ -46,20 +46,22 @@ pub(super) fn proxy(
     let mut t = Fields::of(cx, section, name.span, node)?;
     let from = t.read(cx, "from", Reader::text);
     let settings = settings(cx, &mut t, global);
+    let of_http =
+        keys::OF_HTTP.iter().filter_map(|name| Some(Spanned::new(*name, t.key_span(name)?))).collect();
     let binds = if side.is_front() { binds(cx, &mut t, side, &name) } else { Vec::new() };
     let servers =
         if side.is_back() { t.read(cx, "server", server::servers).unwrap_or_default() } else { Vec::new() };
     t.finish(cx);
-    Some(Proxy { name, side, from, settings, binds, servers })
+    Some(Proxy { name, side, from, settings, of_http, binds, servers })
 }
 
 /// The keys with defaults, as far as the section has them.
 fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Settings {
-    // There is one mode; the key is there so that a configuration can say it.
-    let _http = t.read(cx, "mode", Reader::word);
+    let mode = t.read(cx, "mode", Reader::word);
     let mut server = t.known(cx, "default_server", server::default_server).unwrap_or_default();
     let check = how_checked(cx, t, &mut server);
     Settings {
+        mode: mode.map(|w| if w.value == "tcp" { Mode::Tcp } else { Mode::Http }),
         timeout: t.read(cx, "timeout", timeouts).unwrap_or_default(),
         forwardfor: t.read(cx, "forwardfor", forwardfor),
         dontlognull: t.known(cx, "dontlognull", Reader::bool).map(|b| b.value),
@@ -96,7 +98,11 @@ fn how_checked(cx: &mut Reader<'_>, t: &mut Fields<'_>, server: &mut ServerSetti
 }
 
 fn log_format(word: &str) -> LogFormat {
-    if word == "json" { LogFormat::Json } else { LogFormat::Httplog }
+    match word {
+        "json" => LogFormat::Json,
+        "tcplog" => LogFormat::Tcplog,
+        _ => LogFormat::Httplog,
+    }
 }
 
 fn logging(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Log {
@@ -118,8 +124,8 @@ fn timeouts(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Ti
         http_keep_alive: read("http_keep_alive"),
         queue: read("queue"),
         tunnel: read("tunnel"),
-        client_fin: None,
-        server_fin: None,
+        client_fin: read("client_fin"),
+        server_fin: read("server_fin"),
         check: read("check"),
     };
     t.finish(cx);

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use evenkeel_proxy::access_log::LogTarget;
-use evenkeel_proxy::plan::{AdminState, Balance, LogFormat, Mode};
+use evenkeel_proxy::plan::{AdminState, Balance, Mode};
 
+use super::modes;
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -47,32 +48,41 @@ pub(super) fn frontend(
         Side::Listen => Some(proxy.name.clone()),
         Side::Frontend | Side::Backend => settings.default_backend.clone(),
     };
-    route(cx, proxy, default_backend.as_ref(), backends);
+    let mode = settings.mode.unwrap_or_default();
+    modes::check_keys(cx, proxy, mode);
+    route(cx, proxy, mode, default_backend.as_ref(), backends);
     if settings.timeout.client.is_none() {
         missing_timeouts(cx, proxy, &["client"]);
     }
     Frontend {
         name: proxy.name.clone(),
-        mode: Mode::Http,
+        mode,
         binds,
         default_backend,
         timeout: settings.timeout.of_client(),
         forwardfor: settings.forwardfor.clone().flatten(),
         dontlognull: settings.dontlognull.unwrap_or(false),
         log: log(settings.log.as_ref(), global),
-        log_format: settings.log_format.unwrap_or(LogFormat::Httplog),
+        log_format: modes::log_format(cx, proxy, settings, mode),
         errorfile: settings.errorfile.clone(),
         maxconn: settings.maxconn,
     }
 }
 
-fn route(cx: &mut Reader<'_>, proxy: &Proxy, to: Option<&Spanned<String>>, backends: &BTreeSet<String>) {
+fn route(
+    cx: &mut Reader<'_>,
+    proxy: &Proxy,
+    mode: Mode,
+    to: Option<&Spanned<String>>,
+    backends: &BTreeSet<String>,
+) {
     match to {
         None if cx.damaged_defaults => {}
         None => {
             let message = format!(
-                "frontend {} has no default_backend: every request gets 503",
-                shown(&proxy.name.value)
+                "frontend {} has no default_backend: {}",
+                shown(&proxy.name.value),
+                modes::fate(mode)
             );
             cx.push_absence(Diagnostic::warning(Code::NoRoute, proxy.name.span, message));
         }
@@ -98,16 +108,20 @@ pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> 
     missing_timeouts(cx, &proxy, &missing);
     if proxy.servers.is_empty() {
         let message = format!(
-            "{} {} has no server: every request gets 503",
+            "{} {} has no server: {}",
             proxy.side.as_str(),
-            shown(&proxy.name.value)
+            shown(&proxy.name.value),
+            modes::fate(settings.mode.unwrap_or_default())
         );
         cx.push_absence(Diagnostic::warning(Code::NoServer, proxy.name.span, message));
+    }
+    if proxy.side == Side::Backend {
+        modes::check_keys(cx, &proxy, settings.mode.unwrap_or_default());
     }
     check_servers(cx, &proxy);
     Backend {
         name: proxy.name,
-        mode: Mode::Http,
+        mode: settings.mode.unwrap_or_default(),
         balance: settings.balance.clone().unwrap_or(Balance::RoundRobin),
         timeout: settings.timeout.of_server(),
         forwardfor: settings.forwardfor.clone().flatten(),

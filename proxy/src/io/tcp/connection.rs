@@ -1,13 +1,13 @@
 //! The task of one connection: which state it is in, what it waits for, and until when.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::super::assign::Assign;
+use super::super::assign::{Assign, Unassigned};
 use super::super::deadline::Alarm;
 use super::super::http1::{Failure, Progress, Timeouts};
 use super::super::passage::{Broken, Means, Passage};
@@ -16,7 +16,7 @@ use super::super::stream::Stream;
 use super::super::upstream::Dial;
 use super::record::Facts;
 use crate::access_log::{Cause, Phase, Termination};
-use crate::balance::{Lease, Wish};
+use crate::balance::{Lease, Subject, Wish, key_of};
 use crate::plan::{BackendId, FrontendId};
 
 /// A client's connection. As a future it ends when the connection is over; dropping it, for whatever reason, counts and
@@ -149,23 +149,31 @@ impl Connection {
         self.timeouts.server = backend.timeout;
         self.facts.backend = Some(id);
         self.thread.recorder.backend(id).current.raise();
-        Step::Next(State::Assigning(Assign::new(id, Wish::default())))
+        let key = key_of(&backend.balance, &Source(self.facts.client));
+        Step::Next(State::Assigning(Assign::new(id, Wish { key, ..Wish::default() })))
     }
 
     fn assign(&mut self, mut assign: Assign, cx: &mut Context<'_>, now: Instant) -> Step {
-        match assign.poll(cx, &self.thread, now) {
+        let polled = assign.poll(cx, &self.thread, now);
+        self.facts.queue = assign.positions();
+        match polled {
             Poll::Pending => match self.watch_client(cx, Phase::Queue) {
                 Some(over) => over,
                 None => {
-                    let deadline = assign.deadline(&self.thread);
+                    let deadline = assign.deadline();
                     Step::Wait(State::Assigning(assign), deadline)
                 }
             },
-            Poll::Ready(Err(reason)) => Step::Failed(reason.into(), Progress::Unanswered),
+            Poll::Ready(Err(reason)) => {
+                self.facts.server = reason.server();
+                if matches!(reason, Unassigned::QueueTimeout(_)) {
+                    self.facts.assigned = Some(now);
+                }
+                Step::Failed(reason.into(), Progress::Unanswered)
+            }
             Poll::Ready(Ok(assigned)) => {
                 let server = assigned.server();
                 self.facts.server = Some(server);
-                self.facts.queue = assigned.queue;
                 self.facts.assigned = Some(now);
                 self.lease = Some(assigned.lease);
                 Step::Next(State::Dialing(Dial::new(&self.thread, assign.backend(), server)))
@@ -284,14 +292,38 @@ impl Drop for Connection {
         self.facts.bytes_in = self.up.read;
         self.facts.bytes_out = self.down.written;
         self.facts.count(&self.thread);
-        self.facts.log(&self.thread);
         for counters in [recorder.process(), recorder.frontend(self.facts.frontend)] {
             counters.current.lower();
         }
+        // Last: whoever reads the record finds the counters as it says.
+        self.facts.log(&self.thread);
         if std::thread::panicking() {
             self.thread.control.count_panic();
         }
     }
+}
+
+/// All that a balancer can know of a connection.
+struct Source(SocketAddr);
+
+impl Subject for Source {
+    fn source(&self) -> IpAddr {
+        self.0.ip()
+    }
+
+    fn target(&self) -> &[u8] {
+        &[]
+    }
+
+    fn host(&self) -> &[u8] {
+        &[]
+    }
+
+    fn field(&self, _name: &str) -> Option<&[u8]> {
+        None
+    }
+
+    fn fields<'a>(&'a self, _name: &str, _look: &mut dyn FnMut(&'a [u8]) -> bool) {}
 }
 
 fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {

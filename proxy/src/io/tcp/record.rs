@@ -74,6 +74,9 @@ impl Facts {
                 }
                 Some(Cause::Proxy) => counters.request_errors.add(1),
                 _ if self.failure == Some(Failure::NoServer) => counters.no_server.add(1),
+                _ if matches!(self.failure, Some(Failure::QueueFull | Failure::QueueTimeout)) => {
+                    counters.connect_errors.add(1);
+                }
                 // An attempt to connect that failed is counted where it is made.
                 _ => {}
             }

@@ -1,0 +1,72 @@
+//! What goes with `mode`, and what does not.
+
+use evenkeel_proxy::plan::{LogFormat, Mode};
+
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::model::{Backend, Frontend};
+use crate::config::parse::Proxy;
+use crate::config::read::{Reader, shown};
+use crate::config::settings::Settings;
+
+/// Refuses what concerns HTTP in a section of mode tcp.
+pub(super) fn check_keys(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
+    if mode == Mode::Http {
+        return;
+    }
+    let name = shown(&proxy.name.value);
+    for key in &proxy.of_http {
+        let message = format!("`{}` concerns HTTP, and {name} is of mode tcp", key.value);
+        cx.push(Diagnostic::error(Code::Mode, key.span, message));
+    }
+    let own = &proxy.settings.timeout;
+    let timers = [("http_request", own.http_request), ("http_keep_alive", own.http_keep_alive)];
+    for (timer, _) in timers.iter().filter(|(_, said)| said.is_some()) {
+        let message = format!("timeout `{timer}` concerns HTTP, and {name} is of mode tcp");
+        cx.push(Diagnostic::error(Code::Mode, proxy.name.span, message));
+    }
+}
+
+/// The line format of a frontend. One that a default says for the other mode does not hold.
+pub(super) fn log_format(cx: &mut Reader<'_>, proxy: &Proxy, settings: &Settings, mode: Mode) -> LogFormat {
+    let (usual, other, word) = match mode {
+        Mode::Http => (LogFormat::Httplog, LogFormat::Tcplog, "tcplog"),
+        Mode::Tcp => (LogFormat::Tcplog, LogFormat::Httplog, "httplog"),
+    };
+    if proxy.settings.log_format == Some(other) {
+        let message = format!(
+            "log_format \"{word}\" is not for {}, which is of mode {}",
+            shown(&proxy.name.value),
+            mode.as_str()
+        );
+        cx.push(Diagnostic::error(Code::Mode, proxy.name.span, message));
+    }
+    settings.log_format.filter(|f| *f != other).unwrap_or(usual)
+}
+
+/// Refuses a frontend whose backend is of another mode.
+pub(super) fn check_routes(cx: &mut Reader<'_>, frontends: &[Frontend], backends: &[Backend]) {
+    for frontend in frontends {
+        let Some(to) = &frontend.default_backend else { continue };
+        let Some(backend) = backends.iter().find(|b| b.name.value == to.value) else { continue };
+        if backend.mode != frontend.mode {
+            let message = format!(
+                "frontend {} is of mode {}, and backend {} is of mode {}",
+                shown(&frontend.name.value),
+                frontend.mode.as_str(),
+                shown(&backend.name.value),
+                backend.mode.as_str()
+            );
+            let d = Diagnostic::error(Code::Mode, to.span, message);
+            cx.push(d.related(backend.name.span, "the backend"));
+        }
+    }
+}
+
+/// What becomes of clients that nobody serves.
+pub(super) fn fate(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Http => "every request gets 503",
+        Mode::Tcp => "every connection is closed",
+    }
+}
