@@ -158,7 +158,15 @@ fn expect_file(path: &Path, actual: &str) {
         return;
     }
     let expected = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(expected, actual, "{} is stale: UPDATE_EXPECT=1 rewrites it", path.display());
+    let line = expected.lines().zip(actual.lines()).take_while(|(was, is)| was == is).count();
+    let at = |text: &str| text.lines().nth(line).unwrap_or("(end)").to_owned();
+    let (was, is) = (at(&expected), at(actual));
+    assert!(
+        expected == actual,
+        "{}:{} is stale, UPDATE_EXPECT=1 rewrites it\n  was: {was}\n   is: {is}",
+        path.display(),
+        line + 1
+    );
 }
 
 #[test]
