@@ -14,7 +14,8 @@ use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend, FrontendId,
-    Global, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerLimits, ServerTimeouts,
+    Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerLimits,
+    ServerTimeouts,
 };
 use evenkeel_proxy::stats::Stats;
 
@@ -156,6 +157,7 @@ impl Options {
             maxconn: 15_000,
             max_head_bytes: 16 * 1024,
             max_headers: 101,
+            http2: Http2::default(),
         };
         let listener = Listener::new(FrontendId(0), self.listen);
         Ok(Plan::new(global, vec![frontend], vec![backend], servers.collect(), vec![listener])?)

@@ -6,6 +6,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`h1`] | HTTP/1.1 heads, framing and forwarding, on byte slices |
+//! | [`h2`] | HTTP/2 header blocks to HTTP/1.1 heads and back, and what a peer may do |
 //! | [`access_log`] | one record per request, and how it leaves the thread |
 //! | [`balance`] | which server gets the next request |
 //! | [`endpoint`] | where a socket is |
@@ -23,6 +24,7 @@ pub mod access_log;
 pub mod balance;
 pub mod endpoint;
 pub mod h1;
+pub mod h2;
 pub mod health;
 #[cfg(feature = "io")]
 pub mod io;

@@ -62,6 +62,35 @@ pub struct Global {
     pub max_head_bytes: usize,
     /// Most header fields in one message.
     pub max_headers: usize,
+    /// What HTTP/2 connections may do.
+    pub http2: Http2,
+}
+
+/// What HTTP/2 connections may do (HAProxy: `tune.h2.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http2 {
+    /// Requests a client may have open on one connection.
+    pub max_streams: u32,
+    /// Content of one stream that may be on its way to us, in bytes.
+    pub initial_window: u32,
+    /// Largest frame taken, 16,384 to 16,777,215 bytes.
+    pub max_frame: u32,
+    /// Size of the compression table for headers that come to us, in bytes.
+    pub header_table: u32,
+    /// What a client may do that nobody asked it for: see [`crate::h2::budget`].
+    pub glitches: u32,
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self {
+            max_streams: 100,
+            initial_window: 65_536,
+            max_frame: 16_384,
+            header_table: 4096,
+            glitches: crate::h2::budget::GLITCHES,
+        }
+    }
 }
 
 /// A listening address of a frontend. The supervisor binds it; the worker only receives the descriptor.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, Mode, ServerTimeouts,
+    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, ServerTimeouts,
 };
 use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
 use evenkeel_vrrp::types::{Centis, Family, IfName, Priority, Version, Vrid};
@@ -61,6 +61,8 @@ pub struct Global {
     pub bufsize: usize,
     /// Most header fields in one message.
     pub http_maxhdr: usize,
+    /// What HTTP/2 connections may do.
+    pub http2: Http2,
 }
 
 /// `[global.worker]`.

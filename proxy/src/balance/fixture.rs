@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Lease, Outcome, State, Wish};
 use crate::plan::{
-    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Mode, Plan, Script, Server,
-    ServerId, ServerLimits, ServerTimeouts,
+    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, Mode, Plan, Script,
+    Server, ServerId, ServerLimits, ServerTimeouts,
 };
 
 /// A server `sN` of weight 1, active, ready, unchecked.
@@ -76,7 +76,13 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
     change(&mut backend);
     let name = |(n, server): (usize, Server)| Server { name: format!("s{}", n + 1), ..server };
     let servers = servers.into_iter().enumerate().map(name).collect();
-    let global =
-        Global { node: "a".into(), threads: 2, maxconn: 100, max_head_bytes: 16384, max_headers: 100 };
+    let global = Global {
+        node: "a".into(),
+        threads: 2,
+        maxconn: 100,
+        max_head_bytes: 16384,
+        max_headers: 100,
+        http2: Http2::default(),
+    };
     Plan::new(global, Vec::new(), vec![backend], servers, Vec::new()).unwrap()
 }

@@ -24,7 +24,8 @@ mod relay;
 mod request;
 mod response;
 
-pub(super) use connection::Connection;
+pub(super) use connection::{Connection, count_out};
 pub(super) use exchange::{Exchange, Timeouts};
 pub(super) use failure::{Failure, Progress};
 pub(super) use flow::SMALL;
+pub(super) use record::Party;

@@ -7,6 +7,7 @@
 //! | `admit` | sees a connection through to its protocol |
 //! | `assign` | gets a server for a request |
 //! | `http1` | one connection of a client, request after request |
+//! | `http2` | one connection that speaks HTTP/2, whose streams are forwarded by `http1` |
 //! | `upstream` | connections to servers: pooled, made, tried again |
 //! | `tcp` | a client's connection in mode tcp, to its end |
 //! | `passage`, `splice` | one direction of bytes nobody looks at |
@@ -25,6 +26,7 @@ mod assign;
 pub mod checker;
 mod deadline;
 mod http1;
+mod http2;
 pub mod log_sink;
 mod passage;
 pub mod runtime;

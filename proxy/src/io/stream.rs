@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::http2::ClientStream;
 use crate::endpoint::Endpoint;
 
 /// A connected stream.
@@ -25,6 +26,16 @@ pub(super) struct Stream {
 enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// One of the streams of a client's HTTP/2 connection.
+    Http2(Box<ClientStream>),
+    /// Handed over to whoever drives it now.
+    Gone,
+}
+
+impl From<ClientStream> for Stream {
+    fn from(stream: ClientStream) -> Self {
+        Self { kind: Kind::Http2(Box::new(stream)) }
+    }
 }
 
 impl Stream {
@@ -60,8 +71,24 @@ impl Stream {
                 ready!(unix.poll_write_ready(cx))?;
                 unix.take_error()?
             }
+            Kind::Http2(_) => None,
+            Kind::Gone => Some(io::ErrorKind::NotConnected.into()),
         };
         Poll::Ready(error.map_or(Ok(()), Err))
+    }
+
+    /// Takes the stream away from whoever holds it; nothing can be done with what is left.
+    pub(super) fn hand_over(&mut self) -> Self {
+        Self { kind: std::mem::replace(&mut self.kind, Kind::Gone) }
+    }
+
+    /// Whether the peer has given up what it asked for. Of a stream that is a connection nothing but reading can tell.
+    #[inline]
+    pub(super) fn poll_aborted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.kind {
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Gone => Poll::Pending,
+            Kind::Http2(stream) => stream.poll_aborted(cx),
+        }
     }
 
     /// The socket, if the bytes on it are the stream's own: what may be spliced.
@@ -69,7 +96,7 @@ impl Stream {
     pub(super) fn plain_tcp(&self) -> Option<&TcpStream> {
         match &self.kind {
             Kind::Tcp(tcp) => Some(tcp),
-            Kind::Unix(_) => None,
+            Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => None,
         }
     }
 
@@ -79,6 +106,8 @@ impl Stream {
         match &mut self.kind {
             Kind::Tcp(tcp) => read(tcp, cx, buf),
             Kind::Unix(unix) => read(unix, cx, buf),
+            Kind::Http2(stream) => stream.poll_read(cx, buf),
+            Kind::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -93,15 +122,18 @@ impl Stream {
         match &mut self.kind {
             Kind::Tcp(tcp) => write(tcp, cx, first, second),
             Kind::Unix(unix) => write(unix, cx, first, second),
+            Kind::Http2(stream) => stream.poll_write(cx, first, second),
+            Kind::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
     /// Closes our side; the peer may go on sending.
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "a stream with a layer of its own ends that first")]
     pub(super) fn shutdown(&mut self) -> io::Result<()> {
-        let socket = match &self.kind {
-            Kind::Tcp(tcp) => socket2::SockRef::from(tcp),
-            Kind::Unix(unix) => socket2::SockRef::from(unix),
+        let socket = match &mut self.kind {
+            Kind::Tcp(tcp) => socket2::SockRef::from(&*tcp),
+            Kind::Unix(unix) => socket2::SockRef::from(&*unix),
+            Kind::Http2(stream) => return stream.shutdown(),
+            Kind::Gone => return Err(io::ErrorKind::NotConnected.into()),
         };
         socket.shutdown(std::net::Shutdown::Write)
     }
@@ -112,6 +144,8 @@ impl Stream {
             Kind::Tcp(tcp) => tcp.set_zero_linger(),
             // There is no reset to send: the peer sees an end, and that is all it can be told.
             Kind::Unix(_) => Ok(()),
+            // What is dropped before its end is reset.
+            Kind::Http2(_) | Kind::Gone => Ok(()),
         }
     }
 
@@ -126,6 +160,7 @@ impl Stream {
             Kind::Unix(unix) if unix.poll_read_ready(&mut cx).is_pending() => return true,
             Kind::Tcp(tcp) => tcp.try_read(&mut [0]),
             Kind::Unix(unix) => unix.try_read(&mut [0]),
+            Kind::Http2(_) | Kind::Gone => return false,
         };
         matches!(said, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }

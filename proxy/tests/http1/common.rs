@@ -12,7 +12,7 @@ use evenkeel_proxy::balance::State;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{
-    AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, Frontend, FrontendId, Global,
+    AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, Frontend, FrontendId, Global, Http2,
     Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerLimits, ServerTimeouts,
 };
 use evenkeel_proxy::stats::{Stats, Totals};
@@ -40,6 +40,7 @@ impl Setup {
                 maxconn: 1000,
                 max_head_bytes: 16 * 1024,
                 max_headers: 101,
+                http2: Http2::default(),
             },
             frontend: Frontend {
                 name: "front".into(),

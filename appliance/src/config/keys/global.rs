@@ -33,7 +33,7 @@ pub static GLOBAL: Section = Section {
         )
         .default("\"30s\""),
         Key::new("worker", Type::Table(&WORKER), "How the keeper watches the worker."),
-        Key::new("tune", Type::Table(&TUNE), "Sizes of buffers."),
+        Key::new("tune", Type::Table(&TUNE), "Sizes of buffers, and limits of protocols."),
     ],
     hints: &[
         ("runtime_dir", "given on the command line: `--runtime-dir`"),
@@ -95,7 +95,7 @@ pub static WORKER: Section = Section {
 pub static TUNE: Section = Section {
     path: "global.tune",
     called: "tune",
-    doc: "Sizes of buffers.",
+    doc: "Sizes of buffers, and limits of protocols.",
     keys: &[
         Key::new(
             "bufsize",
@@ -105,6 +105,36 @@ pub static TUNE: Section = Section {
         .default("\"16KiB\""),
         Key::new("http_maxhdr", Type::Int { min: 16, max: 32_767 }, "Most header fields in one message.")
             .default("101"),
+        Key::new(
+            "h2_max_concurrent_streams",
+            Type::Int { min: 1, max: 10_000 },
+            "Requests that may be open on one HTTP/2 connection at once.",
+        )
+        .default("100"),
+        Key::new(
+            "h2_initial_window_size",
+            Type::Size { min: 1 << 10, max: (1 << 31) - 1 },
+            "Content of one HTTP/2 stream that may be on its way to the proxy. All streams of a connection together: 1 MiB, or this if it is more.",
+        )
+        .default("\"64KiB\""),
+        Key::new(
+            "h2_max_frame_size",
+            Type::Size { min: 16 << 10, max: (1 << 24) - 1 },
+            "Largest HTTP/2 frame that is accepted.",
+        )
+        .default("\"16KiB\""),
+        Key::new(
+            "h2_header_table_size",
+            Type::Size { min: 0, max: 64 << 10 },
+            "Table for compressed headers that each HTTP/2 peer may use.",
+        )
+        .default("\"4KiB\""),
+        Key::new(
+            "h2_fe_glitches_threshold",
+            Type::Int { min: 100, max: 1_000_000 },
+            "What one HTTP/2 client may do that nobody asked it for, before its connection is closed with ENHANCE_YOUR_CALM: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty and unknown frames count 1, a stream it resets 4, one it makes the proxy reset 8, an empty CONTINUATION 16. Each frame of a response gives 4 back, each second 100.",
+        )
+        .default("2000"),
     ],
     hints: &[("maxhdr", "http_maxhdr")],
 };

@@ -42,6 +42,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         maxconn: global.maxconn,
         max_head_bytes: global.bufsize,
         max_headers: global.http_maxhdr,
+        http2: global.http2,
     };
     let plan = Plan::new(global, frontends, backends, servers, listeners)
         .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use evenkeel_proxy::plan::Http2;
+
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys;
@@ -14,7 +16,7 @@ use super::log;
 /// Reads `[global]`; what is missing or wrong gets its default.
 pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Global {
     let name = |cx: &mut Reader<'_>, t: &mut Fields<'_>, key| t.read(cx, key, Reader::name).map(|n| n.value);
-    let (bufsize, http_maxhdr) = tune(cx, &mut t);
+    let Tune { bufsize, http_maxhdr, http2 } = tune(cx, &mut t);
     let global = Global {
         user: name(cx, &mut t, "user"),
         group: name(cx, &mut t, "group"),
@@ -26,6 +28,7 @@ pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Globa
         worker: worker(cx, &mut t),
         bufsize,
         http_maxhdr,
+        http2,
     };
     t.finish(cx);
     global
@@ -67,16 +70,38 @@ fn worker(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> WorkerWatch {
     read.unwrap_or(fallback)
 }
 
-/// `bufsize` in bytes and `http_maxhdr`.
-fn tune(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> (usize, usize) {
+struct Tune {
+    /// In bytes.
+    bufsize: usize,
+    http_maxhdr: usize,
+    http2: Http2,
+}
+
+fn tune(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Tune {
     let read = t.read(cx, "tune", |cx, _, node| {
         let mut t = Fields::of(cx, &keys::TUNE, node.key, node)?;
         let bufsize = t.read(cx, "bufsize", Reader::size).and_then(|s| usize::try_from(s.value).ok());
         let maxhdr = t.read(cx, "http_maxhdr", Reader::int).map(|n| n.value);
+        let http2 = http2(cx, &mut t);
         t.finish(cx);
-        Some((bufsize.unwrap_or(BUFSIZE), maxhdr.unwrap_or(MAXHDR)))
+        Some(Tune { bufsize: bufsize.unwrap_or(BUFSIZE), http_maxhdr: maxhdr.unwrap_or(MAXHDR), http2 })
     });
-    read.unwrap_or((BUFSIZE, MAXHDR))
+    read.unwrap_or(Tune { bufsize: BUFSIZE, http_maxhdr: MAXHDR, http2: Http2::default() })
+}
+
+fn http2(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Http2 {
+    let fallback = Http2::default();
+    let mut size = |cx: &mut Reader<'_>, key, otherwise| {
+        t.read(cx, key, Reader::size).and_then(|s| u32::try_from(s.value).ok()).unwrap_or(otherwise)
+    };
+    let initial_window = size(cx, "h2_initial_window_size", fallback.initial_window);
+    let max_frame = size(cx, "h2_max_frame_size", fallback.max_frame);
+    let header_table = size(cx, "h2_header_table_size", fallback.header_table);
+    let mut int =
+        |cx: &mut Reader<'_>, key, otherwise| t.read(cx, key, Reader::int).map_or(otherwise, |n| n.value);
+    let max_streams = int(cx, "h2_max_concurrent_streams", fallback.max_streams);
+    let glitches = int(cx, "h2_fe_glitches_threshold", fallback.glitches);
+    Http2 { max_streams, initial_window, max_frame, header_table, glitches }
 }
 
 /// As HAProxy's `tune.bufsize`.

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::super::deadline::Alarm;
+use super::super::http2;
 use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Broken, Halves};
@@ -18,7 +19,7 @@ use super::flow::SMALL;
 use super::record::{Open, Party};
 use super::request::{self, Parsed};
 use crate::access_log::{Cause, Phase, Termination};
-use crate::h1::head::Request;
+use crate::h1::head::{HeadError, Request};
 use crate::h1::reject::Reject;
 use crate::plan::FrontendId;
 
@@ -35,7 +36,8 @@ pub(in crate::io) struct Connection {
     alarm: Alarm,
     /// A request has been answered.
     served: bool,
-    _permit: Permit,
+    /// Absent for a stream of a connection, which has one.
+    permit: Option<Permit>,
 }
 
 enum State {
@@ -111,20 +113,30 @@ impl Connection {
         permit: Permit,
         now: Instant,
     ) -> Self {
-        for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
-            counters.connections.add(1);
-            counters.current.raise();
-        }
+        count_in(&thread, frontend);
+        let party = Party { client, frontend, http2: false };
+        let mut this = Self::of_stream(thread, stream, party, now);
+        this.permit = Some(permit);
+        this
+    }
+
+    /// One stream of a connection that is counted already.
+    pub(in crate::io) fn of_stream(
+        thread: Rc<DataThread>,
+        stream: Stream,
+        party: Party,
+        now: Instant,
+    ) -> Self {
         Self {
             thread,
             stream,
-            party: Party { client, frontend },
+            party,
             state: State::Waiting,
             inbox: Vec::new(),
             since: now,
             alarm: Alarm::default(),
             served: false,
-            _permit: permit,
+            permit: None,
         }
     }
 
@@ -240,9 +252,24 @@ impl Connection {
                 self.inbox.extend_from_slice(bytes);
                 Step::Next(State::Head(open))
             }
+            Err(HeadError::Version) if bytes.starts_with(PREFACE) => self.switch(open, bytes.to_vec(), now),
             Err(error) => self.fail(open, Failure::Refused(error.into()), now),
             Ok(Some(request)) => self.begin(open, request, total, scratch, now),
         }
+    }
+
+    /// The client speaks HTTP/2 by prior knowledge (RFC 9113 §3.3), or is refused where that makes no sense.
+    fn switch(&mut self, open: Open, ahead: Vec<u8>, now: Instant) -> Step {
+        let Some(permit) = (!self.served).then(|| self.permit.take()).flatten() else {
+            return self.fail(open, Failure::Refused(HeadError::Version.into()), now);
+        };
+        open.discard(&self.thread);
+        let party = Party { http2: true, ..self.party };
+        let stream = self.stream.hand_over();
+        let serve = http2::Serve::new(Rc::clone(&self.thread), stream, ahead, party, permit, now);
+        // The thread owns its tasks: they end with it, and a panic in one ends that one only and is counted.
+        drop(tokio::task::spawn_local(serve));
+        Step::Over
     }
 
     /// Decides about a request whose head is complete.
@@ -295,17 +322,34 @@ impl Connection {
     }
 }
 
+/// Counts a connection as there.
+fn count_in(thread: &DataThread, frontend: FrontendId) {
+    for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
+        counters.connections.add(1);
+        counters.current.raise();
+    }
+}
+
+/// Counts a connection as gone.
+pub(in crate::io) fn count_out(thread: &DataThread, frontend: FrontendId) {
+    for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
+        counters.current.lower();
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
-        let recorder = &self.thread.recorder;
-        for counters in [recorder.process(), recorder.frontend(self.party.frontend)] {
-            counters.current.lower();
+        if self.permit.is_some() {
+            count_out(&self.thread, self.party.frontend);
         }
         if std::thread::panicking() {
             self.thread.control.count_panic();
         }
     }
 }
+
+/// RFC 9113 §3.4: how a client that speaks HTTP/2 begins, as far as it is a line.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 #[cfg(test)]
 mod tests;

@@ -42,8 +42,12 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Keeps the request line, which the record quotes.
-    pub(super) fn keep_line(&mut self, request: &Request, bytes: &[u8]) {
+    pub(super) fn keep_line(&mut self, request: &Request, bytes: &[u8], http2: bool) {
         self.line.extend_from_slice(request.line().of(bytes));
+        if http2 {
+            self.line.truncate(self.line.len() - request.version_span.of(bytes).len());
+            self.line.extend_from_slice(b"HTTP/2.0");
+        }
         self.method_bytes = request.method_span.of(bytes).len();
         self.target_bytes = request.target.of(bytes).len();
     }
@@ -86,9 +90,11 @@ impl Facts {
 
 /// Whose exchange it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Party {
-    pub(super) client: SocketAddr,
-    pub(super) frontend: FrontendId,
+pub(in crate::io) struct Party {
+    pub(in crate::io) client: SocketAddr,
+    pub(in crate::io) frontend: FrontendId,
+    /// It speaks HTTP/2, whatever the head that was made of its request says.
+    pub(in crate::io) http2: bool,
 }
 
 /// Whose exchange it is, and the thread it runs on.
@@ -113,6 +119,16 @@ impl Open {
             exchange.timeouts.client = frontend.timeout;
         }
         Self { exchange: Some(exchange) }
+    }
+}
+
+impl Open {
+    /// Forgets it: what came was no request.
+    pub(super) fn discard(mut self, thread: &DataThread) {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.owner = None;
+            thread.give_back(exchange);
+        }
     }
 }
 

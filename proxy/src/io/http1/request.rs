@@ -39,7 +39,7 @@ pub(super) fn prepare(
     now: Instant,
 ) -> Result<Assign, Failure> {
     let Parsed { request, index, bytes } = parsed;
-    exchange.facts.keep_line(request, bytes);
+    exchange.facts.keep_line(request, bytes, party.http2);
     exchange.facts.head_done = Some(now);
     exchange.asked.method = request.method;
     exchange.asked.version = request.version;

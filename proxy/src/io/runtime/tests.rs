@@ -2,11 +2,18 @@
 
 use super::*;
 use crate::access_log::Spools;
-use crate::plan::{ClientTimeouts, ErrorFiles, Frontend, Global, LogFormat, LogTargetId, Mode};
+use crate::plan::{ClientTimeouts, ErrorFiles, Frontend, Global, Http2, LogFormat, LogTargetId, Mode};
 
 /// A thread with one frontend that logs to `spools`, and no servers.
 pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
-    let global = Global { node: "n".into(), threads: 1, maxconn: 9, max_head_bytes: 4096, max_headers: 16 };
+    let global = Global {
+        node: "n".into(),
+        threads: 1,
+        maxconn: 9,
+        max_head_bytes: 4096,
+        max_headers: 16,
+        http2: Http2::default(),
+    };
     let frontend = Frontend {
         name: "fe".into(),
         mode: Mode::Http,

@@ -85,6 +85,9 @@ impl Connection {
         }
         let mut client = Client { stream: &mut self.stream, inbox: &mut self.inbox };
         match relay::poll(&mut open, &mut client, &self.thread, scratch, cx, now) {
+            Poll::Pending if self.stream.poll_aborted(cx).is_ready() => {
+                self.fail(open, Failure::ClientAborted, now)
+            }
             Poll::Pending => {
                 let deadline = open.deadline().map(|(at, _)| at);
                 Step::Wait(State::Forwarding(open), deadline)

@@ -9,7 +9,7 @@ use crate::access_log::Spools;
 use crate::access_log::spool::Entry;
 
 fn party() -> Party {
-    Party { client: SocketAddr::from(([127, 0, 0, 1], 4711)), frontend: FrontendId(0) }
+    Party { client: SocketAddr::from(([127, 0, 0, 1], 4711)), frontend: FrontendId(0), http2: false }
 }
 
 fn spools() -> Arc<Spools> {

@@ -1,0 +1,210 @@
+//! Requests: a client's header block to an HTTP/1.1 head, and a head to the header block for a server.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderValue, TE};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Uri};
+
+use super::fields::{self, Source};
+use super::{Content, Malformed};
+use crate::h1::field::Known;
+use crate::h1::framing::{self, BodyFraming};
+use crate::h1::head::{self, HeadIndex};
+
+pub use super::fields::write_trailers;
+
+/// What a client asks for with the extended CONNECT method (RFC 8441).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protocol<'a> {
+    /// The `:protocol` pseudo header field.
+    pub name: &'a str,
+    /// Random bytes for the handshake a server over HTTP/1.1 wants.
+    pub nonce: [u8; 16],
+}
+
+/// Appends the HTTP/1.1 head of a request. `ends`: nothing follows its header block.
+///
+/// An authority and a `Host` that differ are both written, and so is every `Content-Length`: HTTP/1.1 refuses requests
+/// with two of either, which is the one place that decides about it (RFC 9113 §8.3.1, RFC 9112 §3.2, §6.3).
+///
+/// # Errors
+/// The request is malformed by the rules of HTTP/2.
+pub fn write_head(
+    out: &mut Vec<u8>,
+    request: &Parts,
+    protocol: Option<Protocol<'_>>,
+    ends: bool,
+) -> Result<Content, Malformed> {
+    let websocket = protocol.filter(|p| p.name.eq_ignore_ascii_case("websocket"));
+    let method = if websocket.is_some() { "GET" } else { request.method.as_str() };
+    out.extend_from_slice(method.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(target(request, websocket.is_some()).as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    write_host(out, request)?;
+    write_fields(out, &request.headers, websocket.is_some())?;
+    let content = if let Some(websocket) = websocket {
+        write_handshake(out, &websocket.nonce);
+        Content::Tunnel
+    } else {
+        write_framing(out, request, ends)?
+    };
+    out.extend_from_slice(b"\r\n");
+    Ok(content)
+}
+
+/// A plain CONNECT names an authority; it is for the HTTP/1.1 path to refuse (RFC 9113 §8.5).
+fn target(request: &Parts, websocket: bool) -> &str {
+    if request.method == Method::CONNECT && !websocket {
+        return request.uri.authority().map_or("*", Authority::as_str);
+    }
+    request.uri.path_and_query().map_or("/", PathAndQuery::as_str)
+}
+
+/// RFC 9113 §8.3.1: the authority is the `Host`.
+fn write_host(out: &mut Vec<u8>, request: &Parts) -> Result<(), Malformed> {
+    let authority = request.uri.authority().map(|a| a.as_str().as_bytes());
+    if let Some(authority) = authority {
+        fields::write(out, b"host", authority);
+    }
+    for host in request.headers.get_all(HOST) {
+        let host = fields::check_value(host.as_bytes())?;
+        if !authority.is_some_and(|a| a.eq_ignore_ascii_case(host)) {
+            fields::write(out, b"host", host);
+        }
+    }
+    Ok(())
+}
+
+fn write_fields(out: &mut Vec<u8>, headers: &HeaderMap, websocket: bool) -> Result<(), Malformed> {
+    let mut cookie = false;
+    for (name, value) in headers {
+        let value = fields::check_value(value.as_bytes())?;
+        let name = name.as_str().as_bytes();
+        let known = Known::of(name);
+        if fields::is_of_one_hop(known) {
+            return Err(Malformed::ConnectionField);
+        }
+        if known == Known::Te {
+            write_te(out, value, websocket)?;
+        } else if name == b"cookie" {
+            cookie = true;
+        } else if !(matches!(known, Known::Host | Known::Http2Settings)
+            // A tunnel has no content.
+            || (websocket && known == Known::ContentLength))
+        {
+            fields::write(out, name, value);
+        }
+    }
+    if cookie {
+        write_cookie(out, headers);
+    }
+    Ok(())
+}
+
+/// RFC 9113 §8.2.2: it may say nothing but `trailers`.
+fn write_te(out: &mut Vec<u8>, value: &[u8], websocket: bool) -> Result<(), Malformed> {
+    if value != b"trailers" {
+        return Err(Malformed::ConnectionField);
+    }
+    if !websocket {
+        // RFC 9110 §10.1.4: whoever sends TE over HTTP/1.1 names it in Connection.
+        out.extend_from_slice(b"connection: te\r\nte: trailers\r\n");
+    }
+    Ok(())
+}
+
+/// RFC 9113 §8.2.3: crumbs become one field again.
+fn write_cookie(out: &mut Vec<u8>, headers: &HeaderMap) {
+    let mut between: &[u8] = b"cookie: ";
+    for crumb in headers.get_all(COOKIE) {
+        out.extend_from_slice(between);
+        out.extend_from_slice(crumb.as_bytes());
+        between = b"; ";
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_framing(out: &mut Vec<u8>, request: &Parts, ends: bool) -> Result<Content, Malformed> {
+    let length = request.headers.get(CONTENT_LENGTH);
+    match (length, ends) {
+        // RFC 9113 §8.1.1.
+        (Some(length), true) if length != "0" => Err(Malformed::Length),
+        (Some(_), true) => Ok(Content::None),
+        (Some(_), false) => Ok(Content::Length),
+        (None, true) => {
+            // RFC 9110 §8.6: these methods anticipate content, and servers ask for a length.
+            if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
+                out.extend_from_slice(b"content-length: 0\r\n");
+            }
+            Ok(Content::None)
+        }
+        // The answer to a CONNECT is a refusal; what follows it is not content.
+        (None, false) if request.method == Method::CONNECT => Ok(Content::None),
+        (None, false) => {
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+            Ok(Content::Chunks)
+        }
+    }
+}
+
+/// RFC 6455 §4.1 for a client that speaks RFC 8441, which has no key.
+fn write_handshake(out: &mut Vec<u8>, nonce: &[u8; 16]) {
+    out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: ");
+    for group in nonce.chunks(3) {
+        let bits = group.iter().enumerate().fold(0_u32, |bits, (i, b)| bits | u32::from(*b) << (16 - 8 * i));
+        for at in 0..4_u32 {
+            let digit = BASE64[(bits >> (18 - 6 * at)) as usize & 63];
+            out.push(if at as usize <= group.len() { digit } else { b'=' });
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The header block for a server, and what its content is.
+///
+/// # Errors
+/// The head cannot be said in HTTP/2.
+pub fn from_head(
+    request: &head::Request,
+    index: &HeadIndex,
+    bytes: &[u8],
+    scheme: Scheme,
+) -> Result<(http::Request<()>, BodyFraming), Malformed> {
+    let framing = framing::of_request(request, index, bytes).map_err(|_| Malformed::Head)?;
+    let source = Source::new(bytes.get(..request.len).unwrap_or(bytes));
+    let mut fields = HeaderMap::with_capacity(index.fields().len());
+    for field in index.fields() {
+        if field.known != Known::Host {
+            source.append(&mut fields, field)?;
+        }
+    }
+    // RFC 9113 §8.2.2: the one thing TE may say.
+    if index.first(Known::Te).is_some() {
+        fields.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    let method = Method::from_bytes(request.method_span.of(bytes)).map_err(|_| Malformed::Head)?;
+    let host = index.first(Known::Host).map_or(&b""[..], |f| f.value.of(bytes));
+    let mut out = http::Request::new(());
+    *out.uri_mut() = uri(request.target.of(bytes), host, scheme)?;
+    *out.method_mut() = method;
+    *out.version_mut() = http::Version::HTTP_2;
+    *out.headers_mut() = fields;
+    Ok((out, framing))
+}
+
+fn uri(target: &[u8], host: &[u8], scheme: Scheme) -> Result<Uri, Malformed> {
+    let mut parts = http::uri::Parts::default();
+    parts.path_and_query =
+        Some(PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target)).map_err(|_| Malformed::Head)?);
+    parts.authority =
+        Some(Authority::from_maybe_shared(Bytes::copy_from_slice(host)).map_err(|_| Malformed::Head)?);
+    parts.scheme = Some(scheme);
+    Uri::from_parts(parts).map_err(|_| Malformed::Head)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,21 @@
+//! Connections that speak HTTP/2. Their streams are forwarded by the HTTP/1.1 path: there is one way a request goes.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `serve` | the task of a client's connection: takes its streams in, closes it in time |
+//! | `client` | one stream of a client, as a byte stream of HTTP/1.1 |
+//! | `content` | the content of a stream in either direction |
+//! | `wire` | the bytes of the connection: gathered, and counted against floods |
+//!
+//! h2 does the framing, the compression, flow control and the states of streams. Between a connection's task and those of
+//! its streams it keeps the queues; everything stays on one thread. A turn of the connection's task reads what is there,
+//! starts new streams and writes once what the streams have had to say since.
+
+mod client;
+mod content;
+mod serve;
+mod wire;
+
+pub(super) use client::ClientStream;
+pub(super) use serve::Serve;
+pub(super) use wire::Spare;

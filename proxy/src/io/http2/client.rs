@@ -1,0 +1,205 @@
+//! One stream of a client, as the HTTP/1.1 path sees it: a byte stream that a request comes out of and a response goes
+//! into.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+
+use super::content::{self, Incoming, Outgoing};
+use crate::h1::framing::{self, BodyFraming};
+use crate::h1::head::{HeadIndex, Limits, Method};
+use crate::h2::{Content, response};
+
+/// What the streams of one connection share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    open: Cell<u32>,
+    ended: Cell<bool>,
+    index: RefCell<HeadIndex>,
+}
+
+impl Shared {
+    /// Whether a stream is open.
+    pub(super) fn is_busy(&self) -> bool {
+        self.open.get() > 0
+    }
+
+    /// Whether a stream has ended since this was last asked.
+    pub(super) fn take_ended(&self) -> bool {
+        self.ended.replace(false)
+    }
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(in crate::io) struct ClientStream {
+    shared: Rc<Shared>,
+    request: Incoming,
+    response: Response,
+    /// The request is HEAD: no content follows the response's head, whatever it says.
+    method: Method,
+    tunnel: bool,
+}
+
+#[derive(Debug)]
+enum Response {
+    /// Its head is to come, or the final one after an interim one. What there is of it is kept.
+    Head(SendResponse<Bytes>, Vec<u8>),
+    Content(SendStream<Bytes>, Outgoing),
+    Ended,
+}
+
+impl ClientStream {
+    pub(super) fn new(
+        shared: &Rc<Shared>,
+        head: Vec<u8>,
+        content: Content,
+        body: RecvStream,
+        respond: SendResponse<Bytes>,
+    ) -> Self {
+        shared.open.set(shared.open.get() + 1);
+        let method = head.split(|b| *b == b' ').next().map_or(Method::Other, Method::of);
+        Self {
+            shared: Rc::clone(shared),
+            request: Incoming::new(head, content, body),
+            response: Response::Head(respond, Vec::new()),
+            method,
+            tunnel: content == Content::Tunnel,
+        }
+    }
+
+    /// Reads the request.
+    #[inline]
+    pub(in crate::io) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if matches!(self.response, Response::Ended) && !self.tunnel {
+            return Poll::Ready(Ok(0));
+        }
+        self.request.poll_read(cx, buf)
+    }
+
+    /// Takes bytes of the response: from `first`, then from `second`.
+    pub(in crate::io) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        first: &[u8],
+        second: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.response {
+            Response::Head(_, held) if held.is_empty() => self.take_head(first, second),
+            Response::Head(..) => self.take_rest_of_head(first, second),
+            Response::Content(send, outgoing) => {
+                let input = if first.is_empty() { second } else { first };
+                let taken = ready!(outgoing.poll_write(cx, send, input))?;
+                if outgoing.is_ended() {
+                    self.response = Response::Ended;
+                }
+                Poll::Ready(Ok(taken))
+            }
+            Response::Ended => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
+    /// Nothing of a head has come before: it is usually whole.
+    fn take_head(&mut self, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        let input = if first.is_empty() { second } else { first };
+        match self.handle_head(input)? {
+            Some(taken) => Poll::Ready(Ok(taken)),
+            None => {
+                if let Response::Head(_, held) = &mut self.response {
+                    held.extend_from_slice(input);
+                }
+                Poll::Ready(Ok(input.len()))
+            }
+        }
+    }
+
+    fn take_rest_of_head(&mut self, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        let Response::Head(_, held) = &mut self.response else {
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+        };
+        let mut whole = std::mem::take(held);
+        let before = whole.len();
+        whole.extend_from_slice(if first.is_empty() { second } else { first });
+        match self.handle_head(&whole)? {
+            Some(taken) => Poll::Ready(Ok(taken.saturating_sub(before))),
+            None => {
+                let taken = whole.len() - before;
+                if let Response::Head(_, held) = &mut self.response {
+                    *held = whole;
+                }
+                Poll::Ready(Ok(taken))
+            }
+        }
+    }
+
+    /// Sends the head at the front of `bytes`. How long it is, or `None` if it is not all there.
+    fn handle_head(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        let shared = Rc::clone(&self.shared);
+        let mut index = shared.index.borrow_mut();
+        let parsed = index.parse_response(bytes, &LIMITS).map_err(content::invalid)?;
+        let Some(head) = parsed else { return Ok(None) };
+        let Response::Head(respond, _) = &mut self.response else { return Ok(None) };
+        let message = response::from_head(&head, &index, bytes).map_err(content::invalid)?;
+        match head.status {
+            101 if self.tunnel => {
+                let send = respond.send_response(message, false).map_err(content::broken)?;
+                self.response = Response::Content(send, Outgoing::tunnel());
+            }
+            100..=199 => respond.send_informational(message).map_err(content::broken)?,
+            _ => {
+                let framing = framing::of_response(&head, self.method, &index, bytes);
+                let framing = framing.map_err(content::invalid)?;
+                let ends = framing == BodyFraming::None;
+                let send = respond.send_response(message, ends).map_err(content::broken)?;
+                self.response =
+                    if ends { Response::Ended } else { Response::Content(send, Outgoing::new(framing)) };
+            }
+        }
+        Ok(Some(head.len))
+    }
+
+    /// Whether the client has given the stream up.
+    pub(in crate::io) fn poll_aborted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.response {
+            Response::Head(respond, _) => respond.poll_reset(cx).map(|_| ()),
+            Response::Content(send, _) => send.poll_reset(cx).map(|_| ()),
+            Response::Ended => Poll::Pending,
+        }
+    }
+
+    /// Ends the response, if only its end is missing.
+    pub(in crate::io) fn shutdown(&mut self) -> io::Result<()> {
+        if let Response::Content(send, outgoing) = &mut self.response
+            && outgoing.may_end()
+        {
+            send.send_data(Bytes::new(), true).map_err(content::broken)?;
+            self.response = Response::Ended;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        // RFC 9113 §8.1: a response that is not whole must not look as if it were.
+        match &mut self.response {
+            Response::Head(respond, _) => respond.send_reset(Reason::INTERNAL_ERROR),
+            Response::Content(send, _) => send.send_reset(Reason::INTERNAL_ERROR),
+            Response::Ended => {}
+        }
+        self.shared.open.set(self.shared.open.get().saturating_sub(1));
+        self.shared.ended.set(true);
+    }
+}
+
+/// The head has been looked at before; what the proxy has added to it is not to fail here.
+pub(super) const LIMITS: Limits = Limits { bytes: 1 << 24, fields: 1 << 15 };

@@ -1,0 +1,326 @@
+//! The task of one connection of a client that speaks HTTP/2. Its streams have tasks of their own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection, Handshake, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
+
+use super::super::deadline::Slot;
+use super::super::http1;
+use super::super::runtime::{DataThread, Permit};
+use super::super::stream::Stream;
+use super::client::{ClientStream, Shared};
+use super::wire::{Line, Wire};
+use crate::h2::budget::Budget;
+use crate::h2::request::{self, Protocol};
+use crate::plan::Http2;
+
+/// A client's connection. As a future it ends when the connection is over.
+pub(in crate::io) struct Serve {
+    thread: Rc<DataThread>,
+    party: http1::Party,
+    line: Line,
+    session: Session,
+    shared: Rc<Shared>,
+    /// When the last stream ended.
+    active: Instant,
+    armed: Option<Instant>,
+    slot: Option<Slot>,
+    /// The client has been told to open no more streams.
+    leaving: bool,
+    /// It has sent a request.
+    served: bool,
+    _permit: Permit,
+}
+
+enum Session {
+    /// Until the client's preface is there.
+    Opening(Handshake<Wire, Bytes>),
+    Running(Connection<Wire, Bytes>),
+    /// All has been said; what the client sends on is taken in, because closing with unread input would destroy our
+    /// last frames on their way.
+    Parting {
+        until: Instant,
+        left: usize,
+        closed: bool,
+    },
+}
+
+/// What a turn comes to.
+enum Turn {
+    Wait,
+    Again,
+    Over,
+}
+
+impl Serve {
+    /// Serves `stream`, of which `ahead` has been read. The connection has been counted in.
+    pub(in crate::io) fn new(
+        thread: Rc<DataThread>,
+        stream: Stream,
+        ahead: Vec<u8>,
+        party: http1::Party,
+        permit: Permit,
+        now: Instant,
+    ) -> Self {
+        let settings = thread.plan.global.http2;
+        let budget = Budget::new(settings.glitches, now);
+        let (wire, line) = Wire::new(stream, ahead, budget);
+        let session = Session::Opening(builder(&settings, thread.limits().bytes).handshake(wire));
+        Self {
+            thread,
+            party,
+            line,
+            session,
+            shared: Rc::default(),
+            active: now,
+            armed: None,
+            slot: None,
+            leaving: false,
+            served: false,
+            _permit: permit,
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn {
+        match &mut self.session {
+            Session::Opening(handshake) => match Pin::new(handshake).poll(cx) {
+                Poll::Pending => Turn::Wait,
+                Poll::Ready(Ok(connection)) => {
+                    self.session = Session::Running(connection);
+                    Turn::Again
+                }
+                // What came is not HTTP/2, or nothing came.
+                Poll::Ready(Err(_)) => self.part(now),
+            },
+            Session::Running(_) => self.run(cx, now),
+            Session::Parting { closed, .. } if !*closed => match self.line.poll_flush(cx) {
+                Poll::Ready(Ok(())) if self.line.shutdown().is_ok() => {
+                    *closed = true;
+                    Turn::Again
+                }
+                Poll::Ready(_) => Turn::Over,
+                Poll::Pending => Turn::Wait,
+            },
+            Session::Parting { until, left, .. } => {
+                let mut scratch = self.thread.scratch.borrow_mut();
+                match self.line.poll_discard(cx, &mut scratch.bytes) {
+                    Poll::Pending if now < *until => Turn::Wait,
+                    Poll::Ready(Ok(n)) if n > 0 && n < *left => {
+                        *left -= n;
+                        Turn::Again
+                    }
+                    Poll::Pending | Poll::Ready(_) => Turn::Over,
+                }
+            }
+        }
+    }
+
+    fn run(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn {
+        let Session::Running(connection) = &mut self.session else { return Turn::Over };
+        if self.thread.draining.get() && !self.leaving {
+            self.leaving = true;
+            connection.graceful_shutdown();
+        }
+        loop {
+            match connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.served = true;
+                    open(&self.thread, self.party, &self.shared, request, respond, now);
+                }
+                Poll::Ready(None | Some(Err(_))) => return self.part(now),
+                Poll::Pending if self.line.is_spent() => {
+                    self.thread.recorder.frontend(self.party.frontend).request_errors.add(1);
+                    connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                    return self.cut(cx, now);
+                }
+                Poll::Pending => return Turn::Wait,
+            }
+        }
+    }
+
+    /// Ends a connection that has been told so.
+    fn cut(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn {
+        let Session::Running(connection) = &mut self.session else { return Turn::Over };
+        // It writes its last frame. If there is no room for that, the client has not read for long.
+        drop(connection.poll_closed(cx));
+        self.part(now)
+    }
+
+    /// The protocol has come to its end: what waits is still written, as far as there is room.
+    fn part(&mut self, now: Instant) -> Turn {
+        self.session = Session::Parting { until: now + LINGER, left: MOST_DISCARDED, closed: false };
+        Turn::Again
+    }
+
+    /// When something has to have happened.
+    fn deadline(&self) -> Option<Instant> {
+        let frontend = self.thread.plan.frontends().get(usize::from(self.party.frontend.0))?;
+        let timeout = &frontend.timeout;
+        match &self.session {
+            Session::Parting { until, .. } => Some(*until),
+            // Streams look after themselves; but if nothing at all moves, not even they can tell.
+            Session::Opening(_) | Session::Running(_) if self.shared.is_busy() => None,
+            Session::Opening(_) | Session::Running(_) => {
+                let request = timeout.http_request.or(timeout.client);
+                let limit = if self.served { timeout.http_keep_alive.or(request) } else { request };
+                Some(self.active + limit?)
+            }
+        }
+    }
+
+    fn wait_until(&mut self, deadline: Option<Instant>, cx: &Context<'_>, now: Instant) {
+        let Some(deadline) = deadline else {
+            // Draining wakes whoever has a slot.
+            self.slot.get_or_insert_with(|| self.thread.deadlines.slot(cx.waker().clone()));
+            return;
+        };
+        if self.armed.is_some_and(|armed| armed > now && armed <= deadline) {
+            return;
+        }
+        self.armed = Some(deadline);
+        let thread = &self.thread;
+        self.slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(Some(deadline));
+    }
+
+    /// The deadline has passed: the client is told, if that is possible, and left.
+    fn expire(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn {
+        match &mut self.session {
+            Session::Running(connection) if !self.leaving => {
+                self.leaving = true;
+                connection.abrupt_shutdown(Reason::NO_ERROR);
+                self.cut(cx, now)
+            }
+            Session::Opening(_) | Session::Running(_) | Session::Parting { .. } => Turn::Over,
+        }
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        http1::count_out(&self.thread, self.party.frontend);
+        if std::thread::panicking() {
+            self.thread.control.count_panic();
+        }
+    }
+}
+
+impl Future for Serve {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let now = Instant::now();
+        this.line.begin(now, &this.thread.http2_spare);
+        let mut turn = this.turn(cx, now);
+        loop {
+            match turn {
+                Turn::Over => return Poll::Ready(()),
+                Turn::Again => {}
+                Turn::Wait => {
+                    if matches!(this.line.poll_flush(cx), Poll::Ready(Err(_))) {
+                        return Poll::Ready(());
+                    }
+                    if !this.line.take_unblocked() {
+                        break;
+                    }
+                }
+            }
+            turn = this.turn(cx, now);
+        }
+        if this.shared.take_ended() {
+            this.active = now;
+        }
+        let deadline = this.deadline();
+        if deadline.is_some_and(|d| d <= now) {
+            match this.expire(cx, now) {
+                Turn::Over => return Poll::Ready(()),
+                Turn::Wait | Turn::Again => cx.waker().wake_by_ref(),
+            }
+        }
+        if this.line.has_more() {
+            cx.waker().wake_by_ref();
+        }
+        this.line.end(&this.thread.http2_spare);
+        this.wait_until(deadline, cx, now);
+        Poll::Pending
+    }
+}
+
+/// What a client is told, and what h2 itself allows it.
+fn builder(settings: &Http2, max_head_bytes: usize) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .initial_window_size(settings.initial_window)
+        .initial_connection_window_size(settings.initial_window.max(CONNECTION_WINDOW))
+        .max_frame_size(settings.max_frame)
+        .max_concurrent_streams(settings.max_streams)
+        .header_table_size(settings.header_table)
+        .max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_reset_streams(RESET_REMEMBERED)
+        .max_pending_accept_reset_streams(MOST_RESET_UNSEEN)
+        .max_local_error_reset_streams(Some(MOST_MADE_RESET))
+        .enable_connect_protocol();
+    builder
+}
+
+/// Sets a stream of the client going.
+fn open(
+    thread: &Rc<DataThread>,
+    party: http1::Party,
+    shared: &Rc<Shared>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    now: Instant,
+) {
+    let (parts, body) = request.into_parts();
+    let mut head = Vec::with_capacity(HEAD_ROOM);
+    let protocol = parts.extensions.get::<h2::ext::Protocol>();
+    let protocol = protocol.map(|name| Protocol { name: name.as_str(), nonce: nonce() });
+    match request::write_head(&mut head, &parts, protocol, body.is_end_stream()) {
+        Ok(content) => {
+            let stream = Stream::from(ClientStream::new(shared, head, content, body, respond));
+            let connection = http1::Connection::of_stream(Rc::clone(thread), stream, party, now);
+            // The thread owns its tasks: they end with it, and a panic in one ends that one only and is counted.
+            drop(tokio::task::spawn_local(connection));
+        }
+        Err(_) => {
+            thread.recorder.frontend(party.frontend).request_errors.add(1);
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+        }
+    }
+}
+
+/// Bytes nobody has used before, for the handshake of a WebSocket: they tell connections apart and guard no secret.
+fn nonce() -> [u8; 16] {
+    use std::hash::{BuildHasher, RandomState};
+    let half = || u128::from(RandomState::new().hash_one(0_u8));
+    (half() << 64 | half()).to_be_bytes()
+}
+
+/// Content of all streams together that may be on its way to us: what one connection can make us keep.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Streams whose reset the peer may not have seen; frames for them are ignored.
+const RESET_REMEMBERED: usize = 64;
+
+/// Streams reset by the client before they were looked at (CVE-2023-44487).
+const MOST_RESET_UNSEEN: usize = 100;
+
+/// Streams the client has made us reset (CVE-2025-8671).
+const MOST_MADE_RESET: usize = 200;
+
+/// Most heads fit.
+const HEAD_ROOM: usize = 512;
+
+/// How long a client may take to read our last frames while it is still sending.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What it may send meanwhile.
+const MOST_DISCARDED: usize = 1024 * 1024;
