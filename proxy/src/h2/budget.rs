@@ -59,7 +59,13 @@ impl Budget {
             Kind::Headers | Kind::Data => self.earn(SERVED),
             // One of ours: the peer has made us.
             Kind::RstStream => self.left = self.left.saturating_sub(RESET_BY_US),
-            _ => {}
+            Kind::Priority
+            | Kind::Settings
+            | Kind::Ping
+            | Kind::GoAway
+            | Kind::WindowUpdate
+            | Kind::Continuation
+            | Kind::Other => {}
         }
     }
 
@@ -103,6 +109,7 @@ const PER_SECOND: u32 = 100;
 const FILL_EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an instant to count from; there is no other way to make one")]
 mod tests {
     use super::*;
 

@@ -113,19 +113,19 @@ pub static TUNE: Section = Section {
         .default("100"),
         Key::new(
             "h2_initial_window_size",
-            Type::Size { min: 1 << 10, max: (1 << 31) - 1 },
+            Type::Size { min: 1 << 10, max: 1 << 30 },
             "Content of one HTTP/2 stream that may be on its way to the proxy. All streams of a connection together: 1 MiB, or this if it is more.",
         )
         .default("\"64KiB\""),
         Key::new(
             "h2_max_frame_size",
-            Type::Size { min: 16 << 10, max: (1 << 24) - 1 },
+            Type::Size { min: 16 << 10, max: 8 << 20 },
             "Largest HTTP/2 frame that is accepted.",
         )
         .default("\"16KiB\""),
         Key::new(
             "h2_header_table_size",
-            Type::Size { min: 0, max: 64 << 10 },
+            Type::Size { min: 1 << 10, max: 64 << 10 },
             "Table for compressed headers that each HTTP/2 peer may use.",
         )
         .default("\"4KiB\""),

@@ -1,9 +1,9 @@
 //! One stream of a client, as the HTTP/1.1 path sees it: a byte stream that a request comes out of and a response goes
 //! into.
 
-use std::cell::{Cell, RefCell};
 use std::io;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -15,30 +15,31 @@ use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{HeadIndex, Limits, Method};
 use crate::h2::{Content, response};
 
-/// What the streams of one connection share.
+/// What the streams of one connection share. All of them are on one thread, so that nobody ever waits for the lock; but a
+/// stream is a kind of [`Stream`](super::super::stream::Stream), and others of these change threads.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    open: Cell<u32>,
-    ended: Cell<bool>,
-    index: RefCell<HeadIndex>,
+    open: AtomicU32,
+    ended: AtomicBool,
+    index: Mutex<HeadIndex>,
 }
 
 impl Shared {
     /// Whether a stream is open.
     pub(super) fn is_busy(&self) -> bool {
-        self.open.get() > 0
+        self.open.load(Ordering::Relaxed) > 0
     }
 
     /// Whether a stream has ended since this was last asked.
     pub(super) fn take_ended(&self) -> bool {
-        self.ended.replace(false)
+        self.ended.swap(false, Ordering::Relaxed)
     }
 }
 
 /// One stream.
 #[derive(Debug)]
 pub(in crate::io) struct ClientStream {
-    shared: Rc<Shared>,
+    shared: Arc<Shared>,
     request: Incoming,
     response: Response,
     /// The request is HEAD: no content follows the response's head, whatever it says.
@@ -56,16 +57,16 @@ enum Response {
 
 impl ClientStream {
     pub(super) fn new(
-        shared: &Rc<Shared>,
+        shared: &Arc<Shared>,
         head: Vec<u8>,
         content: Content,
         body: RecvStream,
         respond: SendResponse<Bytes>,
     ) -> Self {
-        shared.open.set(shared.open.get() + 1);
+        shared.open.fetch_add(1, Ordering::Relaxed);
         let method = head.split(|b| *b == b' ').next().map_or(Method::Other, Method::of);
         Self {
-            shared: Rc::clone(shared),
+            shared: Arc::clone(shared),
             request: Incoming::new(head, content, body),
             response: Response::Head(respond, Vec::new()),
             method,
@@ -143,8 +144,9 @@ impl ClientStream {
 
     /// Sends the head at the front of `bytes`. How long it is, or `None` if it is not all there.
     fn handle_head(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        let shared = Rc::clone(&self.shared);
-        let mut index = shared.index.borrow_mut();
+        let shared = Arc::clone(&self.shared);
+        // What a panic leaves behind is overwritten by parsing.
+        let mut index = shared.index.lock().unwrap_or_else(PoisonError::into_inner);
         let parsed = index.parse_response(bytes, &LIMITS).map_err(content::invalid)?;
         let Some(head) = parsed else { return Ok(None) };
         let Response::Head(respond, _) = &mut self.response else { return Ok(None) };
@@ -196,8 +198,8 @@ impl Drop for ClientStream {
             Response::Content(send, _) => send.send_reset(Reason::INTERNAL_ERROR),
             Response::Ended => {}
         }
-        self.shared.open.set(self.shared.open.get().saturating_sub(1));
-        self.shared.ended.set(true);
+        self.shared.open.fetch_sub(1, Ordering::Relaxed);
+        self.shared.ended.store(true, Ordering::Relaxed);
     }
 }
 

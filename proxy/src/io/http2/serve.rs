@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub(in crate::io) struct Serve {
     party: http1::Party,
     line: Line,
     session: Session,
-    shared: Rc<Shared>,
+    shared: Arc<Shared>,
     /// When the last stream ended.
     active: Instant,
     armed: Option<Instant>,
@@ -78,7 +79,7 @@ impl Serve {
             party,
             line,
             session,
-            shared: Rc::default(),
+            shared: Arc::default(),
             active: now,
             armed: None,
             slot: None,
@@ -274,7 +275,7 @@ fn builder(settings: &Http2, max_head_bytes: usize) -> Builder {
 fn open(
     thread: &Rc<DataThread>,
     party: http1::Party,
-    shared: &Rc<Shared>,
+    shared: &Arc<Shared>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
     now: Instant,
