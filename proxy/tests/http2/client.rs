@@ -168,7 +168,11 @@ pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     for (name, value) in fields {
         bytes.push(0);
         for part in [name, value] {
-            bytes.push(u8::try_from(part.len()).unwrap());
+            // RFC 7541 §5.1: a length from 127 on takes a second byte.
+            match u8::try_from(part.len()).unwrap() {
+                long @ 127.. => bytes.extend_from_slice(&[127, long - 127]),
+                short => bytes.push(short),
+            }
             bytes.extend_from_slice(part.as_bytes());
         }
     }

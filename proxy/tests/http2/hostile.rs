@@ -106,6 +106,9 @@ fn content_that_does_not_fit_its_length_is_reset() {
     polite(&proxy);
 }
 
+/// The nth frame, or frames, of a flood.
+type Nth = Box<dyn Fn(u32) -> Vec<u8>>;
+
 /// Every flood ends its connection, with its reason, after the documented number of frames; others notice nothing.
 #[test]
 fn floods_end_their_connection() {
@@ -124,7 +127,7 @@ fn floods_end_their_connection() {
         [headers(id, false, "POST", &[("content-length", "1")]), frame(0, 1, id, b"xx")].concat()
     };
     let same = |frame: Vec<u8>| move |_: u32| frame.clone();
-    let floods: [(&str, &[u8], Box<dyn Fn(u32) -> Vec<u8>>, usize); 9] = [
+    let floods: [(&str, &[u8], Nth, usize); 9] = [
         ("SETTINGS", b"", Box::new(same(frame(4, 0, 0, &[0, 4, 0, 0, 255, 255]))), 4000),
         ("PING", b"", Box::new(same(frame(6, 0, 0, b"abcdefgh"))), 4000),
         ("PRIORITY", b"", Box::new(same(frame(2, 0, 5, &[0; 5]))), 4000),

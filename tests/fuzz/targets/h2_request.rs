@@ -22,7 +22,8 @@ fuzz_target!(|bytes: &[u8]| {
     for line in lines {
         let colon = line.iter().position(|b| *b == b':').unwrap_or(line.len());
         let (name, value) = line.split_at(colon);
-        let (name, value) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.get(1..).unwrap_or_default()));
+        let (name, value) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.get(1..).unwrap_or_default()));
         if let (Ok(name), Ok(value)) = (name, value) {
             request = request.header(name, value);
         }

@@ -86,7 +86,7 @@ fn tune(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Tune {
         t.finish(cx);
         Some(Tune { bufsize: bufsize.unwrap_or(BUFSIZE), http_maxhdr: maxhdr.unwrap_or(MAXHDR), http2 })
     });
-    read.unwrap_or(Tune { bufsize: BUFSIZE, http_maxhdr: MAXHDR, http2: Http2::default() })
+    read.unwrap_or_else(|| Tune { bufsize: BUFSIZE, http_maxhdr: MAXHDR, http2: Http2::default() })
 }
 
 fn http2(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Http2 {
