@@ -20,6 +20,8 @@ mod proxies;
 mod robust;
 #[path = "config/routers.rs"]
 mod routers;
+#[path = "config/tls.rs"]
+mod tls;
 
 /// A file system in memory.
 #[derive(Debug, Default, Clone)]
@@ -55,8 +57,13 @@ impl Files for FakeFiles {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let dir = if dir == Path::new(".") { Path::new("") } else { dir };
+        if self.0.contains_key(dir) {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "not a directory"));
+        }
         let inside = self.0.keys().filter(|p| p.parent() == Some(dir)).filter_map(|p| p.file_name());
-        Ok(inside.map(|n| n.to_string_lossy().into_owned()).collect())
+        let names: Vec<String> = inside.map(|n| n.to_string_lossy().into_owned()).collect();
+        if names.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(names) }
     }
 }
 

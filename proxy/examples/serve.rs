@@ -1,7 +1,8 @@
 //! Serves one frontend in front of one backend: for benchmarks, conformance tools and a first look.
 //!
 //! `serve --listen 127.0.0.1:8080 --backend 127.0.0.1:9000 [--backend …] [--threads N] [--timeout-ms MS]
-//! [--keep-alive-ms MS] [--connect-ms MS] [--retries N] [--log UDP-ADDRESS|FILE]`
+//! [--keep-alive-ms MS] [--connect-ms MS] [--retries N] [--log UDP-ADDRESS|FILE]
+//! [--cert PEM-BUNDLE [--tickets off]]`
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -18,6 +19,10 @@ use evenkeel_proxy::plan::{
     ServerTimeouts,
 };
 use evenkeel_proxy::stats::Stats;
+use evenkeel_proxy::tls::acceptor::{Sessions, Tickets};
+use evenkeel_proxy::tls::bundle::Files;
+use evenkeel_proxy::tls::certificates::UnknownName;
+use evenkeel_proxy::tls::{Acceptor, AcceptorConfig, Certificate, Certificates, ClientAuth, Policy};
 
 type Problem = Box<dyn std::error::Error>;
 
@@ -64,6 +69,9 @@ struct Options {
     connect: Duration,
     retries: u8,
     log: Option<Destination>,
+    /// A PEM bundle: clients speak TLS.
+    cert: Option<std::path::PathBuf>,
+    tickets: Tickets,
 }
 
 impl Options {
@@ -77,6 +85,8 @@ impl Options {
             connect: Duration::from_secs(5),
             retries: 3,
             log: None,
+            cert: None,
+            tickets: Tickets::On,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
@@ -93,6 +103,8 @@ impl Options {
                     options.log =
                         Some(value.parse().map_or_else(|_| Destination::File(value.into()), Destination::Udp))
                 }
+                "--cert" => options.cert = Some(value.into()),
+                "--tickets" => options.tickets = if value == "off" { Tickets::Off } else { Tickets::On },
                 "--retries" => options.retries = value.parse()?,
                 _ => return Err(format!("unknown option {name}").into()),
             }
@@ -150,6 +162,7 @@ impl Options {
             admin: AdminState::Ready,
             limits: ServerLimits::default(),
             check: None,
+            tls: None,
         });
         let global = Global {
             node: "serve".into(),
@@ -159,8 +172,25 @@ impl Options {
             max_headers: 101,
             http2: Http2::default(),
         };
-        let listener = Listener::new(FrontendId(0), self.listen);
+        let tls = self.cert.as_deref().map(|cert| self.acceptor(cert)).transpose()?;
+        let listener = Listener { tls, ..Listener::new(FrontendId(0), self.listen) };
         Ok(Plan::new(global, vec![frontend], vec![backend], servers.collect(), vec![listener])?)
+    }
+}
+
+impl Options {
+    fn acceptor(&self, cert: &std::path::Path) -> Result<Arc<Acceptor>, Problem> {
+        let pem = std::fs::read(cert)?;
+        let certificate = Certificate::read(Files { pem: &pem, key: None, ocsp: None })?;
+        let acceptor = Acceptor::new(AcceptorConfig {
+            certificates: Certificates::new(&[certificate], UnknownName::First),
+            policy: Policy::default(),
+            alpn: vec![b"http/1.1".to_vec()],
+            client_auth: ClientAuth::None,
+            sessions: Sessions::new(self.tickets, 0)?,
+            handshake_timeout: Duration::from_secs(5),
+        });
+        Ok(Arc::new(acceptor?))
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`plan`] | the compiled configuration, immutable and shared |
 //! | [`stats`] | what has happened, counted |
+//! | [`tls`] | certificates, algorithms and trust, to clients and to servers |
 //!
 //! Life of a request: accept → head parsed (`h1::head`, `h1::framing`) → frontend's rules and route → backend →
 //! `balance` → `io::upstream` (connect, retry) → `h1::forward` → relay → one access record on every exit path.
@@ -31,3 +32,4 @@ pub mod io;
 pub mod names;
 pub mod plan;
 pub mod stats;
+pub mod tls;

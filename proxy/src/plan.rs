@@ -17,6 +17,7 @@ pub use check::{
 };
 
 use crate::endpoint::Endpoint;
+use crate::tls::{Acceptor, Connector};
 
 mod tcp;
 
@@ -100,12 +101,14 @@ pub struct Listener {
     pub frontend: FrontendId,
     /// The address; unspecified for `*`.
     pub addr: SocketAddr,
+    /// Its clients speak TLS. `None`: clear text.
+    pub tls: Option<Arc<Acceptor>>,
 }
 
 impl Listener {
     /// An address that asks nothing of its connections.
     pub fn new(frontend: FrontendId, addr: SocketAddr) -> Self {
-        Self { frontend, addr }
+        Self { frontend, addr, tls: None }
     }
 }
 
@@ -240,6 +243,8 @@ pub struct Server {
     pub limits: ServerLimits,
     /// Health checks; `None`: always up.
     pub check: Option<CheckConfig>,
+    /// It is talked to over TLS. `None`: clear text.
+    pub tls: Option<Arc<Connector>>,
 }
 
 /// Where a server is, as the configuration says it. What holds at run time is in [`crate::names::Addresses`].

@@ -103,6 +103,12 @@ counters! {
     no_server,
     /// Requests sent over a connection that had carried one before.
     reused,
+    /// TLS handshakes with clients that came to their end.
+    tls_handshakes,
+    /// Those of them that went on with an earlier session.
+    tls_resumed,
+    /// TLS handshakes with clients that failed, or took too long.
+    tls_failed,
 }
 
 impl Counters {

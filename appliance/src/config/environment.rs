@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use evenkeel_proxy::tls::bundle::holds_key;
+
 use super::source::Sources;
 use super::value;
 
@@ -136,6 +138,8 @@ pub(super) enum External {
     Env(String),
     /// A file in the directory of systemd's credentials.
     Cred(String),
+    /// The certificate authorities that the system believes, each in DER behind its length (32 bits, little-endian).
+    Authorities,
 }
 
 /// The name it is stored under in [`Sources::blobs`].
@@ -145,6 +149,7 @@ impl fmt::Display for External {
             Self::File(p) => write!(f, "file:{}", p.display()),
             Self::Env(n) => write!(f, "env:{n}"),
             Self::Cred(n) => write!(f, "cred:{n}"),
+            Self::Authorities => f.write_str("system-authorities"),
         }
     }
 }
@@ -153,7 +158,10 @@ impl fmt::Display for External {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Privacy {
     Public,
+    /// Nobody but the keeper needs it.
     Secret,
+    /// If it holds a private key it must not be open to others; the worker needs it.
+    Key,
 }
 
 /// Why something external is not to be had.
@@ -168,6 +176,9 @@ pub(super) enum FetchError {
 /// Where external things come from: the machine, or a copy taken earlier.
 pub(super) trait Externals {
     fn fetch(&mut self, what: &External, privacy: Privacy, limit: u64) -> Result<Vec<u8>, FetchError>;
+
+    /// The names in a directory. An error: it is none, or cannot be read.
+    fn list(&mut self, dir: &Path) -> Result<Vec<String>, FetchError>;
 }
 
 /// Reads from the machine and keeps a copy of everything read.
@@ -185,6 +196,7 @@ impl Live<'_> {
                 let unset = || FetchError::Unreadable(format!("the environment variable {name} is not set"));
                 return self.env.vars.get(name).map(|v| v.clone().into_bytes()).ok_or_else(unset);
             }
+            External::Authorities => return system_authorities(),
             External::File(path) => self.base.join(path),
             External::Cred(name) => {
                 let dir = self.env.vars.get("CREDENTIALS_DIRECTORY");
@@ -195,7 +207,12 @@ impl Live<'_> {
         let content = self.env.files.read(&path, limit);
         let content = content.map_err(|e| FetchError::Unreadable(format!("{}: {e}", path.display())))?;
         // Readable or writable by others.
-        if privacy == Privacy::Secret && content.mode & 0o006 != 0 {
+        let secret = match privacy {
+            Privacy::Public => false,
+            Privacy::Secret => true,
+            Privacy::Key => holds_key(&content.bytes),
+        };
+        if secret && content.mode & 0o006 != 0 {
             return Err(FetchError::Exposed(content.mode));
         }
         Ok(content.bytes)
@@ -212,6 +229,15 @@ impl Externals for Live<'_> {
         self.blobs.insert(name, bytes.clone());
         Ok(bytes)
     }
+
+    fn list(&mut self, dir: &Path) -> Result<Vec<String>, FetchError> {
+        let path = self.base.join(dir);
+        let listed = self.env.files.list(&path);
+        let mut names = listed.map_err(|e| FetchError::Unreadable(format!("{}: {e}", path.display())))?;
+        names.sort();
+        self.blobs.insert(directory_name(dir), names.join("\0").into_bytes());
+        Ok(names)
+    }
 }
 
 /// Takes everything from a copy.
@@ -223,6 +249,33 @@ impl Externals for Stored<'_> {
         let missing = || FetchError::Unreadable(format!("{name} was not handed over"));
         self.0.blobs.get(&name).cloned().ok_or_else(missing)
     }
+
+    fn list(&mut self, dir: &Path) -> Result<Vec<String>, FetchError> {
+        let name = directory_name(dir);
+        let missing = || FetchError::Unreadable(format!("{name} was not handed over"));
+        let names = String::from_utf8_lossy(self.0.blobs.get(&name).ok_or_else(missing)?);
+        Ok(names.split('\0').filter(|n| !n.is_empty()).map(str::to_owned).collect())
+    }
+}
+
+/// The name that the names in a directory are stored under.
+fn directory_name(dir: &Path) -> String {
+    format!("dir:{}", dir.display())
+}
+
+fn system_authorities() -> Result<Vec<u8>, FetchError> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        let why = found.errors.first().map_or_else(|| "there are none".to_owned(), ToString::to_string);
+        return Err(FetchError::Unreadable(format!("the system's certificate authorities: {why}")));
+    }
+    let mut all = Vec::new();
+    for der in &found.certs {
+        // A certificate is a few kilobytes.
+        all.extend_from_slice(&u32::try_from(der.len()).unwrap_or(0).to_le_bytes());
+        all.extend_from_slice(der);
+    }
+    Ok(all)
 }
 
 /// As the range of `nbthread`.

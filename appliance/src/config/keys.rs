@@ -7,6 +7,7 @@ mod check;
 mod global;
 mod proxy;
 mod server;
+mod tls;
 mod top;
 mod vrrp;
 
@@ -15,6 +16,7 @@ pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
 pub use server::{DEFAULT_SERVER, SERVER};
+pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
 pub use top::TOP;
 pub use vrrp::{AUTHENTICATION, PREEMPT, SYNC_GROUP, TRACK, VIP, VRRP, VRRP_SCRIPT};
 
@@ -224,6 +226,7 @@ pub static SECTIONS: &[&Section] = &[
     &LOG_TARGET,
     &WORKER,
     &TUNE,
+    &TLS,
     &DEFAULTS,
     &PROFILE,
     &FRONTEND,

@@ -11,6 +11,8 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, ServerTimeouts,
 };
+use evenkeel_proxy::tls::acceptor::Sessions;
+use evenkeel_proxy::tls::{Acceptor, Connector, Policy};
 use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
 use evenkeel_vrrp::types::{Centis, Family, IfName, Priority, Version, Vrid};
 
@@ -63,6 +65,28 @@ pub struct Global {
     pub http_maxhdr: usize,
     /// What HTTP/2 connections may do.
     pub http2: Http2,
+    /// What TLS binds have in common; `None` if the system gives no random numbers, which is reported.
+    pub tls: Option<GlobalTls>,
+}
+
+/// `[global.tls]`.
+#[derive(Debug, Clone)]
+pub struct GlobalTls {
+    /// What may be negotiated.
+    pub policy: Policy,
+    /// How clients resume sessions, on all binds.
+    pub sessions: Sessions,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+}
+
+/// An address that a frontend listens on.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    /// The address.
+    pub addr: SocketAddr,
+    /// Its clients speak TLS.
+    pub tls: Option<Arc<Acceptor>>,
 }
 
 /// `[global.worker]`.
@@ -86,7 +110,7 @@ pub struct Frontend {
     /// What it speaks.
     pub mode: Mode,
     /// Where it listens.
-    pub binds: Vec<Spanned<SocketAddr>>,
+    pub binds: Vec<Spanned<Listening>>,
     /// Where requests go.
     pub default_backend: Option<Spanned<String>>,
     /// Timers of the client side.
@@ -148,6 +172,8 @@ pub struct Server {
     pub state: AdminState,
     /// Its checks; `None`: always up.
     pub check: Option<CheckConfig>,
+    /// It is talked to over TLS.
+    pub tls: Option<Arc<Connector>>,
 }
 
 /// `[vrrp.X]`, for this node.

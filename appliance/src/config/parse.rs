@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use evenkeel_proxy::tls::Acceptor;
 use toml::de::DeTable;
 
 use super::codes::Code;
@@ -10,7 +12,7 @@ use super::diagnostic::Diagnostic;
 use super::keys;
 use super::model::{Global, SyncGroup};
 use super::read::{Fields, Node, Reader, shown};
-use super::settings::{ServerSettings, Settings};
+use super::settings::{ServerSettings, ServerTls, Settings};
 use super::source::{FileId, Span, Spanned};
 use super::value;
 
@@ -21,6 +23,7 @@ mod log;
 mod proxy;
 mod secret;
 mod server;
+mod tls;
 mod track;
 mod vip;
 mod vrrp;
@@ -56,7 +59,7 @@ pub(super) struct Proxy {
     pub(super) settings: Settings,
     /// The keys it has that concern HTTP only.
     pub(super) of_http: Vec<Spanned<&'static str>>,
-    pub(super) binds: Vec<Spanned<Bind>>,
+    pub(super) binds: Vec<Spanned<BindDraft>>,
     pub(super) servers: Vec<ServerDraft>,
 }
 
@@ -88,6 +91,13 @@ impl Side {
 
 /// One entry of `bind`.
 #[derive(Debug, Clone)]
+pub(super) struct BindDraft {
+    pub(super) at: Bind,
+    pub(super) tls: Option<Arc<Acceptor>>,
+}
+
+/// Where a bind is.
+#[derive(Debug, Clone)]
 pub(super) enum Bind {
     Addrs(Vec<SocketAddr>),
     /// Every address of a virtual router, by its name.
@@ -100,6 +110,7 @@ pub(super) struct ServerDraft {
     pub(super) name: Spanned<String>,
     pub(super) addr: Option<SocketAddr>,
     pub(super) settings: ServerSettings,
+    pub(super) tls: ServerTls,
 }
 
 /// Reads all sections of all files. `cpus` is the default of `nbthread`.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use evenkeel_proxy::tls::trust::Authorities;
 use toml::de::{DeTable, DeValue};
 
 use super::codes::Code;
@@ -30,6 +31,8 @@ pub(super) struct Reader<'e> {
     damaged: BTreeSet<Span>,
     /// Likewise for `[defaults]` and the profiles, which concern every section.
     pub(super) damaged_defaults: bool,
+    /// The certificate authorities of the system, once they were asked for; `None` inside: there are none.
+    pub(super) authorities: Option<Option<Authorities>>,
 }
 
 /// A value in a file.
@@ -79,6 +82,7 @@ impl<'e> Reader<'e> {
             node_tables: Vec::new(),
             damaged: BTreeSet::new(),
             damaged_defaults: false,
+            authorities: None,
         }
     }
 }

@@ -16,6 +16,7 @@ mod priority;
 mod profiles;
 mod proxies;
 mod router;
+mod tls;
 mod tracks;
 
 /// The sections of this node. Complete only if no error was reported.

@@ -10,6 +10,9 @@ use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, Mode, Script, ServerTimeouts,
 };
 
+use evenkeel_proxy::tls::trust::{Authorities, Revocations};
+use evenkeel_proxy::tls::{Certificate, Policy};
+
 use super::source::Spanned;
 
 /// Keys of a proxy section that have defaults.
@@ -31,6 +34,7 @@ pub(super) struct Settings {
     pub(super) allbackups: Option<bool>,
     pub(super) check: Option<HowChecked>,
     pub(super) server: ServerSettings,
+    pub(super) server_tls: ServerTls,
 }
 
 /// `log`.
@@ -80,6 +84,38 @@ pub(super) struct ServerSettings {
     pub(super) check_addr: Option<IpAddr>,
 }
 
+/// Keys of a server's TLS that `default_server` can say.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ServerTls {
+    pub(super) ssl: Option<bool>,
+    /// The server must prove who it is.
+    pub(super) verify: Option<bool>,
+    pub(super) ca: Option<Authorities>,
+    pub(super) crl: Option<Revocations>,
+    pub(super) sni: Option<Spanned<String>>,
+    pub(super) verifyhost: Option<Spanned<String>>,
+    pub(super) alpn: Option<Vec<Vec<u8>>>,
+    pub(super) certificate: Option<Arc<Certificate>>,
+    pub(super) policy: Option<Policy>,
+}
+
+impl ServerTls {
+    /// What is said here, and what `base` says of the rest.
+    pub(super) fn over(self, base: &Self) -> Self {
+        Self {
+            ssl: self.ssl.or(base.ssl),
+            verify: self.verify.or(base.verify),
+            ca: self.ca.or_else(|| base.ca.clone()),
+            crl: self.crl.or_else(|| base.crl.clone()),
+            sni: self.sni.or_else(|| base.sni.clone()),
+            verifyhost: self.verifyhost.or_else(|| base.verifyhost.clone()),
+            alpn: self.alpn.or_else(|| base.alpn.clone()),
+            certificate: self.certificate.or_else(|| base.certificate.clone()),
+            policy: self.policy.or_else(|| base.policy.clone()),
+        }
+    }
+}
+
 impl Settings {
     /// What is said here, and what `base` says of the rest.
     pub(super) fn over(self, base: &Self) -> Self {
@@ -101,6 +137,7 @@ impl Settings {
             allbackups: self.allbackups.or(base.allbackups),
             check: self.check.or_else(|| base.check.clone()),
             server: self.server.over(base.server),
+            server_tls: self.server_tls.over(&base.server_tls),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! straight into a bounded buffer ([`spool`]). The thread of `io::log_sink` empties the buffers and feeds the targets.
 //! A data thread never waits for a log: what does not fit is dropped and counted.
 
+mod admission;
 mod date;
 mod escape;
 mod httplog;
@@ -16,6 +17,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use admission::{AdmissionRecord, admission};
 pub use date::{UnixMillis, UtcOffset};
 pub use httplog::{httplog, tcplog};
 pub use json::json;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use super::admission::{AdmissionRecord, admission};
 use super::date::UtcOffset;
 use super::escape::{Place, push_hash_escaped};
 use super::record::AccessRecord;
@@ -40,6 +41,11 @@ impl Logger {
             LogFormat::Tcplog => tcplog(out, record, offset),
             LogFormat::Json => json(out, record, offset),
         });
+    }
+
+    /// Hands over the line about a connection that came to nothing.
+    pub fn admission(&self, targets: &[LogTargetId], record: &AdmissionRecord<'_>) {
+        self.hand_over(targets, Level::Info, |out, offset| admission(out, record, offset));
     }
 
     /// Hands any other line over, such as a server's change of state. What is not printable is escaped.

@@ -21,6 +21,7 @@ pub(crate) fn server(weight: u16) -> Server {
         admin: AdminState::Ready,
         limits: ServerLimits::default(),
         check: None,
+        tls: None,
     }
 }
 

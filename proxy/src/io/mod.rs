@@ -14,6 +14,7 @@
 //! | `tunnel` | both directions after an upgrade |
 //! | [`checker`] | makes the health checks, on a thread of its own |
 //! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
+//! | `tls` | TLS over a stream, as a stream |
 //! | `stream`, `deadline` | bytes and time for all of these |
 //!
 //! A connection lives and dies on one thread, and so does everything it uses on the request path: buffers, server
@@ -33,5 +34,6 @@ pub mod runtime;
 mod splice;
 mod stream;
 mod tcp;
+mod tls;
 mod tunnel;
 mod upstream;

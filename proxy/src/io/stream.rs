@@ -14,7 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::http2::ClientStream;
+use super::tls::{HandshakeError, TlsStream};
 use crate::endpoint::Endpoint;
+use crate::tls::{Acceptor, Connector};
 
 /// A connected stream.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub(super) struct Stream {
 enum Kind {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
     /// One of the streams of a client's HTTP/2 connection.
     Http2(Box<ClientStream>),
     /// Handed over to whoever drives it now.
@@ -60,9 +63,19 @@ impl Stream {
         }
     }
 
-    /// Waits for the connection to be established or refused.
-    pub(super) fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let error = match &self.kind {
+    /// Starts to connect, and to agree on TLS then. The stream is not usable until [`Stream::poll_connected`].
+    pub(super) fn connect_tls(to: &Endpoint, connector: &Connector) -> io::Result<Self> {
+        Ok(Self { kind: Kind::Tls(Box::new(TlsStream::connect(connector, Self::connect(to)?)?)) })
+    }
+
+    /// Becomes the TLS session of a client, before its handshake.
+    pub(super) fn accept_tls(self, acceptor: &Acceptor) -> io::Result<Self> {
+        Ok(Self { kind: Kind::Tls(Box::new(TlsStream::accept(acceptor, self)?)) })
+    }
+
+    /// Waits for the connection to be established or refused; with TLS, for the handshake as well.
+    pub(super) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let error = match &mut self.kind {
             Kind::Tcp(tcp) => {
                 ready!(tcp.poll_write_ready(cx))?;
                 tcp.take_error()?
@@ -70,6 +83,10 @@ impl Stream {
             Kind::Unix(unix) => {
                 ready!(unix.poll_write_ready(cx))?;
                 unix.take_error()?
+            }
+            Kind::Tls(tls) => {
+                ready!(tls.under().poll_connected(cx))?;
+                return tls.poll_handshake(cx).map_err(io::Error::from);
             }
             Kind::Http2(_) => None,
             Kind::Gone => Some(io::ErrorKind::NotConnected.into()),
@@ -86,8 +103,25 @@ impl Stream {
     #[inline]
     pub(super) fn poll_aborted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.kind {
-            Kind::Tcp(_) | Kind::Unix(_) | Kind::Gone => Poll::Pending,
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Tls(_) | Kind::Gone => Poll::Pending,
             Kind::Http2(stream) => stream.poll_aborted(cx),
+        }
+    }
+
+    /// Goes on with the handshake of a TLS client. Any other stream has none.
+    pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), HandshakeError>> {
+        match &mut self.kind {
+            Kind::Tls(tls) => tls.poll_handshake(cx),
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// The TLS session, if there is one.
+    #[inline]
+    pub(super) fn tls(&self) -> Option<&TlsStream> {
+        match &self.kind {
+            Kind::Tls(tls) => Some(tls),
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => None,
         }
     }
 
@@ -96,7 +130,7 @@ impl Stream {
     pub(super) fn plain_tcp(&self) -> Option<&TcpStream> {
         match &self.kind {
             Kind::Tcp(tcp) => Some(tcp),
-            Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => None,
+            Kind::Unix(_) | Kind::Tls(_) | Kind::Http2(_) | Kind::Gone => None,
         }
     }
 
@@ -106,12 +140,14 @@ impl Stream {
         match &mut self.kind {
             Kind::Tcp(tcp) => read(tcp, cx, buf),
             Kind::Unix(unix) => read(unix, cx, buf),
+            Kind::Tls(tls) => tls.poll_read(cx, buf),
             Kind::Http2(stream) => stream.poll_read(cx, buf),
             Kind::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
-    /// Writes from `first`, then from `second`.
+    /// Writes from `first`, then from `second`. If it is pending, the next call must offer the same bytes first, more of
+    /// them or not: they may be under way.
     #[inline]
     pub(super) fn poll_write(
         &mut self,
@@ -122,8 +158,18 @@ impl Stream {
         match &mut self.kind {
             Kind::Tcp(tcp) => write(tcp, cx, first, second),
             Kind::Unix(unix) => write(unix, cx, first, second),
+            Kind::Tls(tls) => tls.poll_write(cx, first, second),
             Kind::Http2(stream) => stream.poll_write(cx, first, second),
             Kind::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Says that the bytes of the next writes are the last ones, so that the end can go with them.
+    #[inline]
+    pub(super) fn announce_end(&mut self) {
+        match &mut self.kind {
+            Kind::Tls(tls) => tls.announce_end(),
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => {}
         }
     }
 
@@ -132,6 +178,7 @@ impl Stream {
         let socket = match &mut self.kind {
             Kind::Tcp(tcp) => socket2::SockRef::from(&*tcp),
             Kind::Unix(unix) => socket2::SockRef::from(&*unix),
+            Kind::Tls(tls) => return tls.shutdown(),
             Kind::Http2(stream) => return stream.shutdown(),
             Kind::Gone => return Err(io::ErrorKind::NotConnected.into()),
         };
@@ -139,11 +186,12 @@ impl Stream {
     }
 
     /// Makes closing send a reset: the only way to say that what was sent is not all there is.
-    pub(super) fn reset_on_close(&self) -> io::Result<()> {
-        match &self.kind {
+    pub(super) fn reset_on_close(&mut self) -> io::Result<()> {
+        match &mut self.kind {
             Kind::Tcp(tcp) => tcp.set_zero_linger(),
             // There is no reset to send: the peer sees an end, and that is all it can be told.
             Kind::Unix(_) => Ok(()),
+            Kind::Tls(tls) => tls.reset_on_close(),
             // What is dropped before its end is reset.
             Kind::Http2(_) | Kind::Gone => Ok(()),
         }
@@ -152,14 +200,15 @@ impl Stream {
     /// Whether an idle stream is still good: nothing to read, not even an end.
     ///
     /// Costs no system call unless the runtime has seen something.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         // Readiness may be left over from a read that just filled its buffer: only the kernel knows.
-        let said = match &self.kind {
+        let said = match &mut self.kind {
             Kind::Tcp(tcp) if tcp.poll_read_ready(&mut cx).is_pending() => return true,
             Kind::Unix(unix) if unix.poll_read_ready(&mut cx).is_pending() => return true,
             Kind::Tcp(tcp) => tcp.try_read(&mut [0]),
             Kind::Unix(unix) => unix.try_read(&mut [0]),
+            Kind::Tls(tls) => return tls.is_quiet(),
             Kind::Http2(_) | Kind::Gone => return false,
         };
         matches!(said, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
@@ -193,5 +242,20 @@ fn start_to_connect(domain: socket2::Domain, to: &socket2::SockAddr) -> io::Resu
         Ok(()) => Ok(socket),
         Err(e) if e.raw_os_error() == Some(nix::libc::EINPROGRESS) => Ok(socket),
         Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+impl Stream {
+    /// Its session.
+    pub(super) fn tls_for_tests(&mut self) -> &mut TlsStream {
+        let Kind::Tls(tls) = &mut self.kind else { panic!("no TLS") };
+        tls
+    }
+
+    /// Waits until the kernel has something.
+    pub(super) async fn readable_for_tests(&self) {
+        let Kind::Tcp(tcp) = &self.kind else { panic!("no TCP") };
+        tcp.readable().await.unwrap();
     }
 }

@@ -49,7 +49,7 @@ impl Pool {
                 return None;
             }
             // A server that says anything now, or nothing ever again, is not waiting for a request.
-            if let Some(last) = idle.pop()
+            if let Some(mut last) = idle.pop()
                 && last.stream.is_quiet()
             {
                 return Some(last.stream);
@@ -83,7 +83,7 @@ impl Pool {
     /// Closes what has been idle for too long or was closed by the server.
     pub(super) fn sweep(&mut self, now: Instant) {
         for idle in &mut self.servers {
-            idle.retain(|i| now.saturating_duration_since(i.since) < LONGEST_IDLE && i.stream.is_quiet());
+            idle.retain_mut(|i| now.saturating_duration_since(i.since) < LONGEST_IDLE && i.stream.is_quiet());
         }
     }
 
@@ -169,7 +169,7 @@ impl Dial {
                     }
                     Err(e) => kind_of(&e),
                 },
-                Attempt::Trying { stream, since } => match stream.poll_connected(cx) {
+                Attempt::Trying { mut stream, since } => match stream.poll_connected(cx) {
                     Poll::Ready(Ok(())) => return Poll::Ready(Ok(stream)),
                     Poll::Ready(Err(e)) => kind_of(&e),
                     Poll::Pending if self.timeout(thread).is_some_and(|t| now >= since + t) => {
@@ -224,7 +224,11 @@ impl Dial {
         self.epoch = thread.balance.addresses().epoch();
         let at = thread.balance.addresses().endpoint(self.server);
         // Not a matter of this machine's resources, so: refused.
-        Stream::connect(&*at.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?)
+        let at = at.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        match thread.plan.servers().get(self.server.0 as usize).and_then(|s| s.tls.as_ref()) {
+            None => Stream::connect(&at),
+            Some(connector) => Stream::connect_tls(&at, connector),
+        }
     }
 
     fn handle_failure(

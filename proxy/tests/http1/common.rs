@@ -109,6 +109,7 @@ fn server(number: usize, addr: SocketAddr) -> Server {
         admin: AdminState::Ready,
         limits: ServerLimits::default(),
         check: None,
+        tls: None,
     }
 }
 

@@ -18,4 +18,5 @@ mod interop;
 mod main_job;
 mod pair;
 mod startup;
+mod tls;
 mod tracks;

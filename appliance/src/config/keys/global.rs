@@ -2,6 +2,7 @@
 
 use evenkeel_proxy::access_log::Facility;
 
+use super::tls::TLS;
 use super::{Key, SECOND, Section, Type, ms};
 
 /// `[global]`.
@@ -33,9 +34,13 @@ pub static GLOBAL: Section = Section {
         )
         .default("\"30s\""),
         Key::new("worker", Type::Table(&WORKER), "How the keeper watches the worker."),
+        Key::new("tls", Type::Table(&TLS), "TLS with clients: what holds for every bind that does not say otherwise."),
         Key::new("tune", Type::Table(&TUNE), "Sizes of buffers, and limits of protocols."),
     ],
     hints: &[
+        ("ssl_default_bind_ciphers", "tls = { ciphers = [\"…\"] }"),
+        ("ssl_default_bind_ciphersuites", "tls = { ciphersuites = [\"…\"] }"),
+        ("ssl_default_bind_options", "tls = { min_ver = \"TLSv1.2\", tls_tickets = false }"),
         ("runtime_dir", "given on the command line: `--runtime-dir`"),
         ("daemon", "not needed: it runs in the foreground and systemd supervises it"),
         ("threads", "nbthread"),

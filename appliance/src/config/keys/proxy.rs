@@ -2,6 +2,10 @@
 
 use super::check::CHECK_STEP;
 use super::server::{DEFAULT_SERVER, SERVER};
+use super::tls::{
+    ALPN, BIND_CA_FILE, BIND_VERIFY, CIPHERS, CIPHERSUITES, CRL_FILE, CRT, CURVES, MAX_VER, MIN_VER,
+    PREFER_CLIENT_CIPHERS, SSL, STRICT_SNI,
+};
 use super::{DAY, Key, LOG_TARGET, Section, Type, ms};
 
 /// Keys of proxy sections that concern HTTP only, and have no place in a section of mode tcp.
@@ -149,9 +153,25 @@ pub static BIND: Section = Section {
             "Listens on every address of this virtual router.",
         ),
         Key::new("port", Type::Int { min: 1, max: 65_535 }, "The port that goes with `vip`."),
+        SSL,
+        CRT,
+        STRICT_SNI,
+        ALPN,
+        BIND_VERIFY,
+        BIND_CA_FILE,
+        CRL_FILE,
+        MIN_VER,
+        MAX_VER,
+        CIPHERS,
+        CIPHERSUITES,
+        CURVES,
+        PREFER_CLIENT_CIPHERS,
     ],
     hints: &[
         ("address", "addr"),
+        ("tls", "ssl = true, crt = [\"/etc/evenkeel/certs/\"]"),
+        ("tls_tickets", "of all binds alike: [global] tls = { tls_tickets = false }"),
+        ("no_tls_tickets", "of all binds alike: [global] tls = { tls_tickets = false }"),
         ("interface", "bind an address, or a virtual router: { vip = \"VI_1\", port = 80 }"),
     ],
 };

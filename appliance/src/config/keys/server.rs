@@ -1,5 +1,9 @@
 //! Keys of servers: what holds for each, and when it is checked.
 
+use super::tls::{
+    CIPHERS, CIPHERSUITES, CRL_FILE, CURVES, MAX_VER, MIN_VER, SERVER_ALPN, SERVER_CA_FILE, SERVER_CRT,
+    SERVER_SSL, SERVER_VERIFY, SNI, VERIFYHOST,
+};
 use super::{DAY, Key, Section, Type, ms};
 
 /// One entry of `server`.
@@ -21,6 +25,19 @@ pub static SERVER: Section = Section {
         FALL,
         CHECK_PORT,
         CHECK_ADDR,
+        SERVER_SSL,
+        SERVER_VERIFY,
+        SERVER_CA_FILE,
+        CRL_FILE,
+        SNI,
+        VERIFYHOST,
+        SERVER_ALPN,
+        SERVER_CRT,
+        MIN_VER,
+        MAX_VER,
+        CIPHERS,
+        CIPHERSUITES,
+        CURVES,
     ],
     hints: SERVER_HINTS,
 };
@@ -30,7 +47,32 @@ pub static DEFAULT_SERVER: Section = Section {
     path: "defaults.default_server",
     called: "default_server",
     doc: "What holds for every server that does not say otherwise.",
-    keys: &[WEIGHT, BACKUP, STATE, CHECK, INTER, FASTINTER, DOWNINTER, RISE, FALL, CHECK_PORT, CHECK_ADDR],
+    keys: &[
+        WEIGHT,
+        BACKUP,
+        STATE,
+        CHECK,
+        INTER,
+        FASTINTER,
+        DOWNINTER,
+        RISE,
+        FALL,
+        CHECK_PORT,
+        CHECK_ADDR,
+        SERVER_SSL,
+        SERVER_VERIFY,
+        SERVER_CA_FILE,
+        CRL_FILE,
+        SNI,
+        VERIFYHOST,
+        SERVER_ALPN,
+        SERVER_CRT,
+        MIN_VER,
+        MAX_VER,
+        CIPHERS,
+        CIPHERSUITES,
+        CURVES,
+    ],
     hints: SERVER_HINTS,
 };
 

@@ -10,7 +10,7 @@ use evenkeel_proxy::plan::{BackendId, ErrorFiles, FrontendId, LogTargetId, Plan}
 use super::{ProxyParts, Refusal};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{Backend, ErrorResponses, Frontend, Global, Server};
+use crate::config::model::{Backend, ErrorResponses, Frontend, Global, Listening, Server};
 use crate::config::resolve::Resolved;
 
 pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<ProxyParts, Refusal> {
@@ -23,7 +23,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
     let mut listeners = Vec::new();
     for (i, f) in resolved.frontends.iter().enumerate() {
         let id = FrontendId(number(i, "frontends")?);
-        listeners.extend(f.binds.iter().map(|b| plan::Listener::new(id, b.value)));
+        listeners.extend(f.binds.iter().map(|b| listener(id, &b.value)));
         let to = f.default_backend.as_ref().and_then(|b| ids.get(b.value.as_str()).copied());
         frontends.push(frontend(f, to, &mut log_targets)?);
     }
@@ -47,6 +47,10 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
     let plan = Plan::new(global, frontends, backends, servers, listeners)
         .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?;
     Ok(ProxyParts { plan: Arc::new(plan), log_targets })
+}
+
+fn listener(frontend: FrontendId, listening: &Listening) -> plan::Listener {
+    plan::Listener { tls: listening.tls.clone(), ..plan::Listener::new(frontend, listening.addr) }
 }
 
 fn frontend(
@@ -104,6 +108,7 @@ fn server(s: &Server, backend: BackendId) -> plan::Server {
         limits: plan::ServerLimits::default(),
         admin: s.state,
         check: s.check.clone(),
+        tls: s.tls.clone(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::model::{Global, WorkerWatch};
 use crate::config::read::{Fields, Reader};
 use crate::config::value;
 
-use super::log;
+use super::{log, tls};
 
 /// Reads `[global]`; what is missing or wrong gets its default.
 pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Global {
@@ -29,6 +29,7 @@ pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Globa
         bufsize,
         http_maxhdr,
         http2,
+        tls: tls::global(cx, &mut t),
     };
     t.finish(cx);
     global

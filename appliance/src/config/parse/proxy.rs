@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use evenkeel_proxy::plan::{Balance, ForwardedFor, LogFormat, Mode};
 
-use super::{Bind, Profile, Proxy, Side, check, errorfile, log, server};
+use super::{Bind, BindDraft, Profile, Proxy, Side, check, errorfile, log, server, tls};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
-use crate::config::model::Global;
+use crate::config::model::{Global, GlobalTls};
 use crate::config::read::{Fields, Node, Reader, shown};
 use crate::config::settings::{HowChecked, Log, ServerSettings, Settings, Timeouts};
 use crate::config::source::{Span, Spanned};
@@ -48,7 +48,8 @@ pub(super) fn proxy(
     let settings = settings(cx, &mut t, global);
     let of_http =
         keys::OF_HTTP.iter().filter_map(|name| Some(Spanned::new(*name, t.key_span(name)?))).collect();
-    let binds = if side.is_front() { binds(cx, &mut t, side, &name) } else { Vec::new() };
+    let binds =
+        if side.is_front() { binds(cx, &mut t, side, &name, global.tls.as_ref()) } else { Vec::new() };
     let servers =
         if side.is_back() { t.read(cx, "server", server::servers).unwrap_or_default() } else { Vec::new() };
     t.finish(cx);
@@ -58,7 +59,7 @@ pub(super) fn proxy(
 /// The keys with defaults, as far as the section has them.
 fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Settings {
     let mode = t.read(cx, "mode", Reader::word);
-    let mut server = t.known(cx, "default_server", server::default_server).unwrap_or_default();
+    let (mut server, server_tls) = t.known(cx, "default_server", server::default_server).unwrap_or_default();
     let check = how_checked(cx, t, &mut server);
     Settings {
         mode: mode.map(|w| if w.value == "tcp" { Mode::Tcp } else { Mode::Http }),
@@ -78,6 +79,7 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         allbackups: t.known(cx, "allbackups", Reader::bool).map(|b| b.value),
         check,
         server,
+        server_tls,
     }
 }
 
@@ -164,7 +166,13 @@ fn forwardfor(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<
     }))
 }
 
-fn binds(cx: &mut Reader<'_>, t: &mut Fields<'_>, side: Side, name: &Spanned<String>) -> Vec<Spanned<Bind>> {
+fn binds(
+    cx: &mut Reader<'_>,
+    t: &mut Fields<'_>,
+    side: Side,
+    name: &Spanned<String>,
+    tls: Option<&GlobalTls>,
+) -> Vec<Spanned<BindDraft>> {
     let Some((key, node)) = t.take(cx, "bind") else {
         let message = format!("{} {} has no `bind`: nothing can reach it", side.as_str(), shown(&name.value));
         cx.push_absence(Diagnostic::error(Code::NoBind, name.span, message).help("bind = [\"*:80\"]"));
@@ -175,12 +183,18 @@ fn binds(cx: &mut Reader<'_>, t: &mut Fields<'_>, side: Side, name: &Spanned<Str
         let message = format!("{} has an empty `bind`: nothing can reach it", shown(&name.value));
         cx.push(Diagnostic::error(Code::NoBind, node.span, message));
     }
-    all.into_iter().filter_map(|n| bind(cx, key, n)).collect()
+    all.into_iter().filter_map(|n| bind(cx, key, n, tls)).collect()
 }
 
-fn bind(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Spanned<Bind>> {
+fn bind(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    tls: Option<&GlobalTls>,
+) -> Option<Spanned<BindDraft>> {
     if node.value.as_str().is_some() {
-        return cx.address(key, node, value::bind).map(|a| a.map(Bind::Addrs));
+        let addrs = cx.address(key, node, value::bind)?;
+        return Some(addrs.map(|a| BindDraft { at: Bind::Addrs(a), tls: None }));
     }
     if node.value.as_table().is_none() {
         cx.wrong_type(key, node, Some("\"*:80\" or { vip = \"VI_1\", port = 80 }".to_owned()));
@@ -192,10 +206,12 @@ fn bind(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Spanne
     let vip = t.read(cx, "vip", Reader::text);
     let port = t.read(cx, "port", Reader::int::<u16>);
     let (at, port_said) = (node.span, t.has("port"));
+    let tls = tls::bind(cx, &mut t, tls, at);
     t.finish(cx);
+    let draft = |bind| Some(Spanned::new(BindDraft { at: bind, tls }, at));
     match (addr_said, vip_said, port_said) {
-        (true, false, false) => addr.map(|a| Spanned::new(Bind::Addrs(a.value), at)),
-        (false, true, true) => Some(Spanned::new(Bind::Router(vip?, port?.value), at)),
+        (true, false, false) => draft(Bind::Addrs(addr?.value)),
+        (false, true, true) => draft(Bind::Router(vip?, port?.value)),
         (false, false, _) => {
             cx.push_absence(Diagnostic::error(
                 Code::MissingKey,

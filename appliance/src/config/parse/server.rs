@@ -2,10 +2,10 @@
 
 use evenkeel_proxy::plan::AdminState;
 
-use super::ServerDraft;
+use super::{ServerDraft, tls};
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader};
-use crate::config::settings::ServerSettings;
+use crate::config::settings::{ServerSettings, ServerTls};
 use crate::config::source::Spanned;
 use crate::config::value;
 
@@ -23,16 +23,22 @@ fn server(cx: &mut Reader<'_>, node: Node<'_>) -> Option<ServerDraft> {
     let name = t.read(cx, "name", Reader::name);
     let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::socket));
     let settings = settings(cx, &mut t);
+    let tls = tls::server(cx, &mut t);
     t.finish(cx);
-    Some(ServerDraft { name: name?, addr: addr.map(|a| a.value), settings })
+    Some(ServerDraft { name: name?, addr: addr.map(|a| a.value), settings, tls })
 }
 
 /// `default_server`.
-pub(super) fn default_server(cx: &mut Reader<'_>, _: &'static Key, node: Node<'_>) -> Option<ServerSettings> {
+pub(super) fn default_server(
+    cx: &mut Reader<'_>,
+    _: &'static Key,
+    node: Node<'_>,
+) -> Option<(ServerSettings, ServerTls)> {
     let mut t = Fields::of(cx, &keys::DEFAULT_SERVER, node.key, node)?;
     let settings = settings(cx, &mut t);
+    let tls = tls::server(cx, &mut t);
     t.finish(cx);
-    Some(settings)
+    Some((settings, tls))
 }
 
 fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSettings {

@@ -6,24 +6,25 @@ use std::net::{IpAddr, SocketAddr};
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::Frontend;
-use crate::config::parse::{Bind, RouterDraft};
+use crate::config::model::{Frontend, Listening};
+use crate::config::parse::{Bind, BindDraft, RouterDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::source::Spanned;
 
 /// All addresses of the binds of one frontend.
 pub(super) fn binds(
     cx: &mut Reader<'_>,
-    binds: &[Spanned<Bind>],
+    binds: &[Spanned<BindDraft>],
     routers: &[RouterDraft],
-) -> Vec<Spanned<SocketAddr>> {
+) -> Vec<Spanned<Listening>> {
     let mut all = Vec::new();
     for bind in binds {
-        let addrs = match &bind.value {
+        let addrs = match &bind.value.at {
             Bind::Addrs(addrs) => addrs.clone(),
             Bind::Router(name, port) => router_addrs(cx, name, *port, routers),
         };
-        all.extend(addrs.into_iter().map(|a| Spanned::new(a, bind.span)));
+        let listening = |addr| Listening { addr, tls: bind.value.tls.clone() };
+        all.extend(addrs.into_iter().map(|a| Spanned::new(listening(a), bind.span)));
     }
     all
 }
@@ -54,7 +55,7 @@ pub(super) fn check_overlaps(cx: &mut Reader<'_>, frontends: &[Frontend]) {
     let mut by_port: BTreeMap<u16, Vec<(&Frontend, Spanned<SocketAddr>)>> = BTreeMap::new();
     let mut reported = BTreeSet::new();
     for frontend in frontends {
-        for bind in &frontend.binds {
+        for bind in frontend.binds.iter().map(|b| Spanned::new(b.value.addr, b.span)) {
             let others = by_port.entry(bind.value.port()).or_default();
             let clash =
                 others.iter().find(|(_, o)| o.span != bind.span && overlap(o.value.ip(), bind.value.ip()));
@@ -73,7 +74,7 @@ pub(super) fn check_overlaps(cx: &mut Reader<'_>, frontends: &[Frontend]) {
                     cx.push(d.related(other.span, "with this"));
                 }
             }
-            others.push((frontend, *bind));
+            others.push((frontend, bind));
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Frontends and backends with their defaults filled in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{AdminState, Balance, Mode};
 
 use super::modes;
 use super::profiles::undefined;
+use super::tls;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{Backend, Frontend, Global, Server};
+use crate::config::model::{Backend, Frontend, Global, Listening, Server};
 use crate::config::parse::{Proxy, ServerDraft, Side};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
@@ -40,7 +40,7 @@ pub(super) fn frontend(
     cx: &mut Reader<'_>,
     proxy: &Proxy,
     settings: &Settings,
-    binds: Vec<Spanned<SocketAddr>>,
+    binds: Vec<Spanned<Listening>>,
     global: &Global,
     backends: &BTreeSet<String>,
 ) -> Frontend {
@@ -119,6 +119,7 @@ pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> 
         modes::check_keys(cx, &proxy, settings.mode.unwrap_or_default());
     }
     check_servers(cx, &proxy);
+    let servers = proxy.servers.into_iter().filter_map(|s| server(cx, s, &settings)).collect();
     Backend {
         name: proxy.name,
         mode: settings.mode.unwrap_or_default(),
@@ -128,14 +129,15 @@ pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> 
         retries: settings.retries.unwrap_or(3),
         redispatch: settings.redispatch.unwrap_or(false),
         allbackups: settings.allbackups.unwrap_or(false),
-        servers: proxy.servers.into_iter().filter_map(|s| server(s, &settings)).collect(),
+        servers,
         errorfile: settings.errorfile,
     }
 }
 
 /// `None` for a server that was read with errors.
-fn server(draft: ServerDraft, settings: &Settings) -> Option<Server> {
+fn server(cx: &mut Reader<'_>, draft: ServerDraft, settings: &Settings) -> Option<Server> {
     let addr = draft.addr?;
+    let tls = tls::connector(cx, &draft.name, addr, draft.tls.over(&settings.server_tls));
     let own = draft.settings.over(settings.server);
     Some(Server {
         name: draft.name,
@@ -144,6 +146,7 @@ fn server(draft: ServerDraft, settings: &Settings) -> Option<Server> {
         backup: own.backup.unwrap_or(false),
         state: own.state.unwrap_or(AdminState::Ready),
         check: own.checks(settings.check.as_ref(), settings.timeout.check),
+        tls,
     })
 }
 

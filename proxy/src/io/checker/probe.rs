@@ -76,7 +76,7 @@ async fn carry_out(want: Want, target: &Endpoint, stream: &mut Option<Stream>, r
 }
 
 async fn connect(how: &Connect, target: &Endpoint) -> io::Result<Stream> {
-    let stream = Stream::connect(&how.target(target))?;
+    let mut stream = Stream::connect(&how.target(target))?;
     poll_fn(|cx| stream.poll_connected(cx)).await?;
     if !how.linger {
         // Closing with a reset leaves no TIME_WAIT behind, neither here nor with the server.

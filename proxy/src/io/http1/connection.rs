@@ -114,7 +114,7 @@ impl Connection {
         now: Instant,
     ) -> Self {
         count_in(&thread, frontend);
-        let party = Party { client, frontend, http2: false };
+        let party = Party { client, frontend, http2: false, tls: stream.tls().is_some() };
         let mut this = Self::of_stream(thread, stream, party, now);
         this.permit = Some(permit);
         this

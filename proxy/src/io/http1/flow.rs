@@ -17,6 +17,8 @@ pub(in crate::io) struct Flow {
     pub(in crate::io) chunker: Option<Chunker>,
     /// Input that is the start of a line, to be read on.
     pub(in crate::io) held: Vec<u8>,
+    /// The stream it goes to ends with it.
+    pub(in crate::io) ends: bool,
     /// Bytes read in all.
     pub(in crate::io) read: u64,
     /// How much is read at once: more while the other side keeps up, less when it does not, because what it does not
@@ -44,6 +46,7 @@ impl Default for Flow {
             out: Outbox::default(),
             chunker: None,
             held: Vec::new(),
+            ends: false,
             read: 0,
             window: START,
         }
@@ -134,7 +137,12 @@ impl Flow {
         to: &mut Stream,
         content: &[u8],
     ) -> Poll<io::Result<()>> {
-        let Some(chunker) = &mut self.chunker else { return self.out.poll_send(cx, to, content) };
+        let Some(chunker) = &mut self.chunker else {
+            if self.ends && self.body.is_done() {
+                to.announce_end();
+            }
+            return self.out.poll_send(cx, to, content);
+        };
         if !content.is_empty() {
             chunker.begin(self.out.buffer(), content.len());
         }
@@ -142,6 +150,9 @@ impl Flow {
         if self.body.is_done() {
             chunker.end(self.out.buffer());
             self.chunker = None;
+            if self.ends {
+                to.announce_end();
+            }
             return self.out.poll_flush(cx, to);
         }
         sent.map(Ok)
@@ -161,6 +172,7 @@ impl Flow {
     pub(in crate::io) fn reset(&mut self) {
         self.body = Body::Done;
         self.chunker = None;
+        self.ends = false;
         self.out.reset();
         self.held.clear();
         self.held.shrink_to(SMALL);

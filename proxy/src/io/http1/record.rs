@@ -95,6 +95,8 @@ pub(in crate::io) struct Party {
     pub(in crate::io) frontend: FrontendId,
     /// It speaks HTTP/2, whatever the head that was made of its request says.
     pub(in crate::io) http2: bool,
+    /// It speaks TLS.
+    pub(in crate::io) tls: bool,
 }
 
 /// Whose exchange it is, and the thread it runs on.
@@ -222,7 +224,7 @@ fn log(exchange: &Exchange, thread: &DataThread, party: Party, termination: Term
         client: party.client,
         time: wall_clock(timers.active),
         frontend: &frontend.name,
-        tls: false,
+        tls: party.tls,
         backend: backend.map_or(&frontend.name, |b| &b.name),
         server: server.map_or(ServerName::None, |s| ServerName::Server(&s.name)),
         timers,

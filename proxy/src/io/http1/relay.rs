@@ -160,7 +160,7 @@ fn handle_bytes(
                 let kept =
                     exchange.down.offer(rest, &mut exchange.surplus).map_err(|_| Failure::BadResponse)?;
                 let content = rest.get(..kept).unwrap_or_default();
-                if let Poll::Ready(Err(_)) = exchange.down.out.poll_send(cx, client.stream, content) {
+                if let Poll::Ready(Err(_)) = exchange.down.poll_send(cx, client.stream, content) {
                     return Err(Failure::ClientAborted);
                 }
             }

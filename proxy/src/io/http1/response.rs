@@ -66,6 +66,7 @@ pub(super) fn handle_head(
             to.after = if client { After::Persist } else { After::Close };
             forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
             exchange.down.body = Body::new(framing, to.output());
+            exchange.down.ends = !client;
             exchange.facts.status = Some(response.status);
             exchange.facts.responded = Some(now);
             let persist = |yes: bool| if yes { Persist::Yes } else { Persist::No };

@@ -56,6 +56,7 @@ impl Connection {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Step {
+        self.stream.announce_end();
         match open.down.out.poll_flush(cx, &mut self.stream) {
             Poll::Pending => {
                 let deadline = open.activity.client.and_then(|at| Some(at + open.timeouts.client.client?));

@@ -9,7 +9,12 @@ use crate::access_log::Spools;
 use crate::access_log::spool::Entry;
 
 fn party() -> Party {
-    Party { client: SocketAddr::from(([127, 0, 0, 1], 4711)), frontend: FrontendId(0), http2: false }
+    Party {
+        client: SocketAddr::from(([127, 0, 0, 1], 4711)),
+        frontend: FrontendId(0),
+        http2: false,
+        tls: false,
+    }
 }
 
 fn spools() -> Arc<Spools> {

@@ -1,0 +1,79 @@
+//! TLS: certificates from files and directories, and what becomes of them on the way to the worker.
+
+use std::path::Path;
+
+use evenkeel::config::{self, lower};
+use evenkeel_proxy::tls::suites::{Curve, Version};
+use rcgen::{CertificateParams, KeyPair};
+
+use super::{Machine, TIMEOUTS};
+
+/// A certificate for itself, and its key.
+fn certificate(name: &str) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let cert = CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
+    (cert.pem(), key.serialize_pem())
+}
+
+fn machine(global: &str, bind: &str, server: &str) -> Machine {
+    let mut machine = Machine::with(&format!(
+        "[global]\n{global}\n{TIMEOUTS}[frontend.f]\ndefault_backend = \"b\"\nbind = [{{ addr = \"*:443\", {bind} }}]\n\
+         [backend.b]\nserver = [{{ name = \"s\", addr = \"10.0.0.1:443\", {server} }}]\n"
+    ));
+    for (name, mode) in [("certs/a.pem", 0o600), ("certs/b.pem", 0o640), ("open.pem", 0o644)] {
+        let (cert, key) = certificate("www.example.com");
+        machine.files.add(name, format!("{key}{cert}").as_bytes(), mode);
+    }
+    let (cert, key) = certificate("apart.example.com");
+    machine.files.add("apart.crt", cert.as_bytes(), 0o644);
+    machine.files.add("apart.key", key.as_bytes(), 0o600);
+    machine.files.add("apart.crt.ocsp", &[0x30, 0x05, 0x0a, 0x01, 0x00, 0xa0, 0x00], 0o644);
+    machine.files.add("certs/a.pem.ocsp", b"", 0o644);
+    machine.files.add("certs/.b.pem.swp", b"an editor's", 0o600);
+    machine
+}
+
+#[test]
+fn certificates_come_from_files_and_directories_and_reach_the_worker() {
+    let bind =
+        "ssl = true, crt = [\"apart.crt\", \"certs/\"], verify = \"optional\", ca_file = \"apart.crt\"";
+    let server = "ssl = true, ca_file = \"apart.crt\", sni = \"x.example\", crt = \"certs/a.pem\"";
+    let loaded = machine("", bind, server).load();
+    assert_eq!(loaded.render_human(false), "");
+    let json = serde_json::to_string(&loaded.sources.for_worker()).unwrap();
+    let sources: config::Sources = serde_json::from_str(&json).unwrap();
+    let there = config::load_from_sources(&sources, "lb1");
+    assert_eq!(there.render_human(false), "");
+    let plan = lower::proxy(there.config.as_ref().unwrap()).plan;
+    assert!(plan.listeners().iter().all(|l| l.tls.is_some()) && plan.servers()[0].tls.is_some());
+    let timeout = plan.listeners()[0].tls.as_ref().unwrap().handshake_timeout();
+    assert_eq!(timeout, std::time::Duration::from_secs(5));
+    // Both families of `*` show the same.
+    assert_eq!(plan.listeners()[0].tls, plan.listeners()[1].tls);
+}
+
+#[test]
+fn global_settings_hold_for_binds_that_say_nothing_else() {
+    let global = "tls = { min_ver = \"TLSv1.3\", curves = \"X25519:P-256\", ciphers = \"ECDHE-RSA-AES128-GCM-SHA256\", \
+                  tls_tickets = false, cache_size = 0, handshake_timeout = \"2s\" }";
+    let loaded = machine(global, "ssl = true, crt = \"certs\"", "weight = 2").load();
+    assert_eq!(loaded.render_human(false), "");
+    let config = loaded.config.unwrap();
+    let tls = config.global.tls.as_ref().unwrap();
+    assert_eq!((tls.policy.min, tls.policy.max), (Version::Tls13, Version::Tls13));
+    let curves: Vec<_> = tls.policy.curves.iter().map(|c| c.name()).collect();
+    assert_eq!(curves, ["X25519", "P-256"]);
+    assert!(!tls.policy.prefer_client_ciphers, "an order was said");
+    assert_eq!(tls.policy.ciphers[0].name(), "ECDHE-RSA-AES128-GCM-SHA256");
+    assert_eq!(tls.handshake_timeout.as_secs(), 2);
+    assert_eq!(Curve::names().next(), Some("X25519MLKEM768"));
+}
+
+#[test]
+fn keys_that_everybody_can_read_are_refused() {
+    let loaded = machine("", "ssl = true, crt = \"open.pem\"", "weight = 1").load();
+    let [found] = loaded.diagnostics.as_slice() else { panic!("{}", loaded.render_human(false)) };
+    assert_eq!(found.code.as_str(), "secret-exposed");
+    assert!(found.message.contains("the private key in `open.pem`"), "{}", found.message);
+    assert!(loaded.sources.blobs.keys().all(|k| !Path::new(k).ends_with("open.pem")));
+}

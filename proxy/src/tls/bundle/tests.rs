@@ -1,0 +1,81 @@
+use super::*;
+use crate::tls::fixture::Authority;
+
+fn read(pem: &str) -> Result<Certificate, BundleError> {
+    Certificate::read(Files { pem: pem.as_bytes(), key: None, ocsp: None })
+}
+
+#[test]
+fn any_order_comes_out_as_a_chain() {
+    let root = Authority::new("root");
+    let (middle, other) = (root.below("middle"), Authority::new("other"));
+    let low = middle.below("low");
+    let leaf = low.issue(&["www.example.com"]);
+    let of = |pem: &str| certificates(pem.as_bytes()).unwrap().remove(0);
+    let chain = [of(&leaf.cert), of(&low.pem), of(&middle.pem), of(&other.pem)];
+    for order in [
+        [&leaf.cert, &low.pem, &middle.pem, &other.pem, &leaf.key],
+        [&leaf.key, &other.pem, &middle.pem, &low.pem, &leaf.cert],
+        [&low.pem, &other.pem, &leaf.key, &leaf.cert, &middle.pem],
+    ] {
+        let pem = order.map(String::as_str).concat();
+        assert_eq!(read(&pem).unwrap().key.cert, chain);
+    }
+    // A certificate said twice is shown once.
+    let twice = [leaf.cert.as_str(), &leaf.cert, &leaf.key].concat();
+    assert_eq!(read(&twice).unwrap().key.cert, chain[..1]);
+}
+
+#[test]
+fn a_key_may_have_a_file_of_its_own() {
+    let leaf = Authority::new("root").issue_rsa(&["a.example.com", "*.b.example.com"]);
+    let files = Files { pem: leaf.cert.as_bytes(), key: Some(leaf.key.as_bytes()), ocsp: Some(b"") };
+    let found = Certificate::read(files).unwrap();
+    assert_eq!(found.names, [Name::Exact("a.example.com".into()), Name::Wildcard("b.example.com".into())]);
+    assert_eq!(found.subject(), "CN=a.example.com, O=Example");
+    assert_eq!((found.rank(), leaf.read().key().ocsp.as_ref()), (2, None));
+    assert!(found.not_after() > 1_800_000_000);
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let root = Authority::new("root");
+    let (one, two) = (root.issue(&["one.example"]), root.issue(&["two.example"]));
+    let encrypted = one.bundle().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let old = one.bundle().replace("KEY-----\n", "KEY-----\nProc-Type: 4,ENCRYPTED\n");
+    let cut = one.bundle().replace("-----END PRIVATE KEY-----", "");
+    let nonsense = format!("{}-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", one.cert);
+    for (pem, error) in [
+        (one.cert.clone(), "has no private key, and there is none beside it"),
+        (one.key.clone(), "has no certificate"),
+        (String::new(), "has no private key, and there is none beside it"),
+        (one.bundle() + &two.key, "has several private keys"),
+        (one.cert.clone() + &two.key, "has a private key that belongs to none of its certificates"),
+        (encrypted, "has an encrypted private key: nobody is there to type the passphrase"),
+        (old, "has an encrypted private key: nobody is there to type the passphrase"),
+        (cut, "is broken PEM: there is no end to a PRIVATE KEY"),
+    ] {
+        assert_eq!(read(&pem).unwrap_err().to_string(), error);
+    }
+    assert!(matches!(read(&nonsense), Err(BundleError::Key(_))));
+    assert!(holds_key(one.bundle().as_bytes()) && !holds_key(one.cert.as_bytes()));
+}
+
+#[test]
+fn a_staple_is_a_response() {
+    let leaf = Authority::new("root").issue(&["one.example"]);
+    let pem = leaf.bundle();
+    let read = |ocsp: &[u8]| Certificate::read(Files { pem: pem.as_bytes(), key: None, ocsp: Some(ocsp) });
+    // SEQUENCE { ENUMERATED successful, [0] {} }
+    let good = [0x30, 0x05, 0x0a, 0x01, 0x00, 0xa0, 0x00];
+    assert_eq!(read(&good).unwrap().key.ocsp.as_deref(), Some(&good[..]));
+    for (der, why) in [
+        (&b"hello"[..], "it is not DER"),
+        (&[0x30, 0x03, 0x0a, 0x01, 0x06], "the responder refused to answer"),
+        (&[0x30, 0x03, 0x0a, 0x01, 0x00], "it is empty"),
+        (&[0x30, 0x03, 0x02, 0x01, 0x00], "it has no status"),
+        (&[0x30, 0x05, 0x0a, 0x01, 0x00, 0xa0, 0x00, 0x00], "something follows it"),
+    ] {
+        assert_eq!(read(der).unwrap_err(), BundleError::Ocsp(why), "{der:?}");
+    }
+}

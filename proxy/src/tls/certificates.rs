@@ -1,0 +1,135 @@
+//! The certificates of a listener, by the name the client asks for (SNI, RFC 6066 §3).
+//!
+//! A name is looked up as it is, then with its first label replaced by `*`, as HAProxy does; what is found nowhere gets
+//! the first certificate, unless `strict_sni`. Of several certificates for one name the client gets one it can verify,
+//! ECDSA before RSA: an old client gets RSA and everybody else what is cheaper.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::SignatureScheme;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::bundle::Certificate;
+use super::names::Name;
+
+/// What to do with a client that asks for a name nobody has, or for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownName {
+    /// It gets the first certificate.
+    #[default]
+    First,
+    /// Its handshake fails (`strict_sni`).
+    Refuse,
+}
+
+/// Certificates by name. Immutable; a [`Resolver`] changes them as a whole.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    exact: BTreeMap<Box<str>, Choice>,
+    wildcard: BTreeMap<Box<str>, Choice>,
+    /// `None`: whoever asks for none of the names is refused.
+    fallback: Option<Choice>,
+}
+
+/// The certificates of one name, at most one of each kind of key, best first.
+#[derive(Debug, Clone, Default)]
+struct Choice(Vec<Ranked>);
+
+#[derive(Debug, Clone)]
+struct Ranked {
+    rank: u8,
+    key: Arc<CertifiedKey>,
+}
+
+impl Choice {
+    /// Adds a certificate unless there is an earlier one with the same kind of key: the first one said is the one.
+    fn add(&mut self, certificate: &Certificate) {
+        let rank = certificate.rank();
+        let at = self.0.partition_point(|r| r.rank < rank);
+        if self.0.get(at).is_none_or(|r| r.rank != rank) {
+            self.0.insert(at, Ranked { rank, key: Arc::clone(certificate.key()) });
+        }
+    }
+
+    /// The best one whose signatures the client can verify. If there is none, the first: the handshake then fails for
+    /// the reason it has.
+    fn pick(&self, schemes: &[SignatureScheme]) -> Option<&Arc<CertifiedKey>> {
+        let fits = |r: &&Ranked| r.key.key.choose_scheme(schemes).is_some();
+        self.0.iter().find(fits).or_else(|| self.0.first()).map(|r| &r.key)
+    }
+}
+
+impl Certificates {
+    /// All of `certificates`; the first is the default.
+    pub fn new(certificates: &[Certificate], unknown: UnknownName) -> Self {
+        let (mut exact, mut wildcard) = (BTreeMap::<_, Choice>::new(), BTreeMap::<_, Choice>::new());
+        let mut fallback = Choice::default();
+        let first: &[Name] = certificates.first().map_or(&[], Certificate::names);
+        for (number, certificate) in certificates.iter().enumerate() {
+            for name in certificate.names() {
+                let (table, name) = match name {
+                    Name::Exact(name) => (&mut exact, name),
+                    Name::Wildcard(name) => (&mut wildcard, name),
+                };
+                table.entry(name.clone()).or_default().add(certificate);
+            }
+            // The first one's twin with another kind of key is as good an answer.
+            let twin = !first.is_empty() && first.iter().all(|n| certificate.names().contains(n));
+            if number == 0 || twin {
+                fallback.add(certificate);
+            }
+        }
+        let fallback = (unknown == UnknownName::First).then_some(fallback);
+        Self { exact, wildcard, fallback }
+    }
+
+    /// The certificate for a client that asks for `name`, in lower case, and can verify `schemes`.
+    pub fn select(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Arc<CertifiedKey>> {
+        let known = name.and_then(|name| {
+            let parent = || self.wildcard.get(name.split_once('.')?.1);
+            self.exact.get(name).or_else(parent)
+        });
+        known.or(self.fallback.as_ref())?.pick(schemes)
+    }
+}
+
+/// The certificates in force; handshakes take them without waiting while others are put in their place.
+#[derive(Debug)]
+pub(super) struct Resolver(ArcSwap<Certificates>);
+
+impl Resolver {
+    pub(super) fn new(certificates: Certificates) -> Self {
+        Self(ArcSwap::from_pointee(certificates))
+    }
+
+    pub(super) fn replace(&self, certificates: Certificates) {
+        self.0.store(Arc::new(certificates));
+    }
+}
+
+thread_local! {
+    /// The name in the client's hello that was looked at last.
+    static ASKED: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
+}
+
+/// The name that the handshake just gone on with has asked for, if it came to that. A session of the library's
+/// unbuffered kind does not tell: only its certificate resolver hears it, on the thread and during the call that handles
+/// the client's hello.
+#[cfg(feature = "io")]
+pub(crate) fn take_asked() -> Option<Box<str>> {
+    ASKED.take()
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        ASKED.set(hello.server_name().map(Box::from));
+        self.0.load().select(hello.server_name(), hello.signature_schemes()).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,366 @@
+//! TLS to clients and to servers, with curl, OpenSSL and HAProxy as the other side.
+
+use std::fs::{self, Permissions};
+use std::io::Read as _;
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use evenkeel_tests::lab::netns::Netns;
+use evenkeel_tests::lab::scratch::Scratch;
+use evenkeel_tests::lab::wait::{self, SOON};
+use evenkeel_tests::lab::{Backend, Lab, Node};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+/// One node with a configuration, servers behind it, a client before it, and certificates in its directory.
+struct Site {
+    node: Node,
+    lab: Lab,
+    files: Arc<Scratch>,
+    _servers: [Backend; 2],
+}
+
+impl Site {
+    /// `frontends` are sections of the configuration; `b` is the backend.
+    fn start(frontends: &str, prepare: impl FnOnce(&Files<'_>)) -> Self {
+        Self::start_in(Lab::new(), frontends, prepare)
+    }
+
+    fn start_in(lab: Lab, frontends: &str, prepare: impl FnOnce(&Files<'_>)) -> Self {
+        let files = Arc::new(Scratch::new("tls"));
+        prepare(&Files(&files));
+        let servers = Backend::pair(&lab.servers);
+        let config = format!(
+            "[global]\nnbthread = 2\nlog = [{{ to = \"127.0.0.1:5514\" }}]\n\
+             [defaults]\ntimeout = {{ connect = \"2s\", client = \"30s\", server = \"30s\" }}\n{frontends}\n\
+             [backend.b]\nserver = [{{ name = \"s1\", addr = \"10.77.0.11:8080\" }}]\n"
+        );
+        let node = Node::start_in(&lab.a, &config, &files);
+        node.wait_fit();
+        Self { node, lab, files, _servers: servers }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.files.path().join(name).to_str().expect("a readable path").to_owned()
+    }
+
+    /// Runs curl at the client; what it prints, or why it failed.
+    fn curl(&self, args: &str, url: &str) -> Result<String, String> {
+        let resolve = "--resolve *:443:10.77.0.1 --resolve *:444:10.77.0.1 --resolve *:445:10.77.0.1";
+        let ca = self.path("ca.pem");
+        let line = format!("--silent --show-error --max-time 10 --cacert {ca} {resolve} {args} {url}");
+        let out = run(&self.lab.client.ns, "curl", &line);
+        if out.0 { Ok(out.1) } else { Err(out.2) }
+    }
+
+    /// Runs `openssl s_client` at the client with an empty input; everything it prints.
+    fn s_client(&self, args: &str) -> String {
+        let line = format!("s_client -connect 10.77.0.1:443 -CAfile {} {args}", self.path("ca.pem"));
+        let out = run(&self.lab.client.ns, "openssl", &line);
+        format!("{}\n{}", out.1, out.2)
+    }
+}
+
+/// Runs a program to its end; whether it was content, its output and its errors.
+fn run(ns: &Netns, program: &'static str, line: &str) -> (bool, String, String) {
+    let args: Vec<String> = line.split_ascii_whitespace().map(str::to_owned).collect();
+    let out = ns.run(move || Command::new(program).args(args).stdin(Stdio::null()).output());
+    let out = out.unwrap_or_else(|e| panic!("cannot run {program}: {e}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (out.status.success(), text(&out.stdout), text(&out.stderr))
+}
+
+/// Writes certificates into a directory.
+struct Files<'a>(&'a Scratch);
+
+impl Files<'_> {
+    fn write(&self, name: &str, text: &str) {
+        let path: PathBuf = self.0.path().join(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("make a directory");
+        fs::write(&path, text).expect("write a file");
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("set permissions");
+    }
+
+    /// A certificate, its chain and its key in one file.
+    fn bundle(&self, name: &str, ca: &Authority, names: &[&str]) {
+        let (cert, key) = ca.issue(names, &rcgen::PKCS_ECDSA_P256_SHA256);
+        self.write(name, &format!("{key}{cert}"));
+    }
+}
+
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    fn issue(&self, names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> (String, String) {
+        let key = KeyPair::generate_for(algorithm).expect("a key");
+        let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+        let mut params = CertificateParams::new(names.clone()).expect("good names");
+        params.distinguished_name.push(DnType::CommonName, names[0].clone());
+        let cert = params.signed_by(&key, &self.issuer).expect("a certificate");
+        (cert.pem(), key.serialize_pem())
+    }
+}
+
+const FRONT: &str = "[frontend.f]\ndefault_backend = \"b\"\n";
+
+#[test]
+fn clients_are_shown_the_certificate_of_the_name_they_ask_for() {
+    let ca = Authority::new("ca");
+    let site = Site::start(
+        &format!(
+            "{FRONT}bind = [\n\
+             {{ addr = \"*:443\", ssl = true, crt = [\"first.pem\", \"certs/\"] }},\n\
+             {{ addr = \"*:444\", ssl = true, crt = \"certs\", strict_sni = true, ssl_min_ver = \"TLSv1.3\" }},\n]"
+        ),
+        |files| {
+            files.write("ca.pem", &ca.pem);
+            files.bundle("first.pem", &ca, &["first.example"]);
+            files.bundle("certs/wild.pem", &ca, &["*.example.com"]);
+            files.bundle("certs/www.pem", &ca, &["www.example.com"]);
+            // The key in a file of its own, RSA beside ECDSA for one name, and what is no certificate.
+            let (cert, key) = ca.issue(&["www.example.com"], &rcgen::PKCS_RSA_SHA256);
+            files.write("certs/rsa.crt", &cert);
+            files.write("certs/rsa.key", &key);
+            files.write("certs/.hidden", "nothing");
+            files.write("certs/sub/x", "nothing");
+        },
+    );
+    for name in ["first.example", "www.example.com", "other.example.com"] {
+        for version in ["--tlsv1.3", "--tls-max 1.2"] {
+            let got = site.curl(version, &format!("https://{name}/"));
+            assert!(got.as_deref().is_ok_and(|b| b.contains("s1")), "{name} {version}: {got:?}");
+        }
+    }
+    // Nobody has this name: the first certificate, which is not for it.
+    let got = site.curl("", "https://unknown.example/").unwrap_err();
+    assert!(got.contains("no alternative certificate subject name matches"), "{got}");
+    let shown = site.s_client("-servername unknown.example");
+    assert!(shown.contains("CN = first.example"), "{shown}");
+    // Strict: a handshake without a name fails, and so does one for a name that nobody has, or an old version.
+    assert!(site.curl("", "https://www.example.com:444/").is_ok());
+    assert!(site.curl("", "https://unknown.example:444/").unwrap_err().contains("alert"));
+    assert!(site.curl("--tls-max 1.2", "https://www.example.com:444/").unwrap_err().contains("alert"));
+    // Whoever can verify RSA only gets it.
+    let rsa = site.s_client("-servername www.example.com -sigalgs RSA-PSS+SHA256 -tls1_3");
+    assert!(rsa.contains("Server public key is 2048 bit") && rsa.contains("Verify return code: 0"), "{rsa}");
+    let both = site.s_client("-servername www.example.com -tls1_3");
+    assert!(
+        both.contains("Server public key is 256 bit") && both.contains("Verify return code: 0"),
+        "{both}"
+    );
+    let old = site.s_client("-servername www.example.com -tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256");
+    assert!(old.contains("Server public key is 2048 bit"), "{old}");
+    // Several requests over one connection, with a body either way.
+    let url = "https://www.example.com/";
+    let got = site.curl("-d hello", &format!("{url} {url} {url}")).unwrap();
+    assert_eq!(got.matches("s1").count(), 3, "{got}");
+}
+
+#[test]
+fn sessions_are_resumed_and_silence_ends() {
+    let ca = Authority::new("ca");
+    let site = Site::start(
+        &format!(
+            "{FRONT}bind = [{{ addr = \"*:443\", ssl = true, crt = \"www.pem\" }}]\n\
+             [global.tls]\nhandshake_timeout = \"300ms\""
+        ),
+        |files| {
+            files.write("ca.pem", &ca.pem);
+            files.bundle("www.pem", &ca, &["www.example.com"]);
+        },
+    );
+    let log = site.lab.a.ns.run(|| UdpSocket::bind("127.0.0.1:5514").expect("bind"));
+    log.set_read_timeout(Some(SOON)).expect("a limit");
+    for version in ["-tls1_2", "-tls1_3"] {
+        let session = site.path(&format!("session{version}"));
+        // A ticket of TLS 1.3 comes with the first bytes: the client waits for them.
+        let request = "-ign_eof -quiet -nocommands";
+        let first = site_request(&site, &format!("{version} {request} -sess_out {session}"));
+        assert!(first.contains("200 OK"), "{first}");
+        let again = site_request(&site, &format!("{version} -ign_eof -nocommands -sess_in {session}"));
+        assert!(again.contains("Reused, TLS") && again.contains("200 OK"), "{again}");
+    }
+    // Says nothing, or a part of a hello.
+    for hello in [&b""[..], &[22, 3, 1, 2, 0, 1, 0]] {
+        let begin = Instant::now();
+        let end = site.lab.client.ns.run(move || {
+            let mut stream = TcpStream::connect("10.77.0.1:443").expect("connect");
+            stream.set_read_timeout(Some(SOON)).expect("a limit");
+            std::io::Write::write_all(&mut stream, hello).expect("write");
+            stream.read(&mut [0; 100])
+        });
+        assert!(end.is_ok_and(|n| n == 0), "closed");
+        let took = begin.elapsed();
+        assert!(took >= Duration::from_millis(250) && took < Duration::from_secs(5), "{took:?}");
+        wait_line(&log, "f/1: Timeout during SSL handshake");
+    }
+    site.lab.client.ns.run(|| {
+        let mut stream = TcpStream::connect("10.77.0.1:443").expect("connect");
+        std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\n\r\n").expect("write");
+    });
+    wait_line(&log, "f/1: SSL handshake failure (received corrupt message");
+}
+
+/// A GET request through `openssl s_client`.
+fn site_request(site: &Site, args: &str) -> String {
+    let ca = site.path("ca.pem");
+    let line = format!("s_client -connect 10.77.0.1:443 -servername www.example.com -CAfile {ca} {args}");
+    let mut child = site.lab.client.ns.command("openssl", move |command| {
+        command.args(line.split_ascii_whitespace());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    });
+    let mut stdin = child.stdin.take().expect("piped");
+    let request = b"GET / HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut stdin, request).expect("write");
+    let out = child.wait_with_output().expect("openssl ends");
+    String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned()
+}
+
+/// Waits for a log line.
+fn wait_line(log: &UdpSocket, text: &str) {
+    let until = Instant::now() + SOON;
+    let mut seen = Vec::new();
+    while Instant::now() < until {
+        let mut bytes = [0; 4096];
+        let n = log.recv(&mut bytes).unwrap_or_else(|e| panic!("no line with `{text}` but {seen:?}: {e}"));
+        let line = String::from_utf8_lossy(&bytes[..n]).into_owned();
+        if line.contains(text) {
+            return;
+        }
+        seen.push(line);
+    }
+    panic!("no line with `{text}` but {seen:?}");
+}
+
+#[test]
+fn clients_show_certificates_where_they_must() {
+    let (ca, clients) = (Authority::new("ca"), Authority::new("clients"));
+    let site = Site::start(
+        &format!(
+            "{FRONT}bind = [\n\
+             {{ addr = \"*:443\", ssl = true, crt = \"www.pem\", verify = \"required\", ca_file = \"clients.pem\" }},\n\
+             {{ addr = \"*:444\", ssl = true, crt = \"www.pem\", verify = \"optional\", ca_file = \"clients.pem\" }},\n]"
+        ),
+        |files| {
+            files.write("ca.pem", &ca.pem);
+            files.write("clients.pem", &clients.pem);
+            files.bundle("www.pem", &ca, &["www.example.com"]);
+            files.bundle("alice.pem", &clients, &["alice"]);
+            files.bundle("mallory.pem", &Authority::new("clients"), &["mallory"]);
+        },
+    );
+    let shown = |name: &str| format!("--cert {}", site.path(name));
+    for (port, cert, good) in [
+        (443, shown("alice.pem"), true),
+        (443, String::new(), false),
+        (443, shown("mallory.pem"), false),
+        (444, shown("alice.pem"), true),
+        (444, String::new(), true),
+        (444, shown("mallory.pem"), false),
+    ] {
+        for version in ["--tlsv1.3", "--tls-max 1.2"] {
+            let got = site.curl(&format!("{version} {cert}"), &format!("https://www.example.com:{port}/"));
+            assert_eq!(got.is_ok(), good, "{port} {version} {cert}: {got:?}");
+        }
+    }
+}
+
+#[test]
+fn haproxy_is_a_good_server_and_a_good_client() {
+    let ca = Authority::new("ca");
+    let lab = Lab::new();
+    let haproxy_files = Scratch::new("haproxy");
+    let files = Files(&haproxy_files);
+    files.write("ca.pem", &ca.pem);
+    files.bundle("server.pem", &ca, &["server.example"]);
+    files.bundle("front.pem", &ca, &["front.example"]);
+    let dir = haproxy_files.path().display();
+    files.write(
+        "haproxy.cfg",
+        &format!(
+            "defaults\n mode http\n timeout connect 2s\n timeout client 30s\n timeout server 30s\n\
+             frontend tls\n bind 10.77.0.11:8443 ssl crt {dir}/server.pem ca-file {dir}/ca.pem verify optional\n \
+             http-request return status 200 content-type text/plain lf-string \
+             \"behind %[ssl_fc_protocol] %[ssl_fc_sni] %[ssl_c_s_dn(cn)] %[ssl_fc_is_resumed]\"\n\
+             listen before\n bind 10.77.0.11:8081\n \
+             server us 10.77.0.1:443 ssl verify required ca-file {dir}/ca.pem sni str(www.example.com) \
+             verifyhost www.example.com\n"
+        ),
+    );
+    let config = haproxy_files.path().join("haproxy.cfg");
+    let haproxy = lab.servers.ns.command("haproxy", move |command| {
+        command.arg("-db").arg("-f").arg(config).stdin(Stdio::null());
+    });
+    let haproxy = Running(Pid::from_raw(i32::try_from(haproxy.id()).expect("a pid")), haproxy);
+    let tls = |name: &str, more: &str| {
+        format!(
+            "[frontend.{name}]\nbind = \"*:{}\"\ndefault_backend = \"{name}\"\n[backend.{name}]\nretries = 0\nserver = \
+             [{{ name = \"h\", addr = \"10.77.0.11:8443\", ssl = true, {more} }}]\n",
+            match name {
+                "good" => 81,
+                "wrong_name" => 82,
+                "no_ca" => 83,
+                _ => 84,
+            }
+        )
+    };
+    let site = Site::start_in(
+        lab,
+        &format!(
+            "{FRONT}bind = [{{ addr = \"*:443\", ssl = true, crt = \"www.pem\" }}]\n{}{}{}{}",
+            tls("good", "ca_file = \"ca.pem\", sni = \"server.example\", crt = \"us.pem\""),
+            tls("wrong_name", "ca_file = \"ca.pem\", sni = \"other.example\""),
+            tls("no_ca", "sni = \"server.example\""),
+            tls("anybody", "verify = \"none\", ssl_max_ver = \"TLSv1.2\""),
+        ),
+        |files| {
+            files.write("ca.pem", &ca.pem);
+            files.bundle("www.pem", &ca, &["www.example.com"]);
+            files.bundle("us.pem", &ca, &["us"]);
+        },
+    );
+    wait::until_true("HAProxy listens", SOON, || site.curl("", "http://10.77.0.11:8081/").is_ok());
+    assert_eq!(site.curl("", "http://10.77.0.1:81/").unwrap(), "behind TLSv1.3 server.example us 0");
+    // The pooled connection, then sessions that are resumed over new ones.
+    let url = "http://10.77.0.1:81/";
+    let got = site.curl("", &format!("{url} {url} {url}")).unwrap();
+    assert_eq!(got.matches("behind TLSv1.3 server.example us").count(), 3, "{got}");
+    assert_eq!(site.curl("", "http://10.77.0.1:84/").unwrap(), "behind TLSv1.2   0");
+    for port in [82, 83] {
+        let got = site.curl("-w %{http_code}", &format!("http://10.77.0.1:{port}/")).unwrap();
+        assert!(got.ends_with("503"), "{port}: {got}");
+    }
+    let got = site.curl("", "http://10.77.0.11:8081/").unwrap();
+    assert!(got.contains("s1"), "{got}");
+    drop(haproxy);
+    assert!(site.node.status().is_some());
+}
+
+/// A program that ends with the test.
+struct Running(Pid, std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        kill(self.0, Signal::SIGKILL).unwrap_or_default();
+        self.1.wait().map(drop).unwrap_or_default();
+    }
+}
