@@ -11,9 +11,9 @@ use std::time::Duration;
 
 pub use balance::{Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, ServerLimits, UriKey};
 pub use check::{
-    Action, ByteExpect, ByteMatch, CheckConfig, Connect, ErrorStatus, Expect, HeaderExpect, HttpCheck,
-    HttpExpect, HttpVersion, MysqlCheck, MysqlLogin, OkStatus, Pattern, Protocol, Says, Script, Step,
-    TextMatch, TimeoutStatus,
+    Action, ByteExpect, ByteMatch, CheckConfig, CheckTls, Connect, ErrorStatus, Expect, HeaderExpect,
+    HttpCheck, HttpExpect, HttpVersion, MysqlCheck, MysqlLogin, OkStatus, Pattern, Protocol, Says, Script,
+    Step, TextMatch, TimeoutStatus,
 };
 
 use crate::endpoint::Endpoint;

@@ -95,6 +95,10 @@ pub(super) struct ServerTls {
     pub(super) sni: Option<Spanned<String>>,
     pub(super) verifyhost: Option<Spanned<String>>,
     pub(super) alpn: Option<Vec<Vec<u8>>>,
+    /// Its checks speak TLS.
+    pub(super) check_ssl: Option<bool>,
+    pub(super) check_sni: Option<Spanned<String>>,
+    pub(super) check_alpn: Option<Vec<Vec<u8>>>,
     pub(super) certificate: Option<Arc<Certificate>>,
     pub(super) policy: Option<Policy>,
 }
@@ -110,6 +114,9 @@ impl ServerTls {
             sni: self.sni.or_else(|| base.sni.clone()),
             verifyhost: self.verifyhost.or_else(|| base.verifyhost.clone()),
             alpn: self.alpn.or_else(|| base.alpn.clone()),
+            check_ssl: self.check_ssl.or(base.check_ssl),
+            check_sni: self.check_sni.or_else(|| base.check_sni.clone()),
+            check_alpn: self.check_alpn.or_else(|| base.check_alpn.clone()),
             certificate: self.certificate.or_else(|| base.certificate.clone()),
             policy: self.policy.or_else(|| base.policy.clone()),
         }
@@ -217,6 +224,7 @@ impl ServerSettings {
             rise: self.rise.unwrap_or(2),
             addr: self.check_addr,
             port: self.check_port,
+            tls: None,
             script,
         })
     }

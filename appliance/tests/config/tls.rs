@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use evenkeel::config::{self, lower};
+use evenkeel_proxy::plan::Connect;
 use evenkeel_proxy::tls::suites::{Curve, Version};
 use rcgen::{CertificateParams, KeyPair};
 
@@ -76,4 +77,32 @@ fn keys_that_everybody_can_read_are_refused() {
     assert_eq!(found.code.as_str(), "secret-exposed");
     assert!(found.message.contains("the private key in `open.pem`"), "{}", found.message);
     assert!(loaded.sources.blobs.keys().all(|k| !Path::new(k).ends_with("open.pem")));
+}
+
+#[test]
+fn servers_that_speak_tls_are_checked_over_it() {
+    let ca = "ca_file = \"apart.crt\"";
+    for (server, everywhere, own) in [
+        ("ssl = true, check = true", Some(true), true),
+        ("check = true", None, false),
+        ("check_ssl = true, check = true", Some(true), true),
+        ("ssl = true, check_ssl = false, check = true", None, false),
+        ("ssl = true, check_port = 80, check = true", None, false),
+        (
+            "ssl = true, check_port = 444, check_ssl = true, check_sni = \"x.example\", check = true",
+            Some(true),
+            true,
+        ),
+    ] {
+        let loaded = machine("", "ssl = true, crt = \"certs\"", &format!("{ca}, {server}")).load();
+        assert_eq!(loaded.render_human(false), "", "{server}");
+        let plan = lower::proxy(loaded.config.as_ref().unwrap()).plan;
+        let check = plan.servers()[0].check.as_ref().unwrap();
+        assert_eq!(check.tls.as_ref().map(|t| t.everywhere), everywhere, "{server}");
+        assert_eq!(check.connector(&Connect::default()).is_some(), own, "{server}");
+        let elsewhere = Connect { port: Some(1), ..Connect::default() };
+        assert!(check.connector(&elsewhere).is_none(), "{server}");
+        let asked = Connect { tls: Some(true), ..elsewhere };
+        assert_eq!(check.connector(&asked).is_some(), own, "{server}");
+    }
 }

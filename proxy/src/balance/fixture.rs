@@ -41,6 +41,7 @@ pub(crate) fn check(script: Script) -> CheckConfig {
         rise: 2,
         addr: None,
         port: None,
+        tls: None,
         script: Arc::new(script),
     }
 }

@@ -29,6 +29,8 @@ pub struct Run<'a> {
     /// The server has closed its side.
     ended: bool,
     connected: bool,
+    /// The connection is there and speaks TLS, or is about to.
+    secured: bool,
     /// Why not everything could be sent: told if no answer explains it better.
     unsent: Option<Failure>,
     /// Outcome of the last step that has one, for the end of the script.
@@ -38,7 +40,8 @@ pub struct Run<'a> {
 /// What the driver does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Want {
-    /// Open a connection; close the one there is. Answered by [`Run::handle_connected`] or [`Run::handle_failure`].
+    /// Open a connection; close the one there is. Answered by [`Run::handle_connected`] or [`Run::handle_failure`]; if
+    /// it speaks TLS by [`Run::handle_reached`] before, and perhaps [`Run::handle_no_tls`].
     Connect(Connect),
     /// Send this. Answered by [`Run::handle_sent`] or [`Run::handle_unsent`].
     Send(Vec<u8>),
@@ -113,6 +116,7 @@ impl<'a> Run<'a> {
             received: Vec::new(),
             ended: false,
             connected: false,
+            secured: false,
             unsent: None,
             last: None,
         }
@@ -143,6 +147,17 @@ impl<'a> Run<'a> {
             | Stage::Speaking(_)
             | Stage::Over(..) => end,
         }
+    }
+
+    /// The server has been reached; now TLS is to be agreed on.
+    pub fn handle_reached(&mut self) {
+        self.secured = true;
+    }
+
+    /// TLS could not be agreed on.
+    pub fn handle_no_tls(&mut self, now: Instant, why: &str) {
+        let info = format!("SSL handshake failure ({why}){}", self.place());
+        self.finish(now, CheckResult::new(CheckStatus::L6Response).with_info(info.as_bytes()), Vec::new());
     }
 
     /// The connection is open.
@@ -226,6 +241,7 @@ impl<'a> Run<'a> {
         let status = match &self.stage {
             Stage::Over(..) => return,
             _ if failure.ours => CheckStatus::SocketError,
+            Stage::Connecting(..) if self.secured => CheckStatus::L6Response,
             Stage::Connecting(..) => CheckStatus::L4Connection,
             Stage::Next | Stage::Sending(..) | Stage::Expecting | Stage::Asking(_) | Stage::Speaking(_) => {
                 CheckStatus::L7Response
@@ -239,6 +255,7 @@ impl<'a> Run<'a> {
     pub fn handle_timeout(&mut self, now: Instant) {
         let status = match &self.stage {
             Stage::Over(..) => return,
+            Stage::Connecting(..) if self.secured => CheckStatus::L6Timeout,
             Stage::Connecting(..) => CheckStatus::L4Timeout,
             Stage::Next | Stage::Sending(..) => CheckStatus::L7Timeout,
             Stage::Expecting => self.tout_status().unwrap_or(CheckStatus::L7Timeout),
@@ -259,13 +276,18 @@ impl<'a> Run<'a> {
         let step = self.script.steps.get(self.at);
         if !self.connected && !matches!(step.map(|s| &s.action), Some(Action::Connect(_))) {
             let linger = matches!(step.map(|s| &s.action), Some(Action::Protocol(p)) if takes_leave(p));
-            self.stage = Stage::Connecting(Connect { linger, ..Connect::default() }, now);
+            self.secured = false;
+            // It is about the hello itself.
+            let hello = matches!(step.map(|s| &s.action), Some(Action::Protocol(Protocol::SslHello { .. })));
+            let tls = hello.then_some(false);
+            self.stage = Stage::Connecting(Connect { linger, tls, ..Connect::default() }, now);
             return;
         }
         let Some(step) = step else { return self.complete(now) };
         match &step.action {
             Action::Connect(connect) => {
                 self.forget();
+                self.secured = false;
                 self.stage = Stage::Connecting(connect.clone(), now);
             }
             Action::Send(bytes) => {
@@ -372,7 +394,7 @@ impl<'a> Run<'a> {
     }
 
     fn connected_result(&self) -> CheckResult {
-        let result = CheckResult::new(CheckStatus::L4Ok);
+        let result = CheckResult::new(if self.secured { CheckStatus::L6Ok } else { CheckStatus::L4Ok });
         if self.script.steps.is_empty() { result } else { result.with_info(SCRIPT) }
     }
 

@@ -65,7 +65,12 @@ impl Stream {
 
     /// Starts to connect, and to agree on TLS then. The stream is not usable until [`Stream::poll_connected`].
     pub(super) fn connect_tls(to: &Endpoint, connector: &Connector) -> io::Result<Self> {
-        Ok(Self { kind: Kind::Tls(Box::new(TlsStream::connect(connector, Self::connect(to)?)?)) })
+        Self::connect(to)?.secure(connector)
+    }
+
+    /// Becomes a TLS session with the server it is connected to. It is not usable until [`Stream::poll_connected`].
+    pub(super) fn secure(self, connector: &Connector) -> io::Result<Self> {
+        Ok(Self { kind: Kind::Tls(Box::new(TlsStream::connect(connector, self)?)) })
     }
 
     /// Becomes the TLS session of a client, before its handshake.

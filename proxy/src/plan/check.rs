@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
+use crate::tls::Connector;
 
 /// How a server is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +27,32 @@ pub struct CheckConfig {
     pub addr: Option<IpAddr>,
     /// Port to check; `None`: the server's.
     pub port: Option<u16>,
+    /// How a connection of the check speaks TLS, if it is to; `None`: none does.
+    pub tls: Option<CheckTls>,
     /// What is done. Servers of one backend share it.
     pub script: Arc<Script>,
+}
+
+/// How checks speak TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckTls {
+    /// How it is spoken.
+    pub connector: Arc<Connector>,
+    /// Connections that do not say otherwise speak it. One to another address or port does not.
+    pub everywhere: bool,
 }
 
 impl CheckConfig {
     /// Where the checks of a server go that is at `server`. `None`: nobody knows where that is.
     pub fn target(&self, server: Option<&Endpoint>) -> Option<Endpoint> {
         elsewhere(server, self.addr, self.port)
+    }
+
+    /// How a connection of the check speaks TLS. `None`: not at all.
+    pub fn connector(&self, connection: &Connect) -> Option<&Connector> {
+        let tls = self.tls.as_ref()?;
+        let by_default = tls.everywhere && connection.addr.is_none() && connection.port.is_none();
+        connection.tls.unwrap_or(by_default).then_some(&tls.connector)
     }
 }
 
@@ -106,6 +125,8 @@ pub struct Connect {
     pub port: Option<u16>,
     /// Close in the usual way instead of by a reset. Leaves a port in TIME_WAIT, and no complaint in the server's log.
     pub linger: bool,
+    /// Whether it speaks TLS; `None`: as the check does.
+    pub tls: Option<bool>,
 }
 
 /// What must have been received.

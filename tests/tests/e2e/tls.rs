@@ -236,18 +236,21 @@ fn site_request(site: &Site, args: &str) -> String {
 
 /// Waits for a log line.
 fn wait_line(log: &UdpSocket, text: &str) {
+    wait_lines(log, &[text]);
+}
+
+/// Waits until every text has been in a log line.
+fn wait_lines(log: &UdpSocket, texts: &[&str]) {
     let until = Instant::now() + SOON;
-    let mut seen = Vec::new();
-    while Instant::now() < until {
+    let (mut seen, mut left) = (Vec::new(), texts.to_vec());
+    while !left.is_empty() {
+        assert!(Instant::now() < until, "no line with {left:?} but {seen:#?}");
         let mut bytes = [0; 4096];
-        let n = log.recv(&mut bytes).unwrap_or_else(|e| panic!("no line with `{text}` but {seen:?}: {e}"));
+        let n = log.recv(&mut bytes).unwrap_or_else(|e| panic!("no line with {left:?} but {seen:#?}: {e}"));
         let line = String::from_utf8_lossy(&bytes[..n]).into_owned();
-        if line.contains(text) {
-            return;
-        }
+        left.retain(|text| !line.contains(text));
         seen.push(line);
     }
-    panic!("no line with `{text}` but {seen:?}");
 }
 
 #[test]
@@ -305,11 +308,7 @@ fn haproxy_is_a_good_server_and_a_good_client() {
              verifyhost www.example.com\n"
         ),
     );
-    let config = haproxy_files.path().join("haproxy.cfg");
-    let haproxy = lab.servers.ns.command("haproxy", move |command| {
-        command.arg("-db").arg("-f").arg(config).stdin(Stdio::null());
-    });
-    let haproxy = Running(Pid::from_raw(i32::try_from(haproxy.id()).expect("a pid")), haproxy);
+    let haproxy = haproxy(&lab, &haproxy_files);
     let tls = |name: &str, more: &str| {
         format!(
             "[frontend.{name}]\nbind = \"*:{}\"\ndefault_backend = \"{name}\"\n[backend.{name}]\nretries = 0\nserver = \
@@ -337,7 +336,6 @@ fn haproxy_is_a_good_server_and_a_good_client() {
             files.bundle("us.pem", &ca, &["us"]);
         },
     );
-    wait::until_true("HAProxy listens", SOON, || site.curl("", "http://10.77.0.11:8081/").is_ok());
     assert_eq!(site.curl("", "http://10.77.0.1:81/").unwrap(), "behind TLSv1.3 server.example us 0");
     // The pooled connection, then sessions that are resumed over new ones.
     let url = "http://10.77.0.1:81/";
@@ -352,6 +350,71 @@ fn haproxy_is_a_good_server_and_a_good_client() {
     assert!(got.contains("s1"), "{got}");
     drop(haproxy);
     assert!(site.node.status().is_some());
+}
+
+#[test]
+fn servers_are_checked_over_tls() {
+    let ca = Authority::new("ca");
+    let lab = Lab::new();
+    let haproxy_files = Scratch::new("haproxy");
+    let files = Files(&haproxy_files);
+    files.bundle("server.pem", &ca, &["server.example"]);
+    let dir = haproxy_files.path().display();
+    files.write(
+        "haproxy.cfg",
+        &format!(
+            "defaults\n mode http\n timeout connect 2s\n timeout client 30s\n timeout server 30s\n\
+             frontend tls\n bind 10.77.0.11:8443 ssl crt {dir}/server.pem alpn h2,http/1.1\n \
+             http-request return status 200 content-type text/plain string well if {{ ssl_fc_sni server.example }}\n \
+             http-request return status 500\n"
+        ),
+    );
+    let haproxy = haproxy(&lab, &haproxy_files);
+    let server = |name: &str, more: &str| {
+        format!(
+            "[backend.{name}]\nhttpchk = \"/\"\ndefault_server = {{ inter = \"200ms\", fall = 1, rise = 1, \
+             ssl = true, ca_file = \"ca.pem\", check = true }}\nserver = [{{ name = \"h\", addr = \
+             \"10.77.0.11:8443\", {more} }}]\n"
+        )
+    };
+    let log = lab.a.ns.run(|| UdpSocket::bind("127.0.0.1:5514").expect("bind"));
+    log.set_read_timeout(Some(SOON)).expect("a limit");
+    let site = Site::start_in(
+        lab,
+        &format!(
+            "[frontend.f]\nbind = \"*:80\"\ndefault_backend = \"good\"\n{}{}{}{}{}",
+            server("good", "sni = \"server.example\", alpn = \"http/1.1\""),
+            server("other", "sni = \"server.example\", check_sni = \"other.example\", verify = \"none\""),
+            server("stranger", "sni = \"server.example\", verifyhost = \"other.example\""),
+            server("clear", "sni = \"server.example\", check_port = 8080, check_ssl = true"),
+            server("open", "sni = \"server.example\", check_ssl = false"),
+        ),
+        |files| files.write("ca.pem", &ca.pem),
+    );
+    wait_lines(
+        &log,
+        &[
+            "Server other/h is DOWN, reason: Layer7 wrong status, code: 500",
+            "Server stranger/h is DOWN, reason: Layer6 invalid response, info: \"SSL handshake failure (",
+            "Server clear/h is DOWN, reason: Layer6 timeout",
+            "Server open/h is DOWN, reason: Layer7 invalid response",
+        ],
+    );
+    assert_eq!(site.curl("", "http://10.77.0.1:80/").unwrap(), "well");
+    drop(haproxy);
+    wait_lines(&log, &["Server good/h is DOWN, reason: Layer4 connection problem"]);
+}
+
+/// Starts HAProxy beside the servers and waits until it listens.
+fn haproxy(lab: &Lab, files: &Scratch) -> Running {
+    let config = files.path().join("haproxy.cfg");
+    let haproxy = lab.servers.ns.command("haproxy", move |command| {
+        command.arg("-db").arg("-f").arg(config).stdin(Stdio::null());
+    });
+    let running = Running(Pid::from_raw(i32::try_from(haproxy.id()).expect("a pid")), haproxy);
+    let connects = || TcpStream::connect("10.77.0.11:8443").is_ok();
+    wait::until_true("HAProxy listens", SOON, || lab.servers.ns.run(connects));
+    running
 }
 
 /// A program that ends with the test.

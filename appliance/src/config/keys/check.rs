@@ -82,6 +82,8 @@ pub static CONNECT: Section = Section {
             "Closes the connection in the usual way instead of by a reset: for servers that complain of resets.",
         )
         .default("false"),
+        Key::new("ssl", Type::Bool, "The connection speaks TLS, in the way of the server's other checks.")
+            .default_is("as the server's checks do (`check_ssl`); false with `port` or `addr`"),
     ],
     hints: &[("default", "connect = true"), ("address", "addr")],
 };

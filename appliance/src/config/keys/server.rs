@@ -1,8 +1,8 @@
 //! Keys of servers: what holds for each, and when it is checked.
 
 use super::tls::{
-    CIPHERS, CIPHERSUITES, CRL_FILE, CURVES, MAX_VER, MIN_VER, SERVER_ALPN, SERVER_CA_FILE, SERVER_CRT,
-    SERVER_SSL, SERVER_VERIFY, SNI, VERIFYHOST,
+    CHECK_ALPN, CHECK_SNI, CHECK_SSL, CIPHERS, CIPHERSUITES, CRL_FILE, CURVES, MAX_VER, MIN_VER, SERVER_ALPN,
+    SERVER_CA_FILE, SERVER_CRT, SERVER_SSL, SERVER_VERIFY, SNI, VERIFYHOST,
 };
 use super::{DAY, Key, Section, Type, ms};
 
@@ -32,6 +32,9 @@ pub static SERVER: Section = Section {
         SNI,
         VERIFYHOST,
         SERVER_ALPN,
+        CHECK_SSL,
+        CHECK_SNI,
+        CHECK_ALPN,
         SERVER_CRT,
         MIN_VER,
         MAX_VER,
@@ -66,6 +69,9 @@ pub static DEFAULT_SERVER: Section = Section {
         SNI,
         VERIFYHOST,
         SERVER_ALPN,
+        CHECK_SSL,
+        CHECK_SNI,
+        CHECK_ALPN,
         SERVER_CRT,
         MIN_VER,
         MAX_VER,

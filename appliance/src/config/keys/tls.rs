@@ -112,6 +112,14 @@ pub(super) const SNI: Key =
 pub(super) const SERVER_ALPN: Key =
     Key::new("alpn", Type::Text(ALPN_FORM), "Protocols offered to the server inside TLS, best first.")
         .default_is("none is named");
+pub(super) const CHECK_SSL: Key = Key::new("check_ssl", Type::Bool, "Checks the server over TLS.")
+    .default_is("`ssl`, unless there is a `check_port` or `check_addr`");
+pub(super) const CHECK_SNI: Key =
+    Key::new("check_sni", Type::Text("a host name"), "The name checks ask the server for in the handshake.")
+        .default_is("`sni`");
+pub(super) const CHECK_ALPN: Key =
+    Key::new("check_alpn", Type::Text(ALPN_FORM), "Protocols that checks offer the server inside TLS.")
+        .default_is("none is named");
 pub(super) const VERIFYHOST: Key = Key::new(
     "verifyhost",
     Type::Text("a host name or IP address"),

@@ -225,8 +225,9 @@ fn connect(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Con
     let port = t.read(cx, "port", Reader::int).map(|p| p.value);
     let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::ip)).map(|a| a.value);
     let linger = t.read(cx, "linger", Reader::bool).is_some_and(|b| b.value);
+    let tls = t.read(cx, "ssl", Reader::bool).map(|b| b.value);
     t.finish(cx);
-    Some(Connect { addr, port, linger })
+    Some(Connect { addr, port, linger, tls })
 }
 
 /// Bytes as hexadecimal digits, with blanks between them if wanted.

@@ -125,6 +125,9 @@ pub(super) fn server(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerTls {
         sni: t.read(cx, "sni", Reader::text),
         verifyhost: t.read(cx, "verifyhost", Reader::text),
         alpn: t.read(cx, "alpn", alpn),
+        check_ssl: t.read(cx, "check_ssl", Reader::bool).map(|b| b.value),
+        check_sni: t.read(cx, "check_sni", Reader::text),
+        check_alpn: t.read(cx, "check_alpn", alpn),
         certificate: t.read(cx, "crt", |cx, key, node| {
             let path = cx.text(key, node)?;
             file(cx, Path::new(&path.value), path.span).map(Arc::new)

@@ -137,15 +137,22 @@ pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> 
 /// `None` for a server that was read with errors.
 fn server(cx: &mut Reader<'_>, draft: ServerDraft, settings: &Settings) -> Option<Server> {
     let addr = draft.addr?;
-    let tls = tls::connector(cx, &draft.name, addr, draft.tls.over(&settings.server_tls));
+    let how = draft.tls.over(&settings.server_tls);
+    let tls = tls::connector(cx, &draft.name, addr, &how);
     let own = draft.settings.over(settings.server);
+    let mut check = own.checks(settings.check.as_ref(), settings.timeout.check);
+    // What keeps requests from TLS has been reported.
+    let sound = tls.is_some() == how.ssl.unwrap_or(false);
+    if let Some(check) = check.as_mut().filter(|_| sound) {
+        check.tls = tls::of_checks(cx, &draft.name, addr, &how, check);
+    }
     Some(Server {
         name: draft.name,
         addr,
         weight: own.weight.unwrap_or(1),
         backup: own.backup.unwrap_or(false),
         state: own.state.unwrap_or(AdminState::Ready),
-        check: own.checks(settings.check.as_ref(), settings.timeout.check),
+        check,
         tls,
     })
 }

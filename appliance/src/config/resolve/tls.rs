@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use evenkeel_proxy::plan::{Action, CheckConfig, CheckTls, Connect, Step};
 use evenkeel_proxy::tls::trust::Authorities;
 use evenkeel_proxy::tls::{Connector, ConnectorConfig, ServerAuth, TlsError};
 
@@ -18,26 +19,55 @@ pub(super) fn connector(
     cx: &mut Reader<'_>,
     server: &Spanned<String>,
     addr: SocketAddr,
-    tls: ServerTls,
+    tls: &ServerTls,
 ) -> Option<Arc<Connector>> {
     if !tls.ssl.unwrap_or(false) {
         return None;
     }
-    let auth = match (tls.verify.unwrap_or(true), tls.ca) {
+    build(cx, server, addr, tls, (tls.sni.as_ref(), tls.alpn.as_ref()))
+}
+
+/// How the checks of a server speak TLS. `None`: in clear text, or something is wrong and reported.
+pub(super) fn of_checks(
+    cx: &mut Reader<'_>,
+    server: &Spanned<String>,
+    addr: SocketAddr,
+    tls: &ServerTls,
+    check: &CheckConfig,
+) -> Option<CheckTls> {
+    // What listens elsewhere need not speak what the server speaks.
+    let inherits = check.port.is_none() && check.addr.is_none();
+    let everywhere = tls.check_ssl.unwrap_or_else(|| inherits && tls.ssl.unwrap_or(false));
+    let asks = |step: &Step| matches!(&step.action, Action::Connect(Connect { tls: Some(true), .. }));
+    if !everywhere && !check.script.steps.iter().any(asks) {
+        return None;
+    }
+    let sni = tls.check_sni.as_ref().or(tls.sni.as_ref());
+    let connector = build(cx, server, addr, tls, (sni, tls.check_alpn.as_ref()))?;
+    Some(CheckTls { connector, everywhere })
+}
+
+fn build(
+    cx: &mut Reader<'_>,
+    server: &Spanned<String>,
+    addr: SocketAddr,
+    tls: &ServerTls,
+    (sni, alpn): (Option<&Spanned<String>>, Option<&Vec<Vec<u8>>>),
+) -> Option<Arc<Connector>> {
+    let crl = || tls.crl.clone().unwrap_or_default();
+    let auth = match (tls.verify.unwrap_or(true), &tls.ca) {
         (false, _) => ServerAuth::None,
-        (true, Some(ca)) => ServerAuth::Required(ca, tls.crl.unwrap_or_default()),
-        (true, None) => ServerAuth::Required(of_system(cx, server.span)?, tls.crl.unwrap_or_default()),
+        (true, Some(ca)) => ServerAuth::Required(ca.clone(), crl()),
+        (true, None) => ServerAuth::Required(of_system(cx, server.span)?, crl()),
     };
     let host = addr.ip().to_string();
-    let text = |said: &Option<Spanned<String>>| said.as_ref().map(|s| s.value.clone());
-    let (sni, verifyhost) = (text(&tls.sni), text(&tls.verifyhost));
     let made = Connector::new(ConnectorConfig {
         auth,
-        sni: sni.as_deref(),
-        verifyhost: verifyhost.as_deref(),
+        sni: sni.map(|s| s.value.as_str()),
+        verifyhost: tls.verifyhost.as_ref().map(|s| s.value.as_str()),
         host: Some(&host),
-        policy: tls.policy.unwrap_or_default(),
-        alpn: tls.alpn.unwrap_or_default(),
+        policy: tls.policy.clone().unwrap_or_default(),
+        alpn: alpn.cloned().unwrap_or_default(),
         certificate: tls.certificate.as_deref(),
     });
     made.map(Arc::new).map_err(|error| refused(cx, server, &error)).ok()

@@ -333,3 +333,48 @@ fn protocols_take_their_leave() {
     let played = play(&ldap, &server, 4);
     assert_eq!((summary(&played.result), played.farewell.len()), ("L7OK 0 Success".into(), 7));
 }
+
+#[test]
+fn tls_is_a_layer_of_its_own() {
+    #[expect(clippy::disallowed_methods, reason = "an instant to count from")]
+    let now = Instant::now();
+    let explicit = Script::of([Action::Connect(Connect::default())]);
+    for (script, secured, passed, refused, late) in [
+        (&Script::default(), false, "L4OK", "L4CON reset", "L4TOUT"),
+        (&Script::default(), true, "L6OK", "L6RSP reset", "L6TOUT"),
+        (
+            &explicit,
+            true,
+            "L6OK (tcp-check)",
+            "L6RSP reset at step 1 of tcp-check (connect)",
+            "L6TOUT at step 1 of tcp-check (connect)",
+        ),
+    ] {
+        let judged = |then: &dyn Fn(&mut Run<'_>)| {
+            let mut run = Run::new(script, LIMITS, now);
+            run.poll(now);
+            if secured {
+                run.handle_reached();
+            }
+            then(&mut run);
+            let Want::Done(result, _) = run.poll(now) else { panic!("over") };
+            summary(&result)
+        };
+        assert_eq!(judged(&|run| run.handle_connected()), passed);
+        assert_eq!(judged(&|run| run.handle_failure(now, &Failure { words: "reset", ours: false })), refused);
+        assert_eq!(judged(&|run| run.handle_timeout(now)), late);
+    }
+    let mut run = Run::new(&explicit, LIMITS, now);
+    run.poll(now);
+    run.handle_reached();
+    run.handle_no_tls(now, "UnknownIssuer");
+    let Want::Done(result, _) = run.poll(now) else { panic!("over") };
+    assert_eq!(
+        summary(&result),
+        "L6RSP SSL handshake failure (UnknownIssuer) at step 1 of tcp-check (connect)"
+    );
+    // The hello of `ssl_hello` is not said inside TLS.
+    let hello = Script::of([Action::Protocol(Protocol::SslHello { sni: None })]);
+    let played = play(&hello, &Server { connections: vec![vec![]], closes: true }, 1);
+    assert_eq!(played.connects[0].tls, Some(false));
+}

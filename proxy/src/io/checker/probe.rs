@@ -13,6 +13,7 @@ use crate::health::run::{Failure, Limits, Run, Want};
 use crate::health::{CheckResult, CheckStatus};
 use crate::io::stream::Stream;
 use crate::plan::{CheckConfig, Connect, Plan, ServerId};
+use crate::tls::Connector;
 
 /// Checks a server of `plan` once, where it is.
 ///
@@ -34,7 +35,7 @@ pub(super) async fn probe(plan: &Plan, id: ServerId, at: Option<Endpoint>) -> Ch
         }
         // Dropping what is under way when time is up loses nothing: the run is over, and so is its connection.
         let due = run.poll_timeout();
-        if timeout_at(due.into(), carry_out(want, &target, &mut stream, &mut run)).await.is_err() {
+        if timeout_at(due.into(), carry_out(want, (&target, config), &mut stream, &mut run)).await.is_err() {
             run.handle_timeout(Instant::now());
         }
     }
@@ -48,15 +49,23 @@ fn find(plan: &Plan, id: ServerId) -> Option<(&CheckConfig, Limits)> {
 }
 
 /// Does one thing that is wanted and tells the run what came of it.
-async fn carry_out(want: Want, target: &Endpoint, stream: &mut Option<Stream>, run: &mut Run<'_>) {
+async fn carry_out(
+    want: Want,
+    (target, config): (&Endpoint, &CheckConfig),
+    stream: &mut Option<Stream>,
+    run: &mut Run<'_>,
+) {
     match want {
         Want::Connect(how) => {
             *stream = None;
             match connect(&how, target).await {
-                Ok(connected) => {
-                    *stream = Some(connected);
-                    run.handle_connected();
-                }
+                Ok(connected) => match config.connector(&how) {
+                    None => {
+                        *stream = Some(connected);
+                        run.handle_connected();
+                    }
+                    Some(connector) => *stream = secure(connected, connector, run).await,
+                },
                 Err(error) => run.handle_failure(Instant::now(), &failure(&error)),
             }
         }
@@ -85,6 +94,26 @@ async fn connect(how: &Connect, target: &Endpoint) -> io::Result<Stream> {
     Ok(stream)
 }
 
+async fn secure(reached: Stream, connector: &Connector, run: &mut Run<'_>) -> Option<Stream> {
+    run.handle_reached();
+    let secured = async {
+        let mut stream = reached.secure(connector)?;
+        poll_fn(|cx| stream.poll_connected(cx)).await?;
+        Ok(stream)
+    };
+    match secured.await {
+        Ok(stream) => {
+            run.handle_connected();
+            Some(stream)
+        }
+        Err(error) => {
+            let error: io::Error = error;
+            run.handle_no_tls(Instant::now(), &error.to_string());
+            None
+        }
+    }
+}
+
 async fn send(stream: &mut Stream, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let sent = poll_fn(|cx| stream.poll_write(cx, bytes, &[])).await?;
@@ -100,6 +129,8 @@ async fn receive(stream: &mut Stream, run: &mut Run<'_>) {
     let mut buffer = [0; READ_BYTES];
     match poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await {
         Ok(0) => run.handle_end(Instant::now()),
+        // A server that closes a TLS connection without saying so has still said what it has said.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => run.handle_end(Instant::now()),
         Ok(n) => run.handle_received(Instant::now(), buffer.get(..n).unwrap_or_default()),
         Err(error) => run.handle_failure(Instant::now(), &failure(&error)),
     }

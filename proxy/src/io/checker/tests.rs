@@ -1,3 +1,5 @@
+mod over_tls;
+
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
