@@ -55,7 +55,8 @@ async fn outcomes_over_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let plain = Backend::start(Manner::Answer("HTTP/1.0 200 OK\r\n\r\n")).await;
-    let silent = Backend::start(Manner::Silent).await;
+    // Connections wait in its backlog.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let tls = connector(&ca);
     let over_tls = |script| CheckConfig { tls: Some(tls.clone()), ..quick(script) };
     let stranger =
@@ -70,7 +71,11 @@ async fn outcomes_over_tls() {
         (addr, over_tls(explicit(Some(false))), "L4OK (tcp-check)"),
         (addr, over_tls(Script::of([Action::Connect(elsewhere)])), "L4OK (tcp-check)"),
         (addr, stranger, "L6RSP SSL handshake failure (invalid peer certificate: UnknownIssuer)"),
-        (silent.addr, CheckConfig { timeout: Some(short), ..over_tls(Script::default()) }, "L6TOUT"),
+        (
+            silent.local_addr().unwrap(),
+            CheckConfig { timeout: Some(short), ..over_tls(Script::default()) },
+            "L6TOUT",
+        ),
         (nobody().await, over_tls(Script::default()), "L4CON Connection refused"),
     ];
     let judge = async {
