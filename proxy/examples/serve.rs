@@ -152,6 +152,8 @@ impl Options {
             redispatch: true,
             allbackups: false,
             error_files: errors,
+            cookie: None,
+            stick: Vec::new(),
         };
         let servers = self.backends.iter().enumerate().map(|(i, addr)| Server {
             name: format!("s{}", i + 1),
@@ -162,6 +164,7 @@ impl Options {
             admin: AdminState::Ready,
             limits: ServerLimits::default(),
             check: None,
+            cookie: None,
             tls: None,
         });
         let global = Global {

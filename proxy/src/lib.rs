@@ -13,6 +13,8 @@
 //! | [`health`] | checks: when, what they find, when a server goes down or comes up |
 //! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`plan`] | the compiled configuration, immutable and shared |
+//! | [`sticky`] | persistence: a client goes back to the server it had |
+//! | [`table`] | what is remembered of clients |
 //! | [`stats`] | what has happened, counted |
 //! | [`tls`] | certificates, algorithms and trust, to clients and to servers |
 //!
@@ -32,4 +34,6 @@ pub mod io;
 pub mod names;
 pub mod plan;
 pub mod stats;
+pub mod sticky;
+pub mod table;
 pub mod tls;

@@ -17,6 +17,8 @@ pub use check::{
 };
 
 use crate::endpoint::Endpoint;
+use crate::sticky::{Cookie, StickRule};
+use crate::table::TableConfig;
 use crate::tls::{Acceptor, Connector};
 
 mod tcp;
@@ -46,6 +48,7 @@ pub struct Plan {
     backends: Vec<Backend>,
     servers: Vec<Server>,
     listeners: Vec<Listener>,
+    tables: Vec<TableConfig>,
     /// Process-wide settings.
     pub global: Global,
 }
@@ -222,6 +225,10 @@ pub struct Backend {
     pub allbackups: bool,
     /// Answers that replace the proxy's own errors.
     pub error_files: Arc<ErrorFiles>,
+    /// The cookie by which clients keep their server.
+    pub cookie: Option<Arc<Cookie>>,
+    /// What of a request decides by a table.
+    pub stick: Vec<StickRule>,
 }
 
 /// One server.
@@ -243,6 +250,8 @@ pub struct Server {
     pub limits: ServerLimits,
     /// Health checks; `None`: always up.
     pub check: Option<CheckConfig>,
+    /// Its value in the backend's persistence cookie.
+    pub cookie: Option<String>,
     /// It is talked to over TLS. `None`: clear text.
     pub tls: Option<Arc<Connector>>,
 }
@@ -329,7 +338,24 @@ impl Plan {
         if let Some(l) = listeners.iter().find(|l| usize::from(l.frontend.0) >= frontends.len()) {
             return Err(PlanError::Dangling(l.addr.to_string()));
         }
-        Ok(Self { frontends, backends, servers, listeners, global })
+        Ok(Self { frontends, backends, servers, listeners, tables: Vec::new(), global })
+    }
+
+    /// The same with tables.
+    ///
+    /// # Errors
+    /// A rule refers to a table that is not among them.
+    pub fn with_tables(self, tables: Vec<TableConfig>) -> Result<Self, PlanError> {
+        let dangling = |b: &&Backend| b.stick.iter().any(|r| usize::from(r.table.0) >= tables.len());
+        if let Some(backend) = self.backends.iter().find(dangling) {
+            return Err(PlanError::Dangling(backend.name.clone()));
+        }
+        Ok(Self { tables, ..self })
+    }
+
+    /// All tables; a `TableId` is a position here.
+    pub fn tables(&self) -> &[TableConfig] {
+        &self.tables
     }
 
     /// All frontends; a [`FrontendId`] is a position here.

@@ -4,18 +4,22 @@
 use std::fmt;
 
 mod check;
+mod cookie;
 mod global;
 mod proxy;
 mod server;
+mod stick;
 mod tls;
 mod top;
 mod vrrp;
 
 pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, SSL_HELLO};
+pub use cookie::COOKIE;
 pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
 pub use server::{DEFAULT_SERVER, SERVER};
+pub use stick::{STICK, STICK_FIELD, TABLE};
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
 pub use top::TOP;
 pub use vrrp::{AUTHENTICATION, PREEMPT, SYNC_GROUP, TRACK, VIP, VRRP, VRRP_SCRIPT};
@@ -237,6 +241,10 @@ pub static SECTIONS: &[&Section] = &[
     &TIMEOUT_FRONTEND,
     &TIMEOUT_BACKEND,
     &FORWARDFOR,
+    &COOKIE,
+    &STICK,
+    &STICK_FIELD,
+    &TABLE,
     &SERVER,
     &DEFAULT_SERVER,
     &CHECK_STEP,

@@ -11,6 +11,7 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, ServerTimeouts,
 };
+use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
 use evenkeel_proxy::tls::{Acceptor, Connector, Policy};
 use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
@@ -145,6 +146,10 @@ pub struct Backend {
     pub timeout: ServerTimeouts,
     /// `X-Forwarded-For`.
     pub forwardfor: Option<ForwardedFor>,
+    /// The cookie by which clients keep their server.
+    pub cookie: Option<Arc<Cookie>>,
+    /// What of a request decides by a table.
+    pub stick: Vec<StickRule>,
     /// Connection attempts after the first.
     pub retries: u8,
     /// The last one may go elsewhere.
@@ -172,6 +177,8 @@ pub struct Server {
     pub state: AdminState,
     /// Its checks; `None`: always up.
     pub check: Option<CheckConfig>,
+    /// Its value in the backend's cookie.
+    pub cookie: Option<String>,
     /// It is talked to over TLS.
     pub tls: Option<Arc<Connector>>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use evenkeel_proxy::table::TableConfig;
 use evenkeel_proxy::tls::Acceptor;
 use toml::de::DeTable;
 
@@ -17,17 +18,20 @@ use super::source::{FileId, Span, Spanned};
 use super::value;
 
 mod check;
+mod cookie;
 mod errorfile;
 mod global;
 mod log;
 mod proxy;
 mod secret;
 mod server;
+mod stick;
 mod tls;
 mod track;
 mod vip;
 mod vrrp;
 
+pub(super) use stick::StickDraft;
 pub(super) use vrrp::{RouterDraft, ScriptDraft, TrackDraft};
 
 /// All sections as they were read.
@@ -37,6 +41,7 @@ pub(super) struct Draft {
     pub(super) defaults: Settings,
     pub(super) profiles: BTreeMap<String, Profile>,
     pub(super) proxies: Vec<Proxy>,
+    pub(super) tables: Vec<Spanned<TableConfig>>,
     pub(super) routers: Vec<RouterDraft>,
     pub(super) scripts: Vec<ScriptDraft>,
     pub(super) groups: Vec<SyncGroup>,
@@ -61,6 +66,7 @@ pub(super) struct Proxy {
     pub(super) of_http: Vec<Spanned<&'static str>>,
     pub(super) binds: Vec<Spanned<BindDraft>>,
     pub(super) servers: Vec<ServerDraft>,
+    pub(super) stick: Vec<StickDraft>,
 }
 
 /// Which halves a section is.
@@ -109,6 +115,7 @@ pub(super) enum Bind {
 pub(super) struct ServerDraft {
     pub(super) name: Spanned<String>,
     pub(super) addr: Option<SocketAddr>,
+    pub(super) cookie: Option<Spanned<String>>,
     pub(super) settings: ServerSettings,
     pub(super) tls: ServerTls,
 }
@@ -139,6 +146,8 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
         }
     }
     proxies.sort_by_key(|p| p.name.span);
+    let tables = named(cx, &mut top, "table");
+    let tables = tables.into_iter().filter_map(|(name, node)| stick::table(cx, name, node)).collect();
     let routers = named(cx, &mut top, "vrrp");
     let router =
         |(name, node): (Spanned<String>, _)| cx.section(name.span, |cx| vrrp::router(cx, name, node));
@@ -148,7 +157,7 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
     let groups = named(cx, &mut top, "sync_group");
     let groups = groups.into_iter().filter_map(|(name, node)| vrrp::group(cx, name, node)).collect();
     top.finish(cx);
-    Draft { global, defaults, profiles, proxies, routers, scripts, groups }
+    Draft { global, defaults, profiles, proxies, tables, routers, scripts, groups }
 }
 
 /// A section that may stand in several files, key by key.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use evenkeel_proxy::table::TableConfig;
+
 use super::codes::Code;
 use super::diagnostic::Diagnostic;
 use super::model::{Backend, Frontend, Script, SyncGroup, VirtualRouter};
@@ -24,6 +26,7 @@ mod tracks;
 pub(super) struct Resolved {
     pub(super) frontends: Vec<Frontend>,
     pub(super) backends: Vec<Backend>,
+    pub(super) tables: Vec<TableConfig>,
     pub(super) routers: Vec<VirtualRouter>,
     pub(super) scripts: Vec<Script>,
     pub(super) groups: Vec<SyncGroup>,
@@ -55,12 +58,13 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
             frontends.push(proxies::frontend(cx, &proxy, &settings, binds, &draft.global, &names));
         }
         if matches!(proxy.side, Side::Backend | Side::Listen) {
-            backends.push(proxies::backend(cx, proxy, settings));
+            backends.push(proxies::backend(cx, proxy, settings, &draft.tables));
         }
     }
     binds::check_overlaps(cx, &frontends);
     modes::check_routes(cx, &frontends, &backends);
-    Resolved { frontends, backends, routers, scripts, groups }
+    let tables = draft.tables.into_iter().map(|t| t.value).collect();
+    Resolved { frontends, backends, tables, routers, scripts, groups }
 }
 
 /// Every table of values per node names the same nodes: else the file is valid on one of them only.

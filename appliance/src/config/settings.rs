@@ -10,6 +10,7 @@ use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, Mode, Script, ServerTimeouts,
 };
 
+use evenkeel_proxy::sticky::Cookie;
 use evenkeel_proxy::tls::trust::{Authorities, Revocations};
 use evenkeel_proxy::tls::{Certificate, Policy};
 
@@ -29,6 +30,8 @@ pub(super) struct Settings {
     pub(super) default_backend: Option<Spanned<String>>,
     pub(super) maxconn: Option<u32>,
     pub(super) balance: Option<Balance>,
+    /// `Some(None)`: said to be off.
+    pub(super) cookie: Option<Option<Cookie>>,
     pub(super) retries: Option<u8>,
     pub(super) redispatch: Option<bool>,
     pub(super) allbackups: Option<bool>,
@@ -139,6 +142,7 @@ impl Settings {
             default_backend: self.default_backend.or_else(|| base.default_backend.clone()),
             maxconn: self.maxconn.or(base.maxconn),
             balance: self.balance.or_else(|| base.balance.clone()),
+            cookie: self.cookie.or_else(|| base.cookie.clone()),
             retries: self.retries.or(base.retries),
             redispatch: self.redispatch.or(base.redispatch),
             allbackups: self.allbackups.or(base.allbackups),

@@ -21,6 +21,7 @@ pub(crate) fn server(weight: u16) -> Server {
         admin: AdminState::Ready,
         limits: ServerLimits::default(),
         check: None,
+        cookie: None,
         tls: None,
     }
 }
@@ -74,6 +75,8 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         redispatch: false,
         allbackups: false,
         error_files: Arc::new(ErrorFiles::default()),
+        cookie: None,
+        stick: Vec::new(),
     };
     change(&mut backend);
     let name = |(n, server): (usize, Server)| Server { name: format!("s{}", n + 1), ..server };

@@ -48,6 +48,7 @@ pub use server::ServerState;
 
 use crate::names::Addresses;
 use crate::plan::{Backend, BackendId, Balance, Plan, Server, ServerId};
+use crate::sticky::Tables;
 use layout::Layout;
 use queue::Queue;
 use rise::Rising;
@@ -64,6 +65,7 @@ pub struct State {
     /// Servers in a slow start.
     rising: AtomicU32,
     addresses: Addresses,
+    tables: Tables,
 }
 
 /// One backend.
@@ -150,7 +152,13 @@ impl State {
             plan.backends().iter().map(|b| Group::new(b, plan.servers(), &switches)).collect();
         let counted = |s: &Server| backends.get(usize::from(s.backend.0)).is_some_and(|g| g.counted);
         let slots = plan.servers().iter().map(|s| Slots::new(&s.limits, counted(s))).collect();
-        Self { backends, switches, slots, rising: AtomicU32::new(0), addresses: Addresses::new(plan) }
+        let (addresses, tables) = (Addresses::new(plan), Tables::new(plan));
+        Self { backends, switches, slots, rising: AtomicU32::new(0), addresses, tables }
+    }
+
+    /// Which clients had which servers.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     /// Where servers are.

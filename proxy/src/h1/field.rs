@@ -26,6 +26,12 @@ pub enum Known {
     Expect,
     /// Settings of an upgrade to HTTP/2 in clear text, a connection option (RFC 7540 §3.2.1).
     Http2Settings,
+    /// RFC 6265 §5.4.
+    Cookie,
+    /// RFC 6265 §5.2.
+    SetCookie,
+    /// RFC 9111 §5.2.
+    CacheControl,
     /// Any other name.
     Other,
 }
@@ -42,10 +48,13 @@ impl Known {
         let (known, spelling): (Self, &[u8]) = match (name.len(), first | 0x20) {
             (2, b't') => (Self::Te, b"te"),
             (4, b'h') => (Self::Host, b"host"),
+            (6, b'c') => (Self::Cookie, b"cookie"),
             (6, b'e') => (Self::Expect, b"expect"),
             (7, b'u') => (Self::Upgrade, b"upgrade"),
+            (10, b's') => (Self::SetCookie, b"set-cookie"),
             (10, b'k') => (Self::KeepAlive, b"keep-alive"),
             (10, b'c') => (Self::Connection, b"connection"),
+            (13, b'c') => (Self::CacheControl, b"cache-control"),
             (14, b'h') => (Self::Http2Settings, b"http2-settings"),
             (14, b'c') => (Self::ContentLength, b"content-length"),
             (16, b'p') => (Self::ProxyConnection, b"proxy-connection"),
@@ -117,6 +126,9 @@ mod tests {
             (b"TE", Known::Te),
             (b"Expect", Known::Expect),
             (b"HTTP2-Settings", Known::Http2Settings),
+            (b"Cookie", Known::Cookie),
+            (b"set-cookie", Known::SetCookie),
+            (b"Cache-Control", Known::CacheControl),
             (b"Content_Length", Known::Other),
             (b"Transfer_Encoding", Known::Other),
             (b"Kost", Known::Other),

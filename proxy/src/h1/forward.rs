@@ -11,6 +11,9 @@ use super::field::Known;
 use super::framing::BodyFraming;
 use super::head::{Field, HeadIndex, Method, Request, Response, Version};
 use super::target::Target;
+use crate::access_log::CookieAction;
+use crate::sticky::response::Answer;
+use crate::sticky::{self, Cookie};
 
 /// What is decided about a request before its head is forwarded.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +30,8 @@ pub struct ToServer<'a> {
     pub upgrade: bool,
     /// The client's address to add.
     pub forwarded_for: Option<ForwardedFor<'a>>,
+    /// The persistence cookie, if the server must not see it as it is.
+    pub cookie: Option<&'a Cookie>,
 }
 
 /// The client's address and the field that carries it.
@@ -41,8 +46,8 @@ pub struct ForwardedFor<'a> {
 }
 
 /// What is decided about a response before its head is forwarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ToClient {
+#[derive(Debug, Clone, Copy)]
+pub struct ToClient<'a> {
     /// Version of the client.
     pub version: Version,
     /// Method of the request.
@@ -51,6 +56,8 @@ pub struct ToClient {
     pub framing: BodyFraming,
     /// What the client's connection does after this response.
     pub after: After,
+    /// Persistence by a cookie.
+    pub sticky: Option<&'a Answer<'a>>,
 }
 
 /// What a connection does after a message.
@@ -64,7 +71,7 @@ pub enum After {
     Switch,
 }
 
-impl ToClient {
+impl ToClient<'_> {
     /// In what form chunked content goes to the client: HTTP/1.0 has no chunks.
     pub const fn output(&self) -> Output {
         match self.version {
@@ -93,8 +100,14 @@ pub fn request(out: &mut Vec<u8>, request: &Request, index: &HeadIndex, bytes: &
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends the head of `response` as the client shall see it.
-pub fn response(out: &mut Vec<u8>, response: &Response, index: &HeadIndex, bytes: &[u8], to: &ToClient) {
+/// Appends the head of `response` as the client shall see it. What was done to the persistence cookie.
+pub fn response(
+    out: &mut Vec<u8>,
+    response: &Response,
+    index: &HeadIndex,
+    bytes: &[u8],
+    to: &ToClient<'_>,
+) -> CookieAction {
     out.reserve(response.len + ROOM);
     let first = index.fields().first().map_or(response.len - 2, |f| f.line.start());
     let from = if bytes.starts_with(b"HTTP/1.1 ") && bytes.get(12) == Some(&b' ') {
@@ -109,9 +122,13 @@ pub fn response(out: &mut Vec<u8>, response: &Response, index: &HeadIndex, bytes
         first
     };
     let options = Options::of(index, bytes);
+    let mut seen = CookieAction::NotApplicable;
     copy_fields(out, bytes, from, response.len - 2, index, |field| {
-        response_field(field, response.status, options, index, bytes, to)
+        response_field(field, response.status, options, index, bytes, to, &mut seen)
     });
+    if let Some(answer) = to.sticky {
+        seen = add_cookie(out, response.status, index, bytes, answer, seen);
+    }
     let interim = matches!(response.status, 100..=199);
     match (to.after, to.version) {
         (After::Switch, _) => out.extend_from_slice(b"connection: upgrade\r\n"),
@@ -120,25 +137,53 @@ pub fn response(out: &mut Vec<u8>, response: &Response, index: &HeadIndex, bytes
         (After::Close | After::Persist, _) => {}
     }
     out.extend_from_slice(b"\r\n");
+    seen
+}
+
+/// Gives the client our cookie, if it needs it.
+#[cold]
+fn add_cookie(
+    out: &mut Vec<u8>,
+    status: u16,
+    index: &HeadIndex,
+    bytes: &[u8],
+    answer: &Answer<'_>,
+    seen: CookieAction,
+) -> CookieAction {
+    let seen = if seen == CookieAction::NotApplicable { CookieAction::None } else { seen };
+    let Some(action) = answer.insertion(seen) else { return seen };
+    out.extend_from_slice(b"set-cookie: ");
+    answer.write(out);
+    out.extend_from_slice(b"\r\n");
+    let forbidden =
+        || index.all(Known::CacheControl).any(|f| sticky::response::forbids_sharing(f.value.of(bytes)));
+    if answer.cookie.nocache && sticky::response::is_cacheable_by_default(status) && !forbidden() {
+        out.extend_from_slice(b"cache-control: private\r\n");
+    }
+    action
 }
 
 /// What happens to a field.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+#[derive(Clone, PartialEq, Eq)]
+enum Fate<'a> {
     Keep,
     Drop,
     /// Written anew without the blanks a lenient parser could trip over.
     Plain,
+    /// A `Cookie` without what the server must not see.
+    Cookie(&'a Cookie),
+    /// A `Set-Cookie` with another value.
+    SetCookie(sticky::response::Fate<'a>),
 }
 
 /// Copies the lines from `from` to `end` that stay, as few pieces as possible.
-fn copy_fields(
+fn copy_fields<'a>(
     out: &mut Vec<u8>,
     bytes: &[u8],
     from: usize,
     end: usize,
     index: &HeadIndex,
-    fate: impl Fn(&Field) -> Fate,
+    mut fate: impl FnMut(&Field) -> Fate<'a>,
 ) {
     let mut run = from;
     for field in index.fields() {
@@ -148,20 +193,38 @@ fn copy_fields(
         }
         out.extend_from_slice(bytes.get(run..field.line.start()).unwrap_or_default());
         run = field.line.end();
-        if fate == Fate::Plain {
-            out.extend_from_slice(field.name.of(bytes));
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(field.value.of(bytes));
-            out.extend_from_slice(b"\r\n");
+        if fate != Fate::Drop {
+            write_anew(out, field, bytes, &fate);
         }
     }
     out.extend_from_slice(bytes.get(run..end).unwrap_or_default());
 }
 
+/// Writes a field that does not stay as it is.
+fn write_anew(out: &mut Vec<u8>, field: &Field, bytes: &[u8], fate: &Fate<'_>) {
+    let (begin, value) = (out.len(), field.value.of(bytes));
+    out.extend_from_slice(field.name.of(bytes));
+    out.extend_from_slice(b": ");
+    match fate {
+        Fate::Keep | Fate::Drop | Fate::Plain => out.extend_from_slice(value),
+        Fate::Cookie(cookie) => {
+            if !sticky::request::write(out, cookie, value) {
+                // Nothing is left of it.
+                return out.truncate(begin);
+            }
+        }
+        Fate::SetCookie(fate) => fate.write(out, value),
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 #[inline]
-fn request_field(field: &Field, index: &HeadIndex, bytes: &[u8], to: &ToServer<'_>) -> Fate {
+fn request_field<'a>(field: &Field, index: &HeadIndex, bytes: &[u8], to: &ToServer<'a>) -> Fate<'a> {
     match field.known {
-        Known::Other => nominated(field, to.options, index, bytes),
+        Known::Cookie if let Some(cookie) = to.cookie => Fate::Cookie(cookie),
+        Known::Other | Known::Cookie | Known::SetCookie | Known::CacheControl => {
+            nominated(field, to.options, index, bytes)
+        }
         // RFC 9110 §7.6.1: about this hop only. What the next hop needs of it is added below.
         Known::Connection | Known::KeepAlive | Known::ProxyConnection | Known::Http2Settings => Fate::Drop,
         Known::Te | Known::Upgrade => Fate::Drop,
@@ -210,17 +273,33 @@ fn request_additions(out: &mut Vec<u8>, index: &HeadIndex, bytes: &[u8], to: &To
 }
 
 #[inline]
-fn response_field(
+fn response_field<'a>(
     field: &Field,
     status: u16,
     options: Options,
     index: &HeadIndex,
     bytes: &[u8],
-    to: &ToClient,
-) -> Fate {
+    to: &ToClient<'a>,
+    seen: &mut CookieAction,
+) -> Fate<'a> {
     let bodiless = matches!(status, 100..=199 | 204);
     match field.known {
-        Known::Other | Known::Te | Known::Expect | Known::Host => nominated(field, options, index, bytes),
+        Known::SetCookie if let Some(answer) = to.sticky => {
+            let (fate, action) = answer.fate(field.value.of(bytes));
+            *seen = action.unwrap_or(*seen);
+            match fate {
+                sticky::response::Fate::Keep => nominated(field, options, index, bytes),
+                sticky::response::Fate::Remove => Fate::Drop,
+                replace @ sticky::response::Fate::Replace { .. } => Fate::SetCookie(replace),
+            }
+        }
+        Known::Other
+        | Known::Te
+        | Known::Expect
+        | Known::Host
+        | Known::Cookie
+        | Known::SetCookie
+        | Known::CacheControl => nominated(field, options, index, bytes),
         Known::Connection | Known::KeepAlive | Known::ProxyConnection | Known::Http2Settings => Fate::Drop,
         // RFC 9110 §15.2.2 and §15.5.22: these two answers say what to switch to.
         Known::Upgrade if status == 101 || status == 426 => Fate::Keep,
@@ -238,7 +317,7 @@ fn response_field(
 
 /// RFC 9110 §7.6.1: a field named in Connection is removed.
 #[inline]
-fn nominated(field: &Field, options: Options, index: &HeadIndex, bytes: &[u8]) -> Fate {
+fn nominated(field: &Field, options: Options, index: &HeadIndex, bytes: &[u8]) -> Fate<'static> {
     if options.nominates() && conn::is_nominated(index, bytes, field.name.of(bytes)) {
         Fate::Drop
     } else {
@@ -248,7 +327,7 @@ fn nominated(field: &Field, options: Options, index: &HeadIndex, bytes: &[u8]) -
 
 /// Keeps a framing field that is spelled `name: value`, rewrites one with other blanks.
 #[inline]
-fn plain(field: &Field, bytes: &[u8]) -> Fate {
+fn plain(field: &Field, bytes: &[u8]) -> Fate<'static> {
     let tight = field.value.start() == field.name.end() + 2 && field.line.end() == field.value.end() + 2;
     if tight && bytes.get(field.value.start() - 1) == Some(&b' ') { Fate::Keep } else { Fate::Plain }
 }

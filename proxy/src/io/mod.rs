@@ -8,6 +8,7 @@
 //! | `assign` | gets a server for a request |
 //! | `http1` | one connection of a client, request after request |
 //! | `http2` | one connection that speaks HTTP/2, whose streams are forwarded by `http1` |
+//! | `persist` | which server a client had, and what it is told about the one it gets |
 //! | `upstream` | connections to servers: pooled, made, tried again |
 //! | `tcp` | a client's connection in mode tcp, to its end |
 //! | `passage`, `splice` | one direction of bytes nobody looks at |
@@ -30,6 +31,7 @@ mod http1;
 mod http2;
 pub mod log_sink;
 mod passage;
+mod persist;
 pub mod runtime;
 mod splice;
 mod stream;

@@ -16,6 +16,7 @@ use evenkeel_proxy::plan::{
     Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerLimits, ServerTimeouts,
 };
 use evenkeel_proxy::stats::{Stats, Totals};
+use evenkeel_proxy::table::TableConfig;
 
 /// Nothing on loopback takes longer, however busy the machine is.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,6 +27,7 @@ pub(crate) struct Setup {
     pub(crate) frontend: Frontend,
     pub(crate) backend: Backend,
     pub(crate) servers: Vec<Server>,
+    pub(crate) tables: Vec<TableConfig>,
 }
 
 impl Setup {
@@ -66,8 +68,11 @@ impl Setup {
                 redispatch: false,
                 allbackups: false,
                 error_files: errors,
+                cookie: None,
+                stick: Vec::new(),
             },
             servers: servers.iter().enumerate().map(|(i, addr)| server(i, *addr)).collect(),
+            tables: Vec::new(),
         }
     }
 
@@ -88,6 +93,7 @@ impl Setup {
         let threads = self.global.threads;
         let plan = Arc::new(
             Plan::new(self.global, vec![self.frontend], vec![self.backend], self.servers, vec![listener])
+                .and_then(|plan| plan.with_tables(self.tables))
                 .unwrap(),
         );
         let stats = Arc::new(Stats::new(&plan, threads));
@@ -109,6 +115,7 @@ fn server(number: usize, addr: SocketAddr) -> Server {
         admin: AdminState::Ready,
         limits: ServerLimits::default(),
         check: None,
+        cookie: None,
         tls: None,
     }
 }
@@ -184,6 +191,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, ahead: Vec::new() }
+    }
+
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
     }

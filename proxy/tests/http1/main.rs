@@ -8,4 +8,8 @@ mod failures;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod persistence;
+#[cfg(test)]
 mod traffic;

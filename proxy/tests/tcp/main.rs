@@ -9,3 +9,5 @@ mod bulk;
 mod common;
 #[cfg(test)]
 mod endings;
+#[cfg(test)]
+mod persistence;

@@ -1,7 +1,9 @@
 //! Keys of `[defaults]`, `[profile.X]`, `[frontend.X]`, `[backend.X]` and `[listen.X]`.
 
 use super::check::CHECK_STEP;
+use super::cookie::COOKIE;
 use super::server::{DEFAULT_SERVER, SERVER};
+use super::stick::STICK;
 use super::tls::{
     ALPN, BIND_CA_FILE, BIND_VERIFY, CIPHERS, CIPHERSUITES, CRL_FILE, CRT, CURVES, MAX_VER, MIN_VER,
     PREFER_CLIENT_CIPHERS, SSL, STRICT_SNI,
@@ -9,7 +11,7 @@ use super::tls::{
 use super::{DAY, Key, LOG_TARGET, Section, Type, ms};
 
 /// Keys of proxy sections that concern HTTP only, and have no place in a section of mode tcp.
-pub static OF_HTTP: &[&str] = &["forwardfor", "errorfile"];
+pub static OF_HTTP: &[&str] = &["forwardfor", "errorfile", "cookie"];
 
 /// `[defaults]`.
 pub static DEFAULTS: Section = Section {
@@ -27,6 +29,7 @@ pub static DEFAULTS: Section = Section {
         DEFAULT_BACKEND,
         MAXCONN,
         BALANCE,
+        STICKY_COOKIE,
         RETRIES,
         REDISPATCH,
         ALLBACKUPS,
@@ -54,6 +57,7 @@ pub static PROFILE: Section = Section {
         DEFAULT_BACKEND,
         MAXCONN,
         BALANCE,
+        STICKY_COOKIE,
         RETRIES,
         REDISPATCH,
         ALLBACKUPS,
@@ -94,6 +98,8 @@ pub static BACKEND: Section = Section {
         FROM,
         MODE,
         BALANCE,
+        STICKY_COOKIE,
+        STICK_RULES,
         Key::new("timeout", Type::Table(&TIMEOUT_BACKEND), "Timers of the server side."),
         FORWARDED,
         ERRORFILE,
@@ -118,6 +124,8 @@ pub static LISTEN: Section = Section {
         BIND_KEY,
         MODE,
         BALANCE,
+        STICKY_COOKIE,
+        STICK_RULES,
         TIMEOUTS,
         FORWARDED,
         DONTLOGNULL,
@@ -288,6 +296,18 @@ const BALANCE: Key = Key::new(
     "How a server is chosen: in turn, by weight, evenly spread.",
 )
 .default("\"roundrobin\"");
+const STICKY_COOKIE: Key = Key::new(
+    "cookie",
+    Type::Forms("false or a table", Some(&COOKIE)),
+    "Clients keep their server by a cookie.",
+)
+.default("false");
+const STICK_RULES: Key = Key::new(
+    "stick",
+    Type::Forms("a table or an array of tables", Some(&STICK)),
+    "Clients keep their server by a table. The first rule whose table knows a usable server decides; a server that \
+     `cookie` names goes before.",
+);
 const RETRIES: Key = Key::new(
     "retries",
     Type::Int { min: 0, max: 100 },
@@ -355,6 +375,7 @@ const T_CHECK: Key = Key::new("check", ms(1, DAY), "Of one whole health check.")
     .default_is("`connect` if shorter than `inter`, else `inter`");
 
 const PROXY_HINTS: &[(&str, &str)] = &[
+    ("stick_table", "[table.NAME], and stick = [{ on = \"src\", table = \"NAME\" }] in the backend"),
     ("option", "options are keys: `forwardfor = true`, `dontlognull = true`, `httpchk = \"/health\"`"),
     ("errorfiles", "errorfile = { 503 = \"…\" }"),
     ("servers", "server = [{ name = \"…\", addr = \"…\" }]"),

@@ -25,6 +25,7 @@ pub static SERVER: Section = Section {
         FALL,
         CHECK_PORT,
         CHECK_ADDR,
+        Key::new("cookie", Type::Text("a cookie's value"), "The server's value in the backend's `cookie`."),
         SERVER_SSL,
         SERVER_VERIFY,
         SERVER_CA_FILE,

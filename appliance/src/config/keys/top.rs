@@ -1,6 +1,6 @@
 //! The file itself: which sections there are.
 
-use super::{BACKEND, DEFAULTS, FRONTEND, GLOBAL, LISTEN, PROFILE, SYNC_GROUP, VRRP, VRRP_SCRIPT};
+use super::{BACKEND, DEFAULTS, FRONTEND, GLOBAL, LISTEN, PROFILE, SYNC_GROUP, TABLE, VRRP, VRRP_SCRIPT};
 use super::{Key, Section, Type};
 
 /// What stands at the top of the file.
@@ -29,11 +29,13 @@ pub static TOP: Section = Section {
         Key::new("frontend", Type::Named(&FRONTEND), "What accepts clients."),
         Key::new("backend", Type::Named(&BACKEND), "Groups of servers."),
         Key::new("listen", Type::Named(&LISTEN), "A frontend and a backend in one."),
+        Key::new("table", Type::Named(&TABLE), "What is remembered of clients."),
         Key::new("vrrp", Type::Named(&VRRP), "Virtual routers: addresses that move between the nodes."),
         Key::new("vrrp_script", Type::Named(&VRRP_SCRIPT), "Check programs that virtual routers can track."),
         Key::new("sync_group", Type::Named(&SYNC_GROUP), "Virtual routers that move together."),
     ],
     hints: &[
+        ("stick_table", "[table.NAME]"),
         ("vrrp_instance", "[vrrp.NAME]"),
         ("vrrp_sync_group", "[sync_group.NAME]"),
         ("global_defs", "[global]"),

@@ -45,6 +45,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         http2: global.http2,
     };
     let plan = Plan::new(global, frontends, backends, servers, listeners)
+        .and_then(|plan| plan.with_tables(resolved.tables.clone()))
         .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?;
     Ok(ProxyParts { plan: Arc::new(plan), log_targets })
 }
@@ -95,6 +96,8 @@ fn backend(b: &Backend, servers: std::ops::Range<u32>) -> plan::Backend {
         redispatch: b.redispatch,
         allbackups: b.allbackups,
         error_files: error_files(&b.errorfile),
+        cookie: b.cookie.clone(),
+        stick: b.stick.clone(),
     }
 }
 
@@ -108,6 +111,7 @@ fn server(s: &Server, backend: BackendId) -> plan::Server {
         limits: plan::ServerLimits::default(),
         admin: s.state,
         check: s.check.clone(),
+        cookie: s.cookie.clone(),
         tls: s.tls.clone(),
     }
 }

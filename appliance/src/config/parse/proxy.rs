@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::plan::{Balance, ForwardedFor, LogFormat, Mode};
 
-use super::{Bind, BindDraft, Profile, Proxy, Side, check, errorfile, log, server, tls};
+use super::{Bind, BindDraft, Profile, Proxy, Side, check, cookie, errorfile, log, server, stick, tls};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
@@ -52,8 +52,9 @@ pub(super) fn proxy(
         if side.is_front() { binds(cx, &mut t, side, &name, global.tls.as_ref()) } else { Vec::new() };
     let servers =
         if side.is_back() { t.read(cx, "server", server::servers).unwrap_or_default() } else { Vec::new() };
+    let stick = t.known(cx, "stick", stick::rules).unwrap_or_default();
     t.finish(cx);
-    Some(Proxy { name, side, from, settings, of_http, binds, servers })
+    Some(Proxy { name, side, from, settings, of_http, binds, servers, stick })
 }
 
 /// The keys with defaults, as far as the section has them.
@@ -74,6 +75,7 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         default_backend: t.known(cx, "default_backend", Reader::text),
         maxconn: t.known(cx, "maxconn", Reader::int).map(|n| n.value),
         balance: t.known(cx, "balance", Reader::word).map(|_| Balance::RoundRobin),
+        cookie: t.known(cx, "cookie", cookie::cookie),
         retries: t.known(cx, "retries", Reader::int).map(|n| n.value),
         redispatch: t.known(cx, "redispatch", Reader::bool).map(|b| b.value),
         allbackups: t.known(cx, "allbackups", Reader::bool).map(|b| b.value),

@@ -2,7 +2,7 @@
 
 use evenkeel_proxy::plan::AdminState;
 
-use super::{ServerDraft, tls};
+use super::{ServerDraft, cookie, tls};
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader};
 use crate::config::settings::{ServerSettings, ServerTls};
@@ -22,10 +22,11 @@ fn server(cx: &mut Reader<'_>, node: Node<'_>) -> Option<ServerDraft> {
     let mut t = Fields::of(cx, &keys::SERVER, node.key, node)?;
     let name = t.read(cx, "name", Reader::name);
     let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::socket));
+    let cookie = t.read(cx, "cookie", cookie::server_value);
     let settings = settings(cx, &mut t);
     let tls = tls::server(cx, &mut t);
     t.finish(cx);
-    Some(ServerDraft { name: name?, addr: addr.map(|a| a.value), settings, tls })
+    Some(ServerDraft { name: name?, addr: addr.map(|a| a.value), cookie, settings, tls })
 }
 
 /// `default_server`.

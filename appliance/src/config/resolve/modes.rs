@@ -1,6 +1,7 @@
 //! What goes with `mode`, and what does not.
 
 use evenkeel_proxy::plan::{LogFormat, Mode};
+use evenkeel_proxy::sticky::StickKey;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -24,6 +25,17 @@ pub(super) fn check_keys(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
     for (timer, _) in timers.iter().filter(|(_, said)| said.is_some()) {
         let message = format!("timeout `{timer}` concerns HTTP, and {name} is of mode tcp");
         cx.push(Diagnostic::error(Code::Mode, proxy.name.span, message));
+    }
+}
+
+/// Refuses to look for what only requests have in connections.
+pub(super) fn check_stick(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
+    if mode == Mode::Http {
+        return;
+    }
+    for rule in proxy.stick.iter().filter(|r| r.key != StickKey::Source) {
+        let message = format!("a stick rule looks at HTTP, and {} is of mode tcp", shown(&proxy.name.value));
+        cx.push(Diagnostic::error(Code::Mode, rule.table.span, message).help("on = \"src\""));
     }
 }
 

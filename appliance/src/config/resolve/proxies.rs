@@ -1,9 +1,12 @@
 //! Frontends and backends with their defaults filled in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{AdminState, Balance, Mode};
+use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
+use evenkeel_proxy::table::TableConfig;
 
 use super::modes;
 use super::profiles::undefined;
@@ -11,7 +14,7 @@ use super::tls;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Backend, Frontend, Global, Listening, Server};
-use crate::config::parse::{Proxy, ServerDraft, Side};
+use crate::config::parse::{Proxy, ServerDraft, Side, StickDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
 use crate::config::source::Spanned;
@@ -102,7 +105,12 @@ fn log(said: Option<&Log>, global: &Global) -> Vec<LogTarget> {
 }
 
 /// The back half of a proxy.
-pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> Backend {
+pub(super) fn backend(
+    cx: &mut Reader<'_>,
+    proxy: Proxy,
+    settings: Settings,
+    tables: &[Spanned<TableConfig>],
+) -> Backend {
     let timers = [("connect", settings.timeout.connect), ("server", settings.timeout.server)];
     let missing: Vec<&str> = timers.iter().filter(|(_, t)| t.is_none()).map(|(name, _)| *name).collect();
     missing_timeouts(cx, &proxy, &missing);
@@ -119,6 +127,11 @@ pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> 
         modes::check_keys(cx, &proxy, settings.mode.unwrap_or_default());
     }
     check_servers(cx, &proxy);
+    let mode = settings.mode.unwrap_or_default();
+    // A cookie that a default says does not concern what is not HTTP.
+    let cookie = settings.cookie.clone().flatten().filter(|_| mode == Mode::Http);
+    check_cookies(cx, &proxy, cookie.as_ref());
+    modes::check_stick(cx, &proxy, mode);
     let servers = proxy.servers.into_iter().filter_map(|s| server(cx, s, &settings)).collect();
     Backend {
         name: proxy.name,
@@ -126,12 +139,23 @@ pub(super) fn backend(cx: &mut Reader<'_>, proxy: Proxy, settings: Settings) -> 
         balance: settings.balance.clone().unwrap_or(Balance::RoundRobin),
         timeout: settings.timeout.of_server(),
         forwardfor: settings.forwardfor.clone().flatten(),
+        cookie: cookie.map(Arc::new),
+        stick: proxy.stick.into_iter().filter_map(|rule| stick(cx, rule, tables)).collect(),
         retries: settings.retries.unwrap_or(3),
         redispatch: settings.redispatch.unwrap_or(false),
         allbackups: settings.allbackups.unwrap_or(false),
         servers,
         errorfile: settings.errorfile,
     }
+}
+
+fn stick(cx: &mut Reader<'_>, rule: StickDraft, tables: &[Spanned<TableConfig>]) -> Option<StickRule> {
+    let at = tables.iter().position(|t| t.value.name == rule.table.value);
+    let Some(table) = at.and_then(|at| u16::try_from(at).ok()).map(TableId) else {
+        cx.push(undefined("table", &rule.table, tables.iter().map(|t| t.value.name.as_str())));
+        return None;
+    };
+    Some(StickRule { action: rule.action, key: rule.key, table })
 }
 
 /// `None` for a server that was read with errors.
@@ -152,6 +176,7 @@ fn server(cx: &mut Reader<'_>, draft: ServerDraft, settings: &Settings) -> Optio
         weight: own.weight.unwrap_or(1),
         backup: own.backup.unwrap_or(false),
         state: own.state.unwrap_or(AdminState::Ready),
+        cookie: draft.cookie.map(|c| c.value),
         check,
         tls,
     })
@@ -167,6 +192,26 @@ fn check_servers(cx: &mut Reader<'_>, proxy: &Proxy) {
             let d = Diagnostic::error(Code::Duplicate, name.span, message).label("again here");
             cx.push(d.related(first, "first here"));
         }
+    }
+}
+
+/// Values without a cookie, and a cookie without values, do nothing: somebody believes that they do.
+fn check_cookies(cx: &mut Reader<'_>, proxy: &Proxy, cookie: Option<&Cookie>) {
+    let name = shown(&proxy.name.value);
+    let Some(cookie) = cookie else {
+        for value in proxy.servers.iter().filter_map(|s| s.cookie.as_ref()) {
+            let message = format!("a server has a `cookie`, but {} {name} has none", proxy.side.as_str());
+            let help = "cookie = { name = \"SERVERID\", indirect = true, nocache = true } in the backend";
+            cx.push_absence(Diagnostic::error(Code::MissingKey, value.span, message).help(help));
+        }
+        return;
+    };
+    let valued = cookie.dynamic_key.is_some() || proxy.servers.iter().any(|s| s.cookie.is_some());
+    if !valued && !proxy.servers.is_empty() {
+        let message =
+            format!("{} {name} has a `cookie`, but no server has a value in it", proxy.side.as_str());
+        let help = "{ name = \"web1\", addr = \"…\", cookie = \"web1\" }, or dynamic_cookie_key = \"…\"";
+        cx.push_absence(Diagnostic::error(Code::MissingKey, proxy.name.span, message).help(help));
     }
 }
 

@@ -22,6 +22,7 @@ fn to_server(bytes: &str, forwarded_for: Option<ForwardedFor<'_>>) -> String {
         framing: body,
         upgrade: conn::wants_upgrade(head.version, options, &index, bytes),
         forwarded_for,
+        cookie: None,
     };
     let mut out = Vec::new();
     request(&mut out, &head, &index, bytes, &to);
@@ -34,7 +35,7 @@ fn to_client(bytes: &str, version: Version, method: Method, after: After) -> Str
     let head = index.parse_response(bytes, &LIMITS).unwrap().unwrap();
     let framing = framing::of_response(&head, method, &index, bytes).unwrap();
     let mut out = Vec::new();
-    response(&mut out, &head, &index, bytes, &ToClient { version, method, framing, after });
+    response(&mut out, &head, &index, bytes, &ToClient { version, method, framing, after, sticky: None });
     String::from_utf8(out).unwrap()
 }
 

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::super::persist::Persistence;
 use super::super::runtime::DataThread;
 use super::exchange::Exchange;
 use super::failure::Failure;
@@ -33,6 +34,7 @@ pub(super) struct Facts {
     pub(super) backend: Option<BackendId>,
     pub(super) server: Option<ServerId>,
     pub(super) queue: QueuePositions,
+    pub(super) persistence: Persistence,
     pub(super) retries: u8,
     pub(super) redispatched: bool,
     line: Vec<u8>,
@@ -143,7 +145,8 @@ impl Drop for Open {
             let cause = if std::thread::panicking() { Cause::Internal } else { Cause::Killed };
             Termination::new(cause, Phase::Normal)
         };
-        let termination = exchange.facts.termination.unwrap_or_else(unfinished);
+        let mut termination = exchange.facts.termination.unwrap_or_else(unfinished);
+        (termination.cookie, termination.action) = exchange.facts.persistence.letters();
         count(&exchange, &thread, party);
         log(&exchange, &thread, party, termination);
         if let Some(backend) = exchange.facts.backend {

@@ -150,8 +150,7 @@ fn handle_bytes(
             exchange.down.held.extend_from_slice(bytes);
             return Ok(latest);
         };
-        let draining = thread.draining.get();
-        let verdict = response::handle_head(exchange, &head, index, bytes, draining, now)?;
+        let verdict = response::handle_head(exchange, &head, index, bytes, thread, now)?;
         let rest = bytes.get_mut(head.len..).unwrap_or_default();
         match verdict {
             Verdict::Interim => at += head.len,

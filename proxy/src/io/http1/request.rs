@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::super::assign::Assign;
+use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
 use super::exchange::{Asked, Exchange};
 use super::failure::Failure;
@@ -12,9 +13,10 @@ use crate::balance::Wish;
 use crate::h1::body::Body;
 use crate::h1::chunked::{Chunker, Output};
 use crate::h1::conn::{self, Expectation, Options};
+use crate::h1::field::Known;
 use crate::h1::forward::{self, ToServer};
 use crate::h1::framing::{self, BodyFraming};
-use crate::h1::head::{HeadIndex, Request};
+use crate::h1::head::{Field, HeadIndex, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
 use crate::plan::{ForwardedFor, Frontend};
@@ -25,6 +27,17 @@ pub(super) struct Parsed<'a> {
     pub(super) index: &'a HeadIndex,
     /// The head alone.
     pub(super) bytes: &'a [u8],
+}
+
+impl persist::Request for Parsed<'_> {
+    fn cookies(&self) -> impl Iterator<Item = &[u8]> {
+        self.index.all(Known::Cookie).map(|f| f.value.of(self.bytes))
+    }
+
+    fn header(&self, name: &str) -> Option<&[u8]> {
+        let named = |f: &&Field| f.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.index.fields().iter().find(named).map(|f| f.value.of(self.bytes))
+    }
 }
 
 /// Checks the request and makes the head that is forwarded. What is left is to get a server.
@@ -63,12 +76,20 @@ pub(super) fn prepare(
     thread.recorder.backend(id).current.raise();
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.client.ip());
-    let to = ToServer { target, options, expectation, framing, upgrade, forwarded_for };
+    let mut wish = Wish::default();
+    let mut cookie = None;
+    if persist::is_used(backend) {
+        let persistence = Persistence::of_request(thread, (id, backend), party.client.ip(), parsed, now);
+        wish = persistence.wish();
+        cookie = backend.cookie.as_deref().filter(|_| persistence.is_edited());
+        exchange.facts.persistence = persistence;
+    }
+    let to = ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
     exchange.up.out.keep();
     exchange.up.body = Body::new(framing, Output::Chunks);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
-    Ok(Assign::new(id, Wish::default()))
+    Ok(Assign::new(id, wish))
 }
 
 fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {

@@ -2,13 +2,15 @@
 
 use std::time::Instant;
 
+use super::super::persist;
+use super::super::runtime::DataThread;
 use super::exchange::{Exchange, Persist, ResponseState};
 use super::failure::Failure;
 use crate::h1::body::Body;
 use crate::h1::conn::{Expectation, Options};
 use crate::h1::forward::{self, After, ToClient};
 use crate::h1::framing::{self, BodyFraming};
-use crate::h1::head::{HeadIndex, Response, Version};
+use crate::h1::head::{HeadIndex, Method, Response, Version};
 
 /// What a response head means for the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(super) enum Verdict {
     Switched,
 }
 
-/// Appends the head the client gets and settles what follows. `draining`: the proxy wants its clients to leave.
+/// Appends the head the client gets and settles what follows.
 ///
 /// # Errors
 /// The response cannot be passed on.
@@ -30,13 +32,19 @@ pub(super) fn handle_head(
     response: &Response,
     index: &HeadIndex,
     bytes: &[u8],
-    draining: bool,
+    thread: &DataThread,
     now: Instant,
 ) -> Result<Verdict, Failure> {
     let asked = exchange.asked;
     let framing =
         framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
-    let mut to = ToClient { version: asked.version, method: asked.method, framing, after: After::Persist };
+    let mut to = ToClient {
+        version: asked.version,
+        method: asked.method,
+        framing,
+        after: After::Persist,
+        sticky: None,
+    };
     match response.status {
         101 => {
             // RFC 9110 §15.2.2: only what was asked for.
@@ -46,7 +54,7 @@ pub(super) fn handle_head(
             to.after = After::Switch;
             exchange.facts.status = Some(response.status);
             exchange.facts.responded = Some(now);
-            forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
+            write(exchange, thread, response, index, bytes, &to, now);
             Ok(Verdict::Switched)
         }
         100..=199 => {
@@ -62,9 +70,10 @@ pub(super) fn handle_head(
             let server = response_persists(response, index, bytes, framing);
             // RFC 9112 §9.3, §9.6: whoever answers before it has read the request cannot keep the connection, because
             // the rest of the content would be taken for the next request.
-            let client = asked.persists && !until_close && !draining && exchange.up.body.is_done();
+            let stays = !until_close && !thread.draining.get();
+            let client = asked.persists && stays && exchange.up.body.is_done();
             to.after = if client { After::Persist } else { After::Close };
-            forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
+            write(exchange, thread, response, index, bytes, &to, now);
             exchange.down.body = Body::new(framing, to.output());
             exchange.down.ends = !client;
             exchange.facts.status = Some(response.status);
@@ -74,6 +83,34 @@ pub(super) fn handle_head(
                 ResponseState::Relaying { client: persist(client), server: persist(server), until_close };
             Ok(Verdict::Final)
         }
+    }
+}
+
+/// Appends the head of a final response, with what persistence has to say in it.
+#[inline]
+fn write(
+    exchange: &mut Exchange,
+    thread: &DataThread,
+    response: &Response,
+    index: &HeadIndex,
+    bytes: &[u8],
+    to: &ToClient<'_>,
+    now: Instant,
+) {
+    let out = exchange.down.out.buffer();
+    let facts = &mut exchange.facts;
+    let of_backend = |id| Some((id, persist::cookie_of(thread, id)?));
+    if let (Some((backend, cookie)), Some(server)) = (facts.backend.and_then(of_backend), facts.server) {
+        let post = exchange.asked.method == Method::Post;
+        let action = facts.persistence.with_answer(thread, (backend, cookie), server, post, |answer| {
+            forward::response(out, response, index, bytes, &ToClient { sticky: Some(answer), ..*to })
+        });
+        facts.persistence.handle_action(action);
+    } else {
+        forward::response(out, response, index, bytes, to);
+    }
+    if let Some(server) = facts.server {
+        facts.persistence.handle_answer(thread, server, now);
     }
 }
 

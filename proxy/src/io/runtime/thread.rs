@@ -17,6 +17,7 @@ use crate::balance::{Lease, State};
 use crate::h1::head::{HeadIndex, Limits};
 use crate::plan::{Plan, ServerId};
 use crate::stats::Recorder;
+use crate::sticky::Jar;
 
 /// One data thread. Nothing in here is ever touched by another thread, but for what is behind an `Arc`.
 pub(in crate::io) struct DataThread {
@@ -26,6 +27,8 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) logger: Logger,
     pub(in crate::io) deadlines: Rc<Deadlines>,
     pub(in crate::io) pool: RefCell<Pool>,
+    /// What persistence cookies mean.
+    pub(in crate::io) jar: RefCell<Jar>,
     pub(in crate::io) scratch: RefCell<Scratch>,
     pub(in crate::io) pipes: Pipes,
     pub(in crate::io) http2_spare: Spare,
@@ -54,6 +57,7 @@ impl DataThread {
         let room = SCRATCH.max(limits.bytes + 2 * SMALL);
         Rc::new(Self {
             pool: RefCell::new(Pool::new(parts.plan.servers().len())),
+            jar: RefCell::default(),
             plan: parts.plan,
             balance: parts.balance,
             recorder: parts.recorder,

@@ -11,6 +11,7 @@ use super::super::assign::{Assign, Unassigned};
 use super::super::deadline::Alarm;
 use super::super::http1::{Failure, Progress, Timeouts};
 use super::super::passage::{Broken, Means, Passage};
+use super::super::persist::{self, Persistence};
 use super::super::runtime::{Balance, DataThread, Permit};
 use super::super::stream::Stream;
 use super::super::upstream::Dial;
@@ -31,6 +32,7 @@ pub(in crate::io) struct Connection {
     /// From the server to the client.
     down: Passage,
     lease: Option<Lease<Balance>>,
+    persistence: Persistence,
     timeouts: Timeouts,
     /// When each side last said or took something.
     client_active: Instant,
@@ -112,6 +114,7 @@ impl Connection {
             up: Passage::default(),
             down: Passage::default(),
             lease: None,
+            persistence: Persistence::default(),
             timeouts: Timeouts::default(),
             client_active: now,
             server_active: now,
@@ -122,7 +125,7 @@ impl Connection {
 
     fn step(&mut self, state: State, cx: &mut Context<'_>, now: Instant) -> Step {
         match state {
-            State::Routing => self.route(),
+            State::Routing => self.route(now),
             State::Assigning(assign) => self.assign(assign, cx, now),
             State::Dialing(dial) => self.dial(dial, cx, now),
             State::Relaying(server) => self.relay(server, cx, now),
@@ -130,27 +133,34 @@ impl Connection {
         }
     }
 
-    fn route(&mut self) -> Step {
+    fn route(&mut self, now: Instant) -> Step {
         let plan = &self.thread.plan;
         let Some(frontend) = plan.frontends().get(usize::from(self.facts.frontend.0)) else {
             return Step::Failed(Failure::NoServer, Progress::Unanswered);
         };
         self.timeouts.client = frontend.timeout;
         match frontend.default_backend {
-            Some(backend) => self.enter(backend),
+            Some(backend) => self.enter(backend, now),
             None => Step::Failed(Failure::NoServer, Progress::Unanswered),
         }
     }
 
-    fn enter(&mut self, id: BackendId) -> Step {
+    fn enter(&mut self, id: BackendId, now: Instant) -> Step {
         let Some(backend) = self.thread.plan.backends().get(usize::from(id.0)) else {
             return Step::Failed(Failure::NoServer, Progress::Unanswered);
         };
         self.timeouts.server = backend.timeout;
         self.facts.backend = Some(id);
         self.thread.recorder.backend(id).current.raise();
-        let key = key_of(&backend.balance, &Source(self.facts.client));
-        Step::Next(State::Assigning(Assign::new(id, Wish { key, ..Wish::default() })))
+        let source = Source(self.facts.client);
+        let key = key_of(&backend.balance, &source);
+        let mut wish = Wish { key, ..Wish::default() };
+        if persist::is_used(backend) {
+            let from = self.facts.client.ip();
+            self.persistence = Persistence::of_request(&self.thread, (id, backend), from, &source, now);
+            wish.pinned = self.persistence.wish().pinned;
+        }
+        Step::Next(State::Assigning(Assign::new(id, wish)))
     }
 
     fn assign(&mut self, mut assign: Assign, cx: &mut Context<'_>, now: Instant) -> Step {
@@ -199,6 +209,7 @@ impl Connection {
                 self.thread.recorder.server(dial.server).connections.add(1);
                 self.facts.connected = Some(now);
                 self.server_active = now;
+                self.persistence.handle_answer(&self.thread, dial.server, now);
                 Step::Next(State::Relaying(server))
             }
         }
@@ -324,6 +335,16 @@ impl Subject for Source {
     }
 
     fn fields<'a>(&'a self, _name: &str, _look: &mut dyn FnMut(&'a [u8]) -> bool) {}
+}
+
+impl persist::Request for Source {
+    fn cookies(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::empty()
+    }
+
+    fn header(&self, _name: &str) -> Option<&[u8]> {
+        None
+    }
 }
 
 fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
