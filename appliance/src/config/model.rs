@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, ServerTimeouts,
 };
@@ -168,7 +169,7 @@ pub struct Server {
     /// Its name.
     pub name: Spanned<String>,
     /// Where requests go.
-    pub addr: SocketAddr,
+    pub addr: Endpoint,
     /// 0–256.
     pub weight: u16,
     /// Only when no other is usable.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::table::TableConfig;
 use evenkeel_proxy::tls::Acceptor;
 use toml::de::DeTable;
@@ -114,7 +115,7 @@ pub(super) enum Bind {
 #[derive(Debug)]
 pub(super) struct ServerDraft {
     pub(super) name: Spanned<String>,
-    pub(super) addr: Option<SocketAddr>,
+    pub(super) addr: Option<Endpoint>,
     pub(super) cookie: Option<Spanned<String>>,
     pub(super) settings: ServerSettings,
     pub(super) tls: ServerTls,

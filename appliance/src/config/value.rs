@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use evenkeel_proxy::endpoint::{Endpoint, EndpointError};
+
 #[cfg(test)]
 mod tests;
 
@@ -164,6 +166,21 @@ pub fn socket(text: &str) -> Result<SocketAddr, Bad> {
         return Err(Bad::new("is IPv6 without brackets").help(format!("\"[{host}]:{port}\"")));
     }
     Err(not_an_address(host))
+}
+
+/// Where a server is: an address with a port, or a socket of this machine.
+///
+/// # Errors
+/// Neither.
+pub fn endpoint(text: &str) -> Result<Endpoint, Bad> {
+    if text.starts_with('/') {
+        return Err(Bad::new("is a path, not an address").help(format!("\"unix@{text}\"")));
+    }
+    match text.parse() {
+        Ok(Endpoint::Unix(name)) => Ok(Endpoint::Unix(name)),
+        Ok(Endpoint::Ip(_)) | Err(EndpointError::Form) => socket(text).map(Endpoint::from),
+        Err(error @ (EndpointError::Name | EndpointError::Long)) => Err(Bad::new(error.to_string())),
+    }
 }
 
 fn port_number(text: &str) -> Result<u16, Bad> {

@@ -358,3 +358,27 @@ fn binds_overlap_or_not() {
         assert_eq!(two(a, b), expected, "{a} {b}");
     }
 }
+
+#[test]
+fn servers_may_be_at_sockets() {
+    for (said, at) in [
+        ("unix@/run/app.sock", "unix@/run/app.sock"),
+        ("unix:/run/app.sock", "unix@/run/app.sock"),
+        ("abns@app", "abns@app"),
+        ("abnsz@app", "abnsz@app"),
+        ("10.0.0.1:80", "10.0.0.1:80"),
+    ] {
+        let text = format!(
+            "{TIMEOUTS}[listen.l]\nbind = \"*:80\"\nserver = [{{ name = \"s\", addr = \"{said}\", check = true }}]\n"
+        );
+        let plan = lower::proxy(&good(&text)).plan;
+        assert_eq!(plan.servers()[0].addr.fixed().unwrap().to_string(), at);
+    }
+    let secure = |more: &str| {
+        codes(&format!(
+            "{TIMEOUTS}[listen.l]\nbind = \"*:80\"\nserver = [{{ name = \"s\", addr = \"unix@/run/app.sock\", ssl = true{more} }}]\n"
+        ))
+    };
+    assert_eq!(secure(""), ["tls"], "a socket has no name that a certificate could be for");
+    assert!(secure(", verify = \"none\"").is_empty());
+}

@@ -13,7 +13,9 @@ pub static SERVER: Section = Section {
     doc: "One server.",
     keys: &[
         Key::new("name", Type::Text("a name"), "Name, unique in the backend.").required(),
-        Key::new("addr", Type::Text("\"IP:PORT\""), "Where requests go. Names are not resolved.").required(),
+        Key::new("addr", Type::Text("\"IP:PORT\", \"unix@/PATH\", \"abns@NAME\" or \"abnsz@NAME\""),
+            "Where requests go: an address, a Unix socket, or one in the abstract namespace, named as HAProxy names it \
+             (`abns`, filled up) or as most others do (`abnsz`). Names of hosts are not resolved.").required(),
         WEIGHT,
         BACKUP,
         STATE,

@@ -105,7 +105,7 @@ fn server(s: &Server, backend: BackendId) -> plan::Server {
     plan::Server {
         name: s.name.value.clone(),
         backend,
-        addr: s.addr.into(),
+        addr: plan::ServerAddr::Fixed(s.addr.clone()),
         weight: s.weight,
         backup: s.backup,
         limits: plan::ServerLimits::default(),

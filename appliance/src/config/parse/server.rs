@@ -21,7 +21,7 @@ pub(super) fn servers(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) ->
 fn server(cx: &mut Reader<'_>, node: Node<'_>) -> Option<ServerDraft> {
     let mut t = Fields::of(cx, &keys::SERVER, node.key, node)?;
     let name = t.read(cx, "name", Reader::name);
-    let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::socket));
+    let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::endpoint));
     let cookie = t.read(cx, "cookie", cookie::server_value);
     let settings = settings(cx, &mut t);
     let tls = tls::server(cx, &mut t);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_proxy::access_log::LogTarget;
-use evenkeel_proxy::plan::{AdminState, Balance, Mode};
+use evenkeel_proxy::endpoint::Endpoint;
+use evenkeel_proxy::plan::{AdminState, Balance, CheckConfig, Mode};
 use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
@@ -162,13 +163,16 @@ fn stick(cx: &mut Reader<'_>, rule: StickDraft, tables: &[Spanned<TableConfig>])
 fn server(cx: &mut Reader<'_>, draft: ServerDraft, settings: &Settings) -> Option<Server> {
     let addr = draft.addr?;
     let how = draft.tls.over(&settings.server_tls);
-    let tls = tls::connector(cx, &draft.name, addr, &how);
+    let tls = tls::connector(cx, &draft.name, &addr, &how);
     let own = draft.settings.over(settings.server);
     let mut check = own.checks(settings.check.as_ref(), settings.timeout.check);
+    if let Some(check) = &check {
+        check_elsewhere(cx, &draft.name, &addr, check);
+    }
     // What keeps requests from TLS has been reported.
     let sound = tls.is_some() == how.ssl.unwrap_or(false);
     if let Some(check) = check.as_mut().filter(|_| sound) {
-        check.tls = tls::of_checks(cx, &draft.name, addr, &how, check);
+        check.tls = tls::of_checks(cx, &draft.name, &addr, &how, check);
     }
     Some(Server {
         name: draft.name,
@@ -180,6 +184,20 @@ fn server(cx: &mut Reader<'_>, draft: ServerDraft, settings: &Settings) -> Optio
         check,
         tls,
     })
+}
+
+/// A socket has neither address nor port: one of them alone says nothing of where its checks go.
+fn check_elsewhere(cx: &mut Reader<'_>, server: &Spanned<String>, at: &Endpoint, check: &CheckConfig) {
+    let (said, other) = match (check.addr, check.port) {
+        (Some(_), None) => ("check_addr", "check_port"),
+        (None, Some(_)) => ("check_port", "check_addr"),
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    if at.ip().is_none() {
+        let message =
+            format!("server {} is at a socket: `{said}` needs `{other}` beside it", shown(&server.value));
+        cx.push(Diagnostic::error(Code::BadCombination, server.span, message));
+    }
 }
 
 fn check_servers(cx: &mut Reader<'_>, proxy: &Proxy) {

@@ -1,8 +1,8 @@
 //! TLS to servers: what a server says and `default_server` adds, put together and checked.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{Action, CheckConfig, CheckTls, Connect, Step};
 use evenkeel_proxy::tls::trust::Authorities;
 use evenkeel_proxy::tls::{Connector, ConnectorConfig, ServerAuth, TlsError};
@@ -18,7 +18,7 @@ use crate::config::source::{Span, Spanned};
 pub(super) fn connector(
     cx: &mut Reader<'_>,
     server: &Spanned<String>,
-    addr: SocketAddr,
+    addr: &Endpoint,
     tls: &ServerTls,
 ) -> Option<Arc<Connector>> {
     if !tls.ssl.unwrap_or(false) {
@@ -31,7 +31,7 @@ pub(super) fn connector(
 pub(super) fn of_checks(
     cx: &mut Reader<'_>,
     server: &Spanned<String>,
-    addr: SocketAddr,
+    addr: &Endpoint,
     tls: &ServerTls,
     check: &CheckConfig,
 ) -> Option<CheckTls> {
@@ -50,7 +50,7 @@ pub(super) fn of_checks(
 fn build(
     cx: &mut Reader<'_>,
     server: &Spanned<String>,
-    addr: SocketAddr,
+    addr: &Endpoint,
     tls: &ServerTls,
     (sni, alpn): (Option<&Spanned<String>>, Option<&Vec<Vec<u8>>>),
 ) -> Option<Arc<Connector>> {
@@ -60,12 +60,12 @@ fn build(
         (true, Some(ca)) => ServerAuth::Required(ca.clone(), crl()),
         (true, None) => ServerAuth::Required(of_system(cx, server.span)?, crl()),
     };
-    let host = addr.ip().to_string();
+    let host = addr.ip().map(|addr| addr.ip().to_string());
     let made = Connector::new(ConnectorConfig {
         auth,
         sni: sni.map(|s| s.value.as_str()),
         verifyhost: tls.verifyhost.as_ref().map(|s| s.value.as_str()),
-        host: Some(&host),
+        host: host.as_deref(),
         policy: tls.policy.clone().unwrap_or_default(),
         alpn: alpn.cloned().unwrap_or_default(),
         certificate: tls.certificate.as_deref(),
