@@ -14,9 +14,9 @@ use evenkeel_proxy::balance::State;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
 use evenkeel_proxy::plan::{
-    AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend, FrontendId,
-    Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerLimits,
-    ServerTimeouts,
+    AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend,
+    FrontendId, Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
+    ServerLimits, ServerTimeouts,
 };
 use evenkeel_proxy::stats::Stats;
 use evenkeel_proxy::tls::acceptor::{Sessions, Tickets};
@@ -135,6 +135,7 @@ impl Options {
             log_format: LogFormat::Httplog,
             error_files: Arc::clone(&errors),
             maxconn: None,
+            http: ClientHttp::default(),
         };
         let backend = Backend {
             name: "back".into(),
@@ -154,6 +155,7 @@ impl Options {
             error_files: errors,
             cookie: None,
             stick: Vec::new(),
+            http: ServerHttp::default(),
         };
         let servers = self.backends.iter().enumerate().map(|(i, addr)| Server {
             name: format!("s{}", i + 1),

@@ -13,6 +13,7 @@
 //! | [`health`] | checks: when, what they find, when a server goes down or comes up |
 //! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`plan`] | the compiled configuration, immutable and shared |
+//! | [`retry`] | how many requests may be sent again |
 //! | [`sticky`] | persistence: a client goes back to the server it had |
 //! | [`table`] | what is remembered of clients |
 //! | [`stats`] | what has happened, counted |
@@ -33,6 +34,7 @@ pub mod health;
 pub mod io;
 pub mod names;
 pub mod plan;
+pub mod retry;
 pub mod stats;
 pub mod sticky;
 pub mod table;

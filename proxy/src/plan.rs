@@ -4,6 +4,7 @@
 
 mod balance;
 mod check;
+mod http;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use check::{
     HttpCheck, HttpExpect, HttpVersion, MysqlCheck, MysqlLogin, OkStatus, Pattern, Protocol, Says, Script,
     Step, TextMatch, TimeoutStatus,
 };
+pub use http::{ClientHttp, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
 
 use crate::endpoint::Endpoint;
 use crate::sticky::{Cookie, StickRule};
@@ -138,6 +140,8 @@ pub struct Frontend {
     pub error_files: Arc<ErrorFiles>,
     /// Most connections at once; more wait in the backlog. `None`: the global limit.
     pub maxconn: Option<u32>,
+    /// How HTTP is spoken with its clients.
+    pub http: ClientHttp,
 }
 
 /// Position of a log target in the worker's list.
@@ -229,6 +233,8 @@ pub struct Backend {
     pub cookie: Option<Arc<Cookie>>,
     /// What of a request decides by a table.
     pub stick: Vec<StickRule>,
+    /// How HTTP is spoken with its servers.
+    pub http: ServerHttp,
 }
 
 /// One server.

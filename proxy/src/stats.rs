@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::plan::{BackendId, FrontendId, Plan, ServerId};
+use crate::retry::Tally;
 
 /// All counters of one plan.
 #[derive(Debug)]
@@ -109,6 +110,8 @@ counters! {
     tls_resumed,
     /// TLS handshakes with clients that failed, or took too long.
     tls_failed,
+    /// Requests sent again after an answer that was none, or had a status that is tried again.
+    repeats,
 }
 
 impl Counters {
@@ -246,6 +249,15 @@ impl Stats {
     pub fn backend_current(&self, id: BackendId) -> u64 {
         let of = |b: &Arc<Block>| b.backends.get(usize::from(id.0)).map_or(0, |c| c.current.value());
         self.blocks.iter().map(of).fold(0, u64::wrapping_add)
+    }
+
+    /// How many requests a backend had, those it has now included, and how many were sent again.
+    pub fn backend_tally(&self, id: BackendId) -> Tally {
+        let of = self.blocks.iter().filter_map(|b| b.backends.get(usize::from(id.0)));
+        of.fold(Tally::default(), |sum, c| Tally {
+            offered: sum.offered.wrapping_add(c.requests.value()).wrapping_add(c.current.value()),
+            repeated: sum.repeated.wrapping_add(c.repeats.value()),
+        })
     }
 
     /// Everything, summed over threads. Threads go on counting meanwhile, so values are not of one instant.

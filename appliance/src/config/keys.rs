@@ -6,6 +6,7 @@ use std::fmt;
 mod check;
 mod cookie;
 mod global;
+mod http;
 mod proxy;
 mod server;
 mod stick;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, ServerTimeouts,
+    AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode,
+    ServerHttp, ServerTimeouts,
 };
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
@@ -129,6 +130,8 @@ pub struct Frontend {
     pub errorfile: ErrorResponses,
     /// Most connections at once.
     pub maxconn: Option<u32>,
+    /// How HTTP is spoken with its clients.
+    pub http: ClientHttp,
 }
 
 /// Full responses by status code.
@@ -159,6 +162,8 @@ pub struct Backend {
     pub allbackups: bool,
     /// Responses instead of the proxy's own errors.
     pub errorfile: ErrorResponses,
+    /// How HTTP is spoken with its servers.
+    pub http: ServerHttp,
     /// Its servers.
     pub servers: Vec<Server>,
 }

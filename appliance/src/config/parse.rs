@@ -22,6 +22,7 @@ mod check;
 mod cookie;
 mod errorfile;
 mod global;
+mod http;
 mod log;
 mod proxy;
 mod secret;

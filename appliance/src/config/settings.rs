@@ -14,7 +14,10 @@ use evenkeel_proxy::sticky::Cookie;
 use evenkeel_proxy::tls::trust::{Authorities, Revocations};
 use evenkeel_proxy::tls::{Certificate, Policy};
 
+mod http;
+
 use super::source::Spanned;
+pub(super) use http::HttpSettings;
 
 /// Keys of a proxy section that have defaults.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +38,7 @@ pub(super) struct Settings {
     pub(super) retries: Option<u8>,
     pub(super) redispatch: Option<bool>,
     pub(super) allbackups: Option<bool>,
+    pub(super) http: HttpSettings,
     pub(super) check: Option<HowChecked>,
     pub(super) server: ServerSettings,
     pub(super) server_tls: ServerTls,
@@ -146,6 +150,7 @@ impl Settings {
             retries: self.retries.or(base.retries),
             redispatch: self.redispatch.or(base.redispatch),
             allbackups: self.allbackups.or(base.allbackups),
+            http: self.http.over(&base.http),
             check: self.check.or_else(|| base.check.clone()),
             server: self.server.over(base.server),
             server_tls: self.server_tls.over(&base.server_tls),

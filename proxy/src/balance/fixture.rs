@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Lease, Outcome, State, Wish};
 use crate::plan::{
     AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, Mode, Plan, Script,
-    Server, ServerId, ServerLimits, ServerTimeouts,
+    Server, ServerHttp, ServerId, ServerLimits, ServerTimeouts,
 };
 
 /// A server `sN` of weight 1, active, ready, unchecked.
@@ -74,6 +74,7 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         retries: 3,
         redispatch: false,
         allbackups: false,
+        http: ServerHttp::default(),
         error_files: Arc::new(ErrorFiles::default()),
         cookie: None,
         stick: Vec::new(),

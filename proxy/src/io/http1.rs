@@ -6,6 +6,7 @@
 //! | `exchange` | one request and its response, in flight |
 //! | `request` | from a parsed head to a decision: refuse, or forward to which server |
 //! | `response` | from the server's head to the client's, and what happens afterwards |
+//! | `repeat` | sends a request again if the answer is none |
 //! | `relay` | moves an exchange on: request out, response in, at the same time |
 //! | `failure` | what each kind of failure is called in answers and records |
 //! | `record` | the access record, written exactly once |
@@ -21,6 +22,7 @@ pub(super) mod flow;
 mod outbox;
 mod record;
 mod relay;
+mod repeat;
 mod request;
 mod response;
 

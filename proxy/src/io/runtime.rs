@@ -280,6 +280,7 @@ async fn sweep(thread: Rc<DataThread>) {
         pool.sweep(now);
         drop(pool);
         thread.balance.advance(now);
+        thread.tick_budgets();
     }
 }
 

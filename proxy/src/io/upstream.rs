@@ -10,7 +10,7 @@ use super::runtime::{Balance, DataThread};
 use super::stream::Stream;
 use crate::balance::{Lease, Wish};
 use crate::names::{Addresses, Epoch};
-use crate::plan::{Backend, BackendId, ServerId};
+use crate::plan::{Backend, BackendId, RetryEvent, ServerId};
 
 /// Idle connections of one thread, by server. At most [`MOST_IDLE`] per server: one more is closed instead of kept.
 #[derive(Debug)]
@@ -144,9 +144,13 @@ enum Next {
 }
 
 impl Dial {
-    /// About to connect to `server`.
-    pub(super) fn new(thread: &DataThread, backend: BackendId, server: ServerId) -> Self {
-        let left = backend_of(thread, backend).map_or(0, |b| b.retries);
+    /// About to connect to `server`, with what `made` attempts have left of the retries.
+    pub(super) fn new(thread: &DataThread, backend: BackendId, server: ServerId, made: u8) -> Self {
+        let left =
+            backend_of(thread, backend).map_or(0, |b| match b.http.retry.on.has(RetryEvent::ConnFailure) {
+                true => b.retries.saturating_sub(made),
+                false => 0,
+            });
         let epoch = Epoch::default();
         Self { server, retries: 0, redispatched: false, backend, left, attempt: Attempt::Due, epoch }
     }

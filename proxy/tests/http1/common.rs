@@ -12,8 +12,9 @@ use evenkeel_proxy::balance::State;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{
-    AdminState, Backend, BackendId, Balance, ClientTimeouts, ErrorFiles, Frontend, FrontendId, Global, Http2,
-    Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerLimits, ServerTimeouts,
+    AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, Frontend, FrontendId,
+    Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
+    ServerLimits, ServerTimeouts,
 };
 use evenkeel_proxy::stats::{Stats, Totals};
 use evenkeel_proxy::table::TableConfig;
@@ -55,6 +56,7 @@ impl Setup {
                 log_format: LogFormat::Httplog,
                 error_files: Arc::clone(&errors),
                 maxconn: None,
+                http: ClientHttp::default(),
             },
             backend: Backend {
                 name: "back".into(),
@@ -70,6 +72,7 @@ impl Setup {
                 error_files: errors,
                 cookie: None,
                 stick: Vec::new(),
+                http: ServerHttp::default(),
             },
             servers: servers.iter().enumerate().map(|(i, addr)| server(i, *addr)).collect(),
             tables: Vec::new(),

@@ -11,5 +11,6 @@ mod lifecycle;
 mod oracle;
 #[cfg(test)]
 mod persistence;
+mod retries;
 #[cfg(test)]
 mod traffic;

@@ -2,6 +2,7 @@
 
 use super::check::CHECK_STEP;
 use super::cookie::COOKIE;
+use super::http::{RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON};
 use super::server::{DEFAULT_SERVER, SERVER};
 use super::stick::STICK;
 use super::tls::{
@@ -31,6 +32,9 @@ pub static DEFAULTS: Section = Section {
         BALANCE,
         STICKY_COOKIE,
         RETRIES,
+        RETRY_ON,
+        RETRY_NON_IDEMPOTENT,
+        RETRY_BUDGET,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -59,6 +63,9 @@ pub static PROFILE: Section = Section {
         BALANCE,
         STICKY_COOKIE,
         RETRIES,
+        RETRY_ON,
+        RETRY_NON_IDEMPOTENT,
+        RETRY_BUDGET,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -104,6 +111,9 @@ pub static BACKEND: Section = Section {
         FORWARDED,
         ERRORFILE,
         RETRIES,
+        RETRY_ON,
+        RETRY_NON_IDEMPOTENT,
+        RETRY_BUDGET,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -134,6 +144,9 @@ pub static LISTEN: Section = Section {
         ERRORFILE,
         MAXCONN,
         RETRIES,
+        RETRY_ON,
+        RETRY_NON_IDEMPOTENT,
+        RETRY_BUDGET,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -311,7 +324,7 @@ const STICK_RULES: Key = Key::new(
 const RETRIES: Key = Key::new(
     "retries",
     Type::Int { min: 0, max: 100 },
-    "Connection attempts after the first one that failed.",
+    "Attempts after the first one that failed; `retry_on` says after which failures.",
 )
 .default("3");
 const REDISPATCH: Key =

@@ -71,6 +71,7 @@ fn frontend(
         log_format: f.log_format,
         error_files: error_files(&f.errorfile),
         maxconn: f.maxconn,
+        http: f.http,
     })
 }
 
@@ -98,6 +99,7 @@ fn backend(b: &Backend, servers: std::ops::Range<u32>) -> plan::Backend {
         error_files: error_files(&b.errorfile),
         cookie: b.cookie.clone(),
         stick: b.stick.clone(),
+        http: b.http,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::plan::{Balance, ForwardedFor, LogFormat, Mode};
 
-use super::{Bind, BindDraft, Profile, Proxy, Side, check, cookie, errorfile, log, server, stick, tls};
+use super::{Bind, BindDraft, Profile, Proxy, Side, check, cookie, errorfile, http, log, server, stick, tls};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
@@ -79,6 +79,7 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         retries: t.known(cx, "retries", Reader::int).map(|n| n.value),
         redispatch: t.known(cx, "redispatch", Reader::bool).map(|b| b.value),
         allbackups: t.known(cx, "allbackups", Reader::bool).map(|b| b.value),
+        http: http::settings(cx, t),
         check,
         server,
         server_tls,

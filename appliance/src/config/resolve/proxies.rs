@@ -70,6 +70,7 @@ pub(super) fn frontend(
         log_format: modes::log_format(cx, proxy, settings, mode),
         errorfile: settings.errorfile.clone(),
         maxconn: settings.maxconn,
+        http: settings.http.of_client(),
     }
 }
 
@@ -145,6 +146,7 @@ pub(super) fn backend(
         retries: settings.retries.unwrap_or(3),
         redispatch: settings.redispatch.unwrap_or(false),
         allbackups: settings.allbackups.unwrap_or(false),
+        http: settings.http.of_server(),
         servers,
         errorfile: settings.errorfile,
     }

@@ -163,7 +163,7 @@ impl Connection {
             State::Head(open) => self.fail(open, Failure::HeadTimeout, now),
             State::Forwarding(open) => {
                 let failure = open.deadline().map_or(Failure::ServerTimeout, |(_, failure)| failure);
-                self.fail(open, failure, now)
+                self.fail_or_repeat(open, failure, now)
             }
             State::Tunnel(mut open, _) => {
                 open.facts.termination = Some(Termination::new(Cause::ClientTimeout, Phase::Data));

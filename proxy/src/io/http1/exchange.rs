@@ -9,6 +9,7 @@ use super::super::upstream::Dial;
 use super::failure::{Failure, Progress};
 use super::flow::Flow;
 use super::record::{Facts, Owner};
+use super::repeat::Repeat;
 use crate::balance::Lease;
 use crate::h1::conn::Expectation;
 use crate::h1::head::{Method, Version};
@@ -38,6 +39,7 @@ pub(in crate::io) struct Exchange {
     pub(in crate::io) timeouts: Timeouts,
     pub(in crate::io) activity: Activity,
     pub(super) response: ResponseState,
+    pub(super) repeat: Repeat,
 }
 
 /// What of the request still matters once its head is gone.
@@ -162,5 +164,6 @@ impl Exchange {
         self.timeouts = Timeouts::default();
         self.activity = Activity::default();
         self.response = ResponseState::Awaited;
+        self.repeat = Repeat::default();
     }
 }

@@ -168,6 +168,12 @@ impl Flow {
         self.out.buffer().extend_from_slice(content);
     }
 
+    /// Forgets what came in, for the same message to come once more. What waits to go out stays.
+    pub(in crate::io) fn restart(&mut self) {
+        self.held.clear();
+        (self.read, self.window) = (0, START);
+    }
+
     /// Makes it ready for another message.
     pub(in crate::io) fn reset(&mut self) {
         self.body = Body::Done;

@@ -55,6 +55,11 @@ impl Outbox {
         self.keep == Keep::All
     }
 
+    /// Whether everything since the outbox was empty is there still.
+    pub(in crate::io) fn is_kept(&self) -> bool {
+        self.keep == Keep::All
+    }
+
     /// Forgets what was kept.
     pub(in crate::io) fn release(&mut self) {
         self.keep = Keep::No;

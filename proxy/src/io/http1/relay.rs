@@ -8,7 +8,9 @@ use super::super::stream::Stream;
 use super::exchange::{Exchange, ResponseState};
 use super::failure::Failure;
 use super::flow::FlowError;
+use super::repeat;
 use super::response::{self, Verdict};
+use crate::plan::RetryEvent;
 
 /// Why polling an exchange stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(super) enum End {
     Tunnel,
     /// The server closed a connection it had kept, before it saw the request: another one has to be made.
     Stale,
+    /// The answer is one after which the request is to be sent again.
+    Again,
     /// It failed.
     Failed(Failure),
 }
@@ -120,12 +124,14 @@ fn poll_head(
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(end_of_silence(exchange))),
             Poll::Ready(Ok(total)) => total,
         };
-        // It has read the request, or wants no more of it: from here on it must not be sent again.
-        exchange.up.out.release();
+        if exchange.repeat.on.is_empty() {
+            // It has read the request, or wants no more of it: from here on it must not be sent again.
+            exchange.up.out.release();
+        }
         match handle_bytes(exchange, client, thread, scratch, total, cx, now) {
             Ok(Some(verdict)) => return Poll::Ready(Ok(verdict)),
             Ok(None) => {}
-            Err(failure) => return Poll::Ready(Err(End::Failed(failure))),
+            Err(end) => return Poll::Ready(Err(end)),
         }
     }
 }
@@ -139,28 +145,39 @@ fn handle_bytes(
     total: usize,
     cx: &mut Context<'_>,
     now: Instant,
-) -> Result<Option<Verdict>, Failure> {
+) -> Result<Option<Verdict>, End> {
+    let failed = |failure| End::Failed(failure);
     let Scratch { bytes, index } = scratch;
     let mut at = 0;
     let mut latest = None;
     loop {
         let bytes = bytes.get_mut(at..total).unwrap_or_default();
-        let parsed = index.parse_response(bytes, thread.limits()).map_err(|_| Failure::BadResponse)?;
+        let parsed =
+            index.parse_response(bytes, thread.limits()).map_err(|_| failed(Failure::BadResponse))?;
         let Some(head) = parsed else {
             exchange.down.held.extend_from_slice(bytes);
             return Ok(latest);
         };
-        let verdict = response::handle_head(exchange, &head, index, bytes, thread, now)?;
+        if !exchange.repeat.on.is_empty() && repeat::is_due(exchange, thread, RetryEvent::Status(head.status))
+        {
+            return Err(End::Again);
+        }
+        let verdict = response::handle_head(exchange, &head, index, bytes, thread, now).map_err(failed)?;
+        if verdict != Verdict::Interim {
+            exchange.up.out.release();
+        }
         let rest = bytes.get_mut(head.len..).unwrap_or_default();
         match verdict {
             Verdict::Interim => at += head.len,
             Verdict::Switched => exchange.down.out.buffer().extend_from_slice(rest),
             Verdict::Final => {
-                let kept =
-                    exchange.down.offer(rest, &mut exchange.surplus).map_err(|_| Failure::BadResponse)?;
+                let kept = exchange
+                    .down
+                    .offer(rest, &mut exchange.surplus)
+                    .map_err(|_| failed(Failure::BadResponse))?;
                 let content = rest.get(..kept).unwrap_or_default();
                 if let Poll::Ready(Err(_)) = exchange.down.poll_send(cx, client.stream, content) {
-                    return Err(Failure::ClientAborted);
+                    return Err(failed(Failure::ClientAborted));
                 }
             }
         }

@@ -9,6 +9,7 @@ use super::super::runtime::DataThread;
 use super::exchange::{Asked, Exchange};
 use super::failure::Failure;
 use super::record::Party;
+use super::repeat::Repeat;
 use crate::balance::Wish;
 use crate::h1::body::Body;
 use crate::h1::chunked::{Chunker, Output};
@@ -72,6 +73,7 @@ pub(super) fn prepare(
     let id = frontend.default_backend.ok_or(Failure::NoServer)?;
     let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
     exchange.timeouts.server = backend.timeout;
+    exchange.repeat = Repeat::new(backend, request.method);
     exchange.facts.backend = Some(id);
     thread.recorder.backend(id).current.raise();
 

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::access_log::Spools;
-use crate::plan::{ClientTimeouts, ErrorFiles, Frontend, Global, Http2, LogFormat, LogTargetId, Mode};
+use crate::plan::{
+    ClientHttp, ClientTimeouts, ErrorFiles, Frontend, Global, Http2, LogFormat, LogTargetId, Mode,
+};
 
 /// A thread with one frontend that logs to `spools`, and no servers.
 pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
@@ -25,6 +27,7 @@ pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
         log_format: LogFormat::Httplog,
         error_files: Arc::new(ErrorFiles::default()),
         maxconn: None,
+        http: ClientHttp::default(),
     };
     let plan = Arc::new(Plan::new(global, vec![frontend], Vec::new(), Vec::new(), Vec::new()).unwrap());
     let stats = Arc::new(Stats::new(&plan, 1));

@@ -1,6 +1,7 @@
 //! What the connections of one data thread share.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use super::gate::Gate;
 use crate::access_log::Logger;
 use crate::balance::{Lease, State};
 use crate::h1::head::{HeadIndex, Limits};
-use crate::plan::{Plan, ServerId};
-use crate::stats::Recorder;
+use crate::plan::{Backend, BackendId, Plan, ServerId};
+use crate::retry::RetryBudget;
+use crate::stats::{Recorder, Stats};
 use crate::sticky::Jar;
 
 /// One data thread. Nothing in here is ever touched by another thread, but for what is behind an `Arc`.
@@ -36,6 +38,8 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) control: Arc<ThreadControl>,
     /// Connections are to end as soon as they can.
     pub(in crate::io) draining: Cell<bool>,
+    /// Of the backends that send requests again.
+    budgets: RefCell<BTreeMap<BackendId, RetryBudget>>,
     limits: Limits,
     /// Exchanges to use again, for their buffers. Bounded.
     #[expect(clippy::vec_box, reason = "exchanges move in and out of connections by pointer")]
@@ -55,7 +59,9 @@ impl DataThread {
         let limits =
             Limits { bytes: parts.plan.global.max_head_bytes, fields: parts.plan.global.max_headers };
         let room = SCRATCH.max(limits.bytes + 2 * SMALL);
+        let budgets = budgets(&parts.plan, parts.recorder.stats()).into();
         Rc::new(Self {
+            budgets,
             pool: RefCell::new(Pool::new(parts.plan.servers().len())),
             jar: RefCell::default(),
             plan: parts.plan,
@@ -101,10 +107,30 @@ impl DataThread {
         }
     }
 
+    /// Whether the backend's budget lets a request be sent again.
+    pub(in crate::io) fn may_repeat(&self, backend: BackendId) -> bool {
+        let tally = self.recorder.stats().backend_tally(backend);
+        self.budgets.borrow().get(&backend).is_some_and(|budget| budget.allows(tally))
+    }
+
+    /// Lets the budgets take note of a second that has passed.
+    pub(super) fn tick_budgets(&self) {
+        for (backend, budget) in self.budgets.borrow_mut().iter_mut() {
+            budget.handle_second(self.recorder.stats().backend_tally(*backend));
+        }
+    }
+
     /// Holds a slot of `server` that the balancer has given.
     pub(in crate::io) fn lease(self: &Rc<Self>, server: ServerId) -> Lease<Balance> {
         Lease::of(Balance(Rc::clone(self)), server)
     }
+}
+
+/// Budgets of the backends that need one.
+fn budgets(plan: &Plan, stats: &Stats) -> BTreeMap<BackendId, RetryBudget> {
+    let repeats = |b: &Backend| !b.http.retry.on.after_sending().is_empty();
+    let ids = (0..).map(BackendId).zip(plan.backends()).filter(|(_, b)| repeats(b));
+    ids.map(|(id, b)| (id, RetryBudget::new(b.http.retry.budget_percent, stats.backend_tally(id)))).collect()
 }
 
 /// What a thread is made of.

@@ -186,7 +186,7 @@ impl Connection {
                 self.facts.server = Some(server);
                 self.facts.assigned = Some(now);
                 self.lease = Some(assigned.lease);
-                Step::Next(State::Dialing(Dial::new(&self.thread, assign.backend(), server)))
+                Step::Next(State::Dialing(Dial::new(&self.thread, assign.backend(), server, 0)))
             }
         }
     }

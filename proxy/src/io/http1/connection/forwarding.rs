@@ -11,6 +11,7 @@ use super::super::exchange::{Persist, ResponseState, ServerSide};
 use super::super::failure::Failure;
 use super::super::record::Open;
 use super::super::relay::{self, Client, End};
+use super::super::repeat;
 use super::{Connection, Farewell, State, Step};
 use crate::access_log::Termination;
 use crate::plan::{BackendId, ServerId};
@@ -37,7 +38,11 @@ impl Connection {
         open.facts.server = Some(server);
         open.facts.assigned = Some(now);
         open.lease = Some(assigned.lease);
-        self.connect(open, backend, server, now);
+        if open.repeat.from.is_some() && repeat::handle_assigned(open, &self.thread, server) {
+            open.dial = Some(Dial::new(&self.thread, backend, server, open.repeat.made));
+        } else {
+            self.connect(open, backend, server, now);
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -54,7 +59,7 @@ impl Connection {
                 open.activity.server = Some(now);
                 open.server = Some(ServerSide { stream, reused: true, deaf: false, epoch });
             }
-            None => open.dial = Some(Dial::new(&self.thread, backend, server)),
+            None => open.dial = Some(Dial::new(&self.thread, backend, server, open.repeat.made)),
         }
     }
 
@@ -102,12 +107,27 @@ impl Connection {
                 if let (Some(backend), Some(server)) = (open.facts.backend, open.facts.server) {
                     self.thread.recorder.server(server).retries.add(1);
                     open.facts.retries = open.facts.retries.saturating_add(1);
-                    open.dial = Some(Dial::new(&self.thread, backend, server));
+                    open.dial = Some(Dial::new(&self.thread, backend, server, open.repeat.made));
                 }
                 Step::Next(State::Forwarding(open))
             }
-            Poll::Ready(End::Failed(failure)) => self.fail(open, failure, now),
+            Poll::Ready(End::Again) => {
+                repeat::start_over(&mut open, &self.thread);
+                Step::Next(State::Forwarding(open))
+            }
+            Poll::Ready(End::Failed(failure)) => self.fail_or_repeat(open, failure, now),
         }
+    }
+
+    /// Ends an exchange that has failed while a server was at it, or starts it over.
+    pub(super) fn fail_or_repeat(&mut self, mut open: Open, failure: Failure, now: Instant) -> Step {
+        let again = !open.repeat.on.is_empty()
+            && repeat::event_of(failure, &open).is_some_and(|e| repeat::is_due(&open, &self.thread, e));
+        if !again {
+            return self.fail(open, failure, now);
+        }
+        repeat::start_over(&mut open, &self.thread);
+        Step::Next(State::Forwarding(open))
     }
 
     fn dial(&self, open: &mut Open, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
@@ -116,7 +136,8 @@ impl Connection {
         let polled = dial.poll(cx, &self.thread, &mut open.lease, now);
         open.facts.server = Some(dial.server);
         open.facts.retries = open.facts.retries.saturating_add(dial.retries - before);
-        open.facts.redispatched = dial.redispatched;
+        open.repeat.made = open.repeat.made.saturating_add(dial.retries - before);
+        open.facts.redispatched |= dial.redispatched;
         match polled {
             Poll::Pending => {
                 open.dial = Some(dial);

@@ -1,0 +1,33 @@
+//! Keys about how HTTP is spoken, of `[defaults]`, `[profile.X]`, `[frontend.X]`, `[backend.X]` and `[listen.X]`.
+
+use super::{Key, Type};
+
+/// `retry_on`.
+pub(super) const RETRY_ON: Key = Key::new(
+    "retry_on",
+    Type::Forms("an array of events and status codes, such as [\"conn-failure\", \"empty-response\", 503]", None),
+    "When a request is sent again, up to `retries` times in all: `conn-failure` (no connection was made), \
+     `empty-response` (the server closed the connection without a word), `junk-response` (what came is no response, or \
+     a part of its head), `response-timeout`, the status codes 401, 403, 404, 408, 421, 425, 429, 500, 501, 502, 503 \
+     and 504, or `all-retryable-errors` (the four events and 500, 502, 503, 504). An empty array: never. With \
+     `redispatch` another server gets the request. A request that is larger than 32 KiB is sent once.",
+)
+.default("[\"conn-failure\"]");
+
+/// `retry_non_idempotent`.
+pub(super) const RETRY_NON_IDEMPOTENT: Key = Key::new(
+    "retry_non_idempotent",
+    Type::Bool,
+    "Sends requests again that could do something twice, such as POST. HAProxy does so unless told otherwise. A \
+     connection that could not be made is tried again whatever the method.",
+)
+.default("false");
+
+/// `retry_budget`.
+pub(super) const RETRY_BUDGET: Key = Key::new(
+    "retry_budget",
+    Type::Int { min: 0, max: 1000 },
+    "Of a hundred requests of the backend in the last 10 seconds, how many may be sent again after an answer, so that \
+     retries do not multiply an outage. Ten in 10 seconds always may. Attempts to connect do not count.",
+)
+.default("20");

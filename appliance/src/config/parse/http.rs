@@ -1,0 +1,68 @@
+//! Keys about how HTTP is spoken.
+
+use evenkeel_proxy::plan::{RetryEvent, RetryOn};
+
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::keys::Key;
+use crate::config::read::{Fields, Node, Reader, shown};
+use crate::config::settings::HttpSettings;
+use crate::config::suggest::nearest;
+
+/// Those that the section has.
+pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HttpSettings {
+    HttpSettings {
+        retry_on: t.known(cx, "retry_on", retry_on),
+        retry_non_idempotent: t.known(cx, "retry_non_idempotent", Reader::bool).map(|b| b.value),
+        retry_budget: t.known(cx, "retry_budget", Reader::int).map(|n| n.value),
+    }
+}
+
+fn retry_on(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<RetryOn> {
+    let Some(all) = node.elements() else {
+        cx.wrong_type(key, node, Some("retry_on = [\"conn-failure\", \"empty-response\"]".to_owned()));
+        return None;
+    };
+    let events: Vec<_> = all.into_iter().map(|n| events(cx, key, n)).collect();
+    // One that is wrong has been reported; the others do not stand for the whole.
+    events.into_iter().try_fold(RetryOn::NONE, |on, event| Some(on.and(event?)))
+}
+
+fn events(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<RetryOn> {
+    if let Some(number) = node.value.as_integer() {
+        let status = number.as_str().parse().ok().filter(|s| RetryOn::STATUSES.contains(s));
+        if status.is_none() {
+            let message =
+                format!("`{}`: {number} is no status after which a request is sent again", key.name);
+            let known = RetryOn::STATUSES.map(|s| s.to_string()).join(", ");
+            cx.push(Diagnostic::error(Code::BadValue, node.span, message).help(known));
+        }
+        return status.map(|s| RetryOn::NONE.with(RetryEvent::Status(s)));
+    }
+    let text = cx.text(key, node)?;
+    let found = WORDS.iter().find(|(word, _)| *word == text.value);
+    if found.is_none() {
+        let message = format!("`{}`: {} is no event", key.name, shown(&text.value));
+        let d = Diagnostic::error(Code::BadValue, node.span, message);
+        let words = WORDS.map(|(word, _)| word);
+        let d = match nearest(&text.value, words) {
+            Some(meant) => d.replace_with(format!("\"{meant}\"")),
+            None if text.value == "0rtt-rejected" => {
+                d.help("early data is not accepted, so none is rejected")
+            }
+            None if text.value.parse::<u16>().is_ok() => d.help(format!("{}, without quotes", text.value)),
+            None => d.help(words.join(", ")),
+        };
+        cx.push(d);
+    }
+    found.map(|(_, on)| *on)
+}
+
+const WORDS: [(&str, RetryOn); 6] = [
+    ("none", RetryOn::NONE),
+    ("conn-failure", RetryOn::NONE.with(RetryEvent::ConnFailure)),
+    ("empty-response", RetryOn::NONE.with(RetryEvent::EmptyResponse)),
+    ("junk-response", RetryOn::NONE.with(RetryEvent::JunkResponse)),
+    ("response-timeout", RetryOn::NONE.with(RetryEvent::ResponseTimeout)),
+    ("all-retryable-errors", RetryOn::ALL_RETRYABLE_ERRORS),
+];

@@ -1,0 +1,39 @@
+//! What a proxy section says about HTTP.
+
+use evenkeel_proxy::plan::{ClientHttp, Retry, RetryOn, ServerHttp};
+
+/// Keys of [`crate::config::keys`] about HTTP.
+#[derive(Debug, Clone, Default)]
+pub(in crate::config) struct HttpSettings {
+    pub(in crate::config) retry_on: Option<RetryOn>,
+    pub(in crate::config) retry_non_idempotent: Option<bool>,
+    pub(in crate::config) retry_budget: Option<u16>,
+}
+
+impl HttpSettings {
+    /// What is said here, and what `base` says of the rest.
+    pub(super) fn over(self, base: &Self) -> Self {
+        Self {
+            retry_on: self.retry_on.or(base.retry_on),
+            retry_non_idempotent: self.retry_non_idempotent.or(base.retry_non_idempotent),
+            retry_budget: self.retry_budget.or(base.retry_budget),
+        }
+    }
+
+    /// With clients.
+    #[expect(clippy::unused_self, reason = "the seam for the settings of the client side")]
+    pub(in crate::config) fn of_client(&self) -> ClientHttp {
+        ClientHttp::default()
+    }
+
+    /// With servers.
+    pub(in crate::config) fn of_server(&self) -> ServerHttp {
+        let usual = Retry::default();
+        let retry = Retry {
+            on: self.retry_on.unwrap_or(usual.on),
+            non_idempotent: self.retry_non_idempotent.unwrap_or(usual.non_idempotent),
+            budget_percent: self.retry_budget.unwrap_or(usual.budget_percent),
+        };
+        ServerHttp { retry }
+    }
+}
