@@ -14,6 +14,8 @@ use evenkeel::config::{self, Code, Environment, FileContent, Files, Loaded};
 
 #[path = "config/defaults.rs"]
 mod defaults;
+#[path = "config/http.rs"]
+mod http;
 #[path = "config/persistence.rs"]
 mod persistence;
 #[path = "config/proxies.rs"]

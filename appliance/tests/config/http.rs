@@ -3,10 +3,10 @@
 use evenkeel::config::lower;
 use evenkeel_proxy::plan::{Retry, RetryEvent, RetryOn};
 
-use super::{codes, good, web};
+use super::{TIMEOUTS, codes, web};
 
 fn retry(keys: &str) -> Retry {
-    lower::proxy(&good(&web(keys))).plan.backends()[0].http.retry
+    lower::proxy(&web(keys)).plan.backends()[0].http.retry
 }
 
 #[test]
@@ -17,7 +17,10 @@ fn requests_are_sent_again_after_what_is_said() {
         ("[\"none\"]", RetryOn::NONE),
         ("[\"conn-failure\"]", conn),
         ("[\"conn-failure\", 503]", conn.with(RetryEvent::Status(503))),
-        ("[\"empty-response\", 404]", RetryOn::NONE.with(RetryEvent::EmptyResponse).with(RetryEvent::Status(404))),
+        (
+            "[\"empty-response\", 404]",
+            RetryOn::NONE.with(RetryEvent::EmptyResponse).with(RetryEvent::Status(404)),
+        ),
         ("[\"all-retryable-errors\"]", RetryOn::ALL_RETRYABLE_ERRORS),
         ("[\"all-retryable-errors\", 429]", RetryOn::ALL_RETRYABLE_ERRORS.with(RetryEvent::Status(429))),
     ] {
@@ -36,6 +39,10 @@ fn events_that_are_none_are_refused() {
         ("[\"empty\"]", "bad-value"),
         ("[\"0rtt-rejected\"]", "bad-value"),
     ] {
-        assert_eq!(codes(&web(&format!("retry_on = {value}"))), [code], "{value}");
+        let text = format!(
+            "{TIMEOUTS}[listen.l]\nbind = \"*:80\"\nretry_on = {value}\n\
+             server = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+        );
+        assert_eq!(codes(&text), [code], "{value}");
     }
 }
