@@ -170,7 +170,8 @@ fn the_server_decides_about_100_continue() {
         } else {
             served.send("HTTP/1.1 100 Continue\r\n\r\n");
             let body = served.client.take(5);
-            served.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+            // The next request is a POST: it must not meet the end of this connection.
+            served.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n");
             served.send(body);
         }
     });
