@@ -90,7 +90,7 @@ pub(super) fn push_address(out: &mut Vec<u8>, address: std::net::IpAddr) {
 
 fn push_names(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     push_hash_escaped(out, record.frontend.as_bytes(), Place::Word);
-    if record.tls {
+    if record.tls.is_some() {
         out.push(b'~');
     }
     out.push(b' ');

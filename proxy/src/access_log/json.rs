@@ -5,6 +5,7 @@ use super::escape::push_json_escaped;
 use super::httplog::{LONGEST_TARGET, push_address};
 use super::number::{push_unsigned, whole_millis};
 use super::record::{AccessRecord, RequestLine, ServerName};
+use crate::tls::SessionFacts;
 
 /// Appends the object for `record`, without a line end. Durations are milliseconds; what is not known is absent.
 pub fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
@@ -15,7 +16,10 @@ pub fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
     out.push(b'"');
     push_number(out, "client_port", record.client.port().into());
     push_text(out, "frontend", record.frontend.as_bytes());
-    push_flag(out, "tls", record.tls);
+    push_flag(out, "tls", record.tls.is_some());
+    if let Some(session) = record.tls {
+        push_session(out, session);
+    }
     push_text(out, "backend", record.backend.as_bytes());
     match record.server {
         ServerName::Server(name) => push_text(out, "server", name.as_bytes()),
@@ -37,6 +41,19 @@ pub fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
     push_captures(out, "response_captures", record.response_captures);
     push_optional(out, "unique_id", record.unique_id.map(str::as_bytes));
     out.push(b'}');
+}
+
+fn push_session(out: &mut Vec<u8>, session: &SessionFacts) {
+    push_text(out, "tls_version", session.version.as_str().as_bytes());
+    push_text(out, "tls_cipher", session.cipher.as_bytes());
+    push_flag(out, "tls_resumed", session.resumed);
+    push_optional(out, "sni", session.server_name.as_deref().map(str::as_bytes));
+    push_optional(out, "alpn", session.alpn.as_deref());
+    if let Some(client) = &session.client {
+        push_text(out, "client_subject", client.subject.one_line().as_bytes());
+        push_text(out, "client_issuer", client.issuer.one_line().as_bytes());
+        push_text(out, "client_serial", client.serial.as_bytes());
+    }
 }
 
 fn push_request(out: &mut Vec<u8>, request: RequestLine<'_>) {

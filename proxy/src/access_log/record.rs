@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::date::UnixMillis;
+use crate::tls::SessionFacts;
 
 /// Everything an access line can show. Borrowed: it lives only while the line is written.
 #[derive(Debug, Clone)]
@@ -14,8 +15,8 @@ pub struct AccessRecord<'a> {
     pub time: UnixMillis,
     /// Frontend's name.
     pub frontend: &'a str,
-    /// Whether the client's connection was TLS.
-    pub tls: bool,
+    /// The TLS session of the client's connection, if it had one.
+    pub tls: Option<&'a SessionFacts>,
     /// Backend's name; the frontend's if no backend was chosen.
     pub backend: &'a str,
     /// Who answered.

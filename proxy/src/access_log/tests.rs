@@ -8,6 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::{LogFormat, LogTargetId};
+use crate::tls::SessionFacts;
+use crate::tls::fixture::Authority;
+use crate::tls::peer::ClientCertificate;
+use crate::tls::suites::Version;
 
 const MS: fn(u64) -> Option<Duration> = |ms| Some(Duration::from_millis(ms));
 
@@ -19,7 +23,7 @@ fn record() -> AccessRecord<'static> {
         client: SocketAddr::from(([127, 0, 0, 1], 50384)),
         time: AT,
         frontend: "fe",
-        tls: false,
+        tls: None,
         backend: "be",
         server: ServerName::Server("s3"),
         timers: Timers {
@@ -190,11 +194,28 @@ fn httplog_lines_are_haproxys() {
     }
 }
 
+fn session() -> SessionFacts {
+    SessionFacts {
+        version: Version::Tls13,
+        cipher: "TLS_AES_128_GCM_SHA256",
+        server_name: Some("www.example.com".into()),
+        alpn: Some(b"h2"[..].into()),
+        resumed: false,
+        client: None,
+    }
+}
+
+fn alice() -> ClientCertificate {
+    let texts = Authority::new("ca").issue_numbered("al\"ice", 42);
+    let der = crate::tls::bundle::certificates(texts.cert.as_bytes()).unwrap();
+    ClientCertificate::read(&der[0]).unwrap()
+}
+
 #[test]
 fn httplog_shows_the_rest_too() {
     let everything = AccessRecord {
         client: "[2001:db8::7]:443".parse().unwrap(),
-        tls: true,
+        tls: Some(&session()),
         server: ServerName::Stats,
         status: None,
         request_cookie: Some(b"ASP=a b#"),
@@ -225,8 +246,9 @@ fn long_targets_are_cut() {
 
 #[test]
 fn json_holds_the_same() {
+    let session = SessionFacts { client: Some(alice()), ..session() };
     let record = AccessRecord {
-        tls: true,
+        tls: Some(&session),
         request_captures: &[Some(b"a\"b\\c"), None],
         unique_id: Some("id-1"),
         timers: Timers { request: MS(1), active: Duration::from_micros(2999), ..Timers::default() },
@@ -234,7 +256,10 @@ fn json_holds_the_same() {
     };
     let expected = concat!(
         r#"{"time":"2026-11-22T21:54:20.772+00:00","client":"127.0.0.1","client_port":50384,"frontend":"fe","#,
-        r#""tls":true,"backend":"be","server":"s3","method":"GET","target":"/\u000A"#,
+        r#""tls":true,"tls_version":"TLSv1.3","tls_cipher":"TLS_AES_128_GCM_SHA256","tls_resumed":false,"#,
+        r#""sni":"www.example.com","alpn":"h2","client_subject":"/CN=al\"ice","#,
+        r#""client_issuer":"/CN=ca","client_serial":"2A","#,
+        r#""backend":"be","server":"s3","method":"GET","target":"/\u000A"#,
         "\u{fffd}é",
         r#"","version":"HTTP/1.0","status":200,"bytes_out":56,"bytes_in":20,"request_ms":1,"active_ms":2,"#,
         r#""termination":"----","process_connections":1,"frontend_connections":1,"backend_connections":0,"#,

@@ -8,6 +8,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,7 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::http2::ClientStream;
 use super::tls::{HandshakeError, TlsStream};
 use crate::endpoint::Endpoint;
-use crate::tls::{Acceptor, Connector};
+use crate::tls::{Acceptor, Connector, SessionFacts};
 
 /// A connected stream.
 #[derive(Debug)]
@@ -128,6 +129,12 @@ impl Stream {
             Kind::Tls(tls) => Some(tls),
             Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => None,
         }
+    }
+
+    /// What is known of a client's TLS session, if it is one.
+    #[inline]
+    pub(super) fn session(&self) -> Option<&Arc<SessionFacts>> {
+        self.tls()?.facts()
     }
 
     /// The socket, if the bytes on it are the stream's own: what may be spliced.

@@ -16,8 +16,7 @@ use rustls::ProtocolVersion;
 use self::room::{ROOM, Room};
 use self::session::{Opened, Sealed, Session};
 use super::stream::Stream;
-use crate::tls::peer::ClientCertificate;
-use crate::tls::{Acceptor, Connector};
+use crate::tls::{Acceptor, Connector, SessionFacts};
 
 /// A TLS session and the stream it runs over.
 #[derive(Debug)]
@@ -31,7 +30,9 @@ pub(super) struct TlsStream {
     out: Backlog,
     incoming_end: Option<End>,
     outgoing_end: OutgoingEnd,
-    about: Facts,
+    /// The name the client has asked for, until the handshake is over.
+    asked: Option<Box<str>>,
+    facts: Option<Arc<SessionFacts>>,
     /// Something has come from the peer.
     heard: bool,
 }
@@ -73,13 +74,6 @@ struct Backlog {
     owed: usize,
 }
 
-/// What is known of a session once its handshake is over.
-#[derive(Debug, Default)]
-struct Facts {
-    name: Option<Box<str>>,
-    client: Option<Arc<ClientCertificate>>,
-}
-
 /// Why a handshake failed.
 #[derive(Debug)]
 pub(super) enum HandshakeError {
@@ -115,7 +109,8 @@ impl TlsStream {
             out: Backlog::default(),
             incoming_end: None,
             outgoing_end: OutgoingEnd::Open,
-            about: Facts::default(),
+            asked: None,
+            facts: None,
             heard: false,
         }
     }
@@ -141,7 +136,7 @@ impl TlsStream {
                 let _later = self.poll_flush(cx).map_err(HandshakeError::Io)?;
             }
             if over {
-                self.about.client = self.session.client_certificate().map(Arc::new);
+                self.facts = self.session.facts(self.asked.take()).map(Arc::new);
                 return Poll::Ready(Ok(()));
             }
             match ready!(self.poll_fill(room, cx, 0)).map_err(HandshakeError::Io)? {
@@ -289,16 +284,9 @@ impl TlsStream {
         &mut self.under
     }
 
-    /// What the client is known as, by its certificate.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for rules about it"))]
-    pub(super) fn client(&self) -> Option<&Arc<ClientCertificate>> {
-        self.about.client.as_ref()
-    }
-
-    /// The name the client asked for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for rules about it"))]
-    pub(super) fn server_name(&self) -> Option<&str> {
-        self.about.name.as_deref()
+    /// What is known of the session, at the server's side, once the handshake is over.
+    pub(super) fn facts(&self) -> Option<&Arc<SessionFacts>> {
+        self.facts.as_ref()
     }
 
     /// Whether the peer has said anything.
@@ -341,7 +329,7 @@ impl TlsStream {
             self.incoming_end = Some(End::Notified);
         }
         if name.is_some() {
-            self.about.name = name;
+            self.asked = name;
         }
         Ok(plain)
     }

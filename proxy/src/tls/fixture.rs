@@ -63,6 +63,17 @@ impl Authority {
         self.issue_as(names, &PKCS_RSA_SHA256)
     }
 
+    /// A certificate of a person, with a number.
+    pub(crate) fn issue_numbered(&self, name: &str, number: u64) -> Texts {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(number.into());
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        Texts { cert: cert.pem(), key: key.serialize_pem() }
+    }
+
     fn issue_as(&self, names: &[&str], algorithm: &'static SignatureAlgorithm) -> Texts {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let mut params =

@@ -9,6 +9,7 @@
 //! | [`connector`] | how TLS servers are talked to |
 //! | [`trust`] | authorities and revocation lists |
 //! | [`peer`] | what a client's certificate says |
+//! | [`session`] | what is known of a client's session |
 //!
 //! Records and handshakes are rustls', with aws-lc's cryptography. Nothing here reads a file: texts come in as bytes, and
 //! everything is checked before it is used.
@@ -25,6 +26,7 @@ pub mod connector;
 pub(crate) mod fixture;
 mod names;
 pub mod peer;
+pub mod session;
 pub mod suites;
 pub mod trust;
 
@@ -32,6 +34,7 @@ pub use acceptor::{Acceptor, AcceptorConfig, ClientAuth};
 pub use bundle::Certificate;
 pub use certificates::Certificates;
 pub use connector::{Connector, ConnectorConfig, ServerAuth};
+pub use session::SessionFacts;
 pub use suites::Policy;
 
 /// Why TLS settings cannot be used.

@@ -14,6 +14,16 @@ pub enum Version {
     Tls13,
 }
 
+impl Version {
+    /// OpenSSL's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        }
+    }
+}
+
 /// What may be negotiated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -106,6 +116,12 @@ impl Suite {
             Some(s) => Err(NoSuite::OtherVersion(s.version)),
             None => Err(why_not(name)),
         }
+    }
+
+    /// The suite of that number.
+    #[cfg(feature = "io")]
+    pub(crate) fn of(number: rustls::CipherSuite) -> Option<Self> {
+        SUITES.iter().copied().find(|s| s.suite.suite() == number)
     }
 
     /// OpenSSL's names of all suites of a version, best first.

@@ -114,7 +114,7 @@ impl Connection {
         now: Instant,
     ) -> Self {
         count_in(&thread, frontend);
-        let party = Party { client, frontend, http2: false, tls: stream.tls().is_some() };
+        let party = Party { client, frontend, http2: false, tls: stream.session().cloned() };
         let mut this = Self::of_stream(thread, stream, party, now);
         this.permit = Some(permit);
         this
@@ -157,7 +157,7 @@ impl Connection {
         match state {
             State::Waiting if self.served => Step::Over,
             State::Waiting => {
-                let open = Open::new(&self.thread, self.party, self.since);
+                let open = Open::new(&self.thread, &self.party, self.since);
                 self.fail(open, Failure::HeadTimeout, now)
             }
             State::Head(open) => self.fail(open, Failure::HeadTimeout, now),
@@ -178,7 +178,7 @@ impl Connection {
             let total = self.inbox.len().min(scratch.bytes.len());
             scratch.bytes[..total].copy_from_slice(&self.inbox[..total]);
             self.inbox = Vec::new();
-            let mut open = Open::new(&self.thread, self.party, now);
+            let mut open = Open::new(&self.thread, &self.party, now);
             open.up.read = total as u64;
             return self.handle_head(open, total, scratch, now);
         }
@@ -189,11 +189,11 @@ impl Connection {
             Poll::Pending => Step::Wait(State::Waiting, self.request_deadline()),
             Poll::Ready(Ok(0) | Err(_)) if self.served => Step::Over,
             Poll::Ready(Ok(0) | Err(_)) => {
-                let open = Open::new(&self.thread, self.party, self.since);
+                let open = Open::new(&self.thread, &self.party, self.since);
                 self.fail(open, Failure::HeadCutShort, now)
             }
             Poll::Ready(Ok(n)) => {
-                let mut open = Open::new(&self.thread, self.party, now);
+                let mut open = Open::new(&self.thread, &self.party, now);
                 open.up.read = n as u64;
                 self.handle_head(open, n, scratch, now)
             }
@@ -264,7 +264,7 @@ impl Connection {
             return self.fail(open, Failure::Refused(HeadError::Version.into()), now);
         };
         open.discard(&self.thread);
-        let party = Party { http2: true, ..self.party };
+        let party = Party { http2: true, ..self.party.clone() };
         let stream = self.stream.hand_over();
         let serve = http2::Serve::new(Rc::clone(&self.thread), stream, ahead, party, permit, now);
         // The thread owns its tasks: they end with it, and a panic in one ends that one only and is counted.
@@ -284,7 +284,7 @@ impl Connection {
         let Scratch { bytes, index } = scratch;
         let (head, rest) = bytes[..total].split_at_mut(request.len);
         let parsed = Parsed { request, index, bytes: head };
-        let assign = match request::prepare(&mut open, &self.thread, self.party, &parsed, now) {
+        let assign = match request::prepare(&mut open, &self.thread, &self.party, &parsed, now) {
             Ok(assign) => assign,
             Err(failure) => return self.fail(open, failure, now),
         };

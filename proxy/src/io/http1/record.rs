@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::persist::Persistence;
@@ -15,6 +16,7 @@ use crate::access_log::{
 };
 use crate::h1::head::Request;
 use crate::plan::{BackendId, FrontendId, ServerId};
+use crate::tls::SessionFacts;
 
 /// What the record will say.
 #[derive(Debug, Default)]
@@ -91,14 +93,14 @@ impl Facts {
 }
 
 /// Whose exchange it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::io) struct Party {
     pub(in crate::io) client: SocketAddr,
     pub(in crate::io) frontend: FrontendId,
     /// It speaks HTTP/2, whatever the head that was made of its request says.
     pub(in crate::io) http2: bool,
-    /// It speaks TLS.
-    pub(in crate::io) tls: bool,
+    /// Its TLS session, if it speaks TLS.
+    pub(in crate::io) tls: Option<Arc<SessionFacts>>,
 }
 
 /// Whose exchange it is, and the thread it runs on.
@@ -114,14 +116,14 @@ pub(in crate::io) struct Open {
 
 impl Open {
     /// Opens an exchange whose first byte has just come.
-    pub(super) fn new(thread: &Rc<DataThread>, party: Party, now: Instant) -> Self {
+    pub(super) fn new(thread: &Rc<DataThread>, party: &Party, now: Instant) -> Self {
         let mut exchange = thread.take_exchange();
-        exchange.owner = Some(Owner { thread: Rc::clone(thread), party });
         exchange.facts.started = Some(now);
         exchange.activity.client = Some(now);
         if let Some(frontend) = thread.plan.frontends().get(usize::from(party.frontend.0)) {
             exchange.timeouts.client = frontend.timeout;
         }
+        exchange.owner = Some(Owner { thread: Rc::clone(thread), party: party.clone() });
         Self { exchange: Some(exchange) }
     }
 }
@@ -147,8 +149,8 @@ impl Drop for Open {
         };
         let mut termination = exchange.facts.termination.unwrap_or_else(unfinished);
         (termination.cookie, termination.action) = exchange.facts.persistence.letters();
-        count(&exchange, &thread, party);
-        log(&exchange, &thread, party, termination);
+        count(&exchange, &thread, &party);
+        log(&exchange, &thread, &party, termination);
         if let Some(backend) = exchange.facts.backend {
             thread.recorder.backend(backend).current.lower();
         }
@@ -178,7 +180,7 @@ impl DerefMut for Open {
     }
 }
 
-fn count(exchange: &Exchange, thread: &DataThread, party: Party) {
+fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
     let facts = &exchange.facts;
     let (bytes_in, bytes_out) = (exchange.up.read, exchange.down.out.written());
     let backend = facts.backend.map(|b| thread.recorder.backend(b));
@@ -213,7 +215,7 @@ fn count(exchange: &Exchange, thread: &DataThread, party: Party) {
     }
 }
 
-fn log(exchange: &Exchange, thread: &DataThread, party: Party, termination: Termination) {
+fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Termination) {
     let facts = &exchange.facts;
     let Some(frontend) = thread.plan.frontends().get(usize::from(party.frontend.0)) else { return };
     let nothing_sent = exchange.up.read == 0;
@@ -227,7 +229,7 @@ fn log(exchange: &Exchange, thread: &DataThread, party: Party, termination: Term
         client: party.client,
         time: wall_clock(timers.active),
         frontend: &frontend.name,
-        tls: party.tls,
+        tls: party.tls.as_deref(),
         backend: backend.map_or(&frontend.name, |b| &b.name),
         server: server.map_or(ServerName::None, |s| ServerName::Server(&s.name)),
         timers,
@@ -249,7 +251,7 @@ fn log(exchange: &Exchange, thread: &DataThread, party: Party, termination: Term
     thread.logger.log(&frontend.log, frontend.log_format, &record);
 }
 
-fn counts(facts: &Facts, thread: &DataThread, party: Party) -> ConnectionCounts {
+fn counts(facts: &Facts, thread: &DataThread, party: &Party) -> ConnectionCounts {
     let backend = facts.backend.map_or(0, |b| thread.recorder.stats().backend_current(b));
     ConnectionCounts {
         process: thread.gate.connections(),

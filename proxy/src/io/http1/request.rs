@@ -48,7 +48,7 @@ impl persist::Request for Parsed<'_> {
 pub(super) fn prepare(
     exchange: &mut Exchange,
     thread: &DataThread,
-    party: Party,
+    party: &Party,
     parsed: &Parsed<'_>,
     now: Instant,
 ) -> Result<Assign, Failure> {

@@ -133,7 +133,7 @@ impl Serve {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.served = true;
-                    open(&self.thread, self.party, &self.shared, request, respond, now);
+                    open(&self.thread, &self.party, &self.shared, request, respond, now);
                 }
                 Poll::Ready(None | Some(Err(_))) => return self.part(now),
                 Poll::Pending if self.line.is_spent() => {
@@ -274,7 +274,7 @@ fn builder(settings: &Http2, max_head_bytes: usize) -> Builder {
 /// Sets a stream of the client going.
 fn open(
     thread: &Rc<DataThread>,
-    party: http1::Party,
+    party: &http1::Party,
     shared: &Arc<Shared>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
@@ -287,7 +287,7 @@ fn open(
     match request::write_head(&mut head, &parts, protocol, body.is_end_stream()) {
         Ok(content) => {
             let stream = Stream::from(ClientStream::new(shared, head, content, body, respond));
-            let connection = http1::Connection::of_stream(Rc::clone(thread), stream, party, now);
+            let connection = http1::Connection::of_stream(Rc::clone(thread), stream, party.clone(), now);
             // The thread owns its tasks: they end with it, and a panic in one ends that one only and is counted.
             drop(tokio::task::spawn_local(connection));
         }

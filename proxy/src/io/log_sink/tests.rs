@@ -72,7 +72,7 @@ fn record(target: &[u8]) -> AccessRecord<'_> {
         client: ([127, 0, 0, 1], 1).into(),
         time: UnixMillis(0),
         frontend: "fe",
-        tls: false,
+        tls: None,
         backend: "be",
         server: ServerName::Server("s1"),
         timers: Timers::default(),

@@ -106,10 +106,11 @@ impl Connection {
             counters.connections.add(1);
             counters.current.raise();
         }
+        let tls = client.session().cloned();
         Self {
             thread,
             client,
-            facts: Facts::new(from, frontend, false, now),
+            facts: Facts::new(from, frontend, tls, now),
             state: State::Routing,
             up: Passage::default(),
             down: Passage::default(),

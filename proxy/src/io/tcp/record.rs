@@ -1,6 +1,7 @@
 //! What is known of a connection when it is over: counted once, logged once.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::http1::Failure;
@@ -10,13 +11,14 @@ use crate::access_log::{
     Timers, UnixMillis,
 };
 use crate::plan::{BackendId, FrontendId, ServerId};
+use crate::tls::SessionFacts;
 
 /// What the record will say.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) client: SocketAddr,
     pub(super) frontend: FrontendId,
-    pub(super) tls: bool,
+    pub(super) tls: Option<Arc<SessionFacts>>,
     pub(super) started: Instant,
     pub(super) assigned: Option<Instant>,
     pub(super) connected: Option<Instant>,
@@ -35,7 +37,12 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(client: SocketAddr, frontend: FrontendId, tls: bool, now: Instant) -> Self {
+    pub(super) fn new(
+        client: SocketAddr,
+        frontend: FrontendId,
+        tls: Option<Arc<SessionFacts>>,
+        now: Instant,
+    ) -> Self {
         Self {
             client,
             frontend,
@@ -101,7 +108,7 @@ impl Facts {
             client: self.client,
             time: wall_clock(timers.active),
             frontend: &frontend.name,
-            tls: self.tls,
+            tls: self.tls.as_deref(),
             backend: backend.map_or(&frontend.name, |b| &b.name),
             server: server.map_or(ServerName::None, |s| ServerName::Server(&s.name)),
             timers,

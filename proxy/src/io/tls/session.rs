@@ -8,7 +8,8 @@ use rustls::{CommonState, Error, HandshakeKind, ProtocolVersion};
 use super::room::{LONGEST_PLAIN, MOST_SEALED, Room};
 use crate::tls::certificates::take_asked;
 use crate::tls::peer::ClientCertificate;
-use crate::tls::{Acceptor, Connector};
+use crate::tls::suites::{Suite, Version};
+use crate::tls::{Acceptor, Connector, SessionFacts};
 
 /// One side of a session.
 pub(in crate::io) enum Session {
@@ -127,12 +128,20 @@ impl Session {
         matches!(self, Self::Server(_))
     }
 
-    /// The client's certificate, at the server's side.
-    pub(super) fn client_certificate(&self) -> Option<ClientCertificate> {
-        if !self.is_server() {
-            return None;
-        }
-        ClientCertificate::read(self.state().peer_certificates()?.first()?)
+    /// What is known of it, at the server's side, for a client that asked for `name`.
+    pub(super) fn facts(&self, name: Option<Box<str>>) -> Option<SessionFacts> {
+        let Self::Server(session) = self else { return None };
+        let suite = Suite::of(session.negotiated_cipher_suite()?.suite())?;
+        let tls13 = session.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        Some(SessionFacts {
+            version: if tls13 { Version::Tls13 } else { Version::Tls12 },
+            cipher: suite.name(),
+            server_name: name,
+            alpn: session.alpn_protocol().map(Into::into),
+            resumed: self.is_resumed(),
+            client: shown.and_then(|der| ClientCertificate::read(der)),
+        })
     }
 
     /// The version agreed on.

@@ -260,7 +260,7 @@ fn sessions_are_resumed_as_configured() {
                     assert_eq!(read(&mut client, 1).await.unwrap(), b"x");
                     let found = server.tls().unwrap().session().is_resumed();
                     assert_eq!(found, resumed && again, "{version:?} {tickets:?} {cache}");
-                    let name = server.tls().unwrap().server_name();
+                    let name = server.session().unwrap().server_name.as_deref();
                     assert_eq!(name, Some("www.example.com"), "resumed or not");
                 }
             });
@@ -273,7 +273,7 @@ fn servers_are_held_to_their_names() {
     run(async {
         let good = Case::new();
         let (server, client) = connected(&good).await;
-        assert_eq!(server.tls().unwrap().server_name(), Some("www.example.com"));
+        assert_eq!(server.session().unwrap().server_name.as_deref(), Some("www.example.com"));
         assert_eq!(client.tls().unwrap().session().alpn(), Some(&b"http/1.1"[..]));
         let wrong_name = Case { sni: Some("other.example.com"), ..Case::new() };
         let by_address = Case { sni: None, ..Case::new() };
@@ -293,7 +293,7 @@ fn servers_are_held_to_their_names() {
         let anybody = Case { sni: None, server_auth: Some(ServerAuth::None), ..Case::new() };
         for case in [other_name, anybody] {
             let (server, _client) = connected(&case).await;
-            assert_eq!(server.tls().unwrap().server_name(), case.sni);
+            assert_eq!(server.session().unwrap().server_name.as_deref(), case.sni);
         }
         let revoked = Case::new();
         let list = revoked.ca.revoke(&revoked.certificate);
@@ -331,7 +331,8 @@ fn clients_are_known_by_their_certificates() {
                 let case = Case { client_auth: auth.clone(), shown, ..case };
                 let (acceptor, connector) = (case.acceptor(), case.connector());
                 let (server, _client) = connect(&acceptor, &connector).await;
-                let found = server.map(|s| s.tls().unwrap().client().map(|c| c.subject.one_line()));
+                let found =
+                    server.map(|s| s.session().unwrap().client.as_ref().map(|c| c.subject.one_line()));
                 assert_eq!(
                     found.as_ref().map(|f| f.as_deref()).map_err(|_| ()),
                     subject,

@@ -13,7 +13,7 @@ fn party() -> Party {
         client: SocketAddr::from(([127, 0, 0, 1], 4711)),
         frontend: FrontendId(0),
         http2: false,
-        tls: false,
+        tls: None,
     }
 }
 
@@ -37,17 +37,17 @@ fn an_exchange_is_recorded_once_however_it_is_dropped() {
     let spools = spools();
     let thread = thread(&spools);
     let now = Instant::now();
-    drop(Open::new(&thread, party(), now));
+    drop(Open::new(&thread, &party(), now));
     assert_eq!(lines(&spools), ["K--- \"<BADREQ>\""]);
 
     let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let _open = Open::new(&thread, party(), now);
+        let _open = Open::new(&thread, &party(), now);
         panic!("in the middle of an exchange");
     }));
     assert!(panicked.is_err());
     assert_eq!(lines(&spools), ["I--- \"<BADREQ>\""]);
 
-    let mut open = Open::new(&thread, party(), now);
+    let mut open = Open::new(&thread, &party(), now);
     open.facts.termination = Some(Termination::default());
     drop(open);
     assert_eq!(lines(&spools), ["---- \"<BADREQ>\""]);
@@ -71,7 +71,7 @@ fn a_panic_in_a_connection_is_contained() {
         let stream = Stream::new(tcp).unwrap();
         let mut connection =
             Connection::new(Rc::clone(&thread), stream, client, FrontendId(0), permit, Instant::now());
-        connection.state = State::Forwarding(Open::new(&thread, party(), Instant::now()));
+        connection.state = State::Forwarding(Open::new(&thread, &party(), Instant::now()));
         let task = tokio::task::spawn_local(async move {
             let _connection = connection;
             panic!("in the middle of a connection");
