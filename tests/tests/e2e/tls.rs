@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::io::Read as _;
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,6 +96,7 @@ impl Files<'_> {
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
+    key: String,
 }
 
 impl Authority {
@@ -106,7 +107,37 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        let text = key.serialize_pem();
+        Self { issuer: Issuer::new(params, key), pem, key: text }
+    }
+
+    /// A certificate with a number, its key behind it.
+    fn issue_numbered(&self, name: &str, number: u64) -> String {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a good name");
+        params.serial_number = Some(number.into());
+        params.distinguished_name.push(DnType::CommonName, name);
+        let cert = params.signed_by(&key, &self.issuer).expect("a certificate");
+        format!("{}{}", cert.pem(), key.serialize_pem())
+    }
+
+    /// A list with the number of what it believes no more.
+    fn revoke(&self, number: u64) -> String {
+        let revoked = rcgen::RevokedCertParams {
+            serial_number: number.into(),
+            revocation_time: rcgen::date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2024, 1, 1),
+            next_update: rcgen::date_time_ymd(2090, 1, 1),
+            crl_number: 1_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).and_then(|l| l.pem()).expect("a list")
     }
 
     fn issue(&self, names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> (String, String) {
@@ -260,13 +291,17 @@ fn clients_show_certificates_where_they_must() {
         &format!(
             "{FRONT}bind = [\n\
              {{ addr = \"*:443\", ssl = true, crt = \"www.pem\", verify = \"required\", ca_file = \"clients.pem\" }},\n\
-             {{ addr = \"*:444\", ssl = true, crt = \"www.pem\", verify = \"optional\", ca_file = \"clients.pem\" }},\n]"
+             {{ addr = \"*:444\", ssl = true, crt = \"www.pem\", verify = \"optional\", ca_file = \"clients.pem\" }},\n\
+             {{ addr = \"*:445\", ssl = true, crt = \"www.pem\", verify = \"required\", ca_file = \"clients.pem\", \
+             crl_file = \"revoked.pem\" }},\n]\nlog_format = \"json\"\n"
         ),
         |files| {
             files.write("ca.pem", &ca.pem);
             files.write("clients.pem", &clients.pem);
             files.bundle("www.pem", &ca, &["www.example.com"]);
-            files.bundle("alice.pem", &clients, &["alice"]);
+            files.write("alice.pem", &clients.issue_numbered("alice", 0x2a));
+            files.write("bob.pem", &clients.issue_numbered("bob", 0x2b));
+            files.write("revoked.pem", &clients.revoke(0x2b));
             files.bundle("mallory.pem", &Authority::new("clients"), &["mallory"]);
         },
     );
@@ -278,11 +313,82 @@ fn clients_show_certificates_where_they_must() {
         (444, shown("alice.pem"), true),
         (444, String::new(), true),
         (444, shown("mallory.pem"), false),
+        (445, shown("alice.pem"), true),
+        (445, shown("bob.pem"), false),
+        (443, shown("bob.pem"), true),
     ] {
         for version in ["--tlsv1.3", "--tls-max 1.2"] {
             let got = site.curl(&format!("{version} {cert}"), &format!("https://www.example.com:{port}/"));
             assert_eq!(got.is_ok(), good, "{port} {version} {cert}: {got:?}");
         }
+    }
+    let log = site.lab.a.ns.run(|| UdpSocket::bind("127.0.0.1:5514").expect("bind"));
+    log.set_read_timeout(Some(SOON)).expect("a limit");
+    site.curl(&shown("alice.pem"), "https://www.example.com/").expect("alice is known");
+    wait_line(
+        &log,
+        "\"tls_resumed\":false,\"sni\":\"www.example.com\",\"alpn\":\"http/1.1\",\"client_subject\":\"/CN=alice\",\
+         \"client_issuer\":\"/CN=clients\",\"client_serial\":\"2A\"",
+    );
+    site.curl(&shown("bob.pem"), "https://www.example.com:445/").expect_err("bob is known no more");
+    wait_line(&log, "SSL handshake failure (invalid peer certificate: Revoked)");
+}
+
+#[test]
+fn what_is_configured_is_negotiated() {
+    let ca = Authority::new("ca");
+    let site = Site::start(
+        &format!(
+            "{FRONT}bind = [\n\
+             {{ addr = \"*:443\", ssl = true, crt = \"www.pem\", ciphers = \"ECDHE-ECDSA-AES256-GCM-SHA384\", \
+             ciphersuites = \"TLS_CHACHA20_POLY1305_SHA256\", curves = \"P-384\" }},\n\
+             {{ addr = \"*:444\", ssl = true, crt = \"www.pem\", ssl_max_ver = \"TLSv1.2\" }},\n]\n\
+             [global.tls]\ntls_tickets = false\ncache_size = 0"
+        ),
+        |files| {
+            files.write("ca.pem", &ca.pem);
+            files.write("ca.key", &ca.key);
+            files.write("www.pem", &ca.issue_numbered("www.example.com", 0x2a));
+            // What `openssl ca` would keep.
+            files.write("index.txt", "V\t490101000000Z\t\t2A\tunknown\t/CN=www.example.com\n");
+            let path = |name: &str| files.0.path().join(name).display().to_string();
+            let (ca, index, www) = (path("ca.pem"), path("index.txt"), path("www.pem"));
+            let line = format!(
+                "ocsp -index {index} -CA {ca} -rsigner {ca} -rkey {} -issuer {ca} -cert {www} -ndays 7 -respout {www}.ocsp",
+                path("ca.key")
+            );
+            let made = Command::new("openssl").args(line.split(' ')).output().expect("openssl runs");
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        },
+    );
+    let new = site.s_client("-servername www.example.com -status");
+    for text in [
+        "TLSv1.3, Cipher is TLS_CHACHA20_POLY1305_SHA256",
+        "Server Temp Key: ECDH, secp384r1",
+        "OCSP Response Status: successful (0x0)",
+        "Cert Status: good",
+        "Verify return code: 0",
+    ] {
+        assert!(new.contains(text), "{text}: {new}");
+    }
+    let old = site.s_client("-servername www.example.com -tls1_2 -status");
+    assert!(old.contains("TLSv1.2, Cipher is ECDHE-ECDSA-AES256-GCM-SHA384"), "{old}");
+    assert!(old.contains("Cert Status: good"), "{old}");
+    let other = site.s_client("-servername www.example.com -tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256");
+    assert!(other.contains("alert handshake failure"), "{other}");
+    assert!(site.curl("--tls-max 1.2", "https://www.example.com:444/").is_ok());
+    let new = site.curl("--tlsv1.3", "https://www.example.com:444/").unwrap_err();
+    assert!(new.contains("alert protocol version"), "{new}");
+    // Neither tickets nor a cache: nothing to go on with.
+    for version in ["-tls1_2", "-tls1_3"] {
+        let session = site.path(&format!("session{version}"));
+        let begin = format!("{version} -ign_eof -nocommands -sess_out {session}");
+        assert!(site_request(&site, &begin).contains("200 OK"));
+        if !Path::new(&session).exists() {
+            continue;
+        }
+        let again = site_request(&site, &format!("{version} -ign_eof -nocommands -sess_in {session}"));
+        assert!(again.contains("New, TLS") && again.contains("200 OK"), "{again}");
     }
 }
 
