@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+mod balance;
 mod check;
 mod cookie;
 mod global;
@@ -14,6 +15,7 @@ mod tls;
 mod top;
 mod vrrp;
 
+pub use balance::{BALANCE_BY, BALANCE_URI, BALANCE_WORD};
 pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, SSL_HELLO};
 pub use cookie::COOKIE;
 pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
@@ -237,6 +239,8 @@ pub static SECTIONS: &[&Section] = &[
     &FRONTEND,
     &BACKEND,
     &LISTEN,
+    &BALANCE_BY,
+    &BALANCE_URI,
     &BIND,
     &TIMEOUT,
     &TIMEOUT_FRONTEND,

@@ -11,7 +11,7 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode,
-    ServerHttp, ServerTimeouts,
+    ServerHttp, ServerLimits, ServerTimeouts,
 };
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
@@ -158,6 +158,8 @@ pub struct Backend {
     pub retries: u8,
     /// The last one may go elsewhere.
     pub redispatch: bool,
+    /// Requests at which servers take their `maxconn`; `None`: as the documentation of the key says.
+    pub fullconn: Option<u32>,
     /// Use all backups at once.
     pub allbackups: bool,
     /// Responses instead of the proxy's own errors.
@@ -177,6 +179,8 @@ pub struct Server {
     pub addr: Endpoint,
     /// 0–256.
     pub weight: u16,
+    /// How much it takes.
+    pub limits: ServerLimits,
     /// Only when no other is usable.
     pub backup: bool,
     /// State it starts in.

@@ -18,6 +18,7 @@ use super::settings::{ServerSettings, ServerTls, Settings};
 use super::source::{FileId, Span, Spanned};
 use super::value;
 
+mod balance;
 mod check;
 mod cookie;
 mod errorfile;

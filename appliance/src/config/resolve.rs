@@ -11,6 +11,7 @@ use super::model::{Backend, Frontend, Script, SyncGroup, VirtualRouter};
 use super::parse::{Draft, Side};
 use super::read::Reader;
 
+mod balance;
 mod binds;
 mod groups;
 mod modes;

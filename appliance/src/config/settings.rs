@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, LogFormat, Mode, Script, ServerTimeouts,
+    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, HashFunction, HashKey, HashLayout,
+    LogFormat, Mode, Script, ServerLimits, ServerTimeouts,
 };
 
 use evenkeel_proxy::sticky::Cookie;
@@ -32,7 +34,9 @@ pub(super) struct Settings {
     pub(super) errorfile: BTreeMap<u16, Arc<[u8]>>,
     pub(super) default_backend: Option<Spanned<String>>,
     pub(super) maxconn: Option<u32>,
-    pub(super) balance: Option<Balance>,
+    pub(super) balance: Option<HowBalanced>,
+    pub(super) hash: Hashing,
+    pub(super) fullconn: Option<u32>,
     /// `Some(None)`: said to be off.
     pub(super) cookie: Option<Option<Cookie>>,
     pub(super) retries: Option<u8>,
@@ -60,6 +64,34 @@ pub(super) enum HowChecked {
     By(Arc<Script>),
 }
 
+/// `balance`.
+#[derive(Debug, Clone)]
+pub(super) enum HowBalanced {
+    By(Balance),
+    /// By hash, in whatever way `hash_type` and its like say.
+    Hash(HashKey),
+}
+
+/// `hash_type`, `hash_function`, `hash_avalanche` and `hash_balance_factor`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Hashing {
+    pub(super) layout: Option<HashLayout>,
+    pub(super) function: Option<HashFunction>,
+    pub(super) avalanche: Option<bool>,
+    pub(super) factor: Option<NonZeroU16>,
+}
+
+impl Hashing {
+    fn over(self, base: Self) -> Self {
+        Self {
+            layout: self.layout.or(base.layout),
+            function: self.function.or(base.function),
+            avalanche: self.avalanche.or(base.avalanche),
+            factor: self.factor.or(base.factor),
+        }
+    }
+}
+
 /// `timeout`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Timeouts {
@@ -79,6 +111,10 @@ pub(super) struct Timeouts {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ServerSettings {
     pub(super) weight: Option<u16>,
+    pub(super) maxconn: Option<u32>,
+    pub(super) minconn: Option<u32>,
+    pub(super) maxqueue: Option<u32>,
+    pub(super) slowstart: Option<Duration>,
     pub(super) backup: Option<bool>,
     pub(super) state: Option<AdminState>,
     pub(super) check: Option<bool>,
@@ -146,6 +182,8 @@ impl Settings {
             default_backend: self.default_backend.or_else(|| base.default_backend.clone()),
             maxconn: self.maxconn.or(base.maxconn),
             balance: self.balance.or_else(|| base.balance.clone()),
+            hash: self.hash.over(base.hash),
+            fullconn: self.fullconn.or(base.fullconn),
             cookie: self.cookie.or_else(|| base.cookie.clone()),
             retries: self.retries.or(base.retries),
             redispatch: self.redispatch.or(base.redispatch),
@@ -198,10 +236,24 @@ impl Timeouts {
 }
 
 impl ServerSettings {
+    /// How much the server takes.
+    pub(super) const fn limits(&self) -> ServerLimits {
+        ServerLimits {
+            maxconn: self.maxconn,
+            minconn: self.minconn,
+            maxqueue: self.maxqueue,
+            slowstart: self.slowstart,
+        }
+    }
+
     /// What is said here, and what `base` says of the rest.
     pub(super) fn over(self, base: Self) -> Self {
         Self {
             weight: self.weight.or(base.weight),
+            maxconn: self.maxconn.or(base.maxconn),
+            minconn: self.minconn.or(base.minconn),
+            maxqueue: self.maxqueue.or(base.maxqueue),
+            slowstart: self.slowstart.or(base.slowstart),
             backup: self.backup.or(base.backup),
             state: self.state.or(base.state),
             check: self.check.or(base.check),

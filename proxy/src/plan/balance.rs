@@ -21,6 +21,14 @@ pub enum Balance {
 }
 
 impl Balance {
+    /// Whether it looks into a request, so that connections in TCP mode cannot be balanced by it.
+    pub fn needs_http(&self) -> bool {
+        match self {
+            Self::Hash(hash) => !matches!(hash.key, HashKey::Source | HashKey::Value(HashValue::Source)),
+            Self::RoundRobin | Self::StaticRr | Self::LeastConn | Self::First | Self::Random(_) => false,
+        }
+    }
+
     /// Whether a server's weight can be anything between none and all of it, as a slow start needs.
     pub fn is_dynamic(&self) -> bool {
         match self {

@@ -1,5 +1,6 @@
 //! Keys of `[defaults]`, `[profile.X]`, `[frontend.X]`, `[backend.X]` and `[listen.X]`.
 
+use super::balance::{BALANCE, FULLCONN, HASH_AVALANCHE, HASH_BALANCE_FACTOR, HASH_FUNCTION, HASH_TYPE};
 use super::check::CHECK_STEP;
 use super::cookie::COOKIE;
 use super::http::{RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON};
@@ -30,6 +31,11 @@ pub static DEFAULTS: Section = Section {
         DEFAULT_BACKEND,
         MAXCONN,
         BALANCE,
+        HASH_TYPE,
+        HASH_FUNCTION,
+        HASH_AVALANCHE,
+        HASH_BALANCE_FACTOR,
+        FULLCONN,
         STICKY_COOKIE,
         RETRIES,
         RETRY_ON,
@@ -61,6 +67,11 @@ pub static PROFILE: Section = Section {
         DEFAULT_BACKEND,
         MAXCONN,
         BALANCE,
+        HASH_TYPE,
+        HASH_FUNCTION,
+        HASH_AVALANCHE,
+        HASH_BALANCE_FACTOR,
+        FULLCONN,
         STICKY_COOKIE,
         RETRIES,
         RETRY_ON,
@@ -105,6 +116,11 @@ pub static BACKEND: Section = Section {
         FROM,
         MODE,
         BALANCE,
+        HASH_TYPE,
+        HASH_FUNCTION,
+        HASH_AVALANCHE,
+        HASH_BALANCE_FACTOR,
+        FULLCONN,
         STICKY_COOKIE,
         STICK_RULES,
         Key::new("timeout", Type::Table(&TIMEOUT_BACKEND), "Timers of the server side."),
@@ -134,6 +150,11 @@ pub static LISTEN: Section = Section {
         BIND_KEY,
         MODE,
         BALANCE,
+        HASH_TYPE,
+        HASH_FUNCTION,
+        HASH_AVALANCHE,
+        HASH_BALANCE_FACTOR,
+        FULLCONN,
         STICKY_COOKIE,
         STICK_RULES,
         TIMEOUTS,
@@ -303,12 +324,6 @@ const MAXCONN: Key = Key::new(
     "Most connections of a frontend at once. More wait in the backlog.",
 )
 .default_is("the global limit");
-const BALANCE: Key = Key::new(
-    "balance",
-    Type::Word(&["roundrobin"]),
-    "How a server is chosen: in turn, by weight, evenly spread.",
-)
-.default("\"roundrobin\"");
 const STICKY_COOKIE: Key = Key::new(
     "cookie",
     Type::Forms("false or a table", Some(&COOKIE)),
@@ -365,7 +380,8 @@ const T_HTTP_REQUEST: Key =
         .default_is("`client`, for each read");
 const T_HTTP_KEEP_ALIVE: Key = Key::new("http_keep_alive", ms(1, DAY), "Wait for the next request.")
     .default_is("`http_request`, else `client`");
-const T_QUEUE: Key = Key::new("queue", ms(1, DAY), "Wait for a free server.").default_is("`connect`");
+const T_QUEUE: Key =
+    Key::new("queue", ms(1, DAY), "Wait for a server that is not full.").default_is("`connect`");
 const T_TUNNEL: Key = Key::new(
     "tunnel",
     ms(1, DAY * 24),

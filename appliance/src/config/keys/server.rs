@@ -1,5 +1,6 @@
 //! Keys of servers: what holds for each, and when it is checked.
 
+use super::balance::{MAXQUEUE, MINCONN, SERVER_MAXCONN, SLOWSTART};
 use super::tls::{
     CHECK_ALPN, CHECK_SNI, CHECK_SSL, CIPHERS, CIPHERSUITES, CRL_FILE, CURVES, MAX_VER, MIN_VER, SERVER_ALPN,
     SERVER_CA_FILE, SERVER_CRT, SERVER_SSL, SERVER_VERIFY, SNI, VERIFYHOST,
@@ -17,6 +18,10 @@ pub static SERVER: Section = Section {
             "Where requests go: an address, a Unix socket, or one in the abstract namespace, named as HAProxy names it \
              (`abns`, filled up) or as most others do (`abnsz`). Names of hosts are not resolved.").required(),
         WEIGHT,
+        SERVER_MAXCONN,
+        MINCONN,
+        MAXQUEUE,
+        SLOWSTART,
         BACKUP,
         STATE,
         CHECK,
@@ -55,6 +60,10 @@ pub static DEFAULT_SERVER: Section = Section {
     doc: "What holds for every server that does not say otherwise.",
     keys: &[
         WEIGHT,
+        SERVER_MAXCONN,
+        MINCONN,
+        MAXQUEUE,
+        SLOWSTART,
         BACKUP,
         STATE,
         CHECK,

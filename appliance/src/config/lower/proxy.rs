@@ -34,7 +34,8 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         let first = server_number(servers.len())?;
         let id = BackendId(number(i, "backends")?);
         servers.extend(b.servers.iter().map(|s| server(s, id)));
-        backends.push(backend(b, first..server_number(servers.len())?));
+        let servers = first..server_number(servers.len())?;
+        backends.push(backend(b, servers, usual_fullconn(b, &resolved.frontends, global.maxconn)));
     }
     let global = plan::Global {
         node: node.to_owned(),
@@ -84,13 +85,20 @@ fn target_id(target: &LogTarget, all: &mut Vec<LogTarget>) -> Result<LogTargetId
     number(at, "log targets").map(LogTargetId)
 }
 
-fn backend(b: &Backend, servers: std::ops::Range<u32>) -> plan::Backend {
+/// HAProxy's: a tenth of what the frontends that lead to a backend let in.
+fn usual_fullconn(backend: &Backend, frontends: &[Frontend], most: u32) -> u32 {
+    let leads = |f: &&Frontend| f.default_backend.as_ref().is_some_and(|b| b.value == backend.name.value);
+    let sum = frontends.iter().filter(leads).fold(0u32, |n, f| n.saturating_add(f.maxconn.unwrap_or(most)));
+    (sum / 10).max(1)
+}
+
+fn backend(b: &Backend, servers: std::ops::Range<u32>, fullconn: u32) -> plan::Backend {
     plan::Backend {
         name: b.name.value.clone(),
         mode: b.mode,
         servers,
         balance: b.balance.clone(),
-        fullconn: 0,
+        fullconn: b.fullconn.unwrap_or(fullconn),
         timeout: b.timeout,
         forwarded_for: b.forwardfor.clone(),
         retries: b.retries,
@@ -110,7 +118,7 @@ fn server(s: &Server, backend: BackendId) -> plan::Server {
         addr: plan::ServerAddr::Fixed(s.addr.clone()),
         weight: s.weight,
         backup: s.backup,
-        limits: plan::ServerLimits::default(),
+        limits: s.limits,
         admin: s.state,
         check: s.check.clone(),
         cookie: s.cookie.clone(),

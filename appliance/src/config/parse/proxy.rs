@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{Balance, ForwardedFor, LogFormat, Mode};
+use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
 
-use super::{Bind, BindDraft, Profile, Proxy, Side, check, cookie, errorfile, http, log, server, stick, tls};
+use super::{
+    Bind, BindDraft, Profile, Proxy, Side, balance, check, cookie, errorfile, http, log, server, stick, tls,
+};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
@@ -74,7 +76,9 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
             .unwrap_or_default(),
         default_backend: t.known(cx, "default_backend", Reader::text),
         maxconn: t.known(cx, "maxconn", Reader::int).map(|n| n.value),
-        balance: t.known(cx, "balance", Reader::word).map(|_| Balance::RoundRobin),
+        balance: t.known(cx, "balance", balance::balance),
+        hash: balance::hashing(cx, t),
+        fullconn: t.known(cx, "fullconn", Reader::int).map(|n| n.value),
         cookie: t.known(cx, "cookie", cookie::cookie),
         retries: t.known(cx, "retries", Reader::int).map(|n| n.value),
         redispatch: t.known(cx, "redispatch", Reader::bool).map(|b| b.value),

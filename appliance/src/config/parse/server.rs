@@ -48,6 +48,10 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSettings {
     }
     ServerSettings {
         weight: plain(t.read(cx, "weight", Reader::int)),
+        maxconn: plain(t.read(cx, "maxconn", Reader::int)),
+        minconn: plain(t.read(cx, "minconn", Reader::int)),
+        maxqueue: plain(t.read(cx, "maxqueue", Reader::int)),
+        slowstart: plain(t.read(cx, "slowstart", Reader::duration)),
         backup: plain(t.read(cx, "backup", Reader::bool)),
         state: t.read(cx, "state", Reader::word).map(|w| state(w.value)),
         check: plain(t.read(cx, "check", Reader::bool)),

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::endpoint::Endpoint;
-use evenkeel_proxy::plan::{AdminState, Balance, CheckConfig, Mode};
+use evenkeel_proxy::plan::{AdminState, CheckConfig, Mode};
 use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
-use super::modes;
 use super::profiles::undefined;
-use super::tls;
+use super::{balance, modes, tls};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Backend, Frontend, Global, Listening, Server};
@@ -134,17 +133,20 @@ pub(super) fn backend(
     let cookie = settings.cookie.clone().flatten().filter(|_| mode == Mode::Http);
     check_cookies(cx, &proxy, cookie.as_ref());
     modes::check_stick(cx, &proxy, mode);
-    let servers = proxy.servers.into_iter().filter_map(|s| server(cx, s, &settings)).collect();
+    let balance = balance::of(settings.balance.as_ref(), settings.hash);
+    let servers: Vec<Server> = proxy.servers.into_iter().filter_map(|s| server(cx, s, &settings)).collect();
+    balance::check(cx, &balance, &servers);
     Backend {
         name: proxy.name,
         mode: settings.mode.unwrap_or_default(),
-        balance: settings.balance.clone().unwrap_or(Balance::RoundRobin),
+        balance,
         timeout: settings.timeout.of_server(),
         forwardfor: settings.forwardfor.clone().flatten(),
         cookie: cookie.map(Arc::new),
         stick: proxy.stick.into_iter().filter_map(|rule| stick(cx, rule, tables)).collect(),
         retries: settings.retries.unwrap_or(3),
         redispatch: settings.redispatch.unwrap_or(false),
+        fullconn: settings.fullconn,
         allbackups: settings.allbackups.unwrap_or(false),
         http: settings.http.of_server(),
         servers,
@@ -180,6 +182,7 @@ fn server(cx: &mut Reader<'_>, draft: ServerDraft, settings: &Settings) -> Optio
         name: draft.name,
         addr,
         weight: own.weight.unwrap_or(1),
+        limits: own.limits(),
         backup: own.backup.unwrap_or(false),
         state: own.state.unwrap_or(AdminState::Ready),
         cookie: draft.cookie.map(|c| c.value),

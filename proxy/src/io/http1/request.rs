@@ -10,7 +10,7 @@ use super::exchange::{Asked, Exchange};
 use super::failure::Failure;
 use super::record::Party;
 use super::repeat::Repeat;
-use crate::balance::Wish;
+use crate::balance::{Subject, Wish, key_of};
 use crate::h1::body::Body;
 use crate::h1::chunked::{Chunker, Output};
 use crate::h1::conn::{self, Expectation, Options};
@@ -38,6 +38,41 @@ impl persist::Request for Parsed<'_> {
     fn header(&self, name: &str) -> Option<&[u8]> {
         let named = |f: &&Field| f.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
         self.index.fields().iter().find(named).map(|f| f.value.of(self.bytes))
+    }
+}
+
+/// A request, for the balancer to look at.
+struct Asking<'a> {
+    parsed: &'a Parsed<'a>,
+    client: IpAddr,
+}
+
+impl Asking<'_> {
+    fn named(&self, name: &str) -> impl Iterator<Item = &Field> {
+        let Parsed { index, bytes, .. } = self.parsed;
+        index.fields().iter().filter(move |f| f.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()))
+    }
+}
+
+impl Subject for Asking<'_> {
+    fn source(&self) -> IpAddr {
+        self.client
+    }
+
+    fn target(&self) -> &[u8] {
+        self.parsed.request.target.of(self.parsed.bytes)
+    }
+
+    fn host(&self) -> &[u8] {
+        self.parsed.index.first(Known::Host).map(|f| f.value.of(self.parsed.bytes)).unwrap_or_default()
+    }
+
+    fn field(&self, name: &str) -> Option<&[u8]> {
+        self.named(name).next().map(|f| f.value.of(self.parsed.bytes))
+    }
+
+    fn fields<'a>(&'a self, name: &str, look: &mut dyn FnMut(&'a [u8]) -> bool) {
+        let _found = self.named(name).any(|f| look(f.value.of(self.parsed.bytes)));
     }
 }
 
@@ -91,6 +126,7 @@ pub(super) fn prepare(
     exchange.up.out.keep();
     exchange.up.body = Body::new(framing, Output::Chunks);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
+    wish.key = key_of(&backend.balance, &Asking { parsed, client: party.client.ip() });
     Ok(Assign::new(id, wish))
 }
 

@@ -1,0 +1,121 @@
+//! `balance` and what belongs to it.
+
+use std::num::NonZeroU16;
+
+use evenkeel_proxy::plan::{Balance, HashFunction, HashKey, HashLayout, HashValue, UriKey};
+
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::keys::{self, Key};
+use crate::config::read::{Fields, Node, Reader, shown};
+use crate::config::settings::{Hashing, HowBalanced};
+use crate::config::value;
+
+/// `balance`: a word, or a table with what to hash.
+pub(super) fn balance(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<HowBalanced> {
+    if node.value.as_str().is_some() {
+        return cx.word(&keys::BALANCE_WORD, node).map(|w| by_word(w.value));
+    }
+    if node.value.as_table().is_none() {
+        cx.wrong_type(key, node, None);
+        return None;
+    }
+    by_table(cx, node)
+}
+
+fn by_word(word: &str) -> HowBalanced {
+    match word {
+        "static-rr" => HowBalanced::By(Balance::StaticRr),
+        "leastconn" => HowBalanced::By(Balance::LeastConn),
+        "first" => HowBalanced::By(Balance::First),
+        "random" => HowBalanced::By(Balance::Random(TWO)),
+        "source" => HowBalanced::Hash(HashKey::Source),
+        "uri" => HowBalanced::Hash(HashKey::Uri(UriKey::default())),
+        _ => HowBalanced::By(Balance::RoundRobin),
+    }
+}
+
+fn by_table(cx: &mut Reader<'_>, node: Node<'_>) -> Option<HowBalanced> {
+    let mut t = Fields::of(cx, &keys::BALANCE_BY, node.key, node)?;
+    let said =
+        ["uri", "hdr", "url_param", "cookie", "hash", "random"].into_iter().filter(|k| t.has(k)).count();
+    let uri = t.read(cx, "uri", uri).map(HashKey::Uri);
+    let domain_said = t.has("use_domain_only");
+    let domain_only = t.read(cx, "use_domain_only", Reader::bool).is_some_and(|b| b.value);
+    let hdr_said = t.has("hdr");
+    let hdr = t.read(cx, "hdr", token).map(|name| HashKey::Header { name, domain_only });
+    let url_param = t.read(cx, "url_param", Reader::text).map(|name| HashKey::UrlParam(name.value));
+    let cookie = t.read(cx, "cookie", token).map(HashKey::Cookie);
+    let hash = t.read(cx, "hash", Reader::word).map(|w| HashKey::Value(by_name(w.value)));
+    let random = t.read(cx, "random", Reader::int).map(|n| Balance::Random(n.value));
+    t.finish(cx);
+    if said != 1 {
+        let message = "a table for `balance` has exactly one of `uri`, `hdr`, `url_param`, `cookie`, `hash` and `random`";
+        cx.push(Diagnostic::error(Code::BadCombination, node.span, message));
+        return None;
+    }
+    if domain_said && !hdr_said {
+        let message = "`use_domain_only` goes with `hdr`";
+        cx.push(
+            Diagnostic::error(Code::BadCombination, node.span, message)
+                .help("balance = { hdr = \"Host\", use_domain_only = true }"),
+        );
+    }
+    let key = uri.or(hdr).or(url_param).or(cookie).or(hash);
+    key.map(HowBalanced::Hash).or_else(|| random.map(HowBalanced::By))
+}
+
+fn uri(cx: &mut Reader<'_>, _: &'static Key, node: Node<'_>) -> Option<UriKey> {
+    let mut t = Fields::of(cx, &keys::BALANCE_URI, node.key, node)?;
+    let part = UriKey {
+        whole: t.read(cx, "whole", Reader::bool).is_some_and(|b| b.value),
+        length: t.read(cx, "len", Reader::int).map(|n| n.value),
+        depth: t.read(cx, "depth", Reader::int).map(|n| n.value),
+        path_only: t.read(cx, "path_only", Reader::bool).is_some_and(|b| b.value),
+    };
+    t.finish(cx);
+    Some(part)
+}
+
+/// The name of a header field or a cookie.
+fn token(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<String> {
+    let name = cx.text(key, node)?;
+    if value::is_token(&name.value) {
+        return Some(name.value);
+    }
+    let message = format!("`{}`: {} is not such a name", key.name, shown(&name.value));
+    cx.push(Diagnostic::error(Code::BadValue, name.span, message));
+    None
+}
+
+fn by_name(word: &str) -> HashValue {
+    match word {
+        "host" => HashValue::Host,
+        "path" => HashValue::Path,
+        "pathq" => HashValue::PathAndQuery,
+        "base" => HashValue::Base,
+        _ => HashValue::Source,
+    }
+}
+
+/// `hash_type` and its like.
+pub(super) fn hashing(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Hashing {
+    Hashing {
+        layout: t.known(cx, "hash_type", Reader::word).map(|w| match w.value {
+            "consistent" => HashLayout::Consistent,
+            _ => HashLayout::MapBased,
+        }),
+        function: t.known(cx, "hash_function", Reader::word).map(|w| match w.value {
+            "djb2" => HashFunction::Djb2,
+            "wt6" => HashFunction::Wt6,
+            "crc32" => HashFunction::Crc32,
+            "none" => HashFunction::None,
+            _ => HashFunction::Sdbm,
+        }),
+        avalanche: t.known(cx, "hash_avalanche", Reader::bool).map(|b| b.value),
+        factor: t.known(cx, "hash_balance_factor", Reader::int).map(|n| n.value),
+    }
+}
+
+/// HAProxy's number of draws.
+const TWO: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);
