@@ -23,30 +23,6 @@ pub trait Subject {
     fn fields<'a>(&'a self, name: &str, look: &mut dyn FnMut(&'a [u8]) -> bool);
 }
 
-/// A client of which no more than the address is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stranger(pub IpAddr);
-
-impl Subject for Stranger {
-    fn source(&self) -> IpAddr {
-        self.0
-    }
-
-    fn target(&self) -> &[u8] {
-        &[]
-    }
-
-    fn host(&self) -> &[u8] {
-        &[]
-    }
-
-    fn field(&self, _: &str) -> Option<&[u8]> {
-        None
-    }
-
-    fn fields<'a>(&'a self, _: &str, _: &mut dyn FnMut(&'a [u8]) -> bool) {}
-}
-
 /// The hash by which a backend's algorithm places the request. `None`: the algorithm uses none, or the request has not
 /// got what it hashes.
 #[inline]

@@ -41,7 +41,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-pub use key::{Stranger, Subject, key_of};
+pub use key::{Subject, key_of};
 pub use lease::Lease;
 pub use queue::{Call, QueueFull, Wait, Waiting};
 pub use server::ServerState;

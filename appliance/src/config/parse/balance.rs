@@ -47,7 +47,7 @@ fn by_table(cx: &mut Reader<'_>, node: Node<'_>) -> Option<HowBalanced> {
     let url_param = t.read(cx, "url_param", Reader::text).map(|name| HashKey::UrlParam(name.value));
     let cookie = t.read(cx, "cookie", token).map(HashKey::Cookie);
     let hash = t.read(cx, "hash", Reader::word).map(|w| HashKey::Value(by_name(w.value)));
-    let random = t.read(cx, "random", Reader::int).map(|n| Balance::Random(n.value));
+    let random = t.read(cx, "random", positive).map(Balance::Random);
     t.finish(cx);
     if said != 1 {
         let message = "a table for `balance` has exactly one of `uri`, `hdr`, `url_param`, `cookie`, `hash` and `random`";
@@ -69,8 +69,8 @@ fn uri(cx: &mut Reader<'_>, _: &'static Key, node: Node<'_>) -> Option<UriKey> {
     let mut t = Fields::of(cx, &keys::BALANCE_URI, node.key, node)?;
     let part = UriKey {
         whole: t.read(cx, "whole", Reader::bool).is_some_and(|b| b.value),
-        length: t.read(cx, "len", Reader::int).map(|n| n.value),
-        depth: t.read(cx, "depth", Reader::int).map(|n| n.value),
+        length: t.read(cx, "len", positive),
+        depth: t.read(cx, "depth", positive),
         path_only: t.read(cx, "path_only", Reader::bool).is_some_and(|b| b.value),
     };
     t.finish(cx);
@@ -113,8 +113,13 @@ pub(super) fn hashing(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Hashing {
             _ => HashFunction::Sdbm,
         }),
         avalanche: t.known(cx, "hash_avalanche", Reader::bool).map(|b| b.value),
-        factor: t.known(cx, "hash_balance_factor", Reader::int).map(|n| n.value),
+        factor: t.known(cx, "hash_balance_factor", positive),
     }
+}
+
+/// An integer whose range begins above zero.
+fn positive(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<NonZeroU16> {
+    cx.int(key, node).and_then(|n| NonZeroU16::new(n.value))
 }
 
 /// HAProxy's number of draws.

@@ -1,12 +1,13 @@
 //! How a backend balances, and whether its servers go with that.
 
-use evenkeel_proxy::plan::{Balance, HashBalance, HashFunction, HashLayout};
+use evenkeel_proxy::plan::{Balance, HashBalance, HashFunction, HashLayout, Mode};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::Server;
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Hashing, HowBalanced};
+use crate::config::source::Spanned;
 
 /// The algorithm. As with HAProxy, consistent hashing mixes hashes once more unless a function is chosen.
 pub(super) fn of(how: Option<&HowBalanced>, hashing: Hashing) -> Balance {
@@ -26,8 +27,22 @@ pub(super) fn of(how: Option<&HowBalanced>, hashing: Hashing) -> Balance {
     })
 }
 
-/// Refuses servers whose limits mean nothing, or something else than they seem to.
-pub(super) fn check(cx: &mut Reader<'_>, balance: &Balance, servers: &[Server]) {
+/// Refuses what the mode has nothing to choose by, and servers whose limits mean nothing, or something else than they
+/// seem to.
+pub(super) fn check(
+    cx: &mut Reader<'_>,
+    name: &Spanned<String>,
+    mode: Mode,
+    balance: &Balance,
+    servers: &[Server],
+) {
+    if mode == Mode::Tcp && balance.needs_http() {
+        let message = format!("`balance` looks into requests, and {} is of mode tcp", shown(&name.value));
+        let d = Diagnostic::error(Code::Mode, name.span, message);
+        cx.push(d.help(
+            "a connection can be balanced by the client's address, by load, by turn, in order or by chance",
+        ));
+    }
     for server in servers {
         check_limits(cx, balance, server);
     }

@@ -135,7 +135,7 @@ pub(super) fn backend(
     modes::check_stick(cx, &proxy, mode);
     let balance = balance::of(settings.balance.as_ref(), settings.hash);
     let servers: Vec<Server> = proxy.servers.into_iter().filter_map(|s| server(cx, s, &settings)).collect();
-    balance::check(cx, &balance, &servers);
+    balance::check(cx, &proxy.name, mode, &balance, &servers);
     Backend {
         name: proxy.name,
         mode: settings.mode.unwrap_or_default(),
