@@ -59,9 +59,10 @@ fn every_algorithm_has_its_word_or_table() {
 
 #[test]
 fn consistent_hashing_mixes_once_more_unless_a_function_is_chosen() {
-    let hash = |keys: &str| match web(&format!("balance = \"source\"\n{keys}")).backends[0].balance.clone() {
-        Balance::Hash(hash) => hash,
-        other => panic!("{other:?}"),
+    let hash = |keys: &str| {
+        let balance = web(&format!("balance = \"source\"\n{keys}")).backends[0].balance.clone();
+        let Balance::Hash(hash) = balance else { panic!("{balance:?}") };
+        hash
     };
     let ring = HashBalance { layout: HashLayout::Consistent, avalanche: true, ..by(HashKey::Source) };
     let chosen = HashBalance { function: HashFunction::Wt6, avalanche: false, ..ring.clone() };
