@@ -3,6 +3,7 @@
 //! Small messages are read into the thread's scratch buffer and written from there. A sender that keeps filling what it
 //! is given is streaming: the bytes of plain TCP are then spliced, until they come in small pieces again.
 
+use std::io;
 use std::task::{Context, Poll, ready};
 
 use super::http1::SMALL;
@@ -122,7 +123,7 @@ impl Passage {
     ) -> Result<(), Broken> {
         while self.end == End::Open && self.held.len() < SMALL {
             let room = (SMALL - self.held.len()).min(scratch.len());
-            match from.poll_read(cx, scratch.get_mut(..room).unwrap_or_default()) {
+            match poll_read(from, cx, scratch.get_mut(..room).unwrap_or_default()) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => self.end = End::Seen,
                 Poll::Ready(Ok(n)) => {
@@ -164,7 +165,7 @@ impl Passage {
     ) -> Poll<Result<(), Broken>> {
         let window = self.window.min(scratch.len());
         let room = scratch.get_mut(..window).unwrap_or_default();
-        let n = ready!(from.poll_read(cx, room)).map_err(|_| Broken::Source)?;
+        let n = ready!(poll_read(from, cx, room)).map_err(|_| Broken::Source)?;
         if n == 0 {
             self.end = End::Seen;
             return Poll::Ready(Ok(()));
@@ -223,6 +224,13 @@ impl Passage {
             pipes.put(pipe);
         }
     }
+}
+
+/// Reads. A TLS peer that ends without a notice has ended all the same: many do, and only what is inside could tell
+/// whether something is missing.
+fn poll_read(from: &mut Stream, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
+    let ended = |e: io::Error| if e.kind() == io::ErrorKind::UnexpectedEof { Ok(0) } else { Err(e) };
+    from.poll_read(cx, room).map(|read| read.or_else(ended))
 }
 
 /// Reads in a row that fill the window before a sender counts as streaming: it has sent 48 KiB without a pause then.

@@ -27,6 +27,7 @@ use crate::access_log::{Logger, Spools};
 use crate::balance::State;
 use crate::plan::{FrontendId, ListenerId, Plan};
 use crate::stats::{Recorder, Stats};
+use crate::tls::Certificates;
 use control::Order;
 pub(super) use control::ThreadControl;
 pub(super) use gate::{Gate, Permit};
@@ -65,6 +66,7 @@ impl Shared {
 /// The running data threads. Dropping it stops them.
 #[derive(Debug)]
 pub struct Proxy {
+    plan: Arc<Plan>,
     threads: Vec<Thread>,
     gate: Arc<Gate>,
     beat: AtomicU64,
@@ -91,6 +93,7 @@ pub fn start(plan: Arc<Plan>, listeners: Vec<ListenerSockets>, shared: Shared) -
     let gate = Arc::new(Gate::new(&plan));
     let heard = Arc::new(Notify::new());
     let mut proxy = Proxy {
+        plan: Arc::clone(&plan),
         threads: Vec::new(),
         gate: Arc::clone(&gate),
         beat: AtomicU64::new(0),
@@ -155,6 +158,14 @@ impl Proxy {
     /// Connections that ended by a panic. It is contained: the others go on.
     pub fn panics(&self) -> u32 {
         self.threads.iter().map(|t| t.control.panics()).sum()
+    }
+
+    /// Shows other certificates to TLS clients of a listener, and of those that share its settings, from the next
+    /// handshake on. Connections and sessions are not disturbed. Whether the listener speaks TLS: if not, nothing happens.
+    #[must_use]
+    pub fn replace_certificates(&self, listener: ListenerId, certificates: Certificates) -> bool {
+        let acceptor = self.plan.listeners().get(usize::from(listener.0)).and_then(|l| l.tls.as_ref());
+        acceptor.map(|a| a.reload(certificates)).is_some()
     }
 
     /// Stops accepting and lets connections end: idle ones at once, others with their response, which says so. Does not

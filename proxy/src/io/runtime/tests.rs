@@ -3,11 +3,11 @@
 use super::*;
 use crate::access_log::Spools;
 use crate::plan::{
-    ClientHttp, ClientTimeouts, ErrorFiles, Frontend, Global, Http2, LogFormat, LogTargetId, Mode,
+    ClientHttp, ClientTimeouts, ErrorFiles, Frontend, Global, Http2, Listener, LogFormat, LogTargetId, Mode,
 };
 
-/// A thread with one frontend that logs to `spools`, and no servers.
-pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
+/// One thread, one frontend, no servers.
+pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
     let global = Global {
         node: "n".into(),
         threads: 1,
@@ -29,7 +29,12 @@ pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
         maxconn: None,
         http: ClientHttp::default(),
     };
-    let plan = Arc::new(Plan::new(global, vec![frontend], Vec::new(), Vec::new(), Vec::new()).unwrap());
+    Plan::new(global, vec![frontend], Vec::new(), Vec::new(), listeners).unwrap()
+}
+
+/// A thread with one frontend that logs to `spools`, and no servers.
+pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
+    let plan = Arc::new(plan(Vec::new()));
     let stats = Arc::new(Stats::new(&plan, 1));
     DataThread::new(thread::Parts {
         balance: Arc::new(State::new(&plan)),

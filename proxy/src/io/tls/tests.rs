@@ -5,7 +5,13 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::balance::State;
 use crate::endpoint::Endpoint;
+use crate::io::passage::{Means, Passage};
+use crate::io::runtime::{self, ListenerSockets, Shared};
+use crate::io::splice::Pipes;
+use crate::plan::{FrontendId, Listener, ListenerId};
+use crate::stats::Stats;
 use crate::tls::acceptor::{Sessions, Tickets};
 use crate::tls::certificates::UnknownName;
 use crate::tls::fixture::{Authority, Texts};
@@ -411,5 +417,57 @@ fn a_hello_in_pieces_is_a_hello() {
         };
         // A handshake record, the server's hello.
         assert_eq!(answered, [22]);
+    });
+}
+
+#[test]
+fn certificates_are_replaced_while_the_proxy_runs() {
+    let case = Case::new();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap();
+    let listener = Listener { tls: Some(Arc::new(case.acceptor())), ..Listener::new(FrontendId(0), addr) };
+    let plan = Arc::new(runtime::tests::plan(vec![listener]));
+    let shared = Shared::without_log(Arc::new(State::new(&plan)), Arc::new(Stats::new(&plan, 1)));
+    let sockets = vec![ListenerSockets { id: ListenerId(0), sockets: vec![socket.into()] }];
+    let proxy = runtime::start(plan, sockets, shared).unwrap();
+    let other = case.ca.issue(&["other.example.com"]);
+    run(async {
+        let connect = async |case: &Case| {
+            let mut stream = Stream::connect_tls(&Endpoint::Ip(addr), &case.connector()).unwrap();
+            poll_fn(|cx| stream.poll_connected(cx)).await.map(|()| stream)
+        };
+        let mut before = connect(&case).await.unwrap();
+        let certificates = Certificates::new(&[other.read()], UnknownName::First);
+        assert!(proxy.replace_certificates(ListenerId(0), certificates.clone()));
+        assert!(connect(&case).await.is_err(), "the name is no longer there");
+        let case = Case { sni: Some("other.example.com"), ..case };
+        assert!(connect(&case).await.is_ok());
+        // What is connected stays.
+        write(&mut before, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(read(&mut before, 100).await.unwrap().starts_with(b"HTTP/1.1 503 "));
+        assert!(!proxy.replace_certificates(ListenerId(1), certificates));
+    });
+    proxy.stop();
+}
+
+#[test]
+fn bytes_that_nobody_looks_at_end_when_their_sender_does() {
+    run(async {
+        let (mut source, mut client) = connected(&Case::new()).await;
+        write(&mut client, b"all of it").await;
+        // Without a notice.
+        client.tls_for_tests().under().shutdown().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut sink, mut far) =
+            (Stream::new(near).unwrap(), Stream::new(listener.accept().await.unwrap().0).unwrap());
+        let (mut passage, pipes, mut scratch) = (Passage::default(), Pipes::default(), [0; 4096]);
+        let passed = poll_fn(|cx| {
+            let mut means = Means { scratch: &mut scratch, pipes: &pipes };
+            passage.poll(cx, &mut source, &mut sink, &mut means)
+        });
+        assert_eq!(passed.await, Ok(()));
+        assert_eq!(read(&mut far, 100).await.unwrap(), b"all of it");
+        assert_eq!(read(&mut far, 100).await.unwrap(), b"");
     });
 }
