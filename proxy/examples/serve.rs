@@ -16,7 +16,7 @@ use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend,
     FrontendId, Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
-    ServerLimits, ServerTimeouts,
+    ServerLimits, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::stats::Stats;
 use evenkeel_proxy::tls::acceptor::{Sessions, Tickets};
@@ -168,6 +168,7 @@ impl Options {
             check: None,
             cookie: None,
             tls: None,
+            watch: Watch::default(),
         });
         let global = Global {
             node: "serve".into(),

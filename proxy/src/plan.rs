@@ -5,6 +5,7 @@
 mod balance;
 mod check;
 mod http;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use std::time::Duration;
 pub use balance::{Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, ServerLimits, UriKey};
 pub use check::{
     Action, ByteExpect, ByteMatch, CheckConfig, CheckTls, Connect, ErrorStatus, Expect, HeaderExpect,
-    HttpCheck, HttpExpect, HttpVersion, MysqlCheck, MysqlLogin, OkStatus, Pattern, Protocol, Says, Script,
-    Step, TextMatch, TimeoutStatus,
+    HttpCheck, HttpExpect, HttpVersion, InitState, MysqlCheck, MysqlLogin, OkStatus, Pattern, Protocol, Says,
+    Script, Step, TextMatch, TimeoutStatus,
 };
 pub use http::{ClientHttp, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
+pub use watch::{Ejection, Layer, Observe, OnError, Watch};
 
 use crate::endpoint::Endpoint;
 use crate::sticky::{Cookie, StickRule};
@@ -260,6 +262,8 @@ pub struct Server {
     pub cookie: Option<String>,
     /// It is talked to over TLS. `None`: clear text.
     pub tls: Option<Arc<Connector>>,
+    /// What else watches it.
+    pub watch: Watch,
 }
 
 /// Where a server is, as the configuration says it. What holds at run time is in [`crate::names::Addresses`].

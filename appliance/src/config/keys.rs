@@ -21,7 +21,7 @@ pub use cookie::COOKIE;
 pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
-pub use server::{DEFAULT_SERVER, SERVER};
+pub use server::{DEFAULT_SERVER, EJECTION, SERVER};
 pub use stick::{STICK, STICK_FIELD, TABLE};
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
 pub use top::TOP;
@@ -252,6 +252,7 @@ pub static SECTIONS: &[&Section] = &[
     &TABLE,
     &SERVER,
     &DEFAULT_SERVER,
+    &EJECTION,
     &CHECK_STEP,
     &CONNECT,
     &SEND,

@@ -11,7 +11,7 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode,
-    ServerHttp, ServerLimits, ServerTimeouts,
+    ServerHttp, ServerLimits, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
@@ -56,6 +56,8 @@ pub struct Global {
     pub nbthread: u16,
     /// Most connections from clients.
     pub maxconn: u32,
+    /// How much the time between checks varies, in percent.
+    pub spread_checks: u8,
     /// Where log lines go.
     pub log: Vec<LogTarget>,
     /// How long a stopping worker may finish requests (`hard_stop_after`).
@@ -191,6 +193,10 @@ pub struct Server {
     pub cookie: Option<String>,
     /// It is talked to over TLS.
     pub tls: Option<Arc<Connector>>,
+    /// What else watches it, but for `track`.
+    pub watch: Watch,
+    /// The server it follows, as `backend/server`.
+    pub track: Option<Spanned<String>>,
 }
 
 /// `[vrrp.X]`, for this node.

@@ -14,7 +14,7 @@ use super::diagnostic::Diagnostic;
 use super::keys;
 use super::model::{Global, SyncGroup};
 use super::read::{Fields, Node, Reader, shown};
-use super::settings::{ServerSettings, ServerTls, Settings};
+use super::settings::{ServerSettings, ServerTls, Settings, WatchSettings};
 use super::source::{FileId, Span, Spanned};
 use super::value;
 
@@ -33,6 +33,7 @@ mod tls;
 mod track;
 mod vip;
 mod vrrp;
+mod watch;
 
 pub(super) use stick::StickDraft;
 pub(super) use vrrp::{RouterDraft, ScriptDraft, TrackDraft};
@@ -121,6 +122,9 @@ pub(super) struct ServerDraft {
     pub(super) cookie: Option<Spanned<String>>,
     pub(super) settings: ServerSettings,
     pub(super) tls: ServerTls,
+    pub(super) watch: WatchSettings,
+    /// The server it follows.
+    pub(super) track: Option<Spanned<String>>,
 }
 
 /// Reads all sections of all files. `cpus` is the default of `nbthread`.

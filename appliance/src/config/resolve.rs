@@ -21,6 +21,7 @@ mod proxies;
 mod router;
 mod tls;
 mod tracks;
+mod watch;
 
 /// The sections of this node. Complete only if no error was reported.
 #[derive(Debug)]
@@ -59,9 +60,10 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
             frontends.push(proxies::frontend(cx, &proxy, &settings, binds, &draft.global, &names));
         }
         if matches!(proxy.side, Side::Backend | Side::Listen) {
-            backends.push(proxies::backend(cx, proxy, settings, &draft.tables));
+            backends.push(proxies::backend(cx, proxy, settings, &draft.global, &draft.tables));
         }
     }
+    watch::check_tracks(cx, &backends);
     binds::check_overlaps(cx, &frontends);
     modes::check_routes(cx, &frontends, &backends);
     let tables = draft.tables.into_iter().map(|t| t.value).collect();

@@ -1,5 +1,7 @@
 //! What a proxy section says and `[defaults]` can say for it: every key optional, laid one over the other.
 
+mod watch;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -8,8 +10,8 @@ use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, ClientTimeouts, ForwardedFor, HashFunction, HashKey, HashLayout,
-    LogFormat, Mode, Script, ServerLimits, ServerTimeouts,
+    AdminState, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction, HashKey,
+    HashLayout, InitState, LogFormat, Mode, Script, ServerLimits, ServerTimeouts,
 };
 
 use evenkeel_proxy::sticky::Cookie;
@@ -20,6 +22,7 @@ mod http;
 
 use super::source::Spanned;
 pub(super) use http::HttpSettings;
+pub(super) use watch::WatchSettings;
 
 /// Keys of a proxy section that have defaults.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +49,8 @@ pub(super) struct Settings {
     pub(super) check: Option<HowChecked>,
     pub(super) server: ServerSettings,
     pub(super) server_tls: ServerTls,
+    pub(super) watch: WatchSettings,
+    pub(super) ejection: Option<Ejection>,
 }
 
 /// `log`.
@@ -192,6 +197,8 @@ impl Settings {
             check: self.check.or_else(|| base.check.clone()),
             server: self.server.over(base.server),
             server_tls: self.server_tls.over(&base.server_tls),
+            watch: self.watch.over(&base.watch),
+            ejection: self.ejection.or(base.ejection),
         }
     }
 }
@@ -286,6 +293,8 @@ impl ServerSettings {
             addr: self.check_addr,
             port: self.check_port,
             tls: None,
+            init: InitState::default(),
+            spread_percent: 0,
             script,
         })
     }

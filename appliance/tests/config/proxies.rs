@@ -5,7 +5,8 @@ use std::time::Duration;
 use evenkeel::config::{self, lower};
 use evenkeel_proxy::access_log::{Destination, Facility, Level};
 use evenkeel_proxy::plan::{
-    Action, AdminState, CheckConfig, Expect, HttpCheck, HttpVersion, LogFormat, Mode,
+    Action, AdminState, CheckConfig, Expect, HttpCheck, HttpVersion, InitState, Layer, LogFormat, Mode,
+    OnError, Protocol, ServerId,
 };
 
 use super::{TIMEOUTS, codes, good, load, web};
@@ -318,6 +319,42 @@ fn requests_of_one_check_keep_their_own_expectations() {
     assert_eq!((connect.port, b.uri.as_str(), b.expect.len()), (Some(81), "/b", 1));
     assert_eq!(b.expect[0].says.on_error.as_deref(), Some("down"));
     assert_eq!(check.script.steps[2].number, 4);
+}
+
+#[test]
+fn what_watches_a_server_beside_its_checks() {
+    let config = good(&format!(
+        r#"{TIMEOUTS}
+[backend.a]
+check = true
+default_server = {{ agent_port = 9000, agent_inter = "5s", error_limit = 3, init_state = "down" }}
+outlier_ejection = {{ consecutive_errors = 5, time = "1s" }}
+server = [
+  {{ name = "s1", addr = "10.0.0.1:80", agent_check = true, agent_send = "hello\n", observe = "layer4", on_error = "mark-down" }},
+  {{ name = "s2", addr = "10.0.0.2:80", track = "b/s1" }},
+  {{ name = "s3", addr = "10.0.0.3:80", track = "s1" }},
+]
+[backend.b]
+server = [{{ name = "s1", addr = "10.0.0.1:81", check = true }}]
+[global]
+spread_checks = 20
+"#
+    ));
+    let plan = lower::proxy(&config).plan;
+    let [s1, s2, s3, leader] = plan.servers() else { panic!("four servers") };
+    let agent = s1.watch.agent.as_ref().unwrap();
+    assert_eq!((agent.port, agent.inter, agent.rise, agent.fall), (Some(9000), Duration::from_secs(5), 1, 1));
+    assert_eq!(agent.script.steps[0].action, Action::Protocol(Protocol::Agent { send: b"hello\n".to_vec() }));
+    let observe = s1.watch.observe.unwrap();
+    assert_eq!((observe.layer, observe.error_limit, observe.on_error), (Layer::Layer4, 3, OnError::MarkDown));
+    let check = s1.check.as_ref().unwrap();
+    assert_eq!((check.init, check.spread_percent), (InitState::Down, 20));
+    let ejection = s2.watch.ejection.unwrap();
+    assert_eq!((ejection.consecutive_errors, ejection.failure_percent), (Some(5), None));
+    assert_eq!((ejection.time, ejection.max_time), (Duration::from_secs(1), Duration::from_secs(300)));
+    assert_eq!((s2.watch.track, s3.watch.track), (Some(ServerId(3)), Some(ServerId(0))));
+    assert!(s2.check.is_none() && leader.check.is_some(), "followers are not checked themselves");
+    assert!(leader.watch.ejection.is_none());
 }
 
 #[test]

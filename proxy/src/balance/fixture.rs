@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Lease, Outcome, State, Wish};
 use crate::plan::{
-    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, Mode, Plan, Script,
-    Server, ServerHttp, ServerId, ServerLimits, ServerTimeouts,
+    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, InitState, Mode, Plan,
+    Script, Server, ServerHttp, ServerId, ServerLimits, ServerTimeouts, Watch,
 };
 
 /// A server `sN` of weight 1, active, ready, unchecked.
@@ -23,6 +23,7 @@ pub(crate) fn server(weight: u16) -> Server {
         check: None,
         cookie: None,
         tls: None,
+        watch: Watch::default(),
     }
 }
 
@@ -43,6 +44,8 @@ pub(crate) fn check(script: Script) -> CheckConfig {
         addr: None,
         port: None,
         tls: None,
+        init: InitState::default(),
+        spread_percent: 0,
         script: Arc::new(script),
     }
 }

@@ -46,6 +46,7 @@ pub use lease::Lease;
 pub use queue::{Call, QueueFull, Wait, Waiting};
 pub use server::ServerState;
 
+use crate::health::Observations;
 use crate::names::Addresses;
 use crate::plan::{Backend, BackendId, Balance, Plan, Server, ServerId};
 use crate::sticky::Tables;
@@ -66,6 +67,7 @@ pub struct State {
     rising: AtomicU32,
     addresses: Addresses,
     tables: Tables,
+    observations: Observations,
 }
 
 /// One backend.
@@ -152,8 +154,15 @@ impl State {
             plan.backends().iter().map(|b| Group::new(b, plan.servers(), &switches)).collect();
         let counted = |s: &Server| backends.get(usize::from(s.backend.0)).is_some_and(|g| g.counted);
         let slots = plan.servers().iter().map(|s| Slots::new(&s.limits, counted(s))).collect();
-        let (addresses, tables) = (Addresses::new(plan), Tables::new(plan));
-        Self { backends, switches, slots, rising: AtomicU32::new(0), addresses, tables }
+        Self {
+            backends,
+            switches,
+            slots,
+            rising: AtomicU32::new(0),
+            addresses: Addresses::new(plan),
+            tables: Tables::new(plan),
+            observations: Observations::new(plan),
+        }
     }
 
     /// Which clients had which servers.
@@ -164,6 +173,12 @@ impl State {
     /// Where servers are.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// What requests show of servers.
+    #[inline]
+    pub fn observations(&self) -> &Observations {
+        &self.observations
     }
 
     /// Requests running on `server`.

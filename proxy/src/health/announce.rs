@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::event::{Event, Turn};
+use super::monitor::EjectedFor;
 use crate::access_log::Level;
-use crate::plan::{AdminState, Plan};
+use crate::plan::{AdminState, Plan, ServerId};
 
 /// A line and its urgency.
 pub type Line = (Level, String);
@@ -17,17 +18,32 @@ pub fn lines(plan: &Plan, event: &Event) -> Vec<Line> {
     let kind = if server.backup { "Backup Server" } else { "Server" };
     let subject = format!("{kind} {}/{}", backend.name, server.name);
     let mut lines = Vec::new();
-    lines.extend(about_server(&subject, event));
+    lines.extend(about_server(plan, &subject, event));
     if event.backend_lost {
         lines.push((Level::Emerg, format!("backend {} has no server available!", backend.name)));
     }
     lines
 }
 
-fn about_server(subject: &str, event: &Event) -> Option<Line> {
+fn about_server(plan: &Plan, subject: &str, event: &Event) -> Option<Line> {
     let line = match &event.turn {
         Turn::Down(result) => (Level::Alert, format!("{subject} is DOWN, reason: {result}.{}", left(event))),
         Turn::Up(result) => (Level::Notice, format!("{subject} is UP, reason: {result}.{}", online(event))),
+        Turn::DownVia(leader) => {
+            (Level::Alert, format!("{subject} is DOWN via {}.{}", name(plan, *leader), left(event)))
+        }
+        Turn::UpVia(leader) => {
+            (Level::Notice, format!("{subject} is UP via {}.{}", name(plan, *leader), online(event)))
+        }
+        Turn::Ejected(why, time) => {
+            let why = match why {
+                EjectedFor::Streak(streak) => format!("{streak} consecutive errors"),
+                EjectedFor::Rate(failures, requests) => format!("{failures} of {requests} requests failed"),
+            };
+            let seconds = time.as_secs_f64();
+            (Level::Alert, format!("{subject} is ejected for {seconds}s, reason: {why}.{}", left(event)))
+        }
+        Turn::Readmitted => (Level::Notice, format!("{subject} is no longer ejected.{}", online(event))),
         Turn::Maint => (Level::Alert, format!("{subject} is going DOWN for maintenance.{}", left(event))),
         Turn::Drain => (Level::Notice, format!("{subject} enters drain state.{}", online(event))),
         Turn::Ready(AdminState::Maint) => {
@@ -39,6 +55,12 @@ fn about_server(subject: &str, event: &Event) -> Option<Line> {
         Turn::Weight(_) => return None,
     };
     Some(line)
+}
+
+fn name(plan: &Plan, id: ServerId) -> String {
+    let Some(server) = plan.servers().get(id.0 as usize) else { return String::new() };
+    let backend = plan.backends().get(usize::from(server.backend.0));
+    format!("{}/{}", backend.map_or("", |b| b.name.as_str()), server.name)
 }
 
 /// What is left after a loss. There are no queues, so nothing is requeued and nothing remains in one.

@@ -1,9 +1,10 @@
 //! What a monitor has to tell: events as they happen, and reports when asked.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::history::{Change, Operational};
 use super::machine::Health;
+use super::monitor::EjectedFor;
 use super::result::CheckResult;
 use crate::balance::Usable;
 use crate::plan::{AdminState, ServerId};
@@ -28,10 +29,18 @@ pub struct Event {
 /// What happened to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
-    /// Checks took it down.
+    /// Checks, its agent or its requests took it down.
     Down(CheckResult),
-    /// Checks brought it up.
+    /// Checks or its agent brought it up.
     Up(CheckResult),
+    /// The server it follows went down.
+    DownVia(ServerId),
+    /// The server it follows came up.
+    UpVia(ServerId),
+    /// Its requests failed: it is out for so long.
+    Ejected(EjectedFor, Duration),
+    /// It is back from being ejected.
+    Readmitted,
     /// An operator took it out of service.
     Maint,
     /// An operator lets it finish.
@@ -55,6 +64,12 @@ pub struct ServerReport {
     pub health: Option<Health>,
     /// Its last check.
     pub last: Option<CheckResult>,
+    /// Its agent's counter; `None`: no agent.
+    pub agent: Option<Health>,
+    /// What its agent last said.
+    pub last_agent: Option<CheckResult>,
+    /// Until when it is ejected.
+    pub ejected_until: Option<Instant>,
     /// Its last changes, oldest first.
     pub history: Vec<Change>,
 }

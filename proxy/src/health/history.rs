@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::result::CheckResult;
+use super::event::Turn;
 
 /// What a server is, health and operator's wish together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,8 +27,8 @@ pub struct Change {
     pub from: Operational,
     /// To what.
     pub to: Operational,
-    /// The check that decided; `None`: an operator did.
-    pub check: Option<CheckResult>,
+    /// Why.
+    pub why: Turn,
 }
 
 /// The last [`Self::CAPACITY`] changes; older ones are forgotten.

@@ -1,5 +1,7 @@
 //! The rise/fall counter of one server, with HAProxy's arithmetic.
 
+use crate::plan::InitState;
+
 /// Counts from 0 to `rise + fall - 1`; the server is up from `rise` on.
 ///
 /// ```text
@@ -43,6 +45,18 @@ impl Health {
     pub fn boot(rise: u16, fall: u16) -> Self {
         let (rise, fall) = (rise.max(1), fall.max(1));
         Self { value: rise.into(), rise, fall }
+    }
+
+    /// Before the first check, as the configuration has it.
+    pub fn begin(init: InitState, rise: u16, fall: u16) -> Self {
+        let boot = Self::boot(rise, fall);
+        let value = match init {
+            InitState::FullyUp => boot.top(),
+            InitState::Up => boot.rise.into(),
+            InitState::Down => u32::from(boot.rise) - 1,
+            InitState::FullyDown => 0,
+        };
+        Self { value, ..boot }
     }
 
     /// Goes on from the counter of an earlier life, whose `rise` and `fall` may have been others: what was up is up,

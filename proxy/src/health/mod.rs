@@ -12,11 +12,14 @@
 //! | [`history`] | the last changes of a server |
 //! | [`monitor`] | all servers together: instants and results in, checks to make and events out |
 //! | [`snapshot`] | what a later worker needs to go on where this one was |
+//! | [`agent`] | what an agent says of its server |
+//! | [`observe`] | what clients' requests tell of servers, counted by data threads |
 //! | [`event`] | what a monitor has to tell |
 //! | [`announce`] | events as log lines |
 //!
 //! `io::checker` drives the [`Monitor`]: it makes the checks that are due and hands back what they found.
 
+pub mod agent;
 pub mod announce;
 mod chunked;
 pub mod event;
@@ -24,6 +27,7 @@ pub mod history;
 pub mod http;
 pub mod machine;
 pub mod monitor;
+pub mod observe;
 mod protocol;
 pub mod result;
 pub mod run;
@@ -32,6 +36,7 @@ pub mod snapshot;
 
 pub use event::{Event, ServerReport, Turn};
 pub use history::{Change, Operational};
-pub use monitor::Monitor;
+pub use monitor::{Job, Monitor, Probe};
+pub use observe::{Observations, Sign};
 pub use result::{CheckResult, CheckStatus, Verdict};
 pub use snapshot::{HealthSnapshot, InheritedServer};

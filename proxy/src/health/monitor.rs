@@ -1,8 +1,19 @@
 //! All servers together: which check is due, what its result changes, and who is to be told.
 //!
-//! The monitor has no clock and no sockets. Its driver asks [`Monitor::poll_timeout`] how long it may sleep, starts the
-//! checks that [`Monitor::poll_check`] names, brings their results to [`Monitor::handle_result`] and passes on what
-//! [`Monitor::poll_event`] returns. It is the only one to change the [`State`] that data threads balance by.
+//! The monitor has no clock and no sockets. Its driver asks [`Monitor::poll_timeout`] how long it may sleep, tells it the
+//! time by [`Monitor::handle_timeout`], starts the checks that [`Monitor::poll_check`] names, brings their results to
+//! [`Monitor::handle_result`] and [`Monitor::handle_agent`], and passes on what [`Monitor::poll_event`] returns. It is
+//! the only one to change the [`State`] that data threads balance by.
+//!
+//! A server takes work when everything that watches it agrees: its checks, its agent, the server it follows, and it is
+//! not ejected.
+
+mod admit;
+mod agent;
+mod eject;
+mod observe;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -10,13 +21,15 @@ use std::time::Instant;
 
 use super::event::{Event, ServerReport, Turn};
 use super::history::{Change, History, Operational};
-use super::machine::{Crossing, Health};
+use super::machine::Health;
 use super::result::{CheckResult, Verdict};
-use super::schedule::{Random, first_delay, interval, second_delay};
-use super::snapshot::{HealthSnapshot, InheritedHealth, InheritedServer, Override};
+use super::schedule::{Random, interval, second_delay, spread};
+use super::snapshot::HealthSnapshot;
 use crate::balance::{State, Usable};
 use crate::endpoint::Endpoint;
-use crate::plan::{AdminState, CheckConfig, Plan, Server, ServerId};
+use crate::plan::{AdminState, CheckConfig, Plan, ServerId};
+use eject::Ejected;
+pub use eject::EjectedFor;
 
 /// Health of all servers of a plan.
 #[derive(Debug)]
@@ -26,7 +39,9 @@ pub struct Monitor {
     /// By [`ServerId`].
     servers: Vec<Watched>,
     /// Checks to be made, by time.
-    queue: BTreeSet<(Instant, ServerId)>,
+    queue: BTreeSet<(Instant, Job)>,
+    /// Ejections to end and failures to be counted, by time.
+    timers: BTreeSet<(Instant, ServerId)>,
     /// Checked servers that have no result yet.
     unchecked: usize,
     random: Random,
@@ -34,10 +49,32 @@ pub struct Monitor {
     dropped_events: u64,
 }
 
+/// What is done to learn how a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Probe {
+    /// Its check is made.
+    Check,
+    /// Its agent is asked.
+    Agent,
+}
+
+/// One probe of one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Job {
+    /// Of whom.
+    pub server: ServerId,
+    /// What is done.
+    pub probe: Probe,
+}
+
 /// One server.
 #[derive(Debug)]
 struct Watched {
     check: Option<Checked>,
+    agent: Option<Checked>,
+    ejected: Ejected,
+    /// Who follows it.
+    followers: Vec<ServerId>,
     history: History,
     /// When what it is began.
     since: Instant,
@@ -78,40 +115,50 @@ impl Monitor {
     ) -> Self {
         let mut monitor = Self {
             servers: Vec::with_capacity(plan.servers().len()),
-            plan: Arc::clone(&plan),
+            plan,
             state,
             queue: BTreeSet::new(),
+            timers: BTreeSet::new(),
             unchecked: 0,
             random: Random::new(seed),
             events: VecDeque::new(),
             dropped_events: 0,
         };
-        let count = plan.servers().iter().filter(|s| s.check.is_some()).count();
-        let mut position = 0;
-        for (id, server) in (0..).map(ServerId).zip(plan.servers()) {
-            let known = inherited.and_then(|snapshot| snapshot.find(&plan, server));
-            let delay = server.check.as_ref().map(|config| first_delay(config, position, count));
-            position += usize::from(delay.is_some());
-            monitor.admit(now, id, server, known, delay.map(|d| now + d));
-        }
+        monitor.admit_all(now, inherited);
         monitor
     }
 
     /// When the driver has to come back; `None`: only when something happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.queue.first().map(|(due, _)| *due)
+        let check = self.queue.first().map(|(due, _)| *due);
+        let timer = self.timers.first().map(|(due, _)| *due);
+        check.into_iter().chain(timer).min()
     }
 
-    /// The next server to check, if one is due. Its result is awaited by [`Self::handle_result`].
-    pub fn poll_check(&mut self, now: Instant) -> Option<ServerId> {
-        let &(due, id) = self.queue.first()?;
+    /// Does what has become due other than checks, and weighs what data threads have seen.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for marked in self.state.observations().take_marked() {
+            self.handle_marked(now, marked);
+        }
+        while let Some(&(due, id)) = self.timers.first()
+            && due <= now
+        {
+            self.timers.pop_first();
+            self.handle_timer(now, id);
+        }
+    }
+
+    /// The next probe to make, if one is due. Its result is awaited by [`Self::handle_result`], or
+    /// [`Self::handle_agent`] if it is of an agent.
+    pub fn poll_check(&mut self, now: Instant) -> Option<Job> {
+        let &(due, job) = self.queue.first()?;
         if due > now {
             return None;
         }
         self.queue.pop_first();
-        let check = self.check_mut(id)?;
-        check.phase = Phase::Running { since: now, stale: false };
-        Some(id)
+        let checked = self.checked_mut(job)?;
+        checked.phase = Phase::Running { since: now, stale: false };
+        Some(job)
     }
 
     /// The next event, oldest first.
@@ -121,32 +168,27 @@ impl Monitor {
 
     /// Takes the result of a check into account and schedules the next one.
     pub fn handle_result(&mut self, now: Instant, id: ServerId, result: CheckResult) {
-        let Some(config) = self.config(id).cloned() else { return };
-        let Some(check) = self.check_mut(id) else { return };
+        let job = Job { server: id, probe: Probe::Check };
+        let Some(check) = self.checked_mut(job) else { return };
         let Phase::Running { since, stale } = check.phase else { return };
         if stale {
             self.after_stale(now, id);
             return;
         }
-        let crossing = match result.status.verdict() {
-            Verdict::Pass => check.health.observe(true),
-            Verdict::Fail => check.health.observe(false),
-            Verdict::Inconclusive => None,
-        };
+        let passed = result.status.verdict() == Verdict::Pass;
+        if result.status.verdict() != Verdict::Inconclusive {
+            check.health.observe(passed);
+        }
         check.last = Some(result.clone());
-        check.rounds += 1;
-        let (standing, rounds) = (check.health.standing(), check.rounds);
         if std::mem::take(&mut check.awaited) {
             self.unchecked -= 1;
         }
-        let regular = interval(&config, standing);
-        let delay = if rounds == 1 { second_delay(regular, &mut self.random) } else { regular };
-        self.schedule(id, (since + delay).max(now));
-        match crossing {
-            Some(Crossing::Down) => self.cross(now, id, false, Turn::Down(result)),
-            Some(Crossing::Up) => self.cross(now, id, true, Turn::Up(result)),
-            None => {}
+        if passed {
+            self.state.observations().forgive(id);
         }
+        self.schedule_next(now, since, job);
+        let turn = if passed { Turn::Up(result) } else { Turn::Down(result) };
+        self.settle(now, id, turn);
     }
 
     /// Carries out what an operator wants of a server. A server that leaves maintenance is up until a check fails,
@@ -161,18 +203,22 @@ impl Monitor {
             AdminState::Drain => Turn::Drain,
             AdminState::Maint => Turn::Maint,
         };
-        self.change(now, id, turn, None, |state| state.set_admin(id, admin));
         match (before, admin) {
             (_, AdminState::Maint) => self.stop_checks(id),
             (AdminState::Maint, _) => self.restart_checks(now, id),
             (AdminState::Ready | AdminState::Drain, AdminState::Ready | AdminState::Drain) => {}
         }
+        let up = self.is_up(id);
+        self.change(now, id, turn, |state| {
+            state.set_admin(id, admin);
+            state.set_up(id, up)
+        });
     }
 
     /// Changes a server's weight, 0–256.
     pub fn handle_weight(&mut self, now: Instant, id: ServerId, weight: u16) {
         if self.state.server(id).is_some_and(|s| s.weight != weight) {
-            self.change(now, id, Turn::Weight(weight), None, |state| state.set_weight(id, weight));
+            self.change(now, id, Turn::Weight(weight), |state| state.set_weight(id, weight));
         }
     }
 
@@ -186,11 +232,10 @@ impl Monitor {
         self.dropped_events
     }
 
-    /// What to do to check a server, and where.
-    pub fn target(&self, id: ServerId) -> Option<(&CheckConfig, Endpoint)> {
-        let server = self.plan.servers().get(id.0 as usize)?;
-        let config = server.check.as_ref()?;
-        Some((config, self.checked_at(id, config)?))
+    /// What to do to probe a server, and where.
+    pub fn target(&self, job: Job) -> Option<(&CheckConfig, Endpoint)> {
+        let config = self.config(job)?;
+        Some((config, self.probed_at(job.server, config)?))
     }
 
     /// What is known of each server, by [`ServerId`].
@@ -201,100 +246,47 @@ impl Monitor {
             since: watched.since,
             health: watched.check.as_ref().map(|c| c.health),
             last: watched.check.as_ref().and_then(|c| c.last.clone()),
+            agent: watched.agent.as_ref().map(|c| c.health),
+            last_agent: watched.agent.as_ref().and_then(|c| c.last.clone()),
+            ejected_until: watched.ejected.until(),
             history: watched.history.iter().cloned().collect(),
         };
         (0..).map(ServerId).zip(&self.servers).map(of).collect()
     }
-
-    /// What a later life needs to go on from here.
-    pub fn snapshot(&self, now: Instant) -> HealthSnapshot {
-        let watched = (0..).map(ServerId).zip(&self.servers).zip(self.plan.servers());
-        let servers = watched.filter_map(|((id, watched), server)| self.remember(now, id, watched, server));
-        HealthSnapshot { servers: servers.collect() }
-    }
 }
 
-/// One server's coming in.
+/// The probes of one server.
 impl Monitor {
-    fn admit(
-        &mut self,
-        now: Instant,
-        id: ServerId,
-        server: &Server,
-        known: Option<&InheritedServer>,
-        first_check: Option<Instant>,
-    ) {
-        let admin = known.map_or(server.admin, |k| k.admin.merged(server.admin));
-        self.state.set_admin(id, admin);
-        self.state.set_weight(id, known.map_or(server.weight, |k| k.weight.merged(server.weight)));
-        let since = known.and_then(|k| now.checked_sub(k.since_change)).unwrap_or(now);
-        self.servers.push(Watched { check: None, history: History::default(), since });
-        let (Some(config), Some(due)) = (&server.check, first_check) else { return };
-        let checked = self.checked_at(id, config);
-        let known =
-            known.and_then(|k| k.health.as_ref()).filter(|h| h.checked.is_some() && h.checked == checked);
-        let mut check = Checked::new(config, known);
-        self.state.set_up(id, check.health.is_up());
-        let stopped = admin == AdminState::Maint;
-        check.awaited &= !stopped;
-        self.unchecked += usize::from(check.awaited);
-        if let Some(watched) = self.servers.last_mut() {
-            watched.check = Some(check);
+    fn schedule(&mut self, job: Job, due: Instant) {
+        let Some(checked) = self.checked_mut(job) else { return };
+        let before = std::mem::replace(&mut checked.phase, Phase::Waiting { due });
+        if let Phase::Waiting { due: earlier } = before {
+            self.queue.remove(&(earlier, job));
         }
-        if !stopped {
-            self.schedule(id, due);
-        }
+        self.queue.insert((due, job));
     }
 
-    /// Where the checks of a server go. `None`: nobody knows where it is.
-    fn checked_at(&self, id: ServerId, config: &CheckConfig) -> Option<Endpoint> {
-        config.target(self.state.addresses().endpoint(id).as_deref())
-    }
-
-    fn remember(
-        &self,
-        now: Instant,
-        id: ServerId,
-        watched: &Watched,
-        server: &Server,
-    ) -> Option<InheritedServer> {
-        let state = self.state.server(id)?;
-        let backend = self.plan.backends().get(usize::from(server.backend.0))?;
-        let health =
-            watched.check.as_ref().zip(server.check.as_ref()).map(|(check, config)| InheritedHealth {
-                checked: self.checked_at(id, config),
-                counter: check.health.value(),
-                rise: check.health.rise(),
-                fall: check.health.fall(),
-                last: check.last.clone(),
-            });
-        Some(InheritedServer {
-            backend: backend.name.clone(),
-            server: server.name.clone(),
-            health,
-            admin: Override { configured: server.admin, in_force: state.admin },
-            weight: Override { configured: server.weight, in_force: state.weight },
-            since_change: now.saturating_duration_since(watched.since),
-        })
-    }
-}
-
-/// Checks and changes of one server.
-impl Monitor {
-    fn schedule(&mut self, id: ServerId, due: Instant) {
-        let Some(check) = self.servers.get_mut(id.0 as usize).and_then(|w| w.check.as_mut()) else { return };
-        if let Phase::Waiting { due: earlier } = check.phase {
-            self.queue.remove(&(earlier, id));
-        }
-        check.phase = Phase::Waiting { due };
-        self.queue.insert((due, id));
+    /// After a probe that began at `since`.
+    fn schedule_next(&mut self, now: Instant, since: Instant, job: Job) {
+        let Some(config) = self.config(job).cloned() else { return };
+        let Some(checked) = self.checked_mut(job) else { return };
+        checked.rounds += 1;
+        let (standing, rounds) = (checked.health.standing(), checked.rounds);
+        let regular = interval(&config, standing);
+        let delay = if rounds == 1 {
+            second_delay(regular, &mut self.random)
+        } else {
+            spread(regular, config.spread_percent, &mut self.random)
+        };
+        self.schedule(job, (since + delay).max(now));
     }
 
     fn stop_checks(&mut self, id: ServerId) {
+        let job = Job { server: id, probe: Probe::Check };
         let Some(check) = self.servers.get_mut(id.0 as usize).and_then(|w| w.check.as_mut()) else { return };
         check.phase = match check.phase {
             Phase::Waiting { due } => {
-                self.queue.remove(&(due, id));
+                self.queue.remove(&(due, job));
                 Phase::Stopped
             }
             Phase::Running { since, .. } => Phase::Running { since, stale: true },
@@ -305,47 +297,66 @@ impl Monitor {
     }
 
     fn restart_checks(&mut self, now: Instant, id: ServerId) {
-        let Some(config) = self.config(id).cloned() else { return };
-        let Some(check) = self.check_mut(id) else { return };
+        let job = Job { server: id, probe: Probe::Check };
+        let Some(config) = self.config(job).cloned() else { return };
+        let Some(check) = self.checked_mut(job) else { return };
         check.health = Health::boot(config.rise, config.fall);
         if check.phase == Phase::Stopped {
-            self.schedule(id, now);
+            self.schedule(job, now);
         }
     }
 
     /// A check that was overtaken by maintenance has ended. If maintenance is over again, a new one is due.
     fn after_stale(&mut self, now: Instant, id: ServerId) {
+        let job = Job { server: id, probe: Probe::Check };
         if self.state.server(id).is_some_and(|s| s.admin != AdminState::Maint) {
-            self.schedule(id, now);
-        } else if let Some(check) = self.check_mut(id) {
+            self.schedule(job, now);
+        } else if let Some(check) = self.checked_mut(job) {
             check.phase = Phase::Stopped;
         }
     }
+}
 
-    fn cross(&mut self, now: Instant, id: ServerId, up: bool, turn: Turn) {
-        let result = match &turn {
-            Turn::Down(result) | Turn::Up(result) => Some(result.clone()),
-            Turn::Maint | Turn::Drain | Turn::Ready(_) | Turn::Weight(_) => None,
-        };
-        self.change(now, id, turn, result, |state| state.set_up(id, up));
+/// What a server is, all that watches it taken together.
+impl Monitor {
+    /// Whether all that watches a server lets it take work.
+    fn is_up(&self, id: ServerId) -> bool {
+        let Some(watched) = self.servers.get(id.0 as usize) else { return false };
+        let probes = watched.check.iter().chain(&watched.agent);
+        let followed = self.plan.servers().get(id.0 as usize).and_then(|s| s.watch.track);
+        probes.into_iter().all(|checked| checked.health.is_up())
+            && watched.ejected.until().is_none()
+            && followed.is_none_or(|leader| self.leads_up(leader))
     }
 
-    /// Applies a change to the state, remembers it and tells about it.
-    fn change(
-        &mut self,
-        now: Instant,
-        id: ServerId,
-        turn: Turn,
-        check: Option<CheckResult>,
-        apply: impl FnOnce(&State) -> Usable,
-    ) {
+    /// Whether who follows this server is up by it.
+    fn leads_up(&self, leader: ServerId) -> bool {
+        match self.operational(leader) {
+            Operational::Up | Operational::Drain => true,
+            Operational::Down | Operational::Maint => false,
+        }
+    }
+
+    /// Brings the state in line with what watches the server; if that is a change, `turn` is why.
+    fn settle(&mut self, now: Instant, id: ServerId, turn: Turn) {
+        let Some(state) = self.state.server(id) else { return };
+        let up = self.is_up(id);
+        if state.up != up {
+            self.change(now, id, turn, |state| state.set_up(id, up));
+        }
+    }
+
+    /// Applies a change to the state, remembers it and tells about it, and to those who follow the server.
+    fn change(&mut self, now: Instant, id: ServerId, turn: Turn, apply: impl FnOnce(&State) -> Usable) {
         let Some(backend) = self.plan.servers().get(id.0 as usize).map(|s| s.backend) else { return };
         let (from, before) = (self.operational(id), self.state.usable(backend));
         let usable = apply(&self.state);
         let to = self.operational(id);
+        let mut followers = Vec::new();
         if let Some(watched) = self.servers.get_mut(id.0 as usize).filter(|_| from != to) {
             watched.since = now;
-            watched.history.push(Change { at: now, from, to, check });
+            watched.history.push(Change { at: now, from, to, why: turn.clone() });
+            followers.clone_from(&watched.followers);
         }
         let backend_lost = before != Usable::default() && usable == Usable::default();
         let in_flight = self.state.in_flight(id);
@@ -353,6 +364,10 @@ impl Monitor {
             self.dropped_events += 1;
         } else {
             self.events.push_back(Event { at: now, server: id, turn, usable, backend_lost, in_flight });
+        }
+        for follower in followers {
+            let turn = if self.leads_up(id) { Turn::UpVia(id) } else { Turn::DownVia(id) };
+            self.settle(now, follower, turn);
         }
     }
 
@@ -368,26 +383,27 @@ impl Monitor {
         }
     }
 
-    fn config(&self, id: ServerId) -> Option<&CheckConfig> {
-        self.plan.servers().get(id.0 as usize)?.check.as_ref()
+    /// Where the probes of a server go. `None`: nobody knows where it is.
+    fn probed_at(&self, id: ServerId, config: &CheckConfig) -> Option<Endpoint> {
+        config.target(self.state.addresses().endpoint(id).as_deref())
     }
 
-    fn check_mut(&mut self, id: ServerId) -> Option<&mut Checked> {
-        self.servers.get_mut(id.0 as usize)?.check.as_mut()
+    fn config(&self, job: Job) -> Option<&CheckConfig> {
+        let server = self.plan.servers().get(job.server.0 as usize)?;
+        match job.probe {
+            Probe::Check => server.check.as_ref(),
+            Probe::Agent => server.watch.agent.as_ref(),
+        }
     }
-}
 
-impl Checked {
-    fn new(config: &CheckConfig, known: Option<&InheritedHealth>) -> Self {
-        let health = known
-            .map_or_else(|| Health::boot(config.rise, config.fall), |k| k.resume(config.rise, config.fall));
-        let last = known.and_then(|k| k.last.clone());
-        Self { awaited: last.is_none(), health, last, phase: Phase::Stopped, rounds: 0 }
+    fn checked_mut(&mut self, job: Job) -> Option<&mut Checked> {
+        let watched = self.servers.get_mut(job.server.0 as usize)?;
+        match job.probe {
+            Probe::Check => watched.check.as_mut(),
+            Probe::Agent => watched.agent.as_mut(),
+        }
     }
 }
 
 /// Events kept for a driver that does not ask. One that does never comes near: a check result makes one.
 const MOST_EVENTS: usize = 4096;
-
-#[cfg(test)]
-mod tests;

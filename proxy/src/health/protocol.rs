@@ -1,5 +1,6 @@
 //! Protocols that checks speak: each a small dialogue of bytes heard and bytes said, without sockets or clock.
 
+pub(super) mod agent;
 mod ldap;
 mod mysql;
 mod pgsql;
@@ -20,6 +21,7 @@ pub(super) enum Dialogue {
     Pgsql,
     Smtp(smtp::Smtp),
     Ldap,
+    Agent,
     SslHello,
 }
 
@@ -43,6 +45,7 @@ impl Dialogue {
             Protocol::Pgsql { user } => (Self::Pgsql, pgsql::startup(user)),
             Protocol::Smtp { hello } => (Self::Smtp(smtp::Smtp::new(hello)), Vec::new()),
             Protocol::Ldap => (Self::Ldap, ldap::BIND.to_vec()),
+            Protocol::Agent { send } => (Self::Agent, send.clone()),
             Protocol::SslHello { sni } => (Self::SslHello, tls_hello::client_hello(sni.as_deref())),
         }
     }
@@ -55,6 +58,7 @@ impl Dialogue {
             Self::Pgsql => pgsql::hear(received),
             Self::Smtp(smtp) => smtp.hear(received, last),
             Self::Ldap => ldap::hear(received),
+            Self::Agent => agent::hear(received, last),
             Self::SslHello => tls_hello::hear(received),
         }
     }
@@ -63,7 +67,9 @@ impl Dialogue {
     pub(super) fn timeout_status(&self) -> CheckStatus {
         match self {
             Self::SslHello => CheckStatus::L6Timeout,
-            Self::Mysql(_) | Self::Redis | Self::Pgsql | Self::Smtp(_) | Self::Ldap => CheckStatus::L7Timeout,
+            Self::Mysql(_) | Self::Redis | Self::Pgsql | Self::Smtp(_) | Self::Ldap | Self::Agent => {
+                CheckStatus::L7Timeout
+            }
         }
     }
 
@@ -71,7 +77,7 @@ impl Dialogue {
     pub(super) fn broken_status(&self) -> CheckStatus {
         match self {
             Self::SslHello => CheckStatus::L6Response,
-            Self::Mysql(_) | Self::Redis | Self::Pgsql | Self::Smtp(_) | Self::Ldap => {
+            Self::Mysql(_) | Self::Redis | Self::Pgsql | Self::Smtp(_) | Self::Ldap | Self::Agent => {
                 CheckStatus::L7Response
             }
         }

@@ -209,6 +209,10 @@ impl fmt::Display for CheckResult {
         if let Some(info) = &self.info {
             write!(f, ", info: \"{}\"", info.as_str())?;
         }
+        // What was observed took no time of its own.
+        if self.status == CheckStatus::HealthAnalyze {
+            return Ok(());
+        }
         write!(f, ", check duration: {}ms", self.duration.as_millis())
     }
 }

@@ -10,6 +10,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use super::agent::AgentLine;
 use super::http::{self, Evaluation};
 use super::protocol::{Dialogue, Heard};
 use super::result::{CheckResult, CheckStatus};
@@ -270,6 +271,14 @@ impl<'a> Run<'a> {
     }
 }
 
+/// What else a driver may want to know.
+impl Run<'_> {
+    /// The line that an agent has said.
+    pub fn agent_line(&self) -> Option<AgentLine> {
+        super::protocol::agent::line(&self.received).map(AgentLine::parse)
+    }
+}
+
 /// Step by step.
 impl<'a> Run<'a> {
     fn begin(&mut self, now: Instant) {
@@ -442,7 +451,7 @@ fn passed_script() -> CheckResult {
 fn takes_leave(protocol: &Protocol) -> bool {
     match protocol {
         Protocol::Mysql(_) | Protocol::Pgsql { .. } | Protocol::Smtp { .. } | Protocol::Ldap => true,
-        Protocol::Redis | Protocol::SslHello { .. } => false,
+        Protocol::Redis | Protocol::Agent { .. } | Protocol::SslHello { .. } => false,
     }
 }
 

@@ -32,6 +32,15 @@ pub fn second_delay(interval: Duration, random: &mut Random) -> Duration {
     interval.mul_f64(0.5 + 0.5 * random.fraction())
 }
 
+/// `regular`, more or less: by up to so many percent of it, as `random` decides.
+pub fn spread(regular: Duration, percent: u8, random: &mut Random) -> Duration {
+    if percent == 0 {
+        return regular;
+    }
+    let part = f64::from(percent.min(50)) / 100.0;
+    regular.mul_f64(1.0 + part * (1.0 - 2.0 * random.fraction()))
+}
+
 /// Random numbers for spreading things, nothing more: `SplitMix64`, from a seed, so that a run can be repeated.
 #[derive(Debug, Clone)]
 pub struct Random(u64);

@@ -19,8 +19,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::balance::State;
-use crate::health::{CheckResult, Event, HealthSnapshot, Monitor, ServerReport};
+use crate::health::{Event, HealthSnapshot, Job, Monitor, Probe, ServerReport};
 use crate::plan::{AdminState, Plan, ServerId};
+use probe::Probed;
 
 /// The running checks. Dropping it ends them and their thread.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Checker {
         inherited: Option<&HealthSnapshot>,
         events: mpsc::Sender<Event>,
     ) -> io::Result<Self> {
-        let monitor = Monitor::new(Arc::clone(&plan), state, Instant::now(), seed, inherited);
+        let monitor = Monitor::new(Arc::clone(&plan), Arc::clone(&state), Instant::now(), seed, inherited);
         let (round, first_round) = watch::channel(monitor.first_round_done());
         let shared = Arc::new(Shared {
             plan,
@@ -64,6 +65,12 @@ impl Checker {
             dropped_events: AtomicU64::new(0),
         });
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let waking = Arc::downgrade(&shared);
+        state.observations().wake_by(move || {
+            if let Some(shared) = waking.upgrade() {
+                shared.changed.notify_one();
+            }
+        });
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("ek-check".into())
@@ -129,7 +136,7 @@ impl Shared {
     }
 }
 
-type Checks = JoinSet<(ServerId, CheckResult)>;
+type Checks = JoinSet<(Job, Probed)>;
 
 /// The check thread: one task per check under way, at most one per server; dropped, and so aborted, at the end.
 async fn run(shared: &Arc<Shared>, events: &mpsc::Sender<Event>, round: &watch::Sender<bool>) {
@@ -161,10 +168,11 @@ fn turn(
 ) -> Option<Instant> {
     let now = Instant::now();
     let mut monitor = shared.monitor();
-    while let Some(id) = monitor.poll_check(now) {
+    monitor.handle_timeout(now);
+    while let Some(job) = monitor.poll_check(now) {
         let plan = Arc::clone(&shared.plan);
-        let at = monitor.target(id).map(|(_, at)| at);
-        checks.spawn(async move { (id, probe::probe(&plan, id, at).await) });
+        let at = monitor.target(job).map(|(_, at)| at);
+        checks.spawn(async move { (job, probe::probe(&plan, job, at).await) });
     }
     while let Some(event) = monitor.poll_event() {
         if events.try_send(event).is_err() {
@@ -177,9 +185,14 @@ fn turn(
     monitor.poll_timeout()
 }
 
-fn take_in(shared: &Shared, ended: Result<(ServerId, CheckResult), JoinError>) {
+fn take_in(shared: &Shared, ended: Result<(Job, Probed), JoinError>) {
     match ended {
-        Ok((id, result)) => shared.monitor().handle_result(Instant::now(), id, result),
+        Ok((Job { server, probe: Probe::Check }, probed)) => {
+            shared.monitor().handle_result(Instant::now(), server, probed.result);
+        }
+        Ok((Job { server, probe: Probe::Agent }, Probed { result, line })) => {
+            shared.monitor().handle_agent(Instant::now(), server, result, line.as_ref());
+        }
         // A release build has aborted by then. Elsewhere the thread ends as loudly, and its owner with it.
         Err(error) => {
             if let Ok(panic) = error.try_into_panic() {

@@ -9,6 +9,7 @@ use super::assign::{Assign, Unassigned};
 use super::runtime::{Balance, DataThread};
 use super::stream::Stream;
 use crate::balance::{Lease, Wish};
+use crate::health::Sign;
 use crate::names::{Addresses, Epoch};
 use crate::plan::{Backend, BackendId, RetryEvent, ServerId};
 
@@ -174,7 +175,10 @@ impl Dial {
                     Err(e) => kind_of(&e),
                 },
                 Attempt::Trying { mut stream, since } => match stream.poll_connected(cx) {
-                    Poll::Ready(Ok(())) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Ok(())) => {
+                        thread.balance.observations().note(self.server, Sign::Connected);
+                        return Poll::Ready(Ok(stream));
+                    }
                     Poll::Ready(Err(e)) => kind_of(&e),
                     Poll::Pending if self.timeout(thread).is_some_and(|t| now >= since + t) => {
                         DialError::Timeout
@@ -241,6 +245,9 @@ impl Dial {
         failure: DialError,
         now: Instant,
     ) -> Result<Next, DialError> {
+        if failure != DialError::Resource {
+            thread.balance.observations().note(self.server, Sign::NotConnected);
+        }
         thread.recorder.server(self.server).connect_errors.add(1);
         thread.recorder.backend(self.backend).connect_errors.add(1);
         self.left = self.left.checked_sub(1).ok_or(failure)?;

@@ -29,6 +29,10 @@ pub struct CheckConfig {
     pub port: Option<u16>,
     /// How a connection of the check speaks TLS, if it is to; `None`: none does.
     pub tls: Option<CheckTls>,
+    /// What the server is before its first check.
+    pub init: InitState,
+    /// How much the time between checks varies, in percent of it.
+    pub spread_percent: u8,
     /// What is done. Servers of one backend share it.
     pub script: Arc<Script>,
 }
@@ -40,6 +44,20 @@ pub struct CheckTls {
     pub connector: Arc<Connector>,
     /// Connections that do not say otherwise speak it. One to another address or port does not.
     pub everywhere: bool,
+}
+
+/// What a server is before its first check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InitState {
+    /// Up; it takes as many failures as ever to take it down.
+    FullyUp,
+    /// Up; one failure takes it down.
+    #[default]
+    Up,
+    /// Down; one success brings it up.
+    Down,
+    /// Down; it takes as many successes as ever to bring it up.
+    FullyDown,
 }
 
 impl CheckConfig {
@@ -311,6 +329,11 @@ pub enum Protocol {
     },
     /// LDAPv3: an anonymous bind.
     Ldap,
+    /// An agent: one line, which the monitor takes apart.
+    Agent {
+        /// What it is told first; empty: nothing.
+        send: Vec<u8>,
+    },
     /// A TLS ClientHello that is answered.
     SslHello {
         /// Name in the hello; `None`: none.

@@ -14,7 +14,7 @@ use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, Frontend, FrontendId,
     Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
-    ServerLimits, ServerTimeouts,
+    ServerLimits, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::stats::{Stats, Totals};
 use evenkeel_proxy::table::TableConfig;
@@ -120,6 +120,7 @@ fn server(number: usize, addr: SocketAddr) -> Server {
         check: None,
         cookie: None,
         tls: None,
+        watch: Watch::default(),
     }
 }
 

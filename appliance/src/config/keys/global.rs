@@ -26,6 +26,12 @@ pub static GLOBAL: Section = Section {
             .restart(),
         Key::new("maxconn", Type::Int { min: 1, max: 10_000_000 }, "Most connections from clients, over all frontends. More wait in the backlog.")
             .default("10000"),
+        Key::new(
+            "spread_checks",
+            Type::Int { min: 0, max: 50 },
+            "How much the time between health checks varies, in percent of it, so that they do not march in step.",
+        )
+        .default("0"),
         Key::new("log", Type::Tables(&LOG_TARGET), "Where access records and state changes go.").default_is("nowhere"),
         Key::new(
             "hard_stop_after",

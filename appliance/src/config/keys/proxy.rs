@@ -4,7 +4,7 @@ use super::balance::{BALANCE, FULLCONN, HASH_AVALANCHE, HASH_BALANCE_FACTOR, HAS
 use super::check::CHECK_STEP;
 use super::cookie::COOKIE;
 use super::http::{RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON};
-use super::server::{DEFAULT_SERVER, SERVER};
+use super::server::{DEFAULT_SERVER, EJECTION, SERVER};
 use super::stick::STICK;
 use super::tls::{
     ALPN, BIND_CA_FILE, BIND_VERIFY, CIPHERS, CIPHERSUITES, CRL_FILE, CRT, CURVES, MAX_VER, MIN_VER,
@@ -45,6 +45,7 @@ pub static DEFAULTS: Section = Section {
         ALLBACKUPS,
         HTTPCHK,
         CHECK,
+        EJECT,
         DEFAULTS_SERVER,
     ],
     hints: PROXY_HINTS,
@@ -81,6 +82,7 @@ pub static PROFILE: Section = Section {
         ALLBACKUPS,
         HTTPCHK,
         CHECK,
+        EJECT,
         DEFAULTS_SERVER,
     ],
     hints: PROXY_HINTS,
@@ -134,6 +136,7 @@ pub static BACKEND: Section = Section {
         ALLBACKUPS,
         HTTPCHK,
         CHECK,
+        EJECT,
         DEFAULTS_SERVER,
         SERVERS,
     ],
@@ -172,6 +175,7 @@ pub static LISTEN: Section = Section {
         ALLBACKUPS,
         HTTPCHK,
         CHECK,
+        EJECT,
         DEFAULTS_SERVER,
         SERVERS,
     ],
@@ -363,6 +367,11 @@ const DEFAULTS_SERVER: Key = Key::new(
     "default_server",
     Type::Table(&DEFAULT_SERVER),
     "What holds for every server that does not say otherwise. Merged over the defaults key by key.",
+);
+const EJECT: Key = Key::new(
+    "outlier_ejection",
+    Type::Table(&EJECTION),
+    "Takes servers out for a while whose requests fail although their checks pass.",
 );
 const SERVERS: Key = Key::new("server", Type::Tables(&SERVER), "The servers, in order.");
 const BIND_KEY: Key = Key::new(

@@ -49,8 +49,64 @@ pub static SERVER: Section = Section {
         CIPHERS,
         CIPHERSUITES,
         CURVES,
+        INIT_STATE,
+        AGENT_CHECK,
+        AGENT_PORT,
+        AGENT_ADDR,
+        AGENT_INTER,
+        AGENT_SEND,
+        OBSERVE,
+        ERROR_LIMIT,
+        ON_ERROR,
+        Key::new(
+            "track",
+            Type::Text("a server, \"BACKEND/SERVER\""),
+            "Follows this server instead of being checked: up and down as it is, down while it is in maintenance.",
+        ),
     ],
     hints: SERVER_HINTS,
+};
+
+/// `outlier_ejection`.
+pub static EJECTION: Section = Section {
+    path: "backend.NAME.outlier_ejection",
+    called: "outlier_ejection",
+    doc: "Takes a server out for a while whose requests fail although its checks pass: connections that fail, bad \
+          responses (5xx but 501 and 505), broken and late ones. The last usable server is never taken out.",
+    keys: &[
+        Key::new(
+            "consecutive_errors",
+            Type::Int { min: 1, max: 1_000_000 },
+            "Failures in a row that take a server out. This or `failure_percent` must be said.",
+        ),
+        Key::new(
+            "failure_percent",
+            Type::Int { min: 1, max: 100 },
+            "Failures in percent of the requests of an interval that take a server out.",
+        ),
+        Key::new(
+            "min_requests",
+            Type::Int { min: 1, max: 1_000_000 },
+            "Requests of an interval below which `failure_percent` does not count.",
+        )
+        .default("20"),
+        Key::new("interval", ms(1000, DAY), "Over which `failure_percent` is counted.").default("\"10s\""),
+        Key::new(
+            "time",
+            ms(100, DAY),
+            "How long the first ejection lasts. The second one lasts twice as long, and so on; an interval without \
+             one makes the next shorter again.",
+        )
+        .default("\"30s\""),
+        Key::new("max_time", ms(100, DAY), "How long an ejection lasts at most.").default("\"5m\""),
+        Key::new(
+            "max_percent",
+            Type::Int { min: 1, max: 100 },
+            "Servers of the backend, in percent, that may be out at once; one always may.",
+        )
+        .default("10"),
+    ],
+    hints: &[],
 };
 
 /// `default_server`.
@@ -90,6 +146,15 @@ pub static DEFAULT_SERVER: Section = Section {
         CIPHERS,
         CIPHERSUITES,
         CURVES,
+        INIT_STATE,
+        AGENT_CHECK,
+        AGENT_PORT,
+        AGENT_ADDR,
+        AGENT_INTER,
+        AGENT_SEND,
+        OBSERVE,
+        ERROR_LIMIT,
+        ON_ERROR,
     ],
     hints: SERVER_HINTS,
 };
@@ -122,6 +187,50 @@ const CHECK_PORT: Key =
     Key::new("check_port", Type::Int { min: 1, max: 65_535 }, "Port to check.").default_is("the server's");
 const CHECK_ADDR: Key =
     Key::new("check_addr", Type::Text("an IP address"), "Address to check.").default_is("the server's");
+
+const INIT_STATE: Key = Key::new(
+    "init_state",
+    Type::Word(&["fully-up", "up", "down", "fully-down"]),
+    "What the server is until its first checks: `up` goes down at the first failure, `fully-up` after `fall` of them; \
+     `down` comes up at the first success, `fully-down` after `rise` of them.",
+)
+.default("\"up\"");
+const AGENT_CHECK: Key = Key::new(
+    "agent_check",
+    Type::Bool,
+    "Asks an agent beside the server how it is: `up`, `down`, `ready`, `drain`, `maint`, a weight. An agent that cannot \
+     be reached changes nothing.",
+)
+.default("false");
+const AGENT_PORT: Key = Key::new("agent_port", Type::Int { min: 1, max: 65_535 }, "Port of the agent.")
+    .default_is("none: `agent_check` needs it");
+const AGENT_ADDR: Key =
+    Key::new("agent_addr", Type::Text("an IP address"), "Address of the agent.").default_is("the server's");
+const AGENT_INTER: Key = Key::new("agent_inter", ms(10, DAY), "Time between questions.").default("\"2s\"");
+const AGENT_SEND: Key = Key::new(
+    "agent_send",
+    Type::Text("text"),
+    "What the agent is told before it answers; a newline at its end is written `\\n`.",
+);
+const OBSERVE: Key = Key::new(
+    "observe",
+    Type::Word(&["layer4", "layer7"]),
+    "Watches clients' requests: failed connections, with `layer7` also bad responses (5xx but 501 and 505), broken and \
+     late ones.",
+);
+const ERROR_LIMIT: Key = Key::new(
+    "error_limit",
+    Type::Int { min: 1, max: 1_000_000 },
+    "Errors in a row, as `observe` sees them, that have the consequence of `on_error`.",
+)
+.default("10");
+const ON_ERROR: Key = Key::new(
+    "on_error",
+    Type::Word(&["fastinter", "fail-check", "sudden-death", "mark-down"]),
+    "What too many errors do: hasten the next check, count as a failed one, count as one with the next taking the \
+     server down, or take it down. All of them make the next check come after `fastinter`.",
+)
+.default("\"fail-check\"");
 
 const SERVER_HINTS: &[(&str, &str)] = &[
     ("drain", "state = \"drain\""),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan;
-use evenkeel_proxy::plan::{BackendId, ErrorFiles, FrontendId, LogTargetId, Plan};
+use evenkeel_proxy::plan::{BackendId, ErrorFiles, FrontendId, LogTargetId, Plan, ServerId, Watch};
 
 use super::{ProxyParts, Refusal};
 use crate::config::codes::Code;
@@ -30,10 +30,11 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
     number(listeners.len(), "listening addresses")?;
     let mut servers = Vec::new();
     let mut backends = Vec::new();
+    let names = server_names(resolved);
     for (i, b) in resolved.backends.iter().enumerate() {
         let first = server_number(servers.len())?;
         let id = BackendId(number(i, "backends")?);
-        servers.extend(b.servers.iter().map(|s| server(s, id)));
+        servers.extend(b.servers.iter().map(|s| server(s, id, &names)));
         let servers = first..server_number(servers.len())?;
         backends.push(backend(b, servers, usual_fullconn(b, &resolved.frontends, global.maxconn)));
     }
@@ -111,7 +112,17 @@ fn backend(b: &Backend, servers: std::ops::Range<u32>, fullconn: u32) -> plan::B
     }
 }
 
-fn server(s: &Server, backend: BackendId) -> plan::Server {
+/// The position of every server in the plan, by `backend/server`.
+fn server_names(resolved: &Resolved) -> BTreeMap<String, ServerId> {
+    let of = |b: &Backend| {
+        let name = b.name.value.clone();
+        b.servers.iter().map(move |s| format!("{name}/{}", s.name.value)).collect::<Vec<_>>()
+    };
+    resolved.backends.iter().flat_map(of).zip((0..).map(ServerId)).collect()
+}
+
+fn server(s: &Server, backend: BackendId, names: &BTreeMap<String, ServerId>) -> plan::Server {
+    let track = s.track.as_ref().and_then(|t| names.get(&t.value).copied());
     plan::Server {
         name: s.name.value.clone(),
         backend,
@@ -123,6 +134,7 @@ fn server(s: &Server, backend: BackendId) -> plan::Server {
         check: s.check.clone(),
         cookie: s.cookie.clone(),
         tls: s.tls.clone(),
+        watch: Watch { track, ..s.watch.clone() },
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Globa
         group: name(cx, &mut t, "group"),
         script_user: name(cx, &mut t, "script_user"),
         nbthread: t.read(cx, "nbthread", Reader::int).map_or_else(|| cpus.max(1), |n| n.value),
+        spread_checks: t.read(cx, "spread_checks", Reader::int).map_or(0, |n| n.value),
         maxconn: t.read(cx, "maxconn", Reader::int).map_or(10_000, |n| n.value),
         log: t.read(cx, "log", |cx, key, node| Some(log::targets(cx, key, node))).unwrap_or_default(),
         drain_timeout: t.read(cx, "hard_stop_after", Reader::duration).map_or(DRAIN, |d| d.value),

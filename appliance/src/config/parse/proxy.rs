@@ -6,6 +6,7 @@ use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
 
 use super::{
     Bind, BindDraft, Profile, Proxy, Side, balance, check, cookie, errorfile, http, log, server, stick, tls,
+    watch,
 };
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -62,7 +63,8 @@ pub(super) fn proxy(
 /// The keys with defaults, as far as the section has them.
 fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Settings {
     let mode = t.read(cx, "mode", Reader::word);
-    let (mut server, server_tls) = t.known(cx, "default_server", server::default_server).unwrap_or_default();
+    let (mut server, server_tls, watch) =
+        t.known(cx, "default_server", server::default_server).unwrap_or_default();
     let check = how_checked(cx, t, &mut server);
     Settings {
         mode: mode.map(|w| if w.value == "tcp" { Mode::Tcp } else { Mode::Http }),
@@ -87,6 +89,8 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         check,
         server,
         server_tls,
+        watch,
+        ejection: t.known(cx, "outlier_ejection", watch::ejection),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use evenkeel_proxy::plan::AdminState;
 
-use super::{ServerDraft, cookie, tls};
+use super::{ServerDraft, cookie, tls, watch};
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader};
-use crate::config::settings::{ServerSettings, ServerTls};
+use crate::config::settings::{ServerSettings, ServerTls, WatchSettings};
 use crate::config::source::Spanned;
 use crate::config::value;
 
@@ -25,8 +25,10 @@ fn server(cx: &mut Reader<'_>, node: Node<'_>) -> Option<ServerDraft> {
     let cookie = t.read(cx, "cookie", cookie::server_value);
     let settings = settings(cx, &mut t);
     let tls = tls::server(cx, &mut t);
+    let watch = watch::settings(cx, &mut t);
+    let track = t.read(cx, "track", Reader::text);
     t.finish(cx);
-    Some(ServerDraft { name: name?, addr: addr.map(|a| a.value), cookie, settings, tls })
+    Some(ServerDraft { name: name?, addr: addr.map(|a| a.value), cookie, settings, tls, watch, track })
 }
 
 /// `default_server`.
@@ -34,12 +36,13 @@ pub(super) fn default_server(
     cx: &mut Reader<'_>,
     _: &'static Key,
     node: Node<'_>,
-) -> Option<(ServerSettings, ServerTls)> {
+) -> Option<(ServerSettings, ServerTls, WatchSettings)> {
     let mut t = Fields::of(cx, &keys::DEFAULT_SERVER, node.key, node)?;
     let settings = settings(cx, &mut t);
     let tls = tls::server(cx, &mut t);
+    let watch = watch::settings(cx, &mut t);
     t.finish(cx);
-    Some((settings, tls))
+    Some((settings, tls, watch))
 }
 
 fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSettings {

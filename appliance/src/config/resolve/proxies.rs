@@ -10,7 +10,7 @@ use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
 use super::profiles::undefined;
-use super::{balance, modes, tls};
+use super::{balance, modes, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Backend, Frontend, Global, Listening, Server};
@@ -110,8 +110,10 @@ pub(super) fn backend(
     cx: &mut Reader<'_>,
     proxy: Proxy,
     settings: Settings,
+    global: &Global,
     tables: &[Spanned<TableConfig>],
 ) -> Backend {
+    let name = proxy.name.value.clone();
     let timers = [("connect", settings.timeout.connect), ("server", settings.timeout.server)];
     let missing: Vec<&str> = timers.iter().filter(|(_, t)| t.is_none()).map(|(name, _)| *name).collect();
     missing_timeouts(cx, &proxy, &missing);
@@ -134,7 +136,8 @@ pub(super) fn backend(
     check_cookies(cx, &proxy, cookie.as_ref());
     modes::check_stick(cx, &proxy, mode);
     let balance = balance::of(settings.balance.as_ref(), settings.hash);
-    let servers: Vec<Server> = proxy.servers.into_iter().filter_map(|s| server(cx, s, &settings)).collect();
+    let servers: Vec<Server> =
+        proxy.servers.into_iter().filter_map(|s| server(cx, s, &name, &settings, global)).collect();
     balance::check(cx, &proxy.name, mode, &balance, &servers);
     Backend {
         name: proxy.name,
@@ -164,21 +167,34 @@ fn stick(cx: &mut Reader<'_>, rule: StickDraft, tables: &[Spanned<TableConfig>])
 }
 
 /// `None` for a server that was read with errors.
-fn server(cx: &mut Reader<'_>, draft: ServerDraft, settings: &Settings) -> Option<Server> {
+fn server(
+    cx: &mut Reader<'_>,
+    draft: ServerDraft,
+    backend: &str,
+    settings: &Settings,
+    global: &Global,
+) -> Option<Server> {
     let addr = draft.addr?;
     let how = draft.tls.over(&settings.server_tls);
     let tls = tls::connector(cx, &draft.name, &addr, &how);
+    let (own_check, timeout) = (draft.settings.check == Some(true), settings.timeout.check);
     let own = draft.settings.over(settings.server);
-    let mut check = own.checks(settings.check.as_ref(), settings.timeout.check);
-    if let Some(check) = &check {
+    let watch = draft.watch.over(&settings.watch);
+    let agent_wanted = watch.agent_check.is_some_and(|on| on.value);
+    let mut check = own.checks(settings.check.as_ref(), timeout).filter(|_| draft.track.is_none());
+    if let Some(check) = &mut check {
         check_elsewhere(cx, &draft.name, &addr, check);
+        check.init = watch.init_state.unwrap_or_default();
+        check.spread_percent = global.spread_checks;
     }
     // What keeps requests from TLS has been reported.
     let sound = tls.is_some() == how.ssl.unwrap_or(false);
     if let Some(check) = check.as_mut().filter(|_| sound) {
         check.tls = tls::of_checks(cx, &draft.name, &addr, &how, check);
     }
-    Some(Server {
+    // Without a backend's name a server of the same backend is meant.
+    let of_backend = |t: String| if t.contains('/') { t } else { format!("{backend}/{t}") };
+    let server = Server {
         name: draft.name,
         addr,
         weight: own.weight.unwrap_or(1),
@@ -188,7 +204,11 @@ fn server(cx: &mut Reader<'_>, draft: ServerDraft, settings: &Settings) -> Optio
         cookie: draft.cookie.map(|c| c.value),
         check,
         tls,
-    })
+        watch: watch.watch(settings.ejection, timeout, global.spread_checks),
+        track: draft.track.map(|t| t.map(of_backend)),
+    };
+    watch::check_server(cx, &server, agent_wanted, own_check);
+    Some(server)
 }
 
 /// A socket has neither address nor port: one of them alone says nothing of where its checks go.

@@ -1,3 +1,5 @@
+mod watching;
+
 use std::time::Duration;
 
 use super::*;
@@ -5,7 +7,7 @@ use crate::balance::fixture::{backup, check, plan, server};
 use crate::balance::{Lease, Outcome, Wish};
 use crate::health::CheckStatus;
 use crate::health::announce::lines;
-use crate::plan::{BackendId, Script};
+use crate::plan::{BackendId, Script, Server};
 
 const BE: BackendId = BackendId(0);
 
@@ -52,7 +54,8 @@ impl World {
     fn run_until(&mut self, at: Duration) {
         while let Some(due) = self.monitor.poll_timeout().filter(|due| *due <= self.start + at) {
             self.now = self.now.max(due);
-            while let Some(id) = self.monitor.poll_check(self.now) {
+            self.monitor.handle_timeout(self.now);
+            while let Some(Job { server: id, .. }) = self.monitor.poll_check(self.now) {
                 self.made.push((self.now - self.start, id.0));
                 let status =
                     if self.passes[id.0 as usize] { CheckStatus::L4Ok } else { CheckStatus::L4Connection };
@@ -197,11 +200,11 @@ fn a_slow_check_does_not_delay_the_next_one_twice() {
     let mut world = World::new(vec![checked(server(1))]);
     world.run_until(ms(5000));
     let due = world.monitor.poll_timeout().unwrap();
-    let id = world.monitor.poll_check(due).unwrap();
+    let id = world.monitor.poll_check(due).unwrap().server;
     assert_eq!(world.monitor.poll_timeout(), None, "one check at a time");
     world.monitor.handle_result(due + ms(1500), id, CheckResult::new(CheckStatus::L4Ok));
     assert_eq!(world.monitor.poll_timeout(), Some(due + ms(2000)), "counted from its beginning");
-    let id = world.monitor.poll_check(due + ms(2000)).unwrap();
+    let id = world.monitor.poll_check(due + ms(2000)).unwrap().server;
     world.monitor.handle_result(due + ms(6000), id, CheckResult::new(CheckStatus::L4Timeout));
     assert_eq!(world.monitor.poll_timeout(), Some(due + ms(6000)), "but not before its end");
 }
@@ -211,7 +214,7 @@ fn a_lack_of_our_own_resources_takes_no_server_down() {
     let mut world = World::new(vec![checked(server(1))]);
     for _ in 0..10 {
         let due = world.monitor.poll_timeout().unwrap();
-        let id = world.monitor.poll_check(due).unwrap();
+        let id = world.monitor.poll_check(due).unwrap().server;
         world.monitor.handle_result(due, id, CheckResult::new(CheckStatus::SocketError));
     }
     assert_eq!(world.operational(), ["UP"]);
@@ -237,7 +240,7 @@ fn maintenance_stops_checks_and_a_fresh_start_follows() {
 #[test]
 fn a_result_from_before_maintenance_says_nothing() {
     let mut world = World::new(vec![checked(server(1))]);
-    let id = world.monitor.poll_check(world.start).unwrap();
+    let id = world.monitor.poll_check(world.start).unwrap().server;
     world.admin(0, AdminState::Maint);
     assert!(world.monitor.first_round_done(), "nobody waits for a server in maintenance");
     world.admin(0, AdminState::Drain);
@@ -261,6 +264,20 @@ fn drained_servers_are_checked_on() {
     assert_eq!(world.operational(), ["DRAIN", "UP"]);
 }
 
+fn why(change: &Change) -> Option<&CheckResult> {
+    match &change.why {
+        Turn::Up(result) | Turn::Down(result) => Some(result),
+        Turn::DownVia(_)
+        | Turn::UpVia(_)
+        | Turn::Ejected(..)
+        | Turn::Readmitted
+        | Turn::Maint
+        | Turn::Drain
+        | Turn::Ready(_)
+        | Turn::Weight(_) => None,
+    }
+}
+
 #[test]
 fn history_keeps_the_last_changes_with_their_reasons() {
     let mut world = World::new(vec![checked(server(1))]);
@@ -272,7 +289,7 @@ fn history_keeps_the_last_changes_with_their_reasons() {
     assert_eq!(report.history.len(), History::CAPACITY);
     let last = report.history.last().unwrap();
     assert_eq!((last.from, last.to), (Operational::Down, Operational::Up));
-    assert_eq!(last.check.as_ref().map(|c| c.status), Some(CheckStatus::L4Ok));
+    assert_eq!(why(last).map(|c| c.status), Some(CheckStatus::L4Ok));
     assert_eq!(report.since, last.at);
     assert!(report.history.windows(2).all(|w| w[0].at < w[1].at && w[0].to == w[1].from));
 }

@@ -9,19 +9,29 @@ use nix::errno::Errno;
 use tokio::time::timeout_at;
 
 use crate::endpoint::Endpoint;
+use crate::health::agent::AgentLine;
 use crate::health::run::{Failure, Limits, Run, Want};
-use crate::health::{CheckResult, CheckStatus};
+use crate::health::{CheckResult, CheckStatus, Job, Probe};
 use crate::io::stream::Stream;
-use crate::plan::{CheckConfig, Connect, Plan, ServerId};
+use crate::plan::{CheckConfig, Connect, Plan};
 use crate::tls::Connector;
 
-/// Checks a server of `plan` once, where it is.
+/// What came of a probe.
+#[derive(Debug)]
+pub(super) struct Probed {
+    /// How it ended.
+    pub(super) result: CheckResult,
+    /// What an agent said.
+    pub(super) line: Option<AgentLine>,
+}
+
+/// Probes a server of `plan` once, where it is.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection; nothing else is left behind.
-pub(super) async fn probe(plan: &Plan, id: ServerId, at: Option<Endpoint>) -> CheckResult {
-    let (Some((config, limits)), Some(target)) = (find(plan, id), at) else {
-        return CheckResult::new(CheckStatus::Unknown);
+pub(super) async fn probe(plan: &Plan, job: Job, at: Option<Endpoint>) -> Probed {
+    let (Some((config, limits)), Some(target)) = (find(plan, job), at) else {
+        return Probed { result: CheckResult::new(CheckStatus::Unknown), line: None };
     };
     let mut run = Run::new(&config.script, limits, Instant::now());
     let mut stream = None;
@@ -31,7 +41,8 @@ pub(super) async fn probe(plan: &Plan, id: ServerId, at: Option<Endpoint>) -> Ch
             if let Some(stream) = stream {
                 leave(stream, &farewell);
             }
-            return *result;
+            let line = (job.probe == Probe::Agent).then(|| run.agent_line()).flatten();
+            return Probed { result: *result, line };
         }
         // Dropping what is under way when time is up loses nothing: the run is over, and so is its connection.
         let due = run.poll_timeout();
@@ -41,9 +52,12 @@ pub(super) async fn probe(plan: &Plan, id: ServerId, at: Option<Endpoint>) -> Ch
     }
 }
 
-fn find(plan: &Plan, id: ServerId) -> Option<(&CheckConfig, Limits)> {
-    let server = plan.servers().get(id.0 as usize)?;
-    let config = server.check.as_ref()?;
+fn find(plan: &Plan, job: Job) -> Option<(&CheckConfig, Limits)> {
+    let server = plan.servers().get(job.server.0 as usize)?;
+    let config = match job.probe {
+        Probe::Check => server.check.as_ref()?,
+        Probe::Agent => server.watch.agent.as_ref()?,
+    };
     let backend = plan.backends().get(usize::from(server.backend.0))?;
     Some((config, Limits::new(config, backend.timeout.connect)))
 }

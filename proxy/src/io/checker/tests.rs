@@ -125,8 +125,8 @@ async fn probe_once(addr: SocketAddr, config: CheckConfig) -> String {
     let plan = plan(vec![at(addr, config)]);
     let server = &plan.servers()[0];
     let at = server.check.as_ref().and_then(|c| c.target(server.addr.fixed()));
-    let result =
-        timeout(PATIENCE, probe::probe(&plan, ServerId(0), at)).await.expect("the check did not end");
+    let job = Job { server: ServerId(0), probe: Probe::Check };
+    let result = timeout(PATIENCE, probe::probe(&plan, job, at)).await.expect("the check did not end").result;
     let code = result.code.map(|c| format!(" {c}")).unwrap_or_default();
     let info = result.info.map(|i| format!(" {}", i.as_str())).unwrap_or_default();
     format!("{}{code}{info}", result.status.name())

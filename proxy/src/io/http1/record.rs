@@ -15,6 +15,7 @@ use crate::access_log::{
     Timers, UnixMillis,
 };
 use crate::h1::head::Request;
+use crate::health::Sign;
 use crate::plan::{BackendId, FrontendId, ServerId};
 use crate::tls::SessionFacts;
 
@@ -150,6 +151,7 @@ impl Drop for Open {
         let mut termination = exchange.facts.termination.unwrap_or_else(unfinished);
         (termination.cookie, termination.action) = exchange.facts.persistence.letters();
         count(&exchange, &thread, &party);
+        observe(&exchange.facts, &thread);
         log(&exchange, &thread, &party, termination);
         if let Some(backend) = exchange.facts.backend {
             thread.recorder.backend(backend).current.lower();
@@ -212,6 +214,32 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
             }
             Some(Failure::ServerTimeout | Failure::BadResponse) => counters.response_errors.add(1),
         }
+    }
+}
+
+/// Notes what the exchange showed of its server, if anybody wants to know. Connections are noted where they are made.
+fn observe(facts: &Facts, thread: &DataThread) {
+    let Some(server) = facts.server.filter(|s| thread.balance.observations().watches(*s)) else { return };
+    let sign = match facts.failure {
+        None => facts.status.map(Sign::of_status),
+        Some(Failure::ServerClosed) => Some(Sign::Closed),
+        Some(Failure::ServerTimeout) => Some(Sign::ReadTimeout),
+        Some(Failure::BadResponse) => Some(Sign::InvalidResponse),
+        Some(
+            Failure::Refused(_)
+            | Failure::HeadCutShort
+            | Failure::HeadTimeout
+            | Failure::NoServer
+            | Failure::QueueFull
+            | Failure::QueueTimeout
+            | Failure::Dial(_)
+            | Failure::ClientAborted
+            | Failure::ClientTimeout
+            | Failure::BadRequestBody,
+        ) => None,
+    };
+    if let Some(sign) = sign {
+        thread.balance.observations().note(server, sign);
     }
 }
 
