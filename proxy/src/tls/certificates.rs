@@ -26,7 +26,7 @@ pub enum UnknownName {
     Refuse,
 }
 
-/// Certificates by name. Immutable; a [`Resolver`] changes them as a whole.
+/// Certificates by name. Immutable; a `Resolver` changes them as a whole.
 #[derive(Debug, Clone)]
 pub struct Certificates {
     exact: BTreeMap<Box<str>, Choice>,
