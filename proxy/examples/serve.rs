@@ -16,7 +16,7 @@ use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend,
     FrontendId, Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
-    ServerLimits, ServerTimeouts, Watch,
+    ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::stats::Stats;
 use evenkeel_proxy::tls::acceptor::{Sessions, Tickets};
@@ -164,6 +164,7 @@ impl Options {
             weight: 1,
             backup: false,
             admin: AdminState::Ready,
+            protocol: ServerProtocol::Http1,
             limits: ServerLimits::default(),
             check: None,
             cookie: None,

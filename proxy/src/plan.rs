@@ -77,7 +77,7 @@ pub struct Global {
 /// What HTTP/2 connections may do (HAProxy: `tune.h2.*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Http2 {
-    /// Requests a client may have open on one connection.
+    /// Requests that may be open on one connection, of a client or to a server.
     pub max_streams: u32,
     /// Content of one stream that may be on its way to us, in bytes.
     pub initial_window: u32,
@@ -85,7 +85,7 @@ pub struct Http2 {
     pub max_frame: u32,
     /// Size of the compression table for headers that come to us, in bytes.
     pub header_table: u32,
-    /// What a client may do that nobody asked it for: see [`crate::h2::budget`].
+    /// What a peer may do that nobody asked it for: see [`crate::h2::budget`].
     pub glitches: u32,
 }
 
@@ -248,6 +248,8 @@ pub struct Server {
     pub backend: BackendId,
     /// Where requests go.
     pub addr: ServerAddr,
+    /// How it is spoken to, in mode http.
+    pub protocol: ServerProtocol,
     /// 0–256; 0 gets no new work.
     pub weight: u16,
     /// Used only when no other server is usable.
@@ -264,6 +266,16 @@ pub struct Server {
     pub tls: Option<Arc<Connector>>,
     /// What else watches it.
     pub watch: Watch,
+}
+
+/// What a server is spoken to in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServerProtocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2, by prior knowledge (RFC 9113 §3.3).
+    Http2,
 }
 
 /// Where a server is, as the configuration says it. What holds at run time is in [`crate::names::Addresses`].

@@ -11,7 +11,7 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode,
-    ServerHttp, ServerLimits, ServerTimeouts, Watch,
+    ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
@@ -179,6 +179,8 @@ pub struct Server {
     pub name: Spanned<String>,
     /// Where requests go.
     pub addr: Endpoint,
+    /// What it is spoken to in.
+    pub protocol: ServerProtocol,
     /// 0–256.
     pub weight: u16,
     /// How much it takes.

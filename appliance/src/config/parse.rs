@@ -104,6 +104,8 @@ impl Side {
 pub(super) struct BindDraft {
     pub(super) at: Bind,
     pub(super) tls: Option<Arc<Acceptor>>,
+    /// It says which protocols are offered inside TLS.
+    pub(super) alpn_said: bool,
 }
 
 /// Where a bind is.

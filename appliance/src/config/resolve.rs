@@ -56,7 +56,7 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     for proxy in draft.proxies {
         let settings = bases.settle(cx, proxy.from.as_ref(), proxy.settings.clone());
         if proxy.side.is_front() {
-            let binds = binds::binds(cx, &proxy.binds, &draft.routers);
+            let binds = binds::binds(cx, &proxy.binds, settings.mode.unwrap_or_default(), &draft.routers);
             frontends.push(proxies::frontend(cx, &proxy, &settings, binds, &draft.global, &names));
         }
         if matches!(proxy.side, Side::Backend | Side::Listen) {

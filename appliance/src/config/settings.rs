@@ -11,7 +11,7 @@ use std::time::Duration;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction, HashKey,
-    HashLayout, InitState, LogFormat, Mode, Script, ServerLimits, ServerTimeouts,
+    HashLayout, InitState, LogFormat, Mode, Script, ServerLimits, ServerProtocol, ServerTimeouts,
 };
 
 use evenkeel_proxy::sticky::Cookie;
@@ -130,6 +130,7 @@ pub(super) struct ServerSettings {
     pub(super) fall: Option<u16>,
     pub(super) check_port: Option<u16>,
     pub(super) check_addr: Option<IpAddr>,
+    pub(super) protocol: Option<ServerProtocol>,
 }
 
 /// Keys of a server's TLS that `default_server` can say.
@@ -271,6 +272,7 @@ impl ServerSettings {
             fall: self.fall.or(base.fall),
             check_port: self.check_port.or(base.check_port),
             check_addr: self.check_addr.or(base.check_addr),
+            protocol: self.protocol.or(base.protocol),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Lease, Outcome, State, Wish};
 use crate::plan::{
     AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, InitState, Mode, Plan,
-    Script, Server, ServerHttp, ServerId, ServerLimits, ServerTimeouts, Watch,
+    Script, Server, ServerHttp, ServerId, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 
 /// A server `sN` of weight 1, active, ready, unchecked.
@@ -19,6 +19,7 @@ pub(crate) fn server(weight: u16) -> Server {
         weight,
         backup: false,
         admin: AdminState::Ready,
+        protocol: ServerProtocol::Http1,
         limits: ServerLimits::default(),
         check: None,
         cookie: None,

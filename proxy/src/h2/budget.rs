@@ -52,6 +52,15 @@ impl Budget {
         self.left = self.left.saturating_sub(cost);
     }
 
+    /// The peer is a server and has sent a frame: a response is what it was asked for.
+    #[inline]
+    pub fn handle_of_server(&mut self, frame: FrameHead) {
+        self.handle_received(frame);
+        if frame.kind == Kind::Headers || (frame.kind == Kind::Data && frame.len > 0) {
+            self.earn(SERVED);
+        }
+    }
+
     /// The peer is sent a frame.
     #[inline]
     pub fn handle_sent(&mut self, frame: FrameHead) {
@@ -167,6 +176,21 @@ mod tests {
             }
         }
         assert!(!budget.is_spent());
+    }
+
+    /// A server may ping for every frame of a long response.
+    #[test]
+    fn responses_of_a_server_pay_for_its_pings() {
+        let mut budget = Budget::new(GLITCHES, Instant::now());
+        for _ in 0..100_000 {
+            budget.handle_of_server(frame(Kind::Data, 100, 0));
+            budget.handle_of_server(frame(Kind::Ping, 8, 0));
+        }
+        assert!(!budget.is_spent());
+        for _ in 0..GLITCHES {
+            budget.handle_of_server(frame(Kind::Data, 0, 0));
+        }
+        assert!(budget.is_spent());
     }
 
     #[test]

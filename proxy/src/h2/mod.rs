@@ -9,6 +9,7 @@
 //! | [`request`] | a client's header block to the head of a request, and a head to a server's header block |
 //! | [`response`] | a head to a client's header block, and a server's header block to a head |
 //! | [`dechunk`] | content and trailers out of the chunks the HTTP/1.1 path writes |
+//! | [`websocket`] | the handshake of a WebSocket for a side that has none |
 //! | [`frames`] | where frames begin in a stream of bytes |
 //! | [`budget`] | how much a peer may do that nobody asked it for |
 
@@ -18,6 +19,7 @@ mod fields;
 pub mod frames;
 pub mod request;
 pub mod response;
+pub mod websocket;
 
 /// A message that breaks the rules of HTTP/2 (RFC 9113 §8.1.1): its stream is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

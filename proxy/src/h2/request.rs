@@ -7,7 +7,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Uri};
 
 use super::fields::{self, Source};
-use super::{Content, Malformed};
+use super::{Content, Malformed, websocket};
 use crate::h1::field::Known;
 use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{self, HeadIndex};
@@ -152,17 +152,20 @@ fn write_framing(out: &mut Vec<u8>, request: &Parts, ends: bool) -> Result<Conte
 /// RFC 6455 §4.1 for a client that speaks RFC 8441, which has no key.
 fn write_handshake(out: &mut Vec<u8>, nonce: &[u8; 16]) {
     out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: ");
-    for group in nonce.chunks(3) {
-        let bits = group.iter().enumerate().fold(0_u32, |bits, (i, b)| bits | u32::from(*b) << (16 - 8 * i));
-        for at in 0..4_u32 {
-            let digit = BASE64[(bits >> (18 - 6 * at)) as usize & 63];
-            out.push(if at as usize <= group.len() { digit } else { b'=' });
-        }
-    }
+    websocket::write_key(out, nonce);
     out.extend_from_slice(b"\r\n");
 }
 
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// What a server is asked in HTTP/2.
+#[derive(Debug)]
+pub struct ForServer {
+    /// The header block. A WebSocket is asked for by the extended CONNECT method, whose protocol is to be added.
+    pub request: http::Request<()>,
+    /// What follows it, as HTTP/1.1 bytes.
+    pub framing: BodyFraming,
+    /// The key of the handshake of a WebSocket, which has no place in HTTP/2 (RFC 8441 §5).
+    pub websocket: Option<Vec<u8>>,
+}
 
 /// The header block for a server, and what its content is.
 ///
@@ -173,13 +176,20 @@ pub fn from_head(
     index: &HeadIndex,
     bytes: &[u8],
     scheme: Scheme,
-) -> Result<(http::Request<()>, BodyFraming), Malformed> {
+) -> Result<ForServer, Malformed> {
     let framing = framing::of_request(request, index, bytes).map_err(|_| Malformed::Head)?;
+    let asks =
+        index.first(Known::Upgrade).is_some_and(|f| f.value.of(bytes).eq_ignore_ascii_case(b"websocket"));
+    let mut websocket = asks.then(Vec::new);
     let source = Source::new(bytes.get(..request.len).unwrap_or(bytes));
     let mut fields = HeaderMap::with_capacity(index.fields().len());
     for field in index.fields() {
-        if field.known != Known::Host {
-            source.append(&mut fields, field)?;
+        match &mut websocket {
+            Some(key) if field.name.of(bytes).eq_ignore_ascii_case(b"sec-websocket-key") => {
+                *key = field.value.of(bytes).to_vec();
+            }
+            Some(_) | None if field.known == Known::Host => {}
+            Some(_) | None => source.append(&mut fields, field)?,
         }
     }
     // RFC 9113 §8.2.2: the one thing TE may say.
@@ -190,19 +200,22 @@ pub fn from_head(
     let host = index.first(Known::Host).map_or(&b""[..], |f| f.value.of(bytes));
     let mut out = http::Request::new(());
     *out.uri_mut() = uri(request.target.of(bytes), host, scheme)?;
-    *out.method_mut() = method;
-    *out.version_mut() = http::Version::HTTP_2;
+    *out.method_mut() = if websocket.is_some() { Method::CONNECT } else { method };
+    // RFC 9113 §8.3.1: only what was HTTP/1.1 may name no authority.
+    *out.version_mut() = if host.is_empty() { http::Version::HTTP_11 } else { http::Version::HTTP_2 };
     *out.headers_mut() = fields;
-    Ok((out, framing))
+    Ok(ForServer { request: out, framing, websocket })
 }
 
 fn uri(target: &[u8], host: &[u8], scheme: Scheme) -> Result<Uri, Malformed> {
+    let target = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target));
     let mut parts = http::uri::Parts::default();
-    parts.path_and_query =
-        Some(PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target)).map_err(|_| Malformed::Head)?);
-    parts.authority =
-        Some(Authority::from_maybe_shared(Bytes::copy_from_slice(host)).map_err(|_| Malformed::Head)?);
-    parts.scheme = Some(scheme);
+    parts.path_and_query = Some(target.map_err(|_| Malformed::Head)?);
+    if !host.is_empty() {
+        let host = Authority::from_maybe_shared(Bytes::copy_from_slice(host));
+        parts.authority = Some(host.map_err(|_| Malformed::Head)?);
+        parts.scheme = Some(scheme);
+    }
     Uri::from_parts(parts).map_err(|_| Malformed::Head)
 }
 

@@ -1,11 +1,11 @@
 //! Responses: an HTTP/1.1 head to the header block for a client, and a server's header block to a head.
 
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::response::Parts;
 use http::{Response, StatusCode};
 
 use super::fields::{self, Source};
-use super::{Content, Malformed};
+use super::{Content, Malformed, websocket};
 use crate::h1::field::Known;
 use crate::h1::forward::write_number;
 use crate::h1::head::{self, HeadIndex, Method};
@@ -53,16 +53,39 @@ pub fn write_head(
     out.extend_from_slice(response.status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
     for (name, value) in &response.headers {
-        let name = name.as_str().as_bytes();
-        let value = fields::check_value(value.as_bytes())?;
-        if fields::is_of_one_hop(Known::of(name)) {
-            return Err(Malformed::ConnectionField);
-        }
-        fields::write(out, name, value);
+        write_field(out, name, value)?;
     }
     let content = framing(out, response, asked, ends);
     out.extend_from_slice(b"\r\n");
     Ok(content)
+}
+
+/// Appends the HTTP/1.1 head of a server's consent to a WebSocket (RFC 8441 §5), which was asked for with `key`.
+///
+/// # Errors
+/// The response is malformed by the rules of HTTP/2.
+pub fn write_switched(out: &mut Vec<u8>, response: &Parts, key: &[u8]) -> Result<Content, Malformed> {
+    out.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n",
+    );
+    out.extend_from_slice(b"sec-websocket-accept: ");
+    websocket::write_accept(out, key);
+    out.extend_from_slice(b"\r\n");
+    for (name, value) in response.headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
+        write_field(out, name, value)?;
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(Content::Tunnel)
+}
+
+fn write_field(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) -> Result<(), Malformed> {
+    let name = name.as_str().as_bytes();
+    let value = fields::check_value(value.as_bytes())?;
+    if fields::is_of_one_hop(Known::of(name)) {
+        return Err(Malformed::ConnectionField);
+    }
+    fields::write(out, name, value);
+    Ok(())
 }
 
 fn framing(out: &mut Vec<u8>, response: &Parts, asked: Method, ends: bool) -> Content {

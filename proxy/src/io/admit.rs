@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
 
 use super::http1::Connection;
+use super::http2;
 use super::runtime::{DataThread, Permit};
 use super::stream::Stream;
 use super::tcp;
@@ -84,6 +85,9 @@ async fn serve(thread: Rc<DataThread>, stream: Stream, whose: Guest, permit: Per
     }
     let (Guest { client, frontend, .. }, now) = (whose, Instant::now());
     match mode(&thread, frontend) {
+        Mode::Http if stream.has_agreed_on_http2() => {
+            http2::Serve::of_tls(thread, stream, client, frontend, permit, now).await;
+        }
         Mode::Http => Connection::new(thread, stream, client, frontend, permit, now).await,
         Mode::Tcp => tcp::Connection::new(thread, stream, client, frontend, permit, now).await,
     }

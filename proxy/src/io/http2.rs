@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `serve` | the task of a client's connection: takes its streams in, closes it in time |
 //! | `client` | one stream of a client, as a byte stream of HTTP/1.1 |
+//! | `session` | a connection to a server: the task that drives it, what the pool and its streams know of it |
+//! | `server` | one stream to a server, as a byte stream of HTTP/1.1 |
 //! | `content` | the content of a stream in either direction |
 //! | `wire` | the bytes of the connection: gathered, and counted against floods |
 //!
@@ -14,8 +16,12 @@
 mod client;
 mod content;
 mod serve;
+mod server;
+mod session;
 mod wire;
 
 pub(super) use client::ClientStream;
 pub(super) use serve::Serve;
+pub(super) use server::ServerStream;
+pub(super) use session::Session;
 pub(super) use wire::Spare;

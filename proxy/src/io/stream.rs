@@ -10,11 +10,12 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::http2::ClientStream;
+use super::http2::{ClientStream, ServerStream};
 use super::tls::{HandshakeError, TlsStream};
 use crate::endpoint::Endpoint;
 use crate::tls::{Acceptor, Connector, SessionFacts};
@@ -32,6 +33,8 @@ enum Kind {
     Tls(Box<TlsStream>),
     /// One of the streams of a client's HTTP/2 connection.
     Http2(Box<ClientStream>),
+    /// One of the streams of an HTTP/2 connection to a server.
+    Http2Server(Box<ServerStream>),
     /// Handed over to whoever drives it now.
     Gone,
 }
@@ -39,6 +42,12 @@ enum Kind {
 impl From<ClientStream> for Stream {
     fn from(stream: ClientStream) -> Self {
         Self { kind: Kind::Http2(Box::new(stream)) }
+    }
+}
+
+impl From<ServerStream> for Stream {
+    fn from(stream: ServerStream) -> Self {
+        Self { kind: Kind::Http2Server(Box::new(stream)) }
     }
 }
 
@@ -94,7 +103,7 @@ impl Stream {
                 ready!(tls.under().poll_connected(cx))?;
                 return tls.poll_handshake(cx).map_err(io::Error::from);
             }
-            Kind::Http2(_) => None,
+            Kind::Http2(_) | Kind::Http2Server(_) => None,
             Kind::Gone => Some(io::ErrorKind::NotConnected.into()),
         };
         Poll::Ready(error.map_or(Ok(()), Err))
@@ -109,7 +118,7 @@ impl Stream {
     #[inline]
     pub(super) fn poll_aborted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.kind {
-            Kind::Tcp(_) | Kind::Unix(_) | Kind::Tls(_) | Kind::Gone => Poll::Pending,
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Tls(_) | Kind::Http2Server(_) | Kind::Gone => Poll::Pending,
             Kind::Http2(stream) => stream.poll_aborted(cx),
         }
     }
@@ -118,7 +127,9 @@ impl Stream {
     pub(super) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), HandshakeError>> {
         match &mut self.kind {
             Kind::Tls(tls) => tls.poll_handshake(cx),
-            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => Poll::Ready(Ok(())),
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => {
+                Poll::Ready(Ok(()))
+            }
         }
     }
 
@@ -127,7 +138,30 @@ impl Stream {
     pub(super) fn tls(&self) -> Option<&TlsStream> {
         match &self.kind {
             Kind::Tls(tls) => Some(tls),
-            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => None,
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => None,
+        }
+    }
+
+    /// Whether HTTP/2 has been agreed on.
+    pub(super) fn has_agreed_on_http2(&self) -> bool {
+        self.tls().is_some_and(|t| t.session().alpn() == Some(b"h2"))
+    }
+
+    /// Whether it is one of several streams of one connection.
+    #[inline]
+    pub(super) fn is_multiplexed(&self) -> bool {
+        matches!(self.kind, Kind::Http2(_) | Kind::Http2Server(_))
+    }
+
+    /// Whether the server has said that it has done nothing about the request.
+    pub(super) fn is_unprocessed(&self) -> bool {
+        matches!(&self.kind, Kind::Http2Server(stream) if stream.is_unprocessed())
+    }
+
+    /// The server has not answered in time. A connection that others share may have to be left.
+    pub(super) fn suspect(&self, now: Instant) {
+        if let Kind::Http2Server(stream) = &self.kind {
+            stream.suspect(now);
         }
     }
 
@@ -142,7 +176,7 @@ impl Stream {
     pub(super) fn plain_tcp(&self) -> Option<&TcpStream> {
         match &self.kind {
             Kind::Tcp(tcp) => Some(tcp),
-            Kind::Unix(_) | Kind::Tls(_) | Kind::Http2(_) | Kind::Gone => None,
+            Kind::Unix(_) | Kind::Tls(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => None,
         }
     }
 
@@ -154,6 +188,7 @@ impl Stream {
             Kind::Unix(unix) => read(unix, cx, buf),
             Kind::Tls(tls) => tls.poll_read(cx, buf),
             Kind::Http2(stream) => stream.poll_read(cx, buf),
+            Kind::Http2Server(stream) => stream.poll_read(cx, buf),
             Kind::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -172,6 +207,7 @@ impl Stream {
             Kind::Unix(unix) => write(unix, cx, first, second),
             Kind::Tls(tls) => tls.poll_write(cx, first, second),
             Kind::Http2(stream) => stream.poll_write(cx, first, second),
+            Kind::Http2Server(stream) => stream.poll_write(cx, first, second),
             Kind::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -181,7 +217,7 @@ impl Stream {
     pub(super) fn announce_end(&mut self) {
         match &mut self.kind {
             Kind::Tls(tls) => tls.announce_end(),
-            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Gone => {}
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => {}
         }
     }
 
@@ -192,6 +228,7 @@ impl Stream {
             Kind::Unix(unix) => socket2::SockRef::from(&*unix),
             Kind::Tls(tls) => return tls.shutdown(),
             Kind::Http2(stream) => return stream.shutdown(),
+            Kind::Http2Server(stream) => return stream.shutdown(),
             Kind::Gone => return Err(io::ErrorKind::NotConnected.into()),
         };
         socket.shutdown(std::net::Shutdown::Write)
@@ -205,7 +242,7 @@ impl Stream {
             Kind::Unix(_) => Ok(()),
             Kind::Tls(tls) => tls.reset_on_close(),
             // What is dropped before its end is reset.
-            Kind::Http2(_) | Kind::Gone => Ok(()),
+            Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => Ok(()),
         }
     }
 
@@ -221,7 +258,7 @@ impl Stream {
             Kind::Tcp(tcp) => tcp.try_read(&mut [0]),
             Kind::Unix(unix) => unix.try_read(&mut [0]),
             Kind::Tls(tls) => return tls.is_quiet(),
-            Kind::Http2(_) | Kind::Gone => return false,
+            Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => return false,
         };
         matches!(said, Err(e) if e.kind() == io::ErrorKind::WouldBlock)
     }

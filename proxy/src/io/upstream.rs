@@ -1,22 +1,29 @@
 //! Connections to servers: kept for the next request, made anew, tried again.
 
+mod sessions;
+
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use http::uri::Scheme;
+
 use super::assign::{Assign, Unassigned};
+use super::http2::Session;
 use super::runtime::{Balance, DataThread};
 use super::stream::Stream;
 use crate::balance::{Lease, Wish};
 use crate::health::Sign;
 use crate::names::{Addresses, Epoch};
-use crate::plan::{Backend, BackendId, RetryEvent, ServerId};
+use crate::plan::{Backend, BackendId, Mode, RetryEvent, ServerId, ServerProtocol};
+use sessions::{Opening, Sessions};
 
 /// Idle connections of one thread, by server. At most [`MOST_IDLE`] per server: one more is closed instead of kept.
 #[derive(Debug)]
 pub(super) struct Pool {
     servers: Vec<Vec<Idle>>,
+    pub(super) sessions: Sessions,
     /// Connections to where servers were in this epoch and still are.
     epoch: Epoch,
 }
@@ -39,11 +46,19 @@ pub(super) enum Reuse {
 
 impl Pool {
     pub(super) fn new(servers: usize) -> Self {
-        Self { servers: (0..servers).map(|_| Vec::new()).collect(), epoch: Epoch::default() }
+        Self {
+            servers: (0..servers).map(|_| Vec::new()).collect(),
+            sessions: Sessions::new(servers),
+            epoch: Epoch::default(),
+        }
     }
 
     /// The connection to `server` that was used last, if it will do and is still good.
     pub(super) fn take(&mut self, server: ServerId, reuse: Reuse, now: Instant) -> Option<Stream> {
+        // A request that meets the end of such a connection is known not to have been processed (RFC 9113 §6.8).
+        if let Some(stream) = self.sessions.stream(server, now) {
+            return Some(stream);
+        }
         let idle = self.servers.get_mut(server.0 as usize)?;
         while let Some(last) = idle.last() {
             if reuse == Reuse::JustUsed && now.saturating_duration_since(last.since) > JUST_USED {
@@ -65,8 +80,9 @@ impl Pool {
         let epoch = addresses.epoch();
         if epoch != self.epoch {
             let moved = |id: &ServerId| addresses.is_outdated(*id, self.epoch);
-            for (_, idle) in (0..).map(ServerId).zip(&mut self.servers).filter(|(id, _)| moved(id)) {
+            for (id, idle) in (0..).map(ServerId).zip(&mut self.servers).filter(|(id, _)| moved(id)) {
                 idle.clear();
+                self.sessions.leave(id);
             }
             self.epoch = epoch;
         }
@@ -76,6 +92,7 @@ impl Pool {
     pub(super) fn put(&mut self, server: ServerId, stream: Stream, now: Instant) {
         if let Some(idle) = self.servers.get_mut(server.0 as usize)
             && idle.len() < MOST_IDLE
+            && !stream.is_multiplexed()
         {
             idle.push(Idle { stream, since: now });
         }
@@ -83,6 +100,7 @@ impl Pool {
 
     /// Closes what has been idle for too long or was closed by the server.
     pub(super) fn sweep(&mut self, now: Instant) {
+        self.sessions.sweep(now, LONGEST_IDLE);
         for idle in &mut self.servers {
             idle.retain_mut(|i| now.saturating_duration_since(i.since) < LONGEST_IDLE && i.stream.is_quiet());
         }
@@ -91,6 +109,7 @@ impl Pool {
     /// Closes all.
     pub(super) fn clear(&mut self) {
         self.servers.iter_mut().for_each(Vec::clear);
+        self.sessions.clear();
     }
 }
 
@@ -116,16 +135,24 @@ pub(super) struct Dial {
     pub(super) retries: u8,
     /// The last attempt moved to another server.
     pub(super) redispatched: bool,
+    /// The stream is one of a connection that was there.
+    pub(super) joined: bool,
     backend: BackendId,
     left: u8,
     attempt: Attempt,
     /// Before the address of the running attempt was read.
     epoch: Epoch,
+    /// Others wait for the connection.
+    opening: Option<Opening>,
 }
 
 enum Attempt {
     /// To be made at once.
     Due,
+    /// Another request opens a connection that this one may share.
+    Joining {
+        since: Instant,
+    },
     Trying {
         stream: Stream,
         since: Instant,
@@ -153,7 +180,18 @@ impl Dial {
                 false => 0,
             });
         let epoch = Epoch::default();
-        Self { server, retries: 0, redispatched: false, backend, left, attempt: Attempt::Due, epoch }
+        let (attempt, opening) = (Attempt::Due, None);
+        Self {
+            server,
+            retries: 0,
+            redispatched: false,
+            joined: false,
+            backend,
+            left,
+            attempt,
+            epoch,
+            opening,
+        }
     }
 
     /// Goes on. Pending: until the stream is ready or [`Dial::deadline`]. `lease` is the one on the server, and is
@@ -167,18 +205,30 @@ impl Dial {
     ) -> Poll<Result<Stream, DialError>> {
         loop {
             let failure = match std::mem::replace(&mut self.attempt, Attempt::Due) {
-                Attempt::Due => match self.start(thread) {
-                    Ok(stream) => {
-                        self.attempt = Attempt::Trying { stream, since: now };
-                        continue;
+                Attempt::Joining { since } if self.timeout(thread).is_some_and(|t| now >= since + t) => {
+                    DialError::Timeout
+                }
+                begin @ (Attempt::Due | Attempt::Joining { .. }) => {
+                    let since = if let Attempt::Joining { since } = begin { since } else { now };
+                    if let Some(joined) = self.join(cx, thread, since, now) {
+                        return joined.map(Ok);
                     }
-                    Err(e) => kind_of(&e),
-                },
+                    match self.start(thread) {
+                        Ok(stream) => {
+                            self.attempt = Attempt::Trying { stream, since: now };
+                            continue;
+                        }
+                        Err(e) => kind_of(&e),
+                    }
+                }
                 Attempt::Trying { mut stream, since } => match stream.poll_connected(cx) {
-                    Poll::Ready(Ok(())) => {
-                        thread.balance.observations().note(self.server, Sign::Connected);
-                        return Poll::Ready(Ok(stream));
-                    }
+                    Poll::Ready(Ok(())) => match self.finish(cx, thread, stream, now) {
+                        Ok(stream) => {
+                            thread.balance.observations().note(self.server, Sign::Connected);
+                            return Poll::Ready(Ok(stream));
+                        }
+                        Err(e) => kind_of(&e),
+                    },
                     Poll::Ready(Err(e)) => kind_of(&e),
                     Poll::Pending if self.timeout(thread).is_some_and(|t| now >= since + t) => {
                         DialError::Timeout
@@ -217,7 +267,9 @@ impl Dial {
     pub(super) fn deadline(&self, thread: &DataThread) -> Option<Instant> {
         match &self.attempt {
             Attempt::Due => None,
-            Attempt::Trying { since, .. } => self.timeout(thread).map(|t| *since + t),
+            Attempt::Trying { since, .. } | Attempt::Joining { since } => {
+                self.timeout(thread).map(|t| *since + t)
+            }
             Attempt::Pausing { until } => Some(*until),
             Attempt::Reassigning(assign) => assign.deadline(),
         }
@@ -226,6 +278,67 @@ impl Dial {
     /// When the server was where the connection leads.
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// Shares a connection that others have opened, or waits for one that they open. `None`: this request opens one.
+    fn join(
+        &mut self,
+        cx: &Context<'_>,
+        thread: &Rc<DataThread>,
+        since: Instant,
+        now: Instant,
+    ) -> Option<Poll<Stream>> {
+        let mut pool = thread.pool.borrow_mut();
+        // What was agreed on before will be again.
+        let agreed = pool.sessions.have_been(self.server) && self.is_of_http(thread);
+        if !agreed && !self.is_told_http2(thread) {
+            return None;
+        }
+        if let Some(stream) = pool.sessions.stream(self.server, now) {
+            self.joined = true;
+            return Some(Poll::Ready(stream));
+        }
+        if pool.sessions.wait(self.server, cx) {
+            self.attempt = Attempt::Joining { since };
+            return Some(Poll::Pending);
+        }
+        drop(pool);
+        self.opening = Some(Opening::new(thread, self.server));
+        None
+    }
+
+    /// The connection is there: if requests share it, this one is the first.
+    fn finish(
+        &mut self,
+        cx: &mut Context<'_>,
+        thread: &Rc<DataThread>,
+        stream: Stream,
+        now: Instant,
+    ) -> io::Result<Stream> {
+        let opening = self.opening.take();
+        let agreed = stream.has_agreed_on_http2() && self.is_of_http(thread);
+        if !agreed && !self.is_told_http2(thread) {
+            return Ok(stream);
+        }
+        let scheme = if stream.tls().is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        let mut session = Session::open(thread, stream, scheme, cx, now)?;
+        let stream = session.stream(now).ok_or(io::ErrorKind::ConnectionReset)?;
+        if !thread.balance.addresses().is_outdated(self.server, self.epoch) {
+            thread.pool.borrow_mut().sessions.keep(self.server, session);
+        }
+        // Those who wait find it.
+        drop(opening);
+        Ok(stream)
+    }
+
+    /// Whether the server is spoken to in HTTP/2 without asking it.
+    fn is_told_http2(&self, thread: &DataThread) -> bool {
+        let server = thread.plan.servers().get(self.server.0 as usize);
+        server.is_some_and(|s| s.protocol == ServerProtocol::Http2) && self.is_of_http(thread)
+    }
+
+    fn is_of_http(&self, thread: &DataThread) -> bool {
+        backend_of(thread, self.backend).is_some_and(|b| b.mode == Mode::Http)
     }
 
     fn start(&mut self, thread: &DataThread) -> io::Result<Stream> {
@@ -245,6 +358,7 @@ impl Dial {
         failure: DialError,
         now: Instant,
     ) -> Result<Next, DialError> {
+        self.opening = None;
         if failure != DialError::Resource {
             thread.balance.observations().note(self.server, Sign::NotConnected);
         }

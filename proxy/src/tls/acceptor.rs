@@ -143,6 +143,18 @@ impl Acceptor {
         Ok(Self { config: Arc::new(server), resolver, handshake_timeout: config.handshake_timeout })
     }
 
+    /// The same with other protocols inside TLS, best first. Empty: none is named. Certificates and sessions are shared.
+    #[must_use]
+    pub fn with_alpn(&self, protocols: Vec<Vec<u8>>) -> Self {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = protocols;
+        Self {
+            config: Arc::new(config),
+            resolver: Arc::clone(&self.resolver),
+            handshake_timeout: self.handshake_timeout,
+        }
+    }
+
     /// Shows other certificates from the next handshake on. Those that have begun, and sessions, are not disturbed.
     pub fn reload(&self, certificates: Certificates) {
         self.resolver.replace(certificates);

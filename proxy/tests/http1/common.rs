@@ -14,7 +14,7 @@ use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, Frontend, FrontendId,
     Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
-    ServerLimits, ServerTimeouts, Watch,
+    ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::stats::{Stats, Totals};
 use evenkeel_proxy::table::TableConfig;
@@ -116,6 +116,7 @@ fn server(number: usize, addr: SocketAddr) -> Server {
         weight: 1,
         backup: false,
         admin: AdminState::Ready,
+        protocol: ServerProtocol::Http1,
         limits: ServerLimits::default(),
         check: None,
         cookie: None,

@@ -11,4 +11,8 @@ mod common;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod servers;
+#[cfg(test)]
 mod traffic;

@@ -39,7 +39,7 @@ fn streams_share_a_connection_and_are_recorded_as_http_2() {
 }
 
 /// Polls all of them at once.
-async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut all: Vec<_> = futures.map(|f| (Box::pin(f), None)).collect();
     poll_fn(|cx| {
         for (future, output) in &mut all {

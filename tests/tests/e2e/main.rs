@@ -14,6 +14,7 @@ mod dialects;
 mod failures;
 mod harness;
 mod hostile;
+mod http2;
 mod interop;
 mod main_job;
 mod pair;

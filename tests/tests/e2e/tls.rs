@@ -18,8 +18,8 @@ use nix::unistd::Pid;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 /// One node with a configuration, servers behind it, a client before it, and certificates in its directory.
-struct Site {
-    node: Node,
+pub(crate) struct Site {
+    pub(crate) node: Node,
     lab: Lab,
     files: Arc<Scratch>,
     _servers: [Backend; 2],
@@ -27,11 +27,11 @@ struct Site {
 
 impl Site {
     /// `frontends` are sections of the configuration; `b` is the backend.
-    fn start(frontends: &str, prepare: impl FnOnce(&Files<'_>)) -> Self {
+    pub(crate) fn start(frontends: &str, prepare: impl FnOnce(&Files<'_>)) -> Self {
         Self::start_in(Lab::new(), frontends, prepare)
     }
 
-    fn start_in(lab: Lab, frontends: &str, prepare: impl FnOnce(&Files<'_>)) -> Self {
+    pub(crate) fn start_in(lab: Lab, frontends: &str, prepare: impl FnOnce(&Files<'_>)) -> Self {
         let files = Arc::new(Scratch::new("tls"));
         prepare(&Files(&files));
         let servers = Backend::pair(&lab.servers);
@@ -50,7 +50,7 @@ impl Site {
     }
 
     /// Runs curl at the client; what it prints, or why it failed.
-    fn curl(&self, args: &str, url: &str) -> Result<String, String> {
+    pub(crate) fn curl(&self, args: &str, url: &str) -> Result<String, String> {
         let resolve = "--resolve *:443:10.77.0.1 --resolve *:444:10.77.0.1 --resolve *:445:10.77.0.1";
         let ca = self.path("ca.pem");
         let line = format!("--silent --show-error --max-time 10 --cacert {ca} {resolve} {args} {url}");
@@ -76,10 +76,10 @@ fn run(ns: &Netns, program: &'static str, line: &str) -> (bool, String, String) 
 }
 
 /// Writes certificates into a directory.
-struct Files<'a>(&'a Scratch);
+pub(crate) struct Files<'a>(pub(crate) &'a Scratch);
 
 impl Files<'_> {
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path: PathBuf = self.0.path().join(name);
         fs::create_dir_all(path.parent().expect("a directory")).expect("make a directory");
         fs::write(&path, text).expect("write a file");
@@ -87,20 +87,20 @@ impl Files<'_> {
     }
 
     /// A certificate, its chain and its key in one file.
-    fn bundle(&self, name: &str, ca: &Authority, names: &[&str]) {
+    pub(crate) fn bundle(&self, name: &str, ca: &Authority, names: &[&str]) {
         let (cert, key) = ca.issue(names, &rcgen::PKCS_ECDSA_P256_SHA256);
         self.write(name, &format!("{key}{cert}"));
     }
 }
 
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
     key: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, name);
@@ -150,7 +150,7 @@ impl Authority {
     }
 }
 
-const FRONT: &str = "[frontend.f]\ndefault_backend = \"b\"\n";
+pub(crate) const FRONT: &str = "[frontend.f]\ndefault_backend = \"b\"\n";
 
 #[test]
 fn clients_are_shown_the_certificate_of_the_name_they_ask_for() {
@@ -512,7 +512,7 @@ fn servers_are_checked_over_tls() {
 }
 
 /// Starts HAProxy beside the servers and waits until it listens.
-fn haproxy(lab: &Lab, files: &Scratch) -> Running {
+pub(crate) fn haproxy(lab: &Lab, files: &Scratch) -> Running {
     let config = files.path().join("haproxy.cfg");
     let haproxy = lab.servers.ns.command("haproxy", move |command| {
         command.arg("-db").arg("-f").arg(config).stdin(Stdio::null());
@@ -524,7 +524,7 @@ fn haproxy(lab: &Lab, files: &Scratch) -> Running {
 }
 
 /// A program that ends with the test.
-struct Running(Pid, std::process::Child);
+pub(crate) struct Running(Pid, std::process::Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

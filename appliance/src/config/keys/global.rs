@@ -125,7 +125,7 @@ pub static TUNE: Section = Section {
         Key::new(
             "h2_initial_window_size",
             Type::Size { min: 1 << 10, max: 1 << 30 },
-            "Content of one HTTP/2 stream that may be on its way to the proxy. All streams of a connection together: 1 MiB, or this if it is more.",
+            "Content of one HTTP/2 stream that may be on its way to the proxy. All streams of a client's connection together: 1 MiB, or this if it is more; of a connection to a server: as much as they may have.",
         )
         .default("\"64KiB\""),
         Key::new(
@@ -143,7 +143,7 @@ pub static TUNE: Section = Section {
         Key::new(
             "h2_fe_glitches_threshold",
             Type::Int { min: 100, max: 1_000_000 },
-            "What one HTTP/2 client may do that nobody asked it for, before its connection is closed with ENHANCE_YOUR_CALM: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty and unknown frames count 1, a stream it resets 4, one it makes the proxy reset 8, an empty CONTINUATION 16. Each frame of a response gives 4 back, each second 100.",
+            "What one HTTP/2 client may do that nobody asked it for, before its connection is closed with ENHANCE_YOUR_CALM: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty and unknown frames count 1, a stream it resets 4, one it makes the proxy reset 8, an empty CONTINUATION 16. Each frame of a response gives 4 back, each second 100. Connections to servers are closed likewise.",
         )
         .default("2000"),
     ],

@@ -32,6 +32,7 @@ pub static SERVER: Section = Section {
         FALL,
         CHECK_PORT,
         CHECK_ADDR,
+        PROTO,
         Key::new("cookie", Type::Text("a cookie's value"), "The server's value in the backend's `cookie`."),
         SERVER_SSL,
         SERVER_VERIFY,
@@ -130,6 +131,7 @@ pub static DEFAULT_SERVER: Section = Section {
         FALL,
         CHECK_PORT,
         CHECK_ADDR,
+        PROTO,
         SERVER_SSL,
         SERVER_VERIFY,
         SERVER_CA_FILE,
@@ -231,6 +233,12 @@ const ON_ERROR: Key = Key::new(
      server down, or take it down. All of them make the next check come after `fastinter`.",
 )
 .default("\"fail-check\"");
+const PROTO: Key = Key::new(
+    "proto",
+    Type::Word(&["h1", "h2"]),
+    "In mode http, `h2` speaks HTTP/2 with the server without asking it whether it does, in clear text or inside TLS. Requests of all clients share connections. Health checks speak HTTP/1.",
+)
+.default_is("`h1`, unless `alpn` comes to \"h2\"");
 
 const SERVER_HINTS: &[(&str, &str)] = &[
     ("drain", "state = \"drain\""),

@@ -57,7 +57,7 @@ pub(super) const STRICT_SNI: Key = Key::new(
 .default("false");
 pub(super) const ALPN: Key =
     Key::new("alpn", Type::Text(ALPN_FORM), "Protocols offered inside TLS, best first.")
-        .default("[\"http/1.1\"]");
+        .default_is("[\"h2\", \"http/1.1\"]; none in mode tcp");
 pub(super) const BIND_VERIFY: Key = Key::new(
     "verify",
     Type::Word(&["none", "optional", "required"]),
@@ -110,8 +110,8 @@ pub(super) const SNI: Key =
     Key::new("sni", Type::Text("a host name"), "The name the server is asked for in the handshake.")
         .default_is("none is sent");
 pub(super) const SERVER_ALPN: Key =
-    Key::new("alpn", Type::Text(ALPN_FORM), "Protocols offered to the server inside TLS, best first.")
-        .default_is("none is named");
+    Key::new("alpn", Type::Text(ALPN_FORM), "Protocols offered to the server inside TLS, best first. With \"h2\" it is spoken to in HTTP/2 if it agrees.")
+        .default_is("none is named; [\"h2\"] with `proto = \"h2\"`");
 pub(super) const CHECK_SSL: Key = Key::new("check_ssl", Type::Bool, "Checks the server over TLS.")
     .default_is("`ssl`, unless there is a `check_port` or `check_addr`");
 pub(super) const CHECK_SNI: Key =

@@ -127,6 +127,7 @@ fn server(s: &Server, backend: BackendId, names: &BTreeMap<String, ServerId>) ->
         name: s.name.value.clone(),
         backend,
         addr: plan::ServerAddr::Fixed(s.addr.clone()),
+        protocol: s.protocol,
         weight: s.weight,
         backup: s.backup,
         limits: s.limits,

@@ -205,7 +205,7 @@ fn bind(
 ) -> Option<Spanned<BindDraft>> {
     if node.value.as_str().is_some() {
         let addrs = cx.address(key, node, value::bind)?;
-        return Some(addrs.map(|a| BindDraft { at: Bind::Addrs(a), tls: None }));
+        return Some(addrs.map(|a| BindDraft { at: Bind::Addrs(a), tls: None, alpn_said: false }));
     }
     if node.value.as_table().is_none() {
         cx.wrong_type(key, node, Some("\"*:80\" or { vip = \"VI_1\", port = 80 }".to_owned()));
@@ -218,8 +218,9 @@ fn bind(
     let port = t.read(cx, "port", Reader::int::<u16>);
     let (at, port_said) = (node.span, t.has("port"));
     let tls = tls::bind(cx, &mut t, tls, at);
+    let alpn_said = t.has("alpn");
     t.finish(cx);
-    let draft = |bind| Some(Spanned::new(BindDraft { at: bind, tls }, at));
+    let draft = |bind| Some(Spanned::new(BindDraft { at: bind, tls, alpn_said }, at));
     match (addr_said, vip_said, port_said) {
         (true, false, false) => draft(Bind::Addrs(addr?.value)),
         (false, true, true) => draft(Bind::Router(vip?, port?.value)),

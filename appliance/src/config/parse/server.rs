@@ -1,6 +1,6 @@
 //! Servers and `default_server`.
 
-use evenkeel_proxy::plan::AdminState;
+use evenkeel_proxy::plan::{AdminState, ServerProtocol};
 
 use super::{ServerDraft, cookie, tls, watch};
 use crate::config::keys::{self, Key};
@@ -65,7 +65,12 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSettings {
         fall: plain(t.read(cx, "fall", Reader::int)),
         check_port: plain(t.read(cx, "check_port", Reader::int)),
         check_addr: plain(t.read(cx, "check_addr", |cx, key, node| cx.address(key, node, value::ip))),
+        protocol: t.read(cx, "proto", Reader::word).map(|w| protocol(w.value)),
     }
+}
+
+fn protocol(word: &str) -> ServerProtocol {
+    if word == "h2" { ServerProtocol::Http2 } else { ServerProtocol::Http1 }
 }
 
 fn state(word: &str) -> AdminState {

@@ -77,7 +77,7 @@ pub(super) fn bind(
     let acceptor = Acceptor::new(AcceptorConfig {
         certificates: Certificates::new(&certificates?, unknown),
         policy,
-        alpn: alpn.unwrap_or_else(|| vec![b"http/1.1".to_vec()]),
+        alpn: alpn.unwrap_or_else(|| vec![b"h2".to_vec(), b"http/1.1".to_vec()]),
         client_auth,
         sessions: global.sessions.clone(),
         handshake_timeout: global.handshake_timeout,
@@ -225,14 +225,17 @@ fn curves(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<
 }
 
 fn alpn(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Vec<u8>>> {
+    // Checks speak no HTTP/2.
+    let spoken = if key.name == "check_alpn" { &PROTOCOLS[1..] } else { PROTOCOLS };
     let mut found: Vec<Vec<u8>> = Vec::new();
     for name in listed(cx, key, node, ',') {
-        if PROTOCOLS.contains(&name.value.as_str()) {
+        if spoken.contains(&name.value.as_str()) {
             found.push(name.value.into_bytes());
         } else {
-            let message = format!("`alpn`: {} is not a protocol that is spoken here", shown(&name.value));
+            let message =
+                format!("`{}`: {} is not a protocol that is spoken here", key.name, shown(&name.value));
             let d = Diagnostic::error(Code::BadValue, name.span, message);
-            cx.push(d.help(format!("protocols: {}", PROTOCOLS.join(", "))));
+            cx.push(d.help(format!("protocols: {}", spoken.join(", "))));
         }
     }
     Some(found)
@@ -341,7 +344,7 @@ fn fetch(cx: &mut Reader<'_>, path: &Path, privacy: Privacy, at: Span) -> Option
 }
 
 /// What the data plane speaks inside TLS.
-const PROTOCOLS: &[&str] = &["http/1.1", "http/1.0"];
+const PROTOCOLS: &[&str] = &["h2", "http/1.1", "http/1.0"];
 
 /// Files that belong to a certificate of the same name, with HAProxy's extensions.
 const BESIDE: &[&str] = &[".key", ".ocsp", ".issuer", ".sctl"];

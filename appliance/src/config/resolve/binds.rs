@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use evenkeel_proxy::plan::Mode;
 
 use super::profiles::undefined;
 use crate::config::codes::Code;
@@ -15,6 +18,7 @@ use crate::config::source::Spanned;
 pub(super) fn binds(
     cx: &mut Reader<'_>,
     binds: &[Spanned<BindDraft>],
+    mode: Mode,
     routers: &[RouterDraft],
 ) -> Vec<Spanned<Listening>> {
     let mut all = Vec::new();
@@ -23,7 +27,14 @@ pub(super) fn binds(
             Bind::Addrs(addrs) => addrs.clone(),
             Bind::Router(name, port) => router_addrs(cx, name, *port, routers),
         };
-        let listening = |addr| Listening { addr, tls: bind.value.tls.clone() };
+        let tls = match &bind.value.tls {
+            // What is spoken inside a tunnel nobody knows, and a client that offers something else would be refused.
+            Some(tls) if mode == Mode::Tcp && !bind.value.alpn_said => {
+                Some(Arc::new(tls.with_alpn(Vec::new())))
+            }
+            tls => tls.clone(),
+        };
+        let listening = |addr| Listening { addr, tls: tls.clone() };
         all.extend(addrs.into_iter().map(|a| Spanned::new(listening(a), bind.span)));
     }
     all

@@ -6,7 +6,7 @@ use evenkeel_proxy::sticky::StickKey;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Backend, Frontend};
-use crate::config::parse::Proxy;
+use crate::config::parse::{Proxy, ServerDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::Settings;
 
@@ -36,6 +36,15 @@ pub(super) fn check_stick(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
     for rule in proxy.stick.iter().filter(|r| r.key != StickKey::Source) {
         let message = format!("a stick rule looks at HTTP, and {} is of mode tcp", shown(&proxy.name.value));
         cx.push(Diagnostic::error(Code::Mode, rule.table.span, message).help("on = \"src\""));
+    }
+}
+
+/// Refuses a server that is to be spoken to in HTTP by a backend of mode tcp.
+pub(super) fn check_protocol(cx: &mut Reader<'_>, server: &ServerDraft, mode: Mode) {
+    if mode == Mode::Tcp && server.settings.protocol.is_some() {
+        let name = shown(&server.name.value);
+        let message = format!("`proto` concerns HTTP, and the backend of server {name} is of mode tcp");
+        cx.push(Diagnostic::error(Code::Mode, server.name.span, message));
     }
 }
 

@@ -174,11 +174,13 @@ fn server(
     settings: &Settings,
     global: &Global,
 ) -> Option<Server> {
+    modes::check_protocol(cx, &draft, settings.mode.unwrap_or_default());
     let addr = draft.addr?;
     let how = draft.tls.over(&settings.server_tls);
-    let tls = tls::connector(cx, &draft.name, &addr, &how);
     let (own_check, timeout) = (draft.settings.check == Some(true), settings.timeout.check);
     let own = draft.settings.over(settings.server);
+    let protocol = own.protocol.unwrap_or_default();
+    let tls = tls::connector(cx, &draft.name, &addr, &how, protocol);
     let watch = draft.watch.over(&settings.watch);
     let agent_wanted = watch.agent_check.is_some_and(|on| on.value);
     let mut check = own.checks(settings.check.as_ref(), timeout).filter(|_| draft.track.is_none());
@@ -197,6 +199,7 @@ fn server(
     let server = Server {
         name: draft.name,
         addr,
+        protocol,
         weight: own.weight.unwrap_or(1),
         limits: own.limits(),
         backup: own.backup.unwrap_or(false),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use evenkeel_proxy::endpoint::Endpoint;
-use evenkeel_proxy::plan::{Action, CheckConfig, CheckTls, Connect, Step};
+use evenkeel_proxy::plan::{Action, CheckConfig, CheckTls, Connect, ServerProtocol, Step};
 use evenkeel_proxy::tls::trust::Authorities;
 use evenkeel_proxy::tls::{Connector, ConnectorConfig, ServerAuth, TlsError};
 
@@ -20,11 +20,16 @@ pub(super) fn connector(
     server: &Spanned<String>,
     addr: &Endpoint,
     tls: &ServerTls,
+    protocol: ServerProtocol,
 ) -> Option<Arc<Connector>> {
     if !tls.ssl.unwrap_or(false) {
         return None;
     }
-    build(cx, server, addr, tls, (tls.sni.as_ref(), tls.alpn.as_ref()))
+    let unsaid = match protocol {
+        ServerProtocol::Http1 => None,
+        ServerProtocol::Http2 => Some(vec![b"h2".to_vec()]),
+    };
+    build(cx, server, addr, tls, (tls.sni.as_ref(), tls.alpn.as_ref().or(unsaid.as_ref())))
 }
 
 /// How the checks of a server speak TLS. `None`: in clear text, or something is wrong and reported.

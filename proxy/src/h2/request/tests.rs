@@ -112,11 +112,36 @@ fn heads_become_header_blocks() {
                   Transfer-Encoding: chunked\r\n\r\n";
     let mut index = HeadIndex::default();
     let parsed = index.parse_request(bytes, &Limits { bytes: 4096, fields: 16 }).unwrap().unwrap();
-    let (request, framing) = from_head(&parsed, &index, bytes, Scheme::HTTP).unwrap();
-    assert_eq!(framing, BodyFraming::Chunked);
+    let ForServer { request, framing, websocket } = from_head(&parsed, &index, bytes, Scheme::HTTP).unwrap();
+    assert_eq!((framing, websocket), (BodyFraming::Chunked, None));
     assert_eq!((request.method(), request.uri().to_string()), (&Method::POST, "http://a:8080/x?y".into()));
     let fields: Vec<_> = request.headers().iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
     assert_eq!(fields, [("x-a", &b"b c"[..]), ("te", b"trailers")]);
+}
+
+#[test]
+fn an_upgrade_to_a_websocket_becomes_an_extended_connect() {
+    let bytes = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\
+                  Sec-WebSocket-Key: k==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let mut index = HeadIndex::default();
+    let parsed = index.parse_request(bytes, &Limits { bytes: 4096, fields: 16 }).unwrap().unwrap();
+    let ForServer { request, framing, websocket } = from_head(&parsed, &index, bytes, Scheme::HTTPS).unwrap();
+    assert_eq!((framing, websocket), (BodyFraming::None, Some(b"k==".to_vec())));
+    assert_eq!((request.method(), request.uri().to_string()), (&Method::CONNECT, "https://a/chat".into()));
+    let fields: Vec<_> = request.headers().iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+    assert_eq!(fields, [("sec-websocket-version", &b"13"[..])]);
+}
+
+/// Without an authority there is no scheme either: so it is said to have been HTTP/1.1.
+#[test]
+fn a_request_without_host_names_no_authority() {
+    for target in ["/x", "*"] {
+        let bytes = format!("OPTIONS {target} HTTP/1.1\r\n\r\n").into_bytes();
+        let mut index = HeadIndex::default();
+        let parsed = index.parse_request(&bytes, &Limits { bytes: 4096, fields: 16 }).unwrap().unwrap();
+        let made = from_head(&parsed, &index, &bytes, Scheme::HTTP).unwrap().request;
+        assert_eq!((made.uri().to_string(), made.version()), (target.into(), http::Version::HTTP_11));
+    }
 }
 
 #[test]

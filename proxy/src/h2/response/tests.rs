@@ -5,7 +5,7 @@ fn block(head: &[u8]) -> (u16, Vec<(String, String)>) {
     let mut index = HeadIndex::default();
     let parsed = index.parse_response(head, &Limits { bytes: 1 << 20, fields: 128 }).unwrap().unwrap();
     let (parts, ()) = from_head(&parsed, &index, head).unwrap().into_parts();
-    let text = |v: &http::HeaderValue| v.to_str().unwrap().to_owned();
+    let text = |v: &HeaderValue| v.to_str().unwrap().to_owned();
     let fields = parts.headers.iter().map(|(n, v)| (n.to_string(), text(v))).collect();
     (parts.status.as_u16(), fields)
 }
@@ -76,4 +76,16 @@ fn fields_of_one_hop_are_refused() {
         let made = write_head(&mut Vec::new(), &response, Method::Get, true);
         assert_eq!(made, Err(Malformed::ConnectionField), "{name}");
     }
+}
+
+/// RFC 6455 §1.3 has the key and its answer.
+#[test]
+fn consent_to_a_websocket_becomes_a_switch() {
+    let response = Response::builder().header("sec-websocket-protocol", "chat").header("content-length", "0");
+    let (parts, ()) = response.body(()).unwrap().into_parts();
+    let mut out = Vec::new();
+    assert_eq!(write_switched(&mut out, &parts, b"dGhlIHNhbXBsZSBub25jZQ=="), Ok(Content::Tunnel));
+    let expected = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nsec-websocket-protocol: chat\r\n\r\n";
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
 }

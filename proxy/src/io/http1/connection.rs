@@ -323,7 +323,7 @@ impl Connection {
 }
 
 /// Counts a connection as there.
-fn count_in(thread: &DataThread, frontend: FrontendId) {
+pub(in crate::io) fn count_in(thread: &DataThread, frontend: FrontendId) {
     for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
         counters.connections.add(1);
         counters.current.raise();

@@ -121,7 +121,9 @@ fn poll_head(
         let Exchange { down, server: Some(server), .. } = exchange else { return Poll::Pending };
         let total = match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(end_of_silence(exchange))),
+            Poll::Ready(Ok(0) | Err(_)) => {
+                return Poll::Ready(Err(end_of_silence(exchange, thread)));
+            }
             Poll::Ready(Ok(total)) => total,
         };
         if exchange.repeat.on.is_empty() {
@@ -189,16 +191,26 @@ fn handle_bytes(
 }
 
 /// The server ended or broke the connection where a response should have been.
-fn end_of_silence(exchange: &mut Exchange) -> End {
+fn end_of_silence(exchange: &mut Exchange, thread: &DataThread) -> End {
     let Some(server) = &exchange.server else { return End::Failed(Failure::ServerClosed) };
     let untouched = exchange.down.read == 0;
     // RFC 9112 §9.3.1: a connection may be closed just when a request goes out. It may be sent again if that cannot
     // change what it does, or if nothing of it was sent.
-    let repeatable = exchange.asked.method.is_idempotent() || exchange.up.out.written() == 0;
-    if server.reused && untouched && repeatable && exchange.up.out.rewind() {
+    let repeatable = exchange.asked.method.is_idempotent()
+        || exchange.up.out.written() == 0
+        || server.stream.is_unprocessed();
+    // A connection of its own that is new is not closed by chance; one that is shared may be, and so may the next one.
+    let by_chance =
+        if server.stream.is_multiplexed() { has_retries_left(exchange, thread) } else { server.reused };
+    if by_chance && untouched && repeatable && exchange.up.out.rewind() {
         return End::Stale;
     }
     End::Failed(Failure::ServerClosed)
+}
+
+fn has_retries_left(exchange: &Exchange, thread: &DataThread) -> bool {
+    let backend = exchange.facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
+    backend.is_some_and(|b| exchange.facts.retries < b.retries)
 }
 
 /// The rest of the response, to the client.

@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 
 use crate::h1::chunked::Chunker;
 use crate::h1::framing::BodyFraming;
@@ -24,14 +24,21 @@ pub(super) struct Incoming {
     /// Content that has come and is not all read.
     data: Bytes,
     ended: bool,
+    /// It is a response. Whoever has sent one whole may say so by a reset without error (RFC 9113 §8.1).
+    response: bool,
 }
 
 impl Incoming {
-    /// A message that begins with `head`.
+    /// A request that begins with `head`.
     pub(super) fn new(head: Vec<u8>, content: Content, body: RecvStream) -> Self {
         let chunker = (content == Content::Chunks).then_some(Chunker::First);
         let ended = content == Content::None;
-        Self { lines: head, at: 0, body, chunker, data: Bytes::new(), ended }
+        Self { lines: head, at: 0, body, chunker, data: Bytes::new(), ended, response: false }
+    }
+
+    /// A response that begins with `head`.
+    pub(super) fn of_response(head: Vec<u8>, content: Content, body: RecvStream) -> Self {
+        Self { response: true, ..Self::new(head, content, body) }
     }
 
     /// Reads on. 0: the message has ended.
@@ -80,7 +87,11 @@ impl Incoming {
 
     /// Takes the next frame: some content, or the end.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(data) = ready!(self.body.poll_data(cx)) {
+        let data = match ready!(self.body.poll_data(cx)) {
+            Some(Err(e)) if self.response && is_whole(&e) => None,
+            data => data,
+        };
+        if let Some(data) = data {
             self.data = data.map_err(broken)?;
             if let Some(chunker) = &mut self.chunker
                 && !self.data.is_empty()
@@ -89,7 +100,10 @@ impl Incoming {
             }
             return Poll::Ready(Ok(()));
         }
-        let trailers = ready!(self.body.poll_trailers(cx)).map_err(broken)?;
+        let trailers = match ready!(self.body.poll_trailers(cx)) {
+            Err(e) if self.response && is_whole(&e) => None,
+            trailers => trailers.map_err(broken)?,
+        };
         if let Some(chunker) = self.chunker.take() {
             chunker.end(&mut self.lines);
             if let Some(trailers) = trailers {
@@ -231,6 +245,11 @@ fn poll_room(cx: &mut Context<'_>, to: &mut SendStream<Bytes>, want: usize) -> P
 
 fn send(to: &mut SendStream<Bytes>, data: &[u8], ends: bool) -> io::Result<()> {
     to.send_data(Bytes::copy_from_slice(data), ends).map_err(broken)
+}
+
+/// The server wants no more of the request, its response being sent.
+fn is_whole(error: &h2::Error) -> bool {
+    error.is_reset() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
 }
 
 /// The stream or its connection is gone.

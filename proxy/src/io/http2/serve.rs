@@ -20,7 +20,7 @@ use super::client::{ClientStream, Shared};
 use super::wire::{Line, Wire};
 use crate::h2::budget::Budget;
 use crate::h2::request::{self, Protocol};
-use crate::plan::Http2;
+use crate::plan::{FrontendId, Http2};
 
 /// A client's connection. As a future it ends when the connection is over.
 pub(in crate::io) struct Serve {
@@ -61,6 +61,20 @@ enum Turn {
 }
 
 impl Serve {
+    /// Serves a client that has agreed on HTTP/2 inside TLS.
+    pub(in crate::io) fn of_tls(
+        thread: Rc<DataThread>,
+        stream: Stream,
+        client: std::net::SocketAddr,
+        frontend: FrontendId,
+        permit: Permit,
+        now: Instant,
+    ) -> Self {
+        http1::count_in(&thread, frontend);
+        let party = http1::Party { client, frontend, http2: true, tls: stream.session().cloned() };
+        Self::new(thread, stream, Vec::new(), party, permit, now)
+    }
+
     /// Serves `stream`, of which `ahead` has been read. The connection has been counted in.
     pub(in crate::io) fn new(
         thread: Rc<DataThread>,

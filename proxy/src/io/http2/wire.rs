@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::stream::Stream;
 use crate::h2::budget::Budget;
-use crate::h2::frames::Scanner;
+use crate::h2::frames::{FrameHead, Kind, Scanner};
 
 /// What h2 reads from and writes to.
 pub(super) struct Wire {
@@ -43,6 +43,8 @@ struct State {
     received: Scanner,
     given: Scanner,
     budget: Budget,
+    /// What has come of a server.
+    seen: Option<Seen>,
     /// Bytes read in this turn.
     read: usize,
     /// There is more to read than one turn may.
@@ -54,20 +56,56 @@ struct State {
 impl Wire {
     /// A client's `stream`, of which `ahead` has been read.
     pub(super) fn new(stream: Stream, ahead: Vec<u8>, budget: Budget) -> (Self, Line) {
+        Self::with(stream, ahead, budget, [PREFACE, 0], None)
+    }
+
+    /// The `stream` to a server.
+    pub(super) fn to_server(stream: Stream, budget: Budget) -> (Self, Line) {
+        Self::with(stream, Vec::new(), budget, [0, PREFACE], Some(Seen::default()))
+    }
+
+    /// `prefaces`: bytes before the first frame received and given.
+    fn with(
+        stream: Stream,
+        ahead: Vec<u8>,
+        budget: Budget,
+        prefaces: [usize; 2],
+        seen: Option<Seen>,
+    ) -> (Self, Line) {
         let state = State {
             stream,
             ahead,
             out: Vec::new(),
             sent: 0,
-            received: Scanner::new(PREFACE),
-            given: Scanner::new(0),
+            received: Scanner::new(prefaces[0]),
+            given: Scanner::new(prefaces[1]),
             budget,
+            seen,
             read: 0,
             more: false,
             blocked: false,
         };
         let state = Rc::new(RefCell::new(state));
         (Self { state: Rc::clone(&state) }, Line { state })
+    }
+}
+
+/// Frames of a server.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// There were some.
+    pub(super) any: bool,
+    /// SETTINGS that are not an acknowledgement were among them.
+    pub(super) settings: bool,
+    /// It wants no more streams.
+    pub(super) goaway: bool,
+}
+
+impl Seen {
+    fn add(&mut self, frame: FrameHead) {
+        self.any = true;
+        self.settings |= frame.kind == Kind::Settings && !frame.has_first_flag();
+        self.goaway |= frame.kind == Kind::GoAway;
     }
 }
 
@@ -90,6 +128,11 @@ impl Line {
     /// Whether a turn has ended before all was read: another one is to follow.
     pub(super) fn has_more(&self) -> bool {
         self.state.borrow().more
+    }
+
+    /// What has come of the server since this was last asked.
+    pub(super) fn take_seen(&self) -> Seen {
+        self.state.borrow_mut().seen.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Whether there is room for a write that was put off.
@@ -161,9 +204,15 @@ impl State {
             buf.put_slice(&self.ahead[..n]);
             self.ahead.drain(..n);
         }
-        let Self { received, budget, .. } = self;
+        let Self { received, budget, seen, .. } = self;
         let new = buf.filled().get(before..).unwrap_or_default();
-        received.scan(new, |frame| budget.handle_received(frame));
+        match seen {
+            None => received.scan(new, |frame| budget.handle_received(frame)),
+            Some(seen) => received.scan(new, |frame| {
+                seen.add(frame);
+                budget.handle_of_server(frame);
+            }),
+        }
         self.read += new.len();
         Poll::Ready(Ok(()))
     }

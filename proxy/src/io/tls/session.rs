@@ -150,7 +150,6 @@ impl Session {
     }
 
     /// The protocol inside agreed on.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for protocols that are chosen by it"))]
     pub(in crate::io) fn alpn(&self) -> Option<&[u8]> {
         self.state().alpn_protocol()
     }

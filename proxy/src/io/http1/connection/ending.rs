@@ -19,6 +19,9 @@ impl Connection {
         open.facts.failure = Some(failure);
         open.facts.termination = Some(failure.termination(progress));
         open.facts.ended = Some(now);
+        if let (Failure::ServerTimeout, Some(side)) = (failure, &open.server) {
+            side.stream.suspect(now);
+        }
         open.server = None;
         open.assign = None;
         open.dial = None;

@@ -145,10 +145,12 @@ impl Connection {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(Failure::Dial(error))),
             Poll::Ready(Ok(stream)) => {
-                self.thread.recorder.server(dial.server).connections.add(1);
+                let counters = self.thread.recorder.server(dial.server);
+                if dial.joined { &counters.reused } else { &counters.connections }.add(1);
                 open.facts.connected = Some(now);
                 open.activity.server = Some(now);
-                open.server = Some(ServerSide { stream, reused: false, deaf: false, epoch: dial.epoch() });
+                let epoch = dial.epoch();
+                open.server = Some(ServerSide { stream, reused: dial.joined, deaf: false, epoch });
                 Poll::Ready(Ok(()))
             }
         }
