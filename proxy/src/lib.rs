@@ -12,6 +12,7 @@
 //! | [`endpoint`] | where a socket is |
 //! | [`health`] | checks: when, what they find, when a server goes down or comes up |
 //! | [`names`] | servers whose address is found out, or changes, at run time |
+//! | [`pace`] | whether a client keeps up |
 //! | [`plan`] | the compiled configuration, immutable and shared |
 //! | [`retry`] | how many requests may be sent again |
 //! | [`sticky`] | persistence: a client goes back to the server it had |
@@ -33,6 +34,7 @@ pub mod health;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod names;
+pub mod pace;
 pub mod plan;
 pub mod retry;
 pub mod stats;

@@ -166,7 +166,7 @@ pub enum LogFormat {
 pub struct ClientTimeouts {
     /// Inactivity of the client.
     pub client: Option<Duration>,
-    /// From the first byte of a request to the end of its head. Unset: `client` applies to each read.
+    /// From the first byte of a request to the end of its head. Unset: `client`, for all of it.
     pub http_request: Option<Duration>,
     /// Wait for the next request. Unset: `http_request`, else `client`.
     pub http_keep_alive: Option<Duration>,

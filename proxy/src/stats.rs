@@ -110,6 +110,10 @@ counters! {
     tls_resumed,
     /// TLS handshakes with clients that failed, or took too long.
     tls_failed,
+    /// Transfers ended because the client was slower than it has to be.
+    slow_clients,
+    /// Idle connections of clients that were closed to make room for others.
+    evicted,
     /// Requests sent again after an answer that was none, or had a status that is tried again.
     repeats,
 }

@@ -1,9 +1,9 @@
 //! Keys about how HTTP is spoken.
 
 use evenkeel::config::lower;
-use evenkeel_proxy::plan::{Retry, RetryEvent, RetryOn};
+use evenkeel_proxy::plan::{MinRate, Retry, RetryEvent, RetryOn};
 
-use super::{TIMEOUTS, codes, web};
+use super::{TIMEOUTS, codes, good, web};
 
 fn retry(keys: &str) -> Retry {
     lower::proxy(&web(keys)).plan.backends()[0].http.retry
@@ -45,4 +45,18 @@ fn events_that_are_none_are_refused() {
         );
         assert_eq!(codes(&text), [code], "{value}");
     }
+}
+
+#[test]
+fn clients_have_to_keep_up_unless_told_otherwise() {
+    let rate = |keys: &str| {
+        let text = format!(
+            "{TIMEOUTS}[listen.l]\nbind = \"*:80\"\n{keys}\n\
+             server = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+        );
+        lower::proxy(&good(&text)).plan.frontends()[0].http.min_rate
+    };
+    assert_eq!(rate(""), MinRate { request_body: 240, response: 240 });
+    let said = rate("min_request_rate = 0\nmin_response_rate = 1000");
+    assert_eq!(said, MinRate { request_body: 0, response: 1000 });
 }

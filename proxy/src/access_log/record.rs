@@ -118,6 +118,8 @@ pub enum Cause {
     Killed,
     /// The client was too slow.
     ClientTimeout,
+    /// The client sent or took something now and then, but less than it has to. The letter is not HAProxy's.
+    ClientRate,
     /// The server was too slow.
     ServerTimeout,
 }
@@ -241,6 +243,7 @@ impl Cause {
             Self::Up => b'U',
             Self::Killed => b'K',
             Self::ClientTimeout => b'c',
+            Self::ClientRate => b'r',
             Self::ServerTimeout => b's',
         }
     }

@@ -2,10 +2,12 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use tokio::net::TcpListener;
 
 use super::admit::{Arrival, admit};
@@ -22,13 +24,17 @@ pub(super) struct Listening {
 /// Accepts on all of the thread's sockets until it is aborted, which closes them.
 ///
 /// A connection is only accepted if there is room for it: while a limit is reached it waits in the kernel's backlog,
-/// where a connection costs nothing and is not lost.
+/// where a connection costs nothing and is not lost, until one ends, or one that is idle makes room.
 pub(super) async fn accept(thread: Rc<DataThread>, listeners: Vec<Listening>) {
     let mut from = 0;
     loop {
         match poll_fn(|cx| poll_accept(&thread, &listeners, &mut from, cx)).await {
             Accepted::Connection(arrival) => admit(&thread, arrival, Instant::now()),
-            Accepted::Full => tokio::time::sleep(FULL).await,
+            Accepted::Full => match make_room(&thread, &listeners) {
+                // Whoever was asked to leave does so now.
+                true => tokio::task::yield_now().await,
+                false => tokio::time::sleep(FULL).await,
+            },
             Accepted::Failed(error) => {
                 if is_exhaustion(&error) {
                     tokio::time::sleep(EXHAUSTED).await;
@@ -36,6 +42,38 @@ pub(super) async fn accept(thread: Rc<DataThread>, listeners: Vec<Listening>) {
             }
         }
     }
+}
+
+/// Lets an idle connection make room for one that waits to be accepted. `false`: nobody waits, or nobody here is idle.
+fn make_room(thread: &DataThread, listeners: &[Listening]) -> bool {
+    let mut made = false;
+    for listening in listeners {
+        let Some(full) = thread.gate.full(listening.frontend) else { continue };
+        if !is_waited_at(&listening.listener) {
+            continue;
+        }
+        if thread.idle.evict(full) {
+            made = true;
+        } else {
+            thread.gate.ask_for_room(full);
+        }
+    }
+    made
+}
+
+/// Makes room when another thread asks for it.
+pub(super) async fn lend_room(thread: Rc<DataThread>) {
+    loop {
+        let full = thread.gate.asked_for_room().await;
+        // Whoever asked looks again by itself, whether or not there was anyone.
+        let _made = thread.idle.evict(full);
+    }
+}
+
+/// Whether a connection waits in the backlog.
+fn is_waited_at(listener: &TcpListener) -> bool {
+    let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 enum Accepted {

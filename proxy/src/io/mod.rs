@@ -29,6 +29,7 @@ pub mod checker;
 mod deadline;
 mod http1;
 mod http2;
+mod idle;
 pub mod log_sink;
 mod passage;
 mod persist;

@@ -30,7 +30,7 @@ use crate::stats::{Recorder, Stats};
 use crate::tls::Certificates;
 use control::Order;
 pub(super) use control::ThreadControl;
-pub(super) use gate::{Gate, Permit};
+pub(super) use gate::{Full, Gate, Permit};
 pub(super) use thread::{Balance, DataThread, Scratch};
 
 /// The sockets of one listening address: one per data thread (`SO_REUSEPORT`), or fewer that threads share.
@@ -265,6 +265,7 @@ async fn serve(seed: Seed, ready: &Ready) {
     let wheel = Rc::clone(&thread.deadlines);
     drop(tokio::task::spawn_local(async move { wheel.turn().await }));
     drop(tokio::task::spawn_local(sweep(Rc::clone(&thread))));
+    drop(tokio::task::spawn_local(accept::lend_room(Rc::clone(&thread))));
     if ready.send(Ok(())).is_err() {
         return;
     }

@@ -3,7 +3,10 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::common::{PATIENCE, Setup, answering, await_signal, field, gist, scripted, signal, until};
+use super::common::{
+    Client, PATIENCE, Scripted, Setup, TestProxy, answering, await_signal, field, gist, scripted, signal,
+    until,
+};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -58,44 +61,48 @@ fn draining_lets_requests_finish_and_closes_the_rest() {
     proxy.no_more_records();
 }
 
-#[test]
-fn connections_beyond_the_limit_wait_their_turn() {
-    let server = answering();
-    let mut setup = Setup::new(&[server.addr]);
-    setup.global.maxconn = 2;
-    let proxy = setup.start();
-    let (mut first, mut second) = (proxy.client(), proxy.client());
-    for client in [&mut first, &mut second] {
-        client.send(GET);
-        client.response();
-    }
-    // The kernel has it; the proxy has not.
-    let mut third = proxy.client();
-    third.send(GET);
-    third.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    assert!(third.stream.peek(&mut [0]).is_err());
-    assert_eq!(proxy.proxy().connections(), 2);
-    third.stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    drop(first);
-    assert_eq!(third.response().1, b"GET /a HTTP/1.1");
+/// A server that answers every GET, and waits for the content of a POST.
+fn patient() -> Scripted {
+    scripted(|served, _| {
+        while let Some(head) = served.request() {
+            if head.starts_with("POST") {
+                served.client.rest_or_reset();
+                return;
+            }
+            served.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    })
+}
+
+/// A client in the middle of its request, which has reached the server.
+fn busy(proxy: &TestProxy, server: &Scripted) -> Client {
+    let mut client = proxy.client();
+    client.send("POST /half HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nha");
+    assert!(server.head().starts_with("POST"));
+    client
 }
 
 #[test]
-fn a_frontend_may_have_a_limit_of_its_own() {
-    let server = answering();
-    let mut setup = Setup::new(&[server.addr]);
-    setup.frontend.maxconn = Some(1);
-    let proxy = setup.start();
-    let mut first = proxy.client();
-    first.send(GET);
-    first.response();
-    let mut second = proxy.client();
-    second.send(GET);
-    second.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-    assert!(second.stream.peek(&mut [0]).is_err());
-    second.stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    drop(first);
-    second.response();
+fn connections_beyond_the_limit_wait_their_turn() {
+    for limit_of_frontend in [true, false] {
+        let server = patient();
+        let mut setup = Setup::new(&[server.addr]);
+        match limit_of_frontend {
+            true => setup.frontend.maxconn = Some(2),
+            false => setup.global.maxconn = 2,
+        }
+        let proxy = setup.start();
+        let (first, _second) = (busy(&proxy, &server), busy(&proxy, &server));
+        // The kernel has it; the proxy has not.
+        let mut third = proxy.client();
+        third.send(GET);
+        third.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!(third.stream.peek(&mut [0]).is_err());
+        assert_eq!((proxy.proxy().connections(), proxy.frontend_totals().evicted), (2, 0));
+        third.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        drop(first);
+        assert_eq!(third.response().1, b"ok");
+    }
 }
 
 #[test]

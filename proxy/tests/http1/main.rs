@@ -12,5 +12,6 @@ mod oracle;
 #[cfg(test)]
 mod persistence;
 mod retries;
+mod slow;
 #[cfg(test)]
 mod traffic;

@@ -2,6 +2,25 @@
 
 use super::{Key, Type};
 
+/// `min_request_rate`.
+pub(super) const MIN_REQUEST_RATE: Key = Key::new(
+    "min_request_rate",
+    Type::Int { min: 0, max: 1_000_000_000 },
+    "Bytes per second that a client has to send of a request's content while it is waited for. One that falls behind by \
+     more than `timeout.client` gets status 408 and the letter `r` in its record, however often it sends a byte. 0: \
+     anything will do.",
+)
+.default("240");
+
+/// `min_response_rate`.
+pub(super) const MIN_RESPONSE_RATE: Key = Key::new(
+    "min_response_rate",
+    Type::Int { min: 0, max: 1_000_000_000 },
+    "Bytes per second that a client has to take of a response while it is waited for. The connection of one that falls \
+     behind by more than `timeout.client` is closed. 0: anything will do.",
+)
+.default("240");
+
 /// `retry_on`.
 pub(super) const RETRY_ON: Key = Key::new(
     "retry_on",

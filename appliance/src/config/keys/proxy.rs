@@ -3,7 +3,7 @@
 use super::balance::{BALANCE, FULLCONN, HASH_AVALANCHE, HASH_BALANCE_FACTOR, HASH_FUNCTION, HASH_TYPE};
 use super::check::CHECK_STEP;
 use super::cookie::COOKIE;
-use super::http::{RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON};
+use super::http::{MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON};
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER};
 use super::stick::STICK;
 use super::tls::{
@@ -30,6 +30,8 @@ pub static DEFAULTS: Section = Section {
         ERRORFILE,
         DEFAULT_BACKEND,
         MAXCONN,
+        MIN_REQUEST_RATE,
+        MIN_RESPONSE_RATE,
         BALANCE,
         HASH_TYPE,
         HASH_FUNCTION,
@@ -67,6 +69,8 @@ pub static PROFILE: Section = Section {
         ERRORFILE,
         DEFAULT_BACKEND,
         MAXCONN,
+        MIN_REQUEST_RATE,
+        MIN_RESPONSE_RATE,
         BALANCE,
         HASH_TYPE,
         HASH_FUNCTION,
@@ -105,6 +109,8 @@ pub static FRONTEND: Section = Section {
         ERRORFILE,
         DEFAULT_BACKEND,
         MAXCONN,
+        MIN_REQUEST_RATE,
+        MIN_RESPONSE_RATE,
     ],
     hints: PROXY_HINTS,
 };
@@ -167,6 +173,8 @@ pub static LISTEN: Section = Section {
         LOG_FORMAT,
         ERRORFILE,
         MAXCONN,
+        MIN_REQUEST_RATE,
+        MIN_RESPONSE_RATE,
         RETRIES,
         RETRY_ON,
         RETRY_NON_IDEMPOTENT,
@@ -325,7 +333,8 @@ const DEFAULT_BACKEND: Key =
 const MAXCONN: Key = Key::new(
     "maxconn",
     Type::Int { min: 1, max: 10_000_000 },
-    "Most connections of a frontend at once. More wait in the backlog.",
+    "Most connections of a frontend at once. More wait in the backlog until one ends; those that are idle between \
+     requests make room, the one idle for the longest first.",
 )
 .default_is("the global limit");
 const STICKY_COOKIE: Key = Key::new(
@@ -386,7 +395,7 @@ const T_CLIENT: Key = Key::new("client", ms(1, DAY * 24), "Inactivity of the cli
 const T_SERVER: Key = Key::new("server", ms(1, DAY * 24), "Inactivity of the server.");
 const T_HTTP_REQUEST: Key =
     Key::new("http_request", ms(1, DAY), "From the first byte of a request to the end of its head.")
-        .default_is("`client`, for each read");
+        .default_is("`client`");
 const T_HTTP_KEEP_ALIVE: Key = Key::new("http_keep_alive", ms(1, DAY), "Wait for the next request.")
     .default_is("`http_request`, else `client`");
 const T_QUEUE: Key =

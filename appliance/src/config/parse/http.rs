@@ -12,6 +12,8 @@ use crate::config::suggest::nearest;
 /// Those that the section has.
 pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HttpSettings {
     HttpSettings {
+        min_request_rate: t.known(cx, "min_request_rate", Reader::int).map(|n| n.value),
+        min_response_rate: t.known(cx, "min_response_rate", Reader::int).map(|n| n.value),
         retry_on: t.known(cx, "retry_on", retry_on),
         retry_non_idempotent: t.known(cx, "retry_non_idempotent", Reader::bool).map(|b| b.value),
         retry_budget: t.known(cx, "retry_budget", Reader::int).map(|n| n.value),

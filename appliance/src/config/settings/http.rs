@@ -1,10 +1,12 @@
 //! What a proxy section says about HTTP.
 
-use evenkeel_proxy::plan::{ClientHttp, Retry, RetryOn, ServerHttp};
+use evenkeel_proxy::plan::{ClientHttp, MinRate, Retry, RetryOn, ServerHttp};
 
 /// Keys of [`crate::config::keys`] about HTTP.
 #[derive(Debug, Clone, Default)]
 pub(in crate::config) struct HttpSettings {
+    pub(in crate::config) min_request_rate: Option<u32>,
+    pub(in crate::config) min_response_rate: Option<u32>,
     pub(in crate::config) retry_on: Option<RetryOn>,
     pub(in crate::config) retry_non_idempotent: Option<bool>,
     pub(in crate::config) retry_budget: Option<u16>,
@@ -14,6 +16,8 @@ impl HttpSettings {
     /// What is said here, and what `base` says of the rest.
     pub(super) fn over(self, base: &Self) -> Self {
         Self {
+            min_request_rate: self.min_request_rate.or(base.min_request_rate),
+            min_response_rate: self.min_response_rate.or(base.min_response_rate),
             retry_on: self.retry_on.or(base.retry_on),
             retry_non_idempotent: self.retry_non_idempotent.or(base.retry_non_idempotent),
             retry_budget: self.retry_budget.or(base.retry_budget),
@@ -21,9 +25,13 @@ impl HttpSettings {
     }
 
     /// With clients.
-    #[expect(clippy::unused_self, reason = "the seam for the settings of the client side")]
     pub(in crate::config) fn of_client(&self) -> ClientHttp {
-        ClientHttp::default()
+        let usual = MinRate::default();
+        let min_rate = MinRate {
+            request_body: self.min_request_rate.unwrap_or(usual.request_body),
+            response: self.min_response_rate.unwrap_or(usual.response),
+        };
+        ClientHttp { min_rate }
     }
 
     /// With servers.

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::super::deadline::Alarm;
 use super::super::http2;
+use super::super::idle::{Place, Rest};
 use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Broken, Halves};
@@ -21,7 +22,7 @@ use super::request::{self, Parsed};
 use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::head::{HeadError, Request};
 use crate::h1::reject::Reject;
-use crate::plan::FrontendId;
+use crate::plan::{Frontend, FrontendId};
 
 /// A client's connection. As a future it ends when the connection is over.
 pub(in crate::io) struct Connection {
@@ -38,6 +39,8 @@ pub(in crate::io) struct Connection {
     served: bool,
     /// Absent for a stream of a connection, which has one.
     permit: Option<Permit>,
+    /// Where it waits for requests.
+    place: Place,
 }
 
 enum State {
@@ -137,6 +140,7 @@ impl Connection {
             alarm: Alarm::default(),
             served: false,
             permit: None,
+            place: Place::default(),
         }
     }
 
@@ -186,13 +190,14 @@ impl Connection {
             return Step::Over;
         }
         match self.stream.poll_read(cx, &mut scratch.bytes[..SMALL]) {
-            Poll::Pending => Step::Wait(State::Waiting, self.request_deadline()),
+            Poll::Pending => self.rest(cx),
             Poll::Ready(Ok(0) | Err(_)) if self.served => Step::Over,
             Poll::Ready(Ok(0) | Err(_)) => {
                 let open = Open::new(&self.thread, &self.party, self.since);
                 self.fail(open, Failure::HeadCutShort, now)
             }
             Poll::Ready(Ok(n)) => {
+                self.thread.idle.rise(&self.place);
                 let mut open = Open::new(&self.thread, &self.party, now);
                 open.up.read = n as u64;
                 self.handle_head(open, n, scratch, now)
@@ -200,10 +205,27 @@ impl Connection {
         }
     }
 
+    /// Nothing to do: until a request comes, or until room is needed.
+    fn rest(&mut self, cx: &Context<'_>) -> Step {
+        let frontend = self.party.frontend;
+        if self.permit.is_some()
+            && self.thread.idle.sit(&mut self.place, frontend, self.since, cx) == Rest::Leave
+        {
+            for counters in [self.thread.recorder.process(), self.thread.recorder.frontend(frontend)] {
+                counters.evicted.add(1);
+            }
+            return Step::Over;
+        }
+        Step::Wait(State::Waiting, self.request_deadline())
+    }
+
+    fn frontend(&self) -> Option<&Frontend> {
+        self.thread.plan.frontends().get(usize::from(self.party.frontend.0))
+    }
+
     /// When the first byte of a request is due.
     fn request_deadline(&self) -> Option<Instant> {
-        let frontend = self.thread.plan.frontends().get(usize::from(self.party.frontend.0))?;
-        let timeout = &frontend.timeout;
+        let timeout = &self.frontend()?.timeout;
         let request = timeout.http_request.or(timeout.client);
         let limit = if self.served { timeout.http_keep_alive.or(request) } else { request };
         Some(self.since + limit?)
@@ -223,8 +245,9 @@ impl Connection {
         match self.stream.poll_read(cx, room) {
             Poll::Pending => {
                 let timeout = open.timeouts.client;
-                let whole = timeout.http_request.and_then(|t| Some(open.facts.started? + t));
-                let deadline = whole.or_else(|| Some(open.activity.client? + timeout.client?));
+                // For the whole of it: a byte now and then does not keep it open.
+                let limit = timeout.http_request.or(timeout.client);
+                let deadline = limit.and_then(|limit| Some(open.facts.started? + limit));
                 Step::Wait(State::Head(open), deadline)
             }
             Poll::Ready(Ok(0) | Err(_)) => self.fail(open, Failure::HeadCutShort, now),
@@ -339,6 +362,7 @@ pub(in crate::io) fn count_out(thread: &DataThread, frontend: FrontendId) {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.thread.idle.leave(&mut self.place);
         if self.permit.is_some() {
             count_out(&self.thread, self.party.frontend);
         }

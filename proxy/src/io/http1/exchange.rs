@@ -14,7 +14,8 @@ use crate::balance::Lease;
 use crate::h1::conn::Expectation;
 use crate::h1::head::{Method, Version};
 use crate::names::Epoch;
-use crate::plan::{ClientTimeouts, ServerTimeouts};
+use crate::pace::{Pace, Turn};
+use crate::plan::{ClientTimeouts, MinRate, ServerTimeouts};
 
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
 #[derive(Default)]
@@ -40,6 +41,16 @@ pub(in crate::io) struct Exchange {
     pub(in crate::io) activity: Activity,
     pub(super) response: ResponseState,
     pub(super) repeat: Repeat,
+    pub(super) paces: Paces,
+}
+
+/// How the client keeps up: sending content, and taking the response.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Paces {
+    sends: Pace,
+    takes: Pace,
+    /// When it will be too far behind in one of them.
+    late: Option<Instant>,
 }
 
 /// What of the request still matters once its head is gone.
@@ -136,12 +147,39 @@ impl Exchange {
         };
         let client = after(client_due, self.activity.client, self.timeouts.client.client);
         let server = after(server_due, self.activity.server, self.timeouts.server.server);
-        match (client, server) {
+        let due = match (client, server) {
             (Some(client), Some(server)) if client < server => Some((client, Failure::ClientTimeout)),
             (_, Some(server)) => Some((server, Failure::ServerTimeout)),
             (Some(client), None) => Some((client, Failure::ClientTimeout)),
             (None, None) => None,
+        };
+        match self.paces.late {
+            Some(late) if due.is_none_or(|(due, _)| late < due) => Some((late, Failure::ClientTooSlow)),
+            _ => due,
         }
+    }
+
+    /// Takes note of whether the client is waited for, and of how it keeps up with `rate`.
+    #[inline]
+    pub(super) fn keep_pace(&mut self, rate: MinRate, now: Instant) {
+        let held_back =
+            self.asked.expectation == Expectation::Continue && self.response == ResponseState::Awaited;
+        let sends = !self.request_is_out() && self.up.out.is_empty() && !held_back;
+        let takes = !self.down.out.is_empty();
+        if sends || takes || !self.paces.sends.rests() || !self.paces.takes.rests() {
+            self.settle(sends, takes, rate, now);
+        }
+    }
+
+    fn settle(&mut self, sends: bool, takes: bool, rate: MinRate, now: Instant) {
+        // A client that may be idle for ever may be slow for ever.
+        let Some(allowance) = self.timeouts.client.client else { return };
+        let turn = |due: bool| if due { Turn::Client } else { Turn::Other };
+        let Paces { sends: sending, takes: taking, late } = &mut self.paces;
+        let sent = sending.handle_turn(turn(sends), self.up.read, rate.request_body, allowance, now);
+        let written = self.down.out.written();
+        let taken = taking.handle_turn(turn(takes), written, rate.response, allowance, now);
+        *late = sent.into_iter().chain(taken).min();
     }
 
     /// The server has all of the request it will get.
@@ -165,5 +203,6 @@ impl Exchange {
         self.activity = Activity::default();
         self.response = ResponseState::Awaited;
         self.repeat = Repeat::default();
+        self.paces = Paces::default();
     }
 }

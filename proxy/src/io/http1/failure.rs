@@ -26,6 +26,8 @@ pub(in crate::io) enum Failure {
     ClientAborted,
     /// The client was too slow to send or to receive.
     ClientTimeout,
+    /// The client sent or took something, but less than it has to.
+    ClientTooSlow,
     /// The content of the request is not in the framing it claims.
     BadRequestBody,
     /// The server closed before its response was complete.
@@ -61,7 +63,7 @@ impl Failure {
         match self {
             Self::Refused(reject) => reject,
             Self::HeadCutShort | Self::ClientAborted | Self::BadRequestBody => Reject::BadRequest,
-            Self::HeadTimeout | Self::ClientTimeout => Reject::RequestTimeout,
+            Self::HeadTimeout | Self::ClientTimeout | Self::ClientTooSlow => Reject::RequestTimeout,
             Self::NoServer | Self::QueueFull | Self::QueueTimeout | Self::Dial(_) => {
                 Reject::ServiceUnavailable
             }
@@ -93,6 +95,7 @@ impl Failure {
             Self::Dial(DialError::Resource) => (Cause::Resource, Phase::Connect),
             Self::ClientAborted => (Cause::Client, while_relaying),
             Self::ClientTimeout => (Cause::ClientTimeout, while_relaying),
+            Self::ClientTooSlow => (Cause::ClientRate, while_relaying),
             Self::BadRequestBody | Self::BadResponse => (Cause::Proxy, while_relaying),
             Self::ServerClosed => (Cause::Server, while_relaying),
             Self::ServerTimeout => (Cause::ServerTimeout, while_relaying),
@@ -110,6 +113,7 @@ impl Failure {
             | Self::QueueTimeout
             | Self::Dial(_)
             | Self::ClientTimeout
+            | Self::ClientTooSlow
             | Self::BadRequestBody
             | Self::ServerClosed
             | Self::ServerTimeout
@@ -122,7 +126,7 @@ impl Failure {
 mod tests {
     use super::*;
 
-    /// Observed with HAProxy 2.6.12 for the same events.
+    /// Observed with HAProxy 2.6.12 for the same events, which has none for a client that is too slow.
     #[test]
     fn statuses_and_letters_are_haproxys() {
         for (failure, status, unanswered, answering) in [
@@ -137,6 +141,7 @@ mod tests {
             (Failure::Dial(DialError::Resource), 503, "RC--", "RC--"),
             (Failure::ClientAborted, 400, "CH--", "CD--"),
             (Failure::ClientTimeout, 408, "cH--", "cD--"),
+            (Failure::ClientTooSlow, 408, "rH--", "rD--"),
             (Failure::BadRequestBody, 400, "PH--", "PD--"),
             (Failure::ServerClosed, 502, "SH--", "SD--"),
             (Failure::ServerTimeout, 504, "sH--", "sD--"),

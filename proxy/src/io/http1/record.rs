@@ -208,6 +208,7 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
             // Counted per attempt.
             Some(Failure::Dial(_)) => {}
             Some(Failure::ClientAborted | Failure::ClientTimeout) => counters.client_aborts.add(1),
+            Some(Failure::ClientTooSlow) => counters.slow_clients.add(1),
             Some(Failure::ServerClosed) => {
                 counters.server_aborts.add(1);
                 counters.response_errors.add(1);
@@ -235,6 +236,7 @@ fn observe(facts: &Facts, thread: &DataThread) {
             | Failure::Dial(_)
             | Failure::ClientAborted
             | Failure::ClientTimeout
+            | Failure::ClientTooSlow
             | Failure::BadRequestBody,
         ) => None,
     };

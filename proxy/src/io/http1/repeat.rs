@@ -50,6 +50,7 @@ pub(super) fn event_of(failure: Failure, exchange: &Exchange) -> Option<RetryEve
         | Failure::Dial(_)
         | Failure::ClientAborted
         | Failure::ClientTimeout
+        | Failure::ClientTooSlow
         | Failure::BadRequestBody => None,
     }
 }

@@ -16,6 +16,17 @@ pub(in crate::io) struct Gate {
     frontends: Box<[Count]>,
     /// Rings when the last connection has ended.
     emptied: Notify,
+    /// Rings for one thread when another one needs room that it cannot make itself.
+    needed: Notify,
+    /// The frontend that needs it; [`ANY`]: the process.
+    needs: AtomicU32,
+}
+
+/// Which limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::io) enum Full {
+    Process,
+    Frontend(FrontendId),
 }
 
 /// A count and its limit, on a pair of cache lines of its own.
@@ -36,6 +47,10 @@ impl Count {
         self.now.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
+    fn is_full(&self) -> bool {
+        self.now.load(Ordering::Relaxed) >= self.most
+    }
+
     fn leave(&self) {
         self.now.fetch_sub(1, Ordering::SeqCst);
     }
@@ -49,7 +64,7 @@ impl Gate {
     }
 
     fn with(process: Count, frontends: Box<[Count]>) -> Self {
-        Self { process, frontends, emptied: Notify::new() }
+        Self { process, frontends, emptied: Notify::new(), needed: Notify::new(), needs: AtomicU32::new(ANY) }
     }
 
     /// Lets one connection in, until the permit is dropped. `None`: a limit is reached.
@@ -63,6 +78,32 @@ impl Gate {
             return None;
         }
         Some(Permit { gate: Arc::clone(self), frontend })
+    }
+
+    /// The limit that keeps connections of a frontend out, if one does.
+    pub(in crate::io) fn full(&self, frontend: FrontendId) -> Option<Full> {
+        if self.process.is_full() {
+            return Some(Full::Process);
+        }
+        let of_frontend = self.frontends.get(usize::from(frontend.0))?;
+        of_frontend.is_full().then_some(Full::Frontend(frontend))
+    }
+
+    /// Asks the threads, one after the other from call to call, to make room.
+    pub(in crate::io) fn ask_for_room(&self, full: Full) {
+        let needs = match full {
+            Full::Process => ANY,
+            Full::Frontend(frontend) => u32::from(frontend.0),
+        };
+        self.needs.store(needs, Ordering::Relaxed);
+        self.needed.notify_one();
+    }
+
+    /// Waits until a thread asks for room. Two that ask at once may get an answer meant for the other; they ask again.
+    pub(in crate::io) async fn asked_for_room(&self) -> Full {
+        self.needed.notified().await;
+        let needs = u16::try_from(self.needs.load(Ordering::Relaxed));
+        needs.map_or(Full::Process, |frontend| Full::Frontend(FrontendId(frontend)))
     }
 
     /// Waits until there are no connections, or until `deadline`. How many are left.
@@ -113,6 +154,9 @@ impl Drop for Permit {
     }
 }
 
+/// No frontend has this number.
+const ANY: u32 = u32::MAX;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,9 +171,13 @@ mod tests {
         assert_eq!((gate.connections(), gate.of_frontend(one)), (2, 2));
         let _third = gate.enter(two).unwrap();
         assert!(gate.enter(two).is_none());
+        assert_eq!(gate.full(two), Some(Full::Process));
         drop(first);
         assert!(gate.enter(one).is_some());
         assert_eq!((gate.connections(), gate.of_frontend(one), gate.of_frontend(two)), (2, 1, 1));
+        assert_eq!((gate.full(one), gate.full(two)), (None, None));
+        let _first = gate.enter(one).unwrap();
+        assert_eq!(gate.full(one), Some(Full::Process));
         assert!(gate.enter(FrontendId(2)).is_none());
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::super::deadline::Deadlines;
 use super::super::http1::{Exchange, SMALL};
 use super::super::http2::Spare;
+use super::super::idle::Idle;
 use super::super::splice::Pipes;
 use super::super::upstream::Pool;
 use super::control::ThreadControl;
@@ -35,6 +36,7 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) pipes: Pipes,
     pub(in crate::io) http2_spare: Spare,
     pub(in crate::io) gate: Arc<Gate>,
+    pub(in crate::io) idle: Idle,
     pub(in crate::io) control: Arc<ThreadControl>,
     /// Connections are to end as soon as they can.
     pub(in crate::io) draining: Cell<bool>,
@@ -73,6 +75,7 @@ impl DataThread {
             control: parts.control,
             scratch: RefCell::new(Scratch { bytes: vec![0; room].into(), index: HeadIndex::default() }),
             pipes: Pipes::default(),
+            idle: Idle::default(),
             http2_spare: Spare::default(),
             draining: Cell::new(false),
             limits,

@@ -75,7 +75,9 @@ impl Facts {
             counters.bytes_in.add(self.bytes_in);
             counters.bytes_out.add(self.bytes_out);
             match self.termination.map(|t| t.cause) {
-                Some(Cause::Client | Cause::ClientTimeout) => counters.client_aborts.add(1),
+                Some(Cause::Client | Cause::ClientTimeout | Cause::ClientRate) => {
+                    counters.client_aborts.add(1)
+                }
                 Some(Cause::Server | Cause::ServerTimeout) if self.connected.is_some() => {
                     counters.server_aborts.add(1);
                 }

@@ -94,6 +94,9 @@ impl Connection {
                 self.fail(open, Failure::ClientAborted, now)
             }
             Poll::Pending => {
+                if let Some(frontend) = self.frontend() {
+                    open.keep_pace(frontend.http.min_rate, now);
+                }
                 let deadline = open.deadline().map(|(at, _)| at);
                 Step::Wait(State::Forwarding(open), deadline)
             }

@@ -1,0 +1,164 @@
+//! Clients that are slow on purpose, and those that keep a house full without doing anything.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::common::{Client, PATIENCE, Setup, TestProxy, answering, gist, scripted, status, until};
+
+/// Sends `piece` again and again without a pause that a timeout of inactivity would notice, until the proxy answers or
+/// closes. How long that took.
+fn drip(client: &mut Client, piece: &[u8]) -> Duration {
+    let start = Instant::now();
+    client.stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    loop {
+        assert!(start.elapsed() < PATIENCE, "an end in time");
+        if client.stream.write_all(piece).is_err() {
+            return start.elapsed();
+        }
+        match client.stream.peek(&mut [0]) {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
+    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    start.elapsed()
+}
+
+#[test]
+fn a_head_sent_byte_by_byte_ends_in_time() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.timeout.client = Some(Duration::from_millis(300));
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\nX: ");
+    assert!(drip(&mut client, b"x") >= Duration::from_millis(250));
+    assert_eq!(status(&client.head()), 408);
+    assert_eq!(gist(&proxy.record()), "front front/<NOSRV> 408 cR-- 0 <BADREQ>");
+}
+
+#[test]
+fn content_sent_byte_by_byte_ends_in_time() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.timeout.client = Some(Duration::from_millis(300));
+    setup.frontend.http.min_rate.request_body = 10_000;
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    client.send("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+    assert!(drip(&mut client, b"x") >= Duration::from_millis(250));
+    assert_eq!(status(&client.head()), 408);
+    assert_eq!(gist(&proxy.record()), "front back/s1 408 rH-- 0 POST /slow HTTP/1.1");
+    assert_eq!(proxy.frontend_totals().slow_clients, 1);
+    // Whoever keeps up is not disturbed, though it takes several times as long.
+    let mut client = proxy.client();
+    client.send("POST /steady HTTP/1.1\r\nHost: h\r\nContent-Length: 20000\r\n\r\n");
+    let (start, mut at) = (Instant::now(), 0);
+    while at < 20_000 {
+        let due = usize::try_from(start.elapsed().as_micros() * 20 / 1000).unwrap().min(20_000);
+        client.send(vec![b'x'; due.saturating_sub(at)]);
+        at = at.max(due);
+        std::thread::yield_now();
+    }
+    assert_eq!(status(&client.response().0), 200);
+}
+
+#[test]
+fn a_response_read_byte_by_byte_ends_in_time() {
+    let server = scripted(|served, _| {
+        if served.request().is_some() {
+            served.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+            let content = vec![b'x'; 1 << 20];
+            while served.client.stream.write_all(&content).is_ok() {}
+        }
+    });
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.timeout.client = Some(Duration::from_millis(500));
+    setup.frontend.http.min_rate.response = 50_000_000;
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+    // Much less than it has to take, but so much that the proxy sees it move.
+    let (start, mut got, mut bytes) = (Instant::now(), 0_u128, vec![0; 65536]);
+    while start.elapsed() < PATIENCE {
+        if got > start.elapsed().as_millis() * 10_000 {
+            std::thread::yield_now();
+            continue;
+        }
+        match client.stream.read(&mut bytes) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => got += n as u128,
+        }
+        if proxy.frontend_totals().slow_clients == 1 {
+            break;
+        }
+    }
+    until("the client is given up", || proxy.frontend_totals().slow_clients == 1);
+    assert_eq!(gist(&proxy.record()), "front back/s1 200 rD-- 0 GET /large HTTP/1.1");
+}
+
+fn get(client: &mut Client) -> u16 {
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    status(&client.response().0)
+}
+
+/// Connections of which the proxy has answered a request each.
+fn fill(proxy: &TestProxy, count: usize) -> Vec<Client> {
+    let served = |_| {
+        let mut client = proxy.client();
+        assert_eq!(get(&mut client), 200);
+        client
+    };
+    (0..count).map(served).collect()
+}
+
+fn is_closed(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let end = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).unwrap();
+    matches!(end, Ok(0))
+}
+
+#[test]
+fn idle_connections_make_room_for_one_that_has_a_request() {
+    for limit_of_frontend in [true, false] {
+        for threads in [1, 2] {
+            let server = answering();
+            let mut setup = Setup::new(&[server.addr]);
+            setup.global.threads = threads;
+            match limit_of_frontend {
+                true => setup.frontend.maxconn = Some(8),
+                false => setup.global.maxconn = 8,
+            }
+            let proxy = setup.start();
+            let mut house = fill(&proxy, 8);
+            assert_eq!(proxy.proxy().connections(), 8);
+            let mut polite = proxy.client();
+            assert_eq!(get(&mut polite), 200);
+            until("the house is within its limit", || proxy.proxy().connections() == 8);
+            let gone = house.iter().filter(|c| is_closed(&c.stream)).count();
+            assert_eq!((gone, proxy.frontend_totals().evicted), (1, 1), "{threads} threads");
+            if threads == 1 {
+                assert!(is_closed(&house[0].stream), "the one idle for the longest");
+            }
+            // The others are served as before.
+            for client in house.iter_mut().filter(|c| !is_closed(&c.stream)) {
+                assert_eq!(get(client), 200);
+            }
+        }
+    }
+}
+
+#[test]
+fn connections_that_never_said_anything_make_room() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.maxconn = Some(4);
+    let proxy = setup.start();
+    let _mute: Vec<_> = (0..4).map(|_| proxy.client()).collect();
+    until("the house is full", || proxy.proxy().connections() == 4);
+    for _ in 0..6 {
+        assert_eq!(get(&mut proxy.client()), 200);
+    }
+}
