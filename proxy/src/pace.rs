@@ -58,6 +58,7 @@ fn worth(bytes: u64, rate: u32) -> Duration {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an instant to count from; there is no other way to make one")]
 mod tests {
     use super::*;
 
