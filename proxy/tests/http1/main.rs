@@ -11,7 +11,9 @@ mod lifecycle;
 mod oracle;
 #[cfg(test)]
 mod persistence;
+#[cfg(test)]
 mod retries;
+#[cfg(test)]
 mod slow;
 #[cfg(test)]
 mod traffic;
