@@ -327,7 +327,7 @@ fn clients_show_certificates_where_they_must() {
     site.curl(&shown("alice.pem"), "https://www.example.com/").expect("alice is known");
     wait_line(
         &log,
-        "\"tls_resumed\":false,\"sni\":\"www.example.com\",\"alpn\":\"http/1.1\",\"client_subject\":\"/CN=alice\",\
+        "\"tls_resumed\":false,\"sni\":\"www.example.com\",\"alpn\":\"h2\",\"client_subject\":\"/CN=alice\",\
          \"client_issuer\":\"/CN=clients\",\"client_serial\":\"2A\"",
     );
     site.curl(&shown("bob.pem"), "https://www.example.com:445/").expect_err("bob is known no more");

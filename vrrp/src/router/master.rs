@@ -205,11 +205,12 @@ impl Router {
         self.extra_announce(turn, master);
     }
 
-    /// Announces beyond the schedule. Part of the quota is left for the second cause: a rival is heard first, and its
-    /// release a moment later, when it has let go of the addresses.
+    /// Announces beyond the schedule. Most of the quota is left for later causes: a rival is heard first, and its release
+    /// a moment later, when it has let go of the addresses; and a split that heals may be followed by the next.
     fn extra_announce(&mut self, turn: &mut Turn<'_>, master: &mut Master) {
         let repeat = usize::from(self.config.announce.lower_prio_repeat);
-        let wanted = if self.extra_frames.is_unused(turn.now) { repeat.min(FIRST_ROUND) } else { repeat };
+        let round = if self.extra_frames.is_unused(turn.now) { FIRST_ROUND } else { LATER_ROUND };
+        let wanted = repeat.min(round);
         let granted = self.extra_frames.take(turn.now, wanted);
         self.announce(turn, granted);
         if granted < wanted {
@@ -357,7 +358,9 @@ fn speaks_as_master(action: &Action, of: super::RouterId) -> bool {
 }
 
 /// Frames of the extra quota that the first cause may use.
-const FIRST_ROUND: usize = 3;
+const FIRST_ROUND: usize = 2;
+/// What every other one may: with five in all, two splits are told of at once, each by a rival and by its release.
+const LATER_ROUND: usize = 1;
 /// The kernel counts lifetimes in seconds; renewing more often than this costs and gains nothing.
 const RENEWAL: Duration = Duration::from_millis(300);
 /// Our choice: long enough not to flap, short enough that a repaired node is of use again.

@@ -77,7 +77,7 @@ pub static VRRP: Section = Section {
         Key::new("garp_master_delay", ms(0, 255 * SECOND), "When the second round comes; \"0s\": none.").default("\"5s\""),
         Key::new("garp_master_refresh", ms(0, DAY), "Period of announcements while MASTER; \"0s\": none.").default("\"60s\""),
         Key::new("garp_master_refresh_repeat", Type::Int { min: 1, max: 255 }, "Announcements per address in each period.").default("1"),
-        Key::new("garp_lower_prio_repeat", Type::Int { min: 0, max: 255 }, "Announcements after hearing a MASTER of lower priority.")
+        Key::new("garp_lower_prio_repeat", Type::Int { min: 0, max: 255 }, "Most announcements after hearing a MASTER of lower priority. Whatever is said here, they are at most two at once and five within ten seconds.")
             .default("5"),
         Key::new(
             "track",
