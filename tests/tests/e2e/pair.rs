@@ -19,23 +19,22 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Starts both nodes and waits until the pair is what operators expect to see.
+    /// Starts both nodes and waits until the pair is what operators expect to see. `a` is MASTER before `b` starts: on a
+    /// busy machine `b` could be first otherwise, and what a test counts would begin with an election.
     pub(crate) fn start(config: &PairConfig) -> Self {
         let lab = Lab::new();
         let servers = Backend::pair(&lab.servers);
         let owners = Ownership::watch(&[&lab.a, &lab.b]);
         let tap = Tap::start(&lab);
         let config = config.render();
-        let pair = Self {
-            a: Node::start(&lab.a, &config),
-            b: Node::start(&lab.b, &config),
-            owners,
-            tap,
-            servers,
-            config,
-            lab,
-        };
+        let a = Node::start(&lab.a, &config);
+        a.wait_state("VI_1", "MASTER", SOON);
+        let b = Node::start(&lab.b, &config);
+        let pair = Self { a, b, owners, tap, servers, config, lab };
         pair.wait_settled();
+        wait::until_true("b has heard a", SOON, || {
+            pair.b.status_at("/vrrp/0/peers/0/address").as_str() == Some("10.77.0.1")
+        });
         pair
     }
 
