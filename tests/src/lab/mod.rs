@@ -15,6 +15,7 @@ pub mod keepalived;
 pub mod netns;
 pub mod node;
 pub mod ownership;
+pub mod peer;
 pub mod scratch;
 pub mod topology;
 pub mod wait;

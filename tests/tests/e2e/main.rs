@@ -10,6 +10,7 @@
 )]
 
 mod cables;
+mod checks;
 mod dialects;
 mod failures;
 mod harness;
