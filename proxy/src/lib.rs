@@ -17,6 +17,7 @@
 //! | [`retry`] | how many requests may be sent again |
 //! | [`sticky`] | persistence: a client goes back to the server it had |
 //! | [`table`] | what is remembered of clients |
+//! | [`proxy_protocol`] | headers that say whose connection it really is |
 //! | [`stats`] | what has happened, counted |
 //! | [`tls`] | certificates, algorithms and trust, to clients and to servers |
 //!
@@ -36,6 +37,7 @@ pub mod io;
 pub mod names;
 pub mod pace;
 pub mod plan;
+pub mod proxy_protocol;
 pub mod retry;
 pub mod stats;
 pub mod sticky;
