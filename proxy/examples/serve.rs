@@ -170,6 +170,8 @@ impl Options {
             cookie: None,
             tls: None,
             watch: Watch::default(),
+            send_proxy: None,
+            check_send_proxy: None,
         });
         let global = Global {
             node: "serve".into(),

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -86,6 +86,21 @@ impl UnixName {
                 Cow::Owned(format!("\0{name}{padding}").into())
             }
         }
+    }
+}
+
+/// Whether an address is in the network of this address and prefix length.
+pub fn contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+    match (network, address) {
+        (IpAddr::V4(n), IpAddr::V4(a)) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+            (n.to_bits() ^ a.to_bits()) & mask == 0
+        }
+        (IpAddr::V6(n), IpAddr::V6(a)) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            (n.to_bits() ^ a.to_bits()) & mask == 0
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
     }
 }
 
@@ -169,6 +184,24 @@ mod tests {
         ] {
             let Endpoint::Unix(name) = text.parse().unwrap() else { panic!("{text}") };
             assert_eq!(name.as_path(), Path::new(&path), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_contain_their_addresses() {
+        for (network, prefix, address, inside) in [
+            ("10.0.0.0", 8, "10.255.0.1", true),
+            ("10.0.0.0", 8, "11.0.0.1", false),
+            ("10.0.0.1", 32, "10.0.0.1", true),
+            ("10.0.0.1", 32, "10.0.0.0", false),
+            ("0.0.0.0", 0, "192.0.2.1", true),
+            ("2001:db8::", 32, "2001:db8:1::", true),
+            ("2001:db8::", 32, "2001:db9::", false),
+            ("::", 0, "::1", true),
+            ("::", 0, "10.0.0.1", false),
+        ] {
+            let contained = contains(network.parse().unwrap(), prefix, address.parse().unwrap());
+            assert_eq!(contained, inside, "{address} in {network}/{prefix}");
         }
     }
 }

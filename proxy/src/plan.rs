@@ -20,14 +20,15 @@ pub use check::{
 pub use http::{ClientHttp, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
 pub use watch::{Ejection, Layer, Observe, OnError, Watch};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
+use crate::proxy_protocol::Version;
 use crate::sticky::{Cookie, StickRule};
 use crate::table::TableConfig;
 use crate::tls::{Acceptor, Connector};
 
 mod tcp;
 
-pub use tcp::Mode;
+pub use tcp::{Mode, SendProxy};
 
 /// Position of a frontend in [`Plan::frontends`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +54,7 @@ pub struct Plan {
     servers: Vec<Server>,
     listeners: Vec<Listener>,
     tables: Vec<TableConfig>,
+    announces: bool,
     /// Process-wide settings.
     pub global: Global,
 }
@@ -110,12 +112,20 @@ pub struct Listener {
     pub addr: SocketAddr,
     /// Its clients speak TLS. `None`: clear text.
     pub tls: Option<Arc<Acceptor>>,
+    /// Networks of proxies whose connections begin with a header of the PROXY protocol.
+    pub accept_proxy: Arc<[(IpAddr, u8)]>,
 }
 
 impl Listener {
     /// An address that asks nothing of its connections.
     pub fn new(frontend: FrontendId, addr: SocketAddr) -> Self {
-        Self { frontend, addr, tls: None }
+        Self { frontend, addr, tls: None, accept_proxy: Arc::default() }
+    }
+
+    /// Whether connections from there begin with a header of the PROXY protocol.
+    pub fn expects_proxy(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.accept_proxy.iter().any(|(network, prefix)| endpoint::contains(*network, *prefix, source))
     }
 }
 
@@ -266,6 +276,10 @@ pub struct Server {
     pub tls: Option<Arc<Connector>>,
     /// What else watches it.
     pub watch: Watch,
+    /// Connections to it begin with a header of the PROXY protocol.
+    pub send_proxy: Option<SendProxy>,
+    /// So do those of its health checks, with one of this version.
+    pub check_send_proxy: Option<Version>,
 }
 
 /// What a server is spoken to in.
@@ -360,7 +374,8 @@ impl Plan {
         if let Some(l) = listeners.iter().find(|l| usize::from(l.frontend.0) >= frontends.len()) {
             return Err(PlanError::Dangling(l.addr.to_string()));
         }
-        Ok(Self { frontends, backends, servers, listeners, tables: Vec::new(), global })
+        let announces = servers.iter().any(|s| s.send_proxy.is_some());
+        Ok(Self { frontends, backends, servers, listeners, tables: Vec::new(), announces, global })
     }
 
     /// The same with tables.
@@ -393,6 +408,11 @@ impl Plan {
     /// All servers of all backends; a [`ServerId`] is a position here.
     pub fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// Whether any server is told whose connections it gets.
+    pub fn announces(&self) -> bool {
+        self.announces
     }
 
     /// All listening addresses; a [`ListenerId`] is a position here.

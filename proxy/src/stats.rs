@@ -116,6 +116,8 @@ counters! {
     evicted,
     /// Requests sent again after an answer that was none, or had a status that is tried again.
     repeats,
+    /// Connections refused because their PROXY header was missing, malformed or late.
+    proxy_refused,
 }
 
 impl Counters {

@@ -11,7 +11,7 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode,
-    ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
+    SendProxy, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
@@ -92,6 +92,8 @@ pub struct Listening {
     pub addr: SocketAddr,
     /// Its clients speak TLS.
     pub tls: Option<Arc<Acceptor>>,
+    /// Networks of proxies that say whose their connections are.
+    pub accept_proxy: Arc<[(IpAddr, u8)]>,
 }
 
 /// `[global.worker]`.
@@ -199,6 +201,10 @@ pub struct Server {
     pub watch: Watch,
     /// The server it follows, as `backend/server`.
     pub track: Option<Spanned<String>>,
+    /// It is told whose connections it gets.
+    pub send_proxy: Option<SendProxy>,
+    /// Health checks say that they are nobody's.
+    pub check_send_proxy: Option<evenkeel_proxy::proxy_protocol::Version>,
 }
 
 /// `[vrrp.X]`, for this node.

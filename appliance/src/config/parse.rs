@@ -1,7 +1,7 @@
 //! From TOML to a draft: every section read by itself, nothing resolved between them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use evenkeel_proxy::endpoint::Endpoint;
@@ -106,6 +106,8 @@ pub(super) struct BindDraft {
     pub(super) tls: Option<Arc<Acceptor>>,
     /// It says which protocols are offered inside TLS.
     pub(super) alpn_said: bool,
+    /// Networks of proxies.
+    pub(super) accept_proxy: Arc<[(IpAddr, u8)]>,
 }
 
 /// Where a bind is.

@@ -11,9 +11,10 @@ use std::time::Duration;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction, HashKey,
-    HashLayout, InitState, LogFormat, Mode, Script, ServerLimits, ServerProtocol, ServerTimeouts,
+    HashLayout, InitState, LogFormat, Mode, Script, SendProxy, ServerLimits, ServerProtocol, ServerTimeouts,
 };
 
+use evenkeel_proxy::proxy_protocol::Version;
 use evenkeel_proxy::sticky::Cookie;
 use evenkeel_proxy::tls::trust::{Authorities, Revocations};
 use evenkeel_proxy::tls::{Certificate, Policy};
@@ -131,6 +132,11 @@ pub(super) struct ServerSettings {
     pub(super) check_port: Option<u16>,
     pub(super) check_addr: Option<IpAddr>,
     pub(super) protocol: Option<ServerProtocol>,
+    /// `Some(None)`: said to be off.
+    pub(super) send_proxy: Option<Option<Version>>,
+    /// A header of version 2 has a checksum.
+    pub(super) proxy_crc32c: Option<bool>,
+    pub(super) check_send_proxy: Option<bool>,
 }
 
 /// Keys of a server's TLS that `default_server` can say.
@@ -273,7 +279,25 @@ impl ServerSettings {
             check_port: self.check_port.or(base.check_port),
             check_addr: self.check_addr.or(base.check_addr),
             protocol: self.protocol.or(base.protocol),
+            send_proxy: self.send_proxy.or(base.send_proxy),
+            proxy_crc32c: self.proxy_crc32c.or(base.proxy_crc32c),
+            check_send_proxy: self.check_send_proxy.or(base.check_send_proxy),
         }
+    }
+
+    /// How the server is told whose connections it gets.
+    pub(super) fn announcement(&self) -> Option<SendProxy> {
+        let version = self.send_proxy.flatten()?;
+        Some(SendProxy { version, crc32c: version == Version::V2 && self.proxy_crc32c.unwrap_or(false) })
+    }
+
+    /// The form of the header that health checks begin with.
+    pub(super) fn check_announcement(&self) -> Option<Version> {
+        let version = self.send_proxy.flatten();
+        // Another place is another program, perhaps.
+        let same_place = self.check_port.is_none() && self.check_addr.is_none();
+        let wanted = self.check_send_proxy.unwrap_or_else(|| version.is_some() && same_place);
+        wanted.then(|| version.unwrap_or(Version::V1))
     }
 
     /// The checks of a server; `None` if it is not checked.

@@ -8,6 +8,7 @@ use evenkeel_proxy::plan::{
     Action, AdminState, CheckConfig, Expect, HttpCheck, HttpVersion, InitState, Layer, LogFormat, Mode,
     OnError, Protocol, ServerId,
 };
+use evenkeel_proxy::proxy_protocol::Version;
 
 use super::{TIMEOUTS, codes, good, load, web};
 
@@ -116,6 +117,51 @@ server = [{ name = "s", addr = "10.0.0.1:5432" }]
     let s = |n| Some(Duration::from_secs(n));
     assert_eq!((front.timeout.client_fin, back.timeout.server_fin), (s(1), s(2)));
     assert_eq!((front.timeout.tunnel, back.timeout.tunnel), (s(3600), s(3600)));
+}
+
+#[test]
+fn headers_of_the_proxy_protocol() {
+    let config = good(
+        r#"
+[defaults]
+timeout = { connect = "5s", client = "50s", server = "50s" }
+default_server = { send_proxy = true, check = true }
+[listen.l]
+bind = [{ addr = "*:80", accept_proxy = ["192.0.2.0/24", "2001:db8::/32"] }, "*:81"]
+server = [
+  { name = "a", addr = "10.0.0.1:80" },
+  { name = "b", addr = "10.0.0.2:80", send_proxy_v2 = true, proxy_v2_options = "crc32c" },
+  { name = "c", addr = "10.0.0.3:80", send_proxy = false },
+  { name = "d", addr = "10.0.0.4:80", check_port = 81 },
+  { name = "e", addr = "10.0.0.5:80", check_send_proxy = false },
+  { name = "f", addr = "10.0.0.6:80", send_proxy_v2 = true, check_port = 81, check_send_proxy = true },
+]
+"#,
+    );
+    let plan = lower::proxy(&config).plan;
+    let (v1, v2) = (Some((Version::V1, false)), |crc32c| Some((Version::V2, crc32c)));
+    let said =
+        plan.servers().iter().map(|s| (s.send_proxy.map(|p| (p.version, p.crc32c)), s.check_send_proxy));
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [
+            (v1, Some(Version::V1)),
+            (v2(true), Some(Version::V2)),
+            (None, None),
+            (v1, None),
+            (v1, None),
+            (v2(false), Some(Version::V2)),
+        ]
+    );
+    let expects = |source: &str| {
+        let source = source.parse().unwrap();
+        plan.listeners().iter().map(|l| l.expects_proxy(source)).collect::<Vec<_>>()
+    };
+    assert_eq!(plan.listeners().len(), 4, "`*` is two");
+    assert_eq!(expects("192.0.2.7"), [true, true, false, false]);
+    assert_eq!(expects("::ffff:192.0.2.7"), [true, true, false, false]);
+    assert_eq!(expects("2001:db8::1"), [true, true, false, false]);
+    assert_eq!(expects("192.0.3.7"), [false; 4]);
 }
 
 #[test]

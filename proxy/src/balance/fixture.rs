@@ -25,6 +25,8 @@ pub(crate) fn server(weight: u16) -> Server {
         cookie: None,
         tls: None,
         watch: Watch::default(),
+        send_proxy: None,
+        check_send_proxy: None,
     }
 }
 

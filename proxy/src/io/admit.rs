@@ -1,8 +1,11 @@
 //! Between accept and the first request: what a listener asks of a connection, in this order, and which protocol it
 //! speaks then.
 //!
-//! 1. TLS, if the listener speaks it: the handshake has a short timeout of its own, so that silence costs little.
-//! 2. The protocol.
+//! 1. A header of the PROXY protocol, if the connection comes from a proxy that sends one.
+//! 2. TLS, if the listener speaks it.
+//! 3. The protocol.
+//!
+//! Each but the last has a short timeout of its own, so that silence costs little.
 //!
 //! A connection to a listener that asks nothing is served at once, by the very task it keeps.
 
@@ -15,14 +18,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpStream;
 
+use super::caller::Caller;
 use super::http1::Connection;
 use super::http2;
+use super::proxy_header::{self, NoHeader};
 use super::runtime::{DataThread, Permit};
 use super::stream::Stream;
 use super::tcp;
 use super::tls::HandshakeError;
 use crate::access_log::{AdmissionRecord, UnixMillis};
-use crate::plan::{FrontendId, ListenerId, Mode};
+use crate::plan::{FrontendId, Listener, ListenerId, Mode};
+use crate::proxy_protocol::{HeaderError, Origin};
+use crate::stats::Counters;
 
 /// A connection that has just been taken in.
 pub(super) struct Arrival {
@@ -39,57 +46,118 @@ pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
     let Arrival { tcp, client, listener, frontend, permit } = arrival;
     // A socket that takes no options has been reset already.
     let Ok(stream) = Stream::new(tcp) else { return };
-    let whose = Guest { client, listener, frontend };
-    let tls = thread.plan.listeners().get(usize::from(listener.0)).and_then(|l| l.tls.as_ref());
-    let Some(acceptor) = tls else {
-        let thread = Rc::clone(thread);
-        // Each protocol's task is spawned as it is: a task that could be any of them would be as large as the largest.
-        return drop(match mode(&thread, frontend) {
-            Mode::Http => {
-                tokio::task::spawn_local(Connection::new(thread, stream, client, frontend, permit, now))
-            }
-            Mode::Tcp => {
-                tokio::task::spawn_local(tcp::Connection::new(thread, stream, client, frontend, permit, now))
-            }
-        });
-    };
-    let deadline = now + acceptor.handshake_timeout();
-    let opened = stream.accept_tls(acceptor);
+    let whose = Guest { caller: Caller { source: client, destination: None }, listener, frontend };
+    let asks = thread.plan.listeners().get(usize::from(listener.0));
     let thread = Rc::clone(thread);
-    drop(tokio::task::spawn_local(async move {
-        let shaken = match opened {
-            Ok(stream) => handshake(&thread, stream, deadline).await,
-            Err(error) => Err(NoTls::Failed(error.to_string())),
-        };
-        match shaken {
-            Ok(stream) => serve(thread, stream, whose, permit).await,
-            Err(failure) => turn_away(&thread, whose, &failure, now),
+    match asks {
+        Some(asks) if asks.expects_proxy(client.ip()) => {
+            drop(tokio::task::spawn_local(admit_announced(thread, stream, whose, permit, now)));
         }
-    }));
+        Some(Listener { tls: Some(_), .. }) => {
+            let whose = whose.with_destination(&thread, &stream);
+            drop(tokio::task::spawn_local(admit_encrypted(thread, stream, whose, permit, now)));
+        }
+        _ => {
+            let Guest { caller, .. } = whose.with_destination(&thread, &stream);
+            // Each protocol's task is spawned as it is: a task that could be any of them would be as large as the
+            // largest.
+            drop(match mode(&thread, frontend) {
+                Mode::Http => {
+                    tokio::task::spawn_local(Connection::new(thread, stream, caller, frontend, permit, now))
+                }
+                Mode::Tcp => tokio::task::spawn_local(tcp::Connection::new(
+                    thread, stream, caller, frontend, permit, now,
+                )),
+            });
+        }
+    }
 }
 
 /// Whose connection it is.
 #[derive(Debug, Clone, Copy)]
 struct Guest {
-    client: SocketAddr,
+    caller: Caller,
     listener: ListenerId,
     frontend: FrontendId,
 }
 
-/// Speaks the protocol that was agreed on, to its end.
-async fn serve(thread: Rc<DataThread>, stream: Stream, whose: Guest, permit: Permit) {
-    let counters = thread.recorder.frontend(whose.frontend);
-    counters.tls_handshakes.add(1);
-    if stream.tls().is_some_and(|t| t.session().is_resumed()) {
-        counters.tls_resumed.add(1);
+impl Guest {
+    /// Finds out what the client has connected to, if a server may want to know.
+    fn with_destination(mut self, thread: &DataThread, stream: &Stream) -> Self {
+        if thread.plan.announces() && self.caller.destination.is_none() {
+            self.caller.destination = stream.addresses().map(|(own, _)| own);
+        }
+        self
     }
-    let (Guest { client, frontend, .. }, now) = (whose, Instant::now());
+}
+
+/// A connection that says first whose it is.
+async fn admit_announced(
+    thread: Rc<DataThread>,
+    stream: Stream,
+    mut whose: Guest,
+    permit: Permit,
+    arrived: Instant,
+) {
+    match proxy_header::read(&thread, &stream, arrived).await {
+        Ok(Origin::Own) => {}
+        Ok(Origin::Relayed { source, destination }) => {
+            whose.caller = Caller { source, destination: Some(destination) };
+        }
+        Err(failure) => {
+            let turned_away = |counters: &Counters| counters.proxy_refused.add(1);
+            return turn_away(&thread, whose, &Refusal::from(&failure), turned_away, arrived);
+        }
+    }
+    let whose = whose.with_destination(&thread, &stream);
+    let encrypted =
+        thread.plan.listeners().get(usize::from(whose.listener.0)).is_some_and(|l| l.tls.is_some());
+    if encrypted {
+        admit_encrypted(thread, stream, whose, permit, Instant::now()).await;
+    } else {
+        serve(thread, stream, whose, permit).await;
+    }
+}
+
+/// A connection that speaks TLS.
+async fn admit_encrypted(
+    thread: Rc<DataThread>,
+    stream: Stream,
+    whose: Guest,
+    permit: Permit,
+    arrived: Instant,
+) {
+    let asks = thread.plan.listeners().get(usize::from(whose.listener.0));
+    let Some(acceptor) = asks.and_then(|l| l.tls.as_ref()) else { return };
+    let shaken = match stream.accept_tls(acceptor) {
+        Ok(stream) => handshake(&thread, stream, arrived + acceptor.handshake_timeout()).await,
+        Err(error) => Err(NoTls::Failed(error.to_string())),
+    };
+    match shaken {
+        Ok(stream) => {
+            let counters = thread.recorder.frontend(whose.frontend);
+            counters.tls_handshakes.add(1);
+            if stream.tls().is_some_and(|t| t.session().is_resumed()) {
+                counters.tls_resumed.add(1);
+            }
+            serve(thread, stream, whose, permit).await;
+        }
+        Err(failure) => {
+            let turned_away = |counters: &Counters| counters.tls_failed.add(1);
+            turn_away(&thread, whose, &Refusal::from(failure), turned_away, arrived);
+        }
+    }
+}
+
+/// Speaks the protocol of the frontend, to its end.
+async fn serve(thread: Rc<DataThread>, stream: Stream, whose: Guest, permit: Permit) {
+    let (Guest { caller, frontend, .. }, now) = (whose, Instant::now());
     match mode(&thread, frontend) {
         Mode::Http if stream.has_agreed_on_http2() => {
-            http2::Serve::of_tls(thread, stream, client, frontend, permit, now).await;
+            http2::Serve::of_tls(thread, stream, caller, frontend, permit, now).await;
         }
-        Mode::Http => Connection::new(thread, stream, client, frontend, permit, now).await,
-        Mode::Tcp => tcp::Connection::new(thread, stream, client, frontend, permit, now).await,
+        Mode::Http => Connection::new(thread, stream, caller, frontend, permit, now).await,
+        Mode::Tcp => tcp::Connection::new(thread, stream, caller, frontend, permit, now).await,
     }
 }
 
@@ -135,29 +203,71 @@ async fn handshake(thread: &Rc<DataThread>, mut stream: Stream, deadline: Instan
     }
 }
 
+/// Why a connection comes to nothing, as its record says it.
+struct Refusal {
+    what: &'static str,
+    why: Option<String>,
+    /// The client has said something.
+    heard: bool,
+}
+
+impl From<NoTls> for Refusal {
+    fn from(failure: NoTls) -> Self {
+        let (what, why, heard) = match failure {
+            NoTls::Timeout { heard } => ("Timeout during SSL handshake", None, heard),
+            NoTls::Closed { heard } => ("Connection closed during SSL handshake", None, heard),
+            NoTls::Broken(error) => ("Connection error during SSL handshake", Some(error.to_string()), true),
+            NoTls::Failed(why) => ("SSL handshake failure", Some(why), true),
+        };
+        Self { what, why, heard }
+    }
+}
+
+impl From<&NoHeader> for Refusal {
+    fn from(failure: &NoHeader) -> Self {
+        let (what, why, heard) = match failure {
+            NoHeader::Timeout { heard } => ("Timeout while waiting for PROXY protocol header", None, *heard),
+            NoHeader::Closed { heard: false } => {
+                ("Connection closed while waiting for PROXY protocol header", None, false)
+            }
+            NoHeader::Closed { heard: true } => ("Truncated PROXY protocol header received", None, true),
+            NoHeader::Broken(error) => {
+                ("Connection error while waiting for PROXY protocol header", Some(error.to_string()), true)
+            }
+            NoHeader::Bad(HeaderError::Absent) => {
+                ("Received something which does not look like a PROXY protocol header", None, true)
+            }
+            NoHeader::Bad(error) => {
+                ("Received an invalid PROXY protocol header", Some(error.to_string()), true)
+            }
+        };
+        Self { what, why, heard }
+    }
+}
+
 /// Counts and logs a connection that comes to nothing, which closes it.
-fn turn_away(thread: &DataThread, whose: Guest, failure: &NoTls, arrived: Instant) {
+fn turn_away(
+    thread: &DataThread,
+    whose: Guest,
+    refusal: &Refusal,
+    count: impl Fn(&Counters),
+    arrived: Instant,
+) {
     for counters in [thread.recorder.process(), thread.recorder.frontend(whose.frontend)] {
         counters.connections.add(1);
-        counters.tls_failed.add(1);
+        count(counters);
     }
     let Some(frontend) = thread.plan.frontends().get(usize::from(whose.frontend.0)) else { return };
-    let (what, why, heard) = match failure {
-        NoTls::Timeout { heard } => ("Timeout during SSL handshake", None, *heard),
-        NoTls::Closed { heard } => ("Connection closed during SSL handshake", None, *heard),
-        NoTls::Broken(error) => ("Connection error during SSL handshake", Some(error.to_string()), true),
-        NoTls::Failed(why) => ("SSL handshake failure", Some(why.clone()), true),
-    };
-    if frontend.log.is_empty() || (frontend.dontlognull && !heard) {
+    if frontend.log.is_empty() || (frontend.dontlognull && !refusal.heard) {
         return;
     }
     let record = AdmissionRecord {
-        client: whose.client,
+        client: whose.caller.source,
         time: wall_clock(arrived.elapsed()),
         frontend: &frontend.name,
         listener: number_in_frontend(thread, whose),
-        what,
-        why: why.as_deref(),
+        what: refusal.what,
+        why: refusal.why.as_deref(),
     };
     thread.logger.admission(&frontend.log, &record);
 }

@@ -25,6 +25,7 @@
 mod accept;
 mod admit;
 mod assign;
+mod caller;
 pub mod checker;
 mod deadline;
 mod http1;
@@ -33,6 +34,7 @@ mod idle;
 pub mod log_sink;
 mod passage;
 mod persist;
+mod proxy_header;
 pub mod runtime;
 mod splice;
 mod stream;

@@ -7,6 +7,7 @@
 //! A plain TCP connection is the common kind and decided first; whatever else a stream needs is behind a pointer.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -107,6 +108,34 @@ impl Stream {
             Kind::Gone => Some(io::ErrorKind::NotConnected.into()),
         };
         Poll::Ready(error.map_or(Ok(()), Err))
+    }
+
+    /// Waits for the connection, sends these bytes before any other, TLS's included, then waits for the rest of it.
+    pub(super) fn poll_announced(
+        &mut self,
+        cx: &mut Context<'_>,
+        announcement: &mut Vec<u8>,
+    ) -> Poll<io::Result<()>> {
+        if !announcement.is_empty() {
+            let bare = match &mut self.kind {
+                Kind::Tls(tls) => tls.under(),
+                Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => self,
+            };
+            ready!(bare.poll_connected(cx))?;
+            while !announcement.is_empty() {
+                match ready!(bare.poll_write(cx, announcement, &[]))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    n => announcement.drain(..n),
+                };
+            }
+        }
+        self.poll_connected(cx)
+    }
+
+    /// The addresses of a TCP connection, ours first.
+    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let tcp = self.plain_tcp()?;
+        Some((tcp.local_addr().ok()?, tcp.peer_addr().ok()?))
     }
 
     /// Takes the stream away from whoever holds it; nothing can be done with what is left.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use http::uri::Scheme;
 
 use super::assign::{Assign, Unassigned};
+use super::caller::Caller;
 use super::http2::Session;
 use super::runtime::{Balance, DataThread};
 use super::stream::Stream;
@@ -144,6 +145,7 @@ pub(super) struct Dial {
     epoch: Epoch,
     /// Others wait for the connection.
     opening: Option<Opening>,
+    caller: Caller,
 }
 
 enum Attempt {
@@ -155,6 +157,8 @@ enum Attempt {
     },
     Trying {
         stream: Stream,
+        /// What is still to be said of whose connection it is.
+        announcement: Vec<u8>,
         since: Instant,
     },
     Pausing {
@@ -172,11 +176,11 @@ enum Next {
 }
 
 impl Dial {
-    /// About to connect to `server`, with what `made` attempts have left of the retries.
-    pub(super) fn new(thread: &DataThread, backend: BackendId, server: ServerId, made: u8) -> Self {
+    /// About to connect to `server`, for whom it is.
+    pub(super) fn new(thread: &DataThread, backend: BackendId, server: ServerId, caller: Caller) -> Self {
         let left =
             backend_of(thread, backend).map_or(0, |b| match b.http.retry.on.has(RetryEvent::ConnFailure) {
-                true => b.retries.saturating_sub(made),
+                true => b.retries,
                 false => 0,
             });
         let epoch = Epoch::default();
@@ -190,8 +194,14 @@ impl Dial {
             left,
             attempt,
             epoch,
+            caller,
             opening,
         }
+    }
+
+    /// The same with what `made` attempts have left of the retries.
+    pub(super) fn after(self, made: u8) -> Self {
+        Self { left: self.left.saturating_sub(made), ..self }
     }
 
     /// Goes on. Pending: until the stream is ready or [`Dial::deadline`]. `lease` is the one on the server, and is
@@ -215,29 +225,32 @@ impl Dial {
                     }
                     match self.start(thread) {
                         Ok(stream) => {
-                            self.attempt = Attempt::Trying { stream, since: now };
+                            let announcement = self.announcement(thread);
+                            self.attempt = Attempt::Trying { stream, announcement, since: now };
                             continue;
                         }
                         Err(e) => kind_of(&e),
                     }
                 }
-                Attempt::Trying { mut stream, since } => match stream.poll_connected(cx) {
-                    Poll::Ready(Ok(())) => match self.finish(cx, thread, stream, now) {
-                        Ok(stream) => {
-                            thread.balance.observations().note(self.server, Sign::Connected);
-                            return Poll::Ready(Ok(stream));
+                Attempt::Trying { mut stream, mut announcement, since } => {
+                    match stream.poll_announced(cx, &mut announcement) {
+                        Poll::Ready(Ok(())) => match self.finish(cx, thread, stream, now) {
+                            Ok(stream) => {
+                                thread.balance.observations().note(self.server, Sign::Connected);
+                                return Poll::Ready(Ok(stream));
+                            }
+                            Err(e) => kind_of(&e),
+                        },
+                        Poll::Ready(Err(e)) => kind_of(&e),
+                        Poll::Pending if self.timeout(thread).is_some_and(|t| now >= since + t) => {
+                            DialError::Timeout
                         }
-                        Err(e) => kind_of(&e),
-                    },
-                    Poll::Ready(Err(e)) => kind_of(&e),
-                    Poll::Pending if self.timeout(thread).is_some_and(|t| now >= since + t) => {
-                        DialError::Timeout
+                        Poll::Pending => {
+                            self.attempt = Attempt::Trying { stream, announcement, since };
+                            return Poll::Pending;
+                        }
                     }
-                    Poll::Pending => {
-                        self.attempt = Attempt::Trying { stream, since };
-                        return Poll::Pending;
-                    }
-                },
+                }
                 Attempt::Pausing { until } if now < until => {
                     self.attempt = Attempt::Pausing { until };
                     return Poll::Pending;
@@ -349,6 +362,15 @@ impl Dial {
         match thread.plan.servers().get(self.server.0 as usize).and_then(|s| s.tls.as_ref()) {
             None => Stream::connect(&at),
             Some(connector) => Stream::connect_tls(&at, connector),
+        }
+    }
+
+    /// The header of the PROXY protocol that the server wants; empty: it wants none.
+    #[inline]
+    fn announcement(&self, thread: &DataThread) -> Vec<u8> {
+        match thread.plan.servers().get(self.server.0 as usize).and_then(|s| s.send_proxy) {
+            None => Vec::new(),
+            Some(how) => self.caller.announcement(how),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a plan says about connections below HTTP.
 
+use crate::proxy_protocol::Version;
+
 /// The protocol of a frontend or backend (HAProxy: `mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -18,4 +20,13 @@ impl Mode {
             Self::Tcp => "tcp",
         }
     }
+}
+
+/// How a server is told whose connection it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendProxy {
+    /// Form of the header.
+    pub version: Version,
+    /// With a checksum: version 2 only.
+    pub crc32c: bool,
 }

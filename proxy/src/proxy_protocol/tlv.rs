@@ -42,7 +42,7 @@ impl<'a> Tlvs<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            (_, rest) = split(rest)?;
+            (_, _, rest) = split(rest)?;
         }
         Some(Self(bytes))
     }
@@ -56,7 +56,7 @@ impl<'a> Tlvs<'a> {
     pub fn iter(&self) -> impl Iterator<Item = Tlv<'a>> + use<'a> {
         let (all, mut rest) = (self.0, self.0);
         std::iter::from_fn(move || {
-            let ((kind, value), left) = split(rest)?;
+            let (kind, value, left) = split(rest)?;
             let at = all.len() - left.len() - value.len();
             rest = left;
             Some(Tlv { kind, value, at })
@@ -69,9 +69,9 @@ impl<'a> Tlvs<'a> {
     }
 }
 
-/// The first one, and what follows it.
-fn split(bytes: &[u8]) -> Option<((u8, &[u8]), &[u8])> {
+/// Type and value of the first one, and what follows it.
+fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[kind, high, low], rest) = bytes.split_first_chunk()?;
     let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
-    Some(((kind, value), rest))
+    Some((kind, value, rest))
 }

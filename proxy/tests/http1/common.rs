@@ -1,7 +1,7 @@
 //! A proxy on loopback with scripted servers behind it and raw clients in front. Everything waits with a deadline.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) backend: Backend,
     pub(crate) servers: Vec<Server>,
     pub(crate) tables: Vec<TableConfig>,
+    /// Networks of proxies that say whose their connections are.
+    pub(crate) accept_proxy: Vec<(IpAddr, u8)>,
 }
 
 impl Setup {
@@ -76,6 +78,7 @@ impl Setup {
             },
             servers: servers.iter().enumerate().map(|(i, addr)| server(i, *addr)).collect(),
             tables: Vec::new(),
+            accept_proxy: Vec::new(),
         }
     }
 
@@ -92,7 +95,8 @@ impl Setup {
         let sink = sink.unwrap();
         let socket = TcpListener::bind(LOOPBACK).unwrap();
         let addr = socket.local_addr().unwrap();
-        let listener = Listener::new(FrontendId(0), addr);
+        let accept_proxy = self.accept_proxy.into();
+        let listener = Listener { accept_proxy, ..Listener::new(FrontendId(0), addr) };
         let threads = self.global.threads;
         let plan = Arc::new(
             Plan::new(self.global, vec![self.frontend], vec![self.backend], self.servers, vec![listener])
@@ -122,6 +126,8 @@ fn server(number: usize, addr: SocketAddr) -> Server {
         cookie: None,
         tls: None,
         watch: Watch::default(),
+        send_proxy: None,
+        check_send_proxy: None,
     }
 }
 

@@ -11,3 +11,7 @@ mod common;
 mod endings;
 #[cfg(test)]
 mod persistence;
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
+mod proxy_protocol;

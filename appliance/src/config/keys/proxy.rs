@@ -207,6 +207,13 @@ pub static BIND: Section = Section {
             "Listens on every address of this virtual router.",
         ),
         Key::new("port", Type::Int { min: 1, max: 65_535 }, "The port that goes with `vip`."),
+        Key::new(
+            "accept_proxy",
+            Type::Text("a network or an array of networks"),
+            "Connections from these networks begin with a header of the PROXY protocol, version 1 or 2, and are taken for the \
+             client's that it names; without one, or one that is late, they are closed. From elsewhere none is looked for: \
+             whoever may send one chooses an address.",
+        ),
         SSL,
         CRT,
         STRICT_SNI,

@@ -34,6 +34,10 @@ pub static SERVER: Section = Section {
         CHECK_ADDR,
         PROTO,
         Key::new("cookie", Type::Text("a cookie's value"), "The server's value in the backend's `cookie`."),
+        SEND_PROXY,
+        SEND_PROXY_V2,
+        PROXY_V2_OPTIONS,
+        CHECK_SEND_PROXY,
         SERVER_SSL,
         SERVER_VERIFY,
         SERVER_CA_FILE,
@@ -132,6 +136,10 @@ pub static DEFAULT_SERVER: Section = Section {
         CHECK_PORT,
         CHECK_ADDR,
         PROTO,
+        SEND_PROXY,
+        SEND_PROXY_V2,
+        PROXY_V2_OPTIONS,
+        CHECK_SEND_PROXY,
         SERVER_SSL,
         SERVER_VERIFY,
         SERVER_CA_FILE,
@@ -239,6 +247,26 @@ const PROTO: Key = Key::new(
     "In mode http, `h2` speaks HTTP/2 with the server without asking it whether it does, in clear text or inside TLS. Requests of all clients share connections. Health checks speak HTTP/1.",
 )
 .default_is("`h1`, unless `alpn` comes to \"h2\"");
+const SEND_PROXY: Key = Key::new(
+    "send_proxy",
+    Type::Bool,
+    "Connections to the server begin with a line of the PROXY protocol, version 1, that says whose they are. The server \
+     must expect it. In mode http such a connection is used for one request, and is none of HTTP/2.",
+)
+.default("false");
+const SEND_PROXY_V2: Key =
+    Key::new("send_proxy_v2", Type::Bool, "Likewise, with a binary header of version 2.").default("false");
+const PROXY_V2_OPTIONS: Key = Key::new(
+    "proxy_v2_options",
+    Type::Text("\"crc32c\", or an array of it"),
+    "What else `send_proxy_v2` says: `crc32c` a checksum of the header.",
+);
+const CHECK_SEND_PROXY: Key = Key::new(
+    "check_send_proxy",
+    Type::Bool,
+    "Health checks begin with such a header as well; it is that of a connection of our own, which is nobody's.",
+)
+.default_is("as `send_proxy` or `send_proxy_v2` says, if the checks go where the connections go");
 
 const SERVER_HINTS: &[(&str, &str)] = &[
     ("drain", "state = \"drain\""),

@@ -53,7 +53,11 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
 }
 
 fn listener(frontend: FrontendId, listening: &Listening) -> plan::Listener {
-    plan::Listener { tls: listening.tls.clone(), ..plan::Listener::new(frontend, listening.addr) }
+    plan::Listener {
+        tls: listening.tls.clone(),
+        accept_proxy: Arc::clone(&listening.accept_proxy),
+        ..plan::Listener::new(frontend, listening.addr)
+    }
 }
 
 fn frontend(
@@ -136,6 +140,8 @@ fn server(s: &Server, backend: BackendId, names: &BTreeMap<String, ServerId>) ->
         cookie: s.cookie.clone(),
         tls: s.tls.clone(),
         watch: Watch { track, ..s.watch.clone() },
+        send_proxy: s.send_proxy,
+        check_send_proxy: s.check_send_proxy,
     }
 }
 

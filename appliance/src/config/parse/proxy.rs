@@ -1,5 +1,7 @@
 //! `[defaults]`, `[profile.X]`, `[frontend.X]`, `[backend.X]` and `[listen.X]`.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
@@ -205,7 +207,12 @@ fn bind(
 ) -> Option<Spanned<BindDraft>> {
     if node.value.as_str().is_some() {
         let addrs = cx.address(key, node, value::bind)?;
-        return Some(addrs.map(|a| BindDraft { at: Bind::Addrs(a), tls: None, alpn_said: false }));
+        return Some(addrs.map(|a| BindDraft {
+            at: Bind::Addrs(a),
+            tls: None,
+            alpn_said: false,
+            accept_proxy: Arc::default(),
+        }));
     }
     if node.value.as_table().is_none() {
         cx.wrong_type(key, node, Some("\"*:80\" or { vip = \"VI_1\", port = 80 }".to_owned()));
@@ -219,8 +226,9 @@ fn bind(
     let (at, port_said) = (node.span, t.has("port"));
     let tls = tls::bind(cx, &mut t, tls, at);
     let alpn_said = t.has("alpn");
+    let accept_proxy = t.read(cx, "accept_proxy", accept_proxy).unwrap_or_default();
     t.finish(cx);
-    let draft = |bind| Some(Spanned::new(BindDraft { at: bind, tls, alpn_said }, at));
+    let draft = |bind| Some(Spanned::new(BindDraft { at: bind, tls, alpn_said, accept_proxy }, at));
     match (addr_said, vip_said, port_said) {
         (true, false, false) => draft(Bind::Addrs(addr?.value)),
         (false, true, true) => draft(Bind::Router(vip?, port?.value)),
@@ -242,4 +250,14 @@ fn bind(
             None
         }
     }
+}
+
+/// Networks of proxies. HAProxy's `accept-proxy` trusts everybody, and that has to be said here.
+fn accept_proxy(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Arc<[(IpAddr, u8)]>> {
+    if node.value.as_bool().is_some() {
+        cx.wrong_type(key, node, Some("accept_proxy = [\"192.0.2.0/24\"]: where the proxies are".to_owned()));
+        return None;
+    }
+    let networks = node.one_or_many().into_iter().filter_map(|n| cx.address(key, n, value::network));
+    Some(networks.map(|n| n.value).collect())
 }

@@ -1,10 +1,13 @@
 //! Servers and `default_server`.
 
 use evenkeel_proxy::plan::{AdminState, ServerProtocol};
+use evenkeel_proxy::proxy_protocol::Version;
 
 use super::{ServerDraft, cookie, tls, watch};
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
-use crate::config::read::{Fields, Node, Reader};
+use crate::config::read::{Fields, Node, Reader, shown};
 use crate::config::settings::{ServerSettings, ServerTls, WatchSettings};
 use crate::config::source::Spanned;
 use crate::config::value;
@@ -66,11 +69,49 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSettings {
         check_port: plain(t.read(cx, "check_port", Reader::int)),
         check_addr: plain(t.read(cx, "check_addr", |cx, key, node| cx.address(key, node, value::ip))),
         protocol: t.read(cx, "proto", Reader::word).map(|w| protocol(w.value)),
+        send_proxy: send_proxy(cx, t),
+        proxy_crc32c: t.read(cx, "proxy_v2_options", proxy_v2_options),
+        check_send_proxy: plain(t.read(cx, "check_send_proxy", Reader::bool)),
     }
 }
 
 fn protocol(word: &str) -> ServerProtocol {
     if word == "h2" { ServerProtocol::Http2 } else { ServerProtocol::Http1 }
+}
+
+/// `send_proxy` and `send_proxy_v2`: saying either of them says which it is.
+fn send_proxy(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Option<Version>> {
+    let first = t.read(cx, "send_proxy", Reader::bool);
+    let second = t.read(cx, "send_proxy_v2", Reader::bool);
+    let (v1, v2) = (first.as_ref().is_some_and(|b| b.value), second.as_ref().is_some_and(|b| b.value));
+    if let Some(second) = &second
+        && v1
+        && v2
+    {
+        let message =
+            "`send_proxy` and `send_proxy_v2` exclude each other: a connection begins with one header";
+        cx.push(Diagnostic::error(Code::BadCombination, second.span, message));
+    }
+    match (v1, v2) {
+        (_, true) => Some(Some(Version::V2)),
+        (true, false) => Some(Some(Version::V1)),
+        (false, false) => (first.is_some() || second.is_some()).then_some(None),
+    }
+}
+
+/// The one option there is: a checksum.
+fn proxy_v2_options(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<bool> {
+    let mut crc32c = false;
+    for node in node.one_or_many() {
+        let option = cx.text(key, node)?;
+        if option.value == "crc32c" {
+            crc32c = true;
+        } else {
+            let message = format!("`proxy_v2_options` must be \"crc32c\", not {}", shown(&option.value));
+            cx.push(Diagnostic::error(Code::BadValue, option.span, message));
+        }
+    }
+    Some(crc32c)
 }
 
 fn state(word: &str) -> AdminState {

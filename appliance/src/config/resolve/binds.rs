@@ -34,7 +34,8 @@ pub(super) fn binds(
             }
             tls => tls.clone(),
         };
-        let listening = |addr| Listening { addr, tls: tls.clone() };
+        let accept_proxy = &bind.value.accept_proxy;
+        let listening = |addr| Listening { addr, tls: tls.clone(), accept_proxy: Arc::clone(accept_proxy) };
         all.extend(addrs.into_iter().map(|a| Spanned::new(listening(a), bind.span)));
     }
     all

@@ -1,14 +1,14 @@
 //! What goes with `mode`, and what does not.
 
-use evenkeel_proxy::plan::{LogFormat, Mode};
+use evenkeel_proxy::plan::{LogFormat, Mode, ServerProtocol};
 use evenkeel_proxy::sticky::StickKey;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{Backend, Frontend};
+use crate::config::model::{Backend, Frontend, Server};
 use crate::config::parse::{Proxy, ServerDraft};
 use crate::config::read::{Reader, shown};
-use crate::config::settings::Settings;
+use crate::config::settings::{ServerTls, Settings};
 
 /// Refuses what concerns HTTP in a section of mode tcp.
 pub(super) fn check_keys(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
@@ -46,6 +46,21 @@ pub(super) fn check_protocol(cx: &mut Reader<'_>, server: &ServerDraft, mode: Mo
         let message = format!("`proto` concerns HTTP, and the backend of server {name} is of mode tcp");
         cx.push(Diagnostic::error(Code::Mode, server.name.span, message));
     }
+}
+
+/// Refuses to tell a server of HTTP/2 whose its connections are: requests of all clients share them.
+pub(super) fn check_announced(cx: &mut Reader<'_>, server: &Server, how: &ServerTls, mode: Mode) {
+    let is_h2 = server.protocol == ServerProtocol::Http2;
+    let may_become_h2 = how.alpn.as_ref().is_some_and(|names| names.iter().any(|n| n == b"h2"));
+    if mode == Mode::Tcp || server.send_proxy.is_none() || !(is_h2 || may_become_h2) {
+        return;
+    }
+    let said = if is_h2 { "`proto = \"h2\"`" } else { "`alpn` with \"h2\"" };
+    let message = format!(
+        "server {}: {said} does not go with `send_proxy`: requests of all clients share connections of HTTP/2",
+        shown(&server.name.value)
+    );
+    cx.push(Diagnostic::error(Code::BadCombination, server.name.span, message));
 }
 
 /// The line format of a frontend. One that a default says for the other mode does not hold.

@@ -209,8 +209,11 @@ fn server(
         tls,
         watch: watch.watch(settings.ejection, timeout, global.spread_checks),
         track: draft.track.map(|t| t.map(of_backend)),
+        send_proxy: own.announcement(),
+        check_send_proxy: own.check_announcement(),
     };
     watch::check_server(cx, &server, agent_wanted, own_check);
+    modes::check_announced(cx, &server, &how, settings.mode.unwrap_or_default());
     Some(server)
 }
 

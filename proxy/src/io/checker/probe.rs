@@ -12,8 +12,10 @@ use crate::endpoint::Endpoint;
 use crate::health::agent::AgentLine;
 use crate::health::run::{Failure, Limits, Run, Want};
 use crate::health::{CheckResult, CheckStatus, Job, Probe};
+use crate::io::caller::of_our_own;
 use crate::io::stream::Stream;
 use crate::plan::{CheckConfig, Connect, Plan};
+use crate::proxy_protocol::Version;
 use crate::tls::Connector;
 
 /// What came of a probe.
@@ -30,7 +32,7 @@ pub(super) struct Probed {
 /// # Cancel safety
 /// Dropping the future closes the connection; nothing else is left behind.
 pub(super) async fn probe(plan: &Plan, job: Job, at: Option<Endpoint>) -> Probed {
-    let (Some((config, limits)), Some(target)) = (find(plan, job), at) else {
+    let (Some((config, limits, header)), Some(target)) = (find(plan, job), at) else {
         return Probed { result: CheckResult::new(CheckStatus::Unknown), line: None };
     };
     let mut run = Run::new(&config.script, limits, Instant::now());
@@ -46,33 +48,36 @@ pub(super) async fn probe(plan: &Plan, job: Job, at: Option<Endpoint>) -> Probed
         }
         // Dropping what is under way when time is up loses nothing: the run is over, and so is its connection.
         let due = run.poll_timeout();
-        if timeout_at(due.into(), carry_out(want, (&target, config), &mut stream, &mut run)).await.is_err() {
+        let whom = (&target, config, header);
+        if timeout_at(due.into(), carry_out(want, whom, &mut stream, &mut run)).await.is_err() {
             run.handle_timeout(Instant::now());
         }
     }
 }
 
-fn find(plan: &Plan, job: Job) -> Option<(&CheckConfig, Limits)> {
+/// What a probe runs, in what time, and the header its connections begin with.
+fn find(plan: &Plan, job: Job) -> Option<(&CheckConfig, Limits, Option<Version>)> {
     let server = plan.servers().get(job.server.0 as usize)?;
-    let config = match job.probe {
-        Probe::Check => server.check.as_ref()?,
-        Probe::Agent => server.watch.agent.as_ref()?,
+    let (config, header) = match job.probe {
+        Probe::Check => (server.check.as_ref()?, server.check_send_proxy),
+        // HAProxy tells an agent nothing either: it is a program of its own beside the server.
+        Probe::Agent => (server.watch.agent.as_ref()?, None),
     };
     let backend = plan.backends().get(usize::from(server.backend.0))?;
-    Some((config, Limits::new(config, backend.timeout.connect)))
+    Some((config, Limits::new(config, backend.timeout.connect), header))
 }
 
 /// Does one thing that is wanted and tells the run what came of it.
 async fn carry_out(
     want: Want,
-    (target, config): (&Endpoint, &CheckConfig),
+    (target, config, header): (&Endpoint, &CheckConfig, Option<Version>),
     stream: &mut Option<Stream>,
     run: &mut Run<'_>,
 ) {
     match want {
         Want::Connect(how) => {
             *stream = None;
-            match connect(&how, target).await {
+            match connect(&how, target, header).await {
                 Ok(connected) => match config.connector(&how) {
                     None => {
                         *stream = Some(connected);
@@ -98,12 +103,18 @@ async fn carry_out(
     }
 }
 
-async fn connect(how: &Connect, target: &Endpoint) -> io::Result<Stream> {
+async fn connect(how: &Connect, target: &Endpoint, header: Option<Version>) -> io::Result<Stream> {
     let mut stream = Stream::connect(&how.target(target))?;
     poll_fn(|cx| stream.poll_connected(cx)).await?;
     if !how.linger {
         // Closing with a reset leaves no TIME_WAIT behind, neither here nor with the server.
         stream.reset_on_close()?;
+    }
+    // A step that goes elsewhere goes to something else, which need not speak the PROXY protocol.
+    let elsewhere = how.addr.is_some() || how.port.is_some();
+    if let Some(version) = header.filter(|_| !elsewhere) {
+        let header = of_our_own(version, &stream);
+        send(&mut stream, &header).await?;
     }
     Ok(stream)
 }

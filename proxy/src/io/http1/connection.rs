@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use super::super::caller::Caller;
 use super::super::deadline::Alarm;
 use super::super::http2;
 use super::super::idle::{Place, Rest};
@@ -111,13 +112,15 @@ impl Connection {
     pub(in crate::io) fn new(
         thread: Rc<DataThread>,
         stream: Stream,
-        client: std::net::SocketAddr,
+        caller: Caller,
         frontend: FrontendId,
         permit: Permit,
         now: Instant,
     ) -> Self {
         count_in(&thread, frontend);
-        let party = Party { client, frontend, http2: false, tls: stream.session().cloned() };
+        let Caller { source: client, destination } = caller;
+        let tls = stream.session().cloned();
+        let party = Party { client, destination, frontend, http2: false, tls };
         let mut this = Self::of_stream(thread, stream, party, now);
         this.permit = Some(permit);
         this

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::super::caller::Caller;
 use super::super::persist::Persistence;
 use super::super::runtime::DataThread;
 use super::exchange::Exchange;
@@ -97,11 +98,20 @@ impl Facts {
 #[derive(Debug, Clone)]
 pub(in crate::io) struct Party {
     pub(in crate::io) client: SocketAddr,
+    /// What the client connected to, if anybody asks.
+    pub(in crate::io) destination: Option<SocketAddr>,
     pub(in crate::io) frontend: FrontendId,
     /// It speaks HTTP/2, whatever the head that was made of its request says.
     pub(in crate::io) http2: bool,
     /// Its TLS session, if it speaks TLS.
     pub(in crate::io) tls: Option<Arc<SessionFacts>>,
+}
+
+impl Party {
+    /// Whom servers are told of.
+    pub(super) fn caller(&self) -> Caller {
+        Caller { source: self.client, destination: self.destination }
+    }
 }
 
 /// Whose exchange it is, and the thread it runs on.

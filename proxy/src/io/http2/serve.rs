@@ -12,6 +12,7 @@ use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 
+use super::super::caller::Caller;
 use super::super::deadline::Slot;
 use super::super::http1;
 use super::super::runtime::{DataThread, Permit};
@@ -65,13 +66,15 @@ impl Serve {
     pub(in crate::io) fn of_tls(
         thread: Rc<DataThread>,
         stream: Stream,
-        client: std::net::SocketAddr,
+        caller: Caller,
         frontend: FrontendId,
         permit: Permit,
         now: Instant,
     ) -> Self {
         http1::count_in(&thread, frontend);
-        let party = http1::Party { client, frontend, http2: true, tls: stream.session().cloned() };
+        let Caller { source: client, destination } = caller;
+        let tls = stream.session().cloned();
+        let party = http1::Party { client, destination, frontend, http2: true, tls };
         Self::new(thread, stream, Vec::new(), party, permit, now)
     }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::super::assign::{Assign, Unassigned};
+use super::super::caller::Caller;
 use super::super::deadline::Alarm;
 use super::super::http1::{Failure, Progress, Timeouts};
 use super::super::passage::{Broken, Means, Passage};
@@ -25,6 +26,7 @@ use crate::plan::{BackendId, FrontendId};
 pub(in crate::io) struct Connection {
     thread: Rc<DataThread>,
     client: Stream,
+    caller: Caller,
     facts: Facts,
     state: State,
     /// From the client to the server.
@@ -97,7 +99,7 @@ impl Connection {
     pub(in crate::io) fn new(
         thread: Rc<DataThread>,
         client: Stream,
-        from: SocketAddr,
+        caller: Caller,
         frontend: FrontendId,
         permit: Permit,
         now: Instant,
@@ -110,7 +112,8 @@ impl Connection {
         Self {
             thread,
             client,
-            facts: Facts::new(from, frontend, tls, now),
+            caller,
+            facts: Facts::new(caller.source, frontend, tls, now),
             state: State::Routing,
             up: Passage::default(),
             down: Passage::default(),
@@ -187,7 +190,7 @@ impl Connection {
                 self.facts.server = Some(server);
                 self.facts.assigned = Some(now);
                 self.lease = Some(assigned.lease);
-                Step::Next(State::Dialing(Dial::new(&self.thread, assign.backend(), server, 0)))
+                Step::Next(State::Dialing(Dial::new(&self.thread, assign.backend(), server, self.caller)))
             }
         }
     }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::super::super::assign::{Assign, Unassigned};
-use super::super::super::runtime::Scratch;
+use super::super::super::runtime::{DataThread, Scratch};
 use super::super::super::tunnel;
 use super::super::super::upstream::{Dial, Reuse};
 use super::super::exchange::{Persist, ResponseState, ServerSide};
@@ -39,7 +39,8 @@ impl Connection {
         open.facts.assigned = Some(now);
         open.lease = Some(assigned.lease);
         if open.repeat.from.is_some() && repeat::handle_assigned(open, &self.thread, server) {
-            open.dial = Some(Dial::new(&self.thread, backend, server, open.repeat.made));
+            open.dial =
+                Some(Dial::new(&self.thread, backend, server, self.party.caller()).after(open.repeat.made));
         } else {
             self.connect(open, backend, server, now);
         }
@@ -59,7 +60,11 @@ impl Connection {
                 open.activity.server = Some(now);
                 open.server = Some(ServerSide { stream, reused: true, deaf: false, epoch });
             }
-            None => open.dial = Some(Dial::new(&self.thread, backend, server, open.repeat.made)),
+            None => {
+                open.dial = Some(
+                    Dial::new(&self.thread, backend, server, self.party.caller()).after(open.repeat.made),
+                )
+            }
         }
     }
 
@@ -110,7 +115,9 @@ impl Connection {
                 if let (Some(backend), Some(server)) = (open.facts.backend, open.facts.server) {
                     self.thread.recorder.server(server).retries.add(1);
                     open.facts.retries = open.facts.retries.saturating_add(1);
-                    open.dial = Some(Dial::new(&self.thread, backend, server, open.repeat.made));
+                    open.dial = Some(
+                        Dial::new(&self.thread, backend, server, self.party.caller()).after(open.repeat.made),
+                    );
                 }
                 Step::Next(State::Forwarding(open))
             }
@@ -169,6 +176,7 @@ impl Connection {
             && server == Persist::Yes
             && clean
             && !side.deaf
+            && !is_announced(&self.thread, id)
             && !self.thread.balance.addresses().is_outdated(id, side.epoch)
         {
             self.thread.pool.borrow_mut().put(id, side.stream, now);
@@ -186,4 +194,10 @@ impl Connection {
             Persist::Yes | Persist::No => self.part(Farewell::Linger, now),
         }
     }
+}
+
+/// Whether the server is told whose connection it gets, so that no other client's request may go over it.
+fn is_announced(thread: &DataThread, server: ServerId) -> bool {
+    let plan = &thread.plan;
+    plan.announces() && plan.servers().get(server.0 as usize).is_some_and(|s| s.send_proxy.is_some())
 }
