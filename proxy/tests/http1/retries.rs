@@ -1,8 +1,10 @@
 //! Requests that are sent again because of what the server answered, as `retry_on` says.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{Retry, RetryEvent, RetryOn};
+use evenkeel_proxy::plan::{Layer, Observe, OnError, Retry, RetryEvent, RetryOn};
 use evenkeel_proxy::retry::ALWAYS;
 
 use super::common::{
@@ -152,6 +154,36 @@ fn with_redispatch_another_server_gets_it() {
     let totals = proxy.stats.snapshot();
     assert_eq!((totals.servers[0].redispatches, totals.backends[0].redispatches), (1, 1));
     assert_eq!((totals.servers[1].redispatches, totals.backends[0].retries), (0, 0));
+}
+
+/// The answer that a client gets in the end does not hide the failures before it.
+#[test]
+fn failures_that_are_repeated_count_against_their_server() {
+    type Fail = fn(&mut Served);
+    let cases: [(RetryEvent, Fail, bool); 5] = [
+        (RetryEvent::EmptyResponse, |_| {}, true),
+        (RetryEvent::JunkResponse, |s| s.send("SSH-2.0-OpenSSH\r\n"), true),
+        (RetryEvent::ResponseTimeout, |s| while s.request().is_some() {}, true),
+        (RetryEvent::Status(503), |s| s.send("HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n"), true),
+        (RetryEvent::Status(404), |s| s.send("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"), false),
+    ];
+    for (event, fail, counts) in cases {
+        let server = failing(2, fail);
+        let proxy = proxy(&server, only(event), 2, |setup| {
+            setup.backend.timeout.server = Some(Duration::from_millis(300));
+            let on_error = OnError::MarkDown;
+            setup.servers[0].watch.observe = Some(Observe { layer: Layer::Layer7, error_limit: 2, on_error });
+        });
+        let (marks, seen) = (Arc::new(AtomicU32::new(0)), Arc::clone(&proxy.balance));
+        let counted = Arc::clone(&marks);
+        seen.observations().wake_by(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let mut client = proxy.client();
+        client.send(GET);
+        assert_eq!(status(&client.response().0), 200, "{event:?}");
+        assert_eq!(marks.load(Ordering::Relaxed), u32::from(counts), "{event:?}");
+    }
 }
 
 #[test]

@@ -231,7 +231,7 @@ const OBSERVE: Key = Key::new(
 const ERROR_LIMIT: Key = Key::new(
     "error_limit",
     Type::Int { min: 1, max: 1_000_000 },
-    "Errors in a row, as `observe` sees them, that have the consequence of `on_error`.",
+    "Errors in a row, as `observe` sees them, that have the consequence of `on_error`. An attempt that `retry_on` repeats is one of them.",
 )
 .default("10");
 const ON_ERROR: Key = Key::new(

@@ -228,30 +228,36 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
     }
 }
 
-/// Notes what the exchange showed of its server, if anybody wants to know. Connections are noted where they are made.
+/// Notes what the exchange showed of its server, if anybody wants to know. Connections are noted where they are made,
+/// attempts that were followed by others where they ended.
 fn observe(facts: &Facts, thread: &DataThread) {
     let Some(server) = facts.server.filter(|s| thread.balance.observations().watches(*s)) else { return };
     let sign = match facts.failure {
         None => facts.status.map(Sign::of_status),
-        Some(Failure::ServerClosed) => Some(Sign::Closed),
-        Some(Failure::ServerTimeout) => Some(Sign::ReadTimeout),
-        Some(Failure::BadResponse) => Some(Sign::InvalidResponse),
-        Some(
-            Failure::Refused(_)
-            | Failure::HeadCutShort
-            | Failure::HeadTimeout
-            | Failure::NoServer
-            | Failure::QueueFull
-            | Failure::QueueTimeout
-            | Failure::Dial(_)
-            | Failure::ClientAborted
-            | Failure::ClientTimeout
-            | Failure::ClientTooSlow
-            | Failure::BadRequestBody,
-        ) => None,
+        Some(failure) => sign_of(failure),
     };
     if let Some(sign) = sign {
         thread.balance.observations().note(server, sign);
+    }
+}
+
+/// What a failure shows of the server, if it is the server's.
+pub(super) fn sign_of(failure: Failure) -> Option<Sign> {
+    match failure {
+        Failure::ServerClosed => Some(Sign::Closed),
+        Failure::ServerTimeout => Some(Sign::ReadTimeout),
+        Failure::BadResponse => Some(Sign::InvalidResponse),
+        Failure::Refused(_)
+        | Failure::HeadCutShort
+        | Failure::HeadTimeout
+        | Failure::NoServer
+        | Failure::QueueFull
+        | Failure::QueueTimeout
+        | Failure::Dial(_)
+        | Failure::ClientAborted
+        | Failure::ClientTimeout
+        | Failure::ClientTooSlow
+        | Failure::BadRequestBody => None,
     }
 }
 

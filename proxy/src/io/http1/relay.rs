@@ -21,8 +21,8 @@ pub(super) enum End {
     Tunnel,
     /// The server closed a connection it had kept, before it saw the request: another one has to be made.
     Stale,
-    /// The answer is one after which the request is to be sent again.
-    Again,
+    /// The answer has this status, after which the request is to be sent again.
+    Again(u16),
     /// It failed.
     Failed(Failure),
 }
@@ -162,7 +162,7 @@ fn handle_bytes(
         };
         if !exchange.repeat.on.is_empty() && repeat::is_due(exchange, thread, RetryEvent::Status(head.status))
         {
-            return Err(End::Again);
+            return Err(End::Again(head.status));
         }
         let verdict = response::handle_head(exchange, &head, index, bytes, thread, now).map_err(failed)?;
         if verdict != Verdict::Interim {

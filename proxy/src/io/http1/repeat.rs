@@ -6,6 +6,7 @@ use super::exchange::{Exchange, ResponseState};
 use super::failure::Failure;
 use crate::balance::Wish;
 use crate::h1::head::Method;
+use crate::health::Sign;
 use crate::plan::{Backend, RetryEvent, RetryOn, ServerId};
 
 /// What may be done again, and what has been.
@@ -66,11 +67,15 @@ pub(super) fn is_due(exchange: &Exchange, thread: &DataThread, event: RetryEvent
     exchange.repeat.made < retries && exchange.up.out.is_kept() && thread.may_repeat(id)
 }
 
-/// Starts over: the request is as it was before it was sent, and wants a server.
+/// Starts over: the request is as it was before it was sent, and wants a server. `shown` is what this attempt has shown
+/// of its server, which a good answer of another one does not make good.
 ///
 /// With `redispatch` it wants another one, as with HAProxy, whose turn-around time is for connections that fail.
-pub(super) fn start_over(exchange: &mut Exchange, thread: &DataThread) {
+pub(super) fn start_over(exchange: &mut Exchange, thread: &DataThread, shown: Option<Sign>) {
     let (Some(id), Some(server)) = (exchange.facts.backend, exchange.facts.server) else { return };
+    if let Some(sign) = shown {
+        thread.balance.observations().note(server, sign);
+    }
     thread.recorder.backend(id).repeats.add(1);
     exchange.server = None;
     exchange.lease = None;

@@ -9,11 +9,12 @@ use super::super::super::tunnel;
 use super::super::super::upstream::{Dial, Reuse};
 use super::super::exchange::{Persist, ResponseState, ServerSide};
 use super::super::failure::Failure;
-use super::super::record::Open;
+use super::super::record::{self, Open};
 use super::super::relay::{self, Client, End};
 use super::super::repeat;
 use super::{Connection, Farewell, State, Step};
 use crate::access_log::Termination;
+use crate::health::Sign;
 use crate::plan::{BackendId, ServerId};
 
 impl Connection {
@@ -121,8 +122,8 @@ impl Connection {
                 }
                 Step::Next(State::Forwarding(open))
             }
-            Poll::Ready(End::Again) => {
-                repeat::start_over(&mut open, &self.thread);
+            Poll::Ready(End::Again(status)) => {
+                repeat::start_over(&mut open, &self.thread, Some(Sign::of_status(status)));
                 Step::Next(State::Forwarding(open))
             }
             Poll::Ready(End::Failed(failure)) => self.fail_or_repeat(open, failure, now),
@@ -136,7 +137,7 @@ impl Connection {
         if !again {
             return self.fail(open, failure, now);
         }
-        repeat::start_over(&mut open, &self.thread);
+        repeat::start_over(&mut open, &self.thread, record::sign_of(failure));
         Step::Next(State::Forwarding(open))
     }
 
