@@ -174,6 +174,16 @@ pub struct ServerReport {
     pub since_ms: Option<u64>,
     /// The last check in words, such as `L7OK/200 in 1ms`.
     pub check: String,
+    /// What its agent last said, in words, such as `L7OK in 1ms (via agent : up)`; `None`: it has no agent, or that has
+    /// said nothing yet.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// How long its requests still keep it out, if they do (`outlier_ejection`).
+    #[serde(default)]
+    pub ejected_ms: Option<u64>,
+    /// Requests it takes at once; `None`: any number.
+    #[serde(default)]
+    pub maxconn: Option<u32>,
     /// Weight.
     pub weight: u16,
     /// Whether it is a backup server.
@@ -182,4 +192,35 @@ pub struct ServerReport {
     pub sessions: u64,
     /// Requests sent to it since the worker started.
     pub requests: u64,
+    /// Its last changes, oldest first, 16 at most.
+    #[serde(default)]
+    pub history: Vec<ChangeReport>,
+}
+
+/// A change of a server's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeReport {
+    /// How long ago.
+    pub ago_ms: u64,
+    /// `UP`, `DOWN`, `DRAIN` or `MAINT`.
+    pub from: String,
+    /// The same.
+    pub to: String,
+    /// Why, in words, such as `Layer7 wrong status, code: 500, check duration: 3ms`.
+    pub reason: String,
+    /// The check that showed it, if one did.
+    pub check: Option<CheckReport>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// HAProxy's name, such as `L7STS`.
+    pub status: String,
+    /// Status code of the response, if there was one.
+    pub code: Option<u16>,
+    /// More about it, such as words of the server.
+    pub info: Option<String>,
+    /// How long it took.
+    pub duration_ms: u64,
 }

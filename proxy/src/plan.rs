@@ -415,6 +415,13 @@ impl Plan {
         self.announces
     }
 
+    /// A server's full name, as `backend/server`; empty if it is not in the plan.
+    pub fn name_of(&self, server: ServerId) -> String {
+        let Some(server) = self.servers.get(server.0 as usize) else { return String::new() };
+        let backend = self.backends.get(usize::from(server.backend.0));
+        format!("{}/{}", backend.map_or("", |b| b.name.as_str()), server.name)
+    }
+
     /// All listening addresses; a [`ListenerId`] is a position here.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 
 use super::docs::print;
 use super::{StatusArgs, fail};
-use crate::status::{InstanceStatus, NodeStatus, ServerReport, WorkerReport};
+use crate::status::{ChangeReport, InstanceStatus, NodeStatus, ServerReport, WorkerReport};
 
 /// `evenkeel status [--json]`.
 pub(super) fn status(args: &StatusArgs) -> ExitCode {
@@ -166,6 +166,16 @@ fn server(out: &mut String, s: &ServerReport) {
             s.state, s.address, s.sessions, s.requests, s.weight, s.check
         ),
     );
+    if let Some(said) = &s.agent {
+        line(out, format_args!("  agent {said}"));
+    }
+    if let Some(ms) = s.ejected_ms {
+        line(out, format_args!("  ejected for {} more", ago(ms)));
+    }
+    for change in s.history.iter().rev().take(CHANGES_SHOWN) {
+        let ChangeReport { ago_ms, from, to, reason, .. } = change;
+        line(out, format_args!("  {} ago {from} -> {to}: {reason}", ago(*ago_ms)));
+    }
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -189,6 +199,9 @@ fn ago(ms: u64) -> String {
     }
 }
 
+/// The latest changes of each server, latest first; `--json` has all that are kept.
+const CHANGES_SHOWN: usize = 3;
+
 const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 #[cfg(test)]
@@ -202,5 +215,49 @@ mod tests {
         for (ms, text) in cases {
             assert_eq!(ago(ms), text);
         }
+    }
+
+    #[test]
+    fn a_server_says_why_it_is_what_it_is() {
+        let change = |ago_ms, from: &str, to: &str, reason: &str| ChangeReport {
+            ago_ms,
+            from: from.into(),
+            to: to.into(),
+            reason: reason.into(),
+            check: None,
+        };
+        let report = ServerReport {
+            backend: "app".into(),
+            name: "app1".into(),
+            address: "192.0.2.1:80".into(),
+            state: "DOWN".into(),
+            since_ms: Some(1_500),
+            check: "L7OK/200 in 1ms".into(),
+            agent: Some("L7STS in 0ms (via agent : down)".into()),
+            ejected_ms: Some(28_500),
+            maxconn: None,
+            weight: 100,
+            backup: false,
+            sessions: 2,
+            requests: 30,
+            history: vec![
+                change(90_000, "UP", "MAINT", "set to maintenance"),
+                change(80_000, "MAINT", "UP", "set ready"),
+                change(70_000, "UP", "DOWN", "via app/app2"),
+                change(1_500, "UP", "DOWN", "ejected for 30s: 5 consecutive errors"),
+            ],
+        };
+        let mut out = String::new();
+        server(&mut out, &report);
+        assert_eq!(
+            out,
+            "server app/app1               DOWN for 1.5s  192.0.2.1:80  2 running, 30 served, weight 100  \
+             L7OK/200 in 1ms\n\
+             \x20 agent L7STS in 0ms (via agent : down)\n\
+             \x20 ejected for 28.5s more\n\
+             \x20 1.5s ago UP -> DOWN: ejected for 30s: 5 consecutive errors\n\
+             \x20 1m 10s ago UP -> DOWN: via app/app2\n\
+             \x20 1m 20s ago MAINT -> UP: set ready\n"
+        );
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use evenkeel_proxy::health::result::Info;
 use evenkeel_proxy::health::snapshot::{InheritedHealth, Override};
-use evenkeel_proxy::health::{CheckResult, CheckStatus, HealthSnapshot, InheritedServer};
+use evenkeel_proxy::health::{
+    Cause, CheckResult, CheckStatus, EjectedFor, HealthSnapshot, InheritedChange, InheritedEjection,
+    InheritedServer, Operational,
+};
 use evenkeel_proxy::plan::AdminState;
 use serde::{Deserialize, Serialize};
 
@@ -17,19 +20,65 @@ pub struct ServerHealth {
     /// Server's name.
     pub server: String,
     /// What its checks found; `None`: it has no checks.
-    pub checks: Option<Checks>,
+    pub checks: Option<Probes>,
+    /// What its agent said; `None`: it has no agent.
+    #[serde(default)]
+    pub agent: Option<Probes>,
     /// Operator's wish: as configured, and in force.
     pub admin: (Admin, Admin),
     /// Weight: as configured, and in force.
     pub weight: (u16, u16),
+    /// Most requests at once: as configured, and in force. `None`: any number.
+    #[serde(default)]
+    pub maxconn: (Option<u32>, Option<u32>),
+    /// How long it is still ejected, if it is.
+    #[serde(default)]
+    pub ejected_for_ms: Option<u64>,
+    /// Ejections that still make the next one longer.
+    #[serde(default)]
+    pub recent_ejections: u32,
     /// Since the last change.
     pub since_change_ms: u64,
+    /// The last changes, oldest first.
+    #[serde(default)]
+    pub history: Vec<PastChange>,
 }
 
-/// What the checks of a server found.
+/// A change of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checks {
-    /// Where it was checked, as text; `None`: nobody knew where it was.
+pub struct PastChange {
+    /// How long ago.
+    pub ago_ms: u64,
+    /// From what, in HAProxy's word.
+    pub from: String,
+    /// To what.
+    pub to: String,
+    /// Why.
+    pub cause: PastCause,
+}
+
+/// Why a server changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PastCause {
+    /// What a check, its agent or its requests showed.
+    Found(LastCheck),
+    /// The server it follows.
+    Followed(String),
+    /// So many failures in a row took it out for so many milliseconds.
+    Streak(u32, u64),
+    /// So many failures, of so many requests, took it out for so many milliseconds.
+    Rate(u32, u32, u64),
+    /// It was back from that.
+    Readmitted,
+    /// Somebody wanted it.
+    Admin(Admin),
+}
+
+/// What the checks or the agent of a server found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probes {
+    /// Where it was probed, as text; `None`: nobody knew where it was.
     pub checked: Option<String>,
     /// The rise/fall counter.
     pub counter: u32,
@@ -37,7 +86,7 @@ pub struct Checks {
     pub rise: u16,
     /// `fall` when it was counted.
     pub fall: u16,
-    /// The last check.
+    /// The last one.
     pub last: Option<LastCheck>,
 }
 
@@ -77,21 +126,48 @@ pub fn read_back(servers: &[ServerHealth]) -> HealthSnapshot {
 }
 
 fn of_server(s: &InheritedServer) -> ServerHealth {
-    let of_checks = |h: &InheritedHealth| Checks {
+    ServerHealth {
+        backend: s.backend.clone(),
+        server: s.server.clone(),
+        checks: s.health.as_ref().map(of_probes),
+        agent: s.agent.as_ref().map(of_probes),
+        admin: (of_admin(s.admin.configured), of_admin(s.admin.in_force)),
+        weight: (s.weight.configured, s.weight.in_force),
+        maxconn: (s.maxconn.configured, s.maxconn.in_force),
+        ejected_for_ms: s.ejected.left.map(millis),
+        recent_ejections: s.ejected.recent,
+        since_change_ms: millis(s.since_change),
+        history: s.history.iter().map(of_change).collect(),
+    }
+}
+
+fn of_probes(h: &InheritedHealth) -> Probes {
+    Probes {
         checked: h.checked.as_ref().map(ToString::to_string),
         counter: h.counter,
         rise: h.rise,
         fall: h.fall,
         last: h.last.as_ref().map(of_result),
-    };
-    ServerHealth {
-        backend: s.backend.clone(),
-        server: s.server.clone(),
-        checks: s.health.as_ref().map(of_checks),
-        admin: (of_admin(s.admin.configured), of_admin(s.admin.in_force)),
-        weight: (s.weight.configured, s.weight.in_force),
-        since_change_ms: u64::try_from(s.since_change.as_millis()).unwrap_or(u64::MAX),
     }
+}
+
+fn of_change(change: &InheritedChange) -> PastChange {
+    let cause = match &change.cause {
+        Cause::Found(result) => PastCause::Found(of_result(result)),
+        Cause::Followed(leader) => PastCause::Followed(leader.clone()),
+        Cause::Ejected(EjectedFor::Streak(streak), time) => PastCause::Streak(*streak, millis(*time)),
+        Cause::Ejected(EjectedFor::Rate(failures, requests), time) => {
+            PastCause::Rate(*failures, *requests, millis(*time))
+        }
+        Cause::Readmitted => PastCause::Readmitted,
+        Cause::Admin(admin) => PastCause::Admin(of_admin(*admin)),
+    };
+    let word = |state: Operational| state.as_str().to_owned();
+    PastChange { ago_ms: millis(change.ago), from: word(change.from), to: word(change.to), cause }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn of_result(r: &CheckResult) -> LastCheck {
@@ -112,21 +188,48 @@ const fn of_admin(admin: AdminState) -> Admin {
 }
 
 fn to_server(s: &ServerHealth) -> InheritedServer {
-    let to_checks = |c: &Checks| InheritedHealth {
+    InheritedServer {
+        backend: s.backend.clone(),
+        server: s.server.clone(),
+        health: s.checks.as_ref().map(to_probes),
+        agent: s.agent.as_ref().map(to_probes),
+        admin: Override { configured: to_admin(s.admin.0), in_force: to_admin(s.admin.1) },
+        weight: Override { configured: s.weight.0, in_force: s.weight.1 },
+        maxconn: Override { configured: s.maxconn.0, in_force: s.maxconn.1 },
+        ejected: InheritedEjection {
+            left: s.ejected_for_ms.map(Duration::from_millis),
+            recent: s.recent_ejections,
+        },
+        since_change: Duration::from_millis(s.since_change_ms),
+        history: s.history.iter().filter_map(to_change).collect(),
+    }
+}
+
+fn to_probes(c: &Probes) -> InheritedHealth {
+    InheritedHealth {
         checked: c.checked.as_ref().and_then(|text| text.parse().ok()),
         counter: c.counter,
         rise: c.rise,
         fall: c.fall,
         last: c.last.as_ref().and_then(to_result),
-    };
-    InheritedServer {
-        backend: s.backend.clone(),
-        server: s.server.clone(),
-        health: s.checks.as_ref().map(to_checks),
-        admin: Override { configured: to_admin(s.admin.0), in_force: to_admin(s.admin.1) },
-        weight: Override { configured: s.weight.0, in_force: s.weight.1 },
-        since_change: Duration::from_millis(s.since_change_ms),
     }
+}
+
+fn to_change(change: &PastChange) -> Option<InheritedChange> {
+    let cause = match &change.cause {
+        PastCause::Found(result) => Cause::Found(to_result(result)?),
+        PastCause::Followed(leader) => Cause::Followed(leader.clone()),
+        PastCause::Streak(streak, ms) => {
+            Cause::Ejected(EjectedFor::Streak(*streak), Duration::from_millis(*ms))
+        }
+        PastCause::Rate(failures, requests, ms) => {
+            Cause::Ejected(EjectedFor::Rate(*failures, *requests), Duration::from_millis(*ms))
+        }
+        PastCause::Readmitted => Cause::Readmitted,
+        PastCause::Admin(admin) => Cause::Admin(to_admin(*admin)),
+    };
+    let (from, to) = (Operational::named(&change.from)?, Operational::named(&change.to)?);
+    Some(InheritedChange { ago: Duration::from_millis(change.ago_ms), from, to, cause })
 }
 
 fn to_result(last: &LastCheck) -> Option<CheckResult> {
@@ -154,19 +257,35 @@ mod tests {
         let mut last = CheckResult::new(CheckStatus::named("L7STS").unwrap()).with_code(503);
         last.info = Info::new(b"Service Unavailable");
         last.duration = Duration::from_millis(12);
+        let probes = InheritedHealth {
+            checked: "192.0.2.1:80".parse().ok(),
+            counter: 3,
+            rise: 2,
+            fall: 3,
+            last: Some(last.clone()),
+        };
+        let causes = [
+            Cause::Found(last),
+            Cause::Followed("app/app2".into()),
+            Cause::Ejected(EjectedFor::Streak(5), Duration::from_secs(30)),
+            Cause::Ejected(EjectedFor::Rate(3, 7), Duration::from_millis(1)),
+            Cause::Readmitted,
+            Cause::Admin(AdminState::Drain),
+        ];
+        let (from, to) = (Operational::Down, Operational::Drain);
+        let ago = Duration::from_secs(7);
+        let history = causes.map(|cause| InheritedChange { ago, from, to, cause }).to_vec();
         let server = InheritedServer {
             backend: "app".into(),
             server: "app1".into(),
-            health: Some(InheritedHealth {
-                checked: "192.0.2.1:80".parse().ok(),
-                counter: 3,
-                rise: 2,
-                fall: 3,
-                last: Some(last),
-            }),
+            health: Some(probes.clone()),
+            agent: Some(InheritedHealth { last: None, ..probes }),
             admin: Override { configured: AdminState::Ready, in_force: AdminState::Drain },
             weight: Override { configured: 100, in_force: 7 },
+            maxconn: Override { configured: Some(30), in_force: None },
+            ejected: InheritedEjection { left: Some(Duration::from_millis(900)), recent: 2 },
             since_change: Duration::from_millis(1500),
+            history,
         };
         let snapshot = HealthSnapshot { servers: vec![server] };
         let json = serde_json::to_string(&write_down(&snapshot)).unwrap();

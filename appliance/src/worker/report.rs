@@ -1,13 +1,14 @@
 //! The worker's part of the status document.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use evenkeel_proxy::balance::State;
-use evenkeel_proxy::health;
+use evenkeel_proxy::health::machine::Standing;
+use evenkeel_proxy::health::{self, Cause, Change, Operational};
 use evenkeel_proxy::plan::{FrontendId, Plan, Server, ServerId};
 use evenkeel_proxy::stats::Stats;
 
-use crate::status::{FrontendReport, ServerReport, WorkerReport};
+use crate::status::{ChangeReport, CheckReport, FrontendReport, ServerReport, WorkerReport};
 
 /// Everything a report is made from.
 pub(super) struct Sources<'a> {
@@ -56,20 +57,64 @@ impl Sources<'_> {
     fn server(&self, id: ServerId, server: &Server, requests: u64) -> ServerReport {
         let known = self.servers.iter().find(|s| s.server == id);
         let backend = self.plan.backends().get(usize::from(server.backend.0));
-        let ms = |at: Instant| u64::try_from(self.now.saturating_duration_since(at).as_millis()).ok();
+        let ms = |at: Instant| millis(self.now.saturating_duration_since(at));
         ServerReport {
             backend: backend.map_or_else(String::new, |b| b.name.clone()),
             name: server.name.clone(),
             address: self.state.addresses().endpoint(id).map_or_else(|| "-".to_owned(), |at| at.to_string()),
-            state: known.map_or("no check", |k| k.operational.as_str()).to_owned(),
-            since_ms: known.and_then(|k| ms(k.since)),
+            state: known.map_or_else(|| "no check".to_owned(), state_words),
+            since_ms: known.map(|k| ms(k.since)),
             check: known.and_then(|k| k.last.as_ref()).map(check_words).unwrap_or_default(),
+            agent: known.and_then(|k| k.last_agent.as_ref()).map(check_words),
+            ejected_ms: known
+                .and_then(|k| k.ejected_until)
+                .map(|until| millis(until.saturating_duration_since(self.now))),
+            maxconn: self.state.server(id).map_or(server.limits.maxconn, |s| s.maxconn),
             weight: self.state.server(id).map_or(server.weight, |s| s.weight),
             backup: server.backup,
             sessions: u64::from(self.state.in_flight(id)),
             requests,
+            history: known.map(|k| k.history.iter().map(|c| self.change(c)).collect()).unwrap_or_default(),
         }
     }
+
+    fn change(&self, change: &Change) -> ChangeReport {
+        let check = match &change.cause {
+            Cause::Found(result) => Some(CheckReport {
+                status: result.status.name().to_owned(),
+                code: result.code,
+                info: result.info.as_ref().map(|i| i.as_str().to_owned()),
+                duration_ms: millis(result.duration),
+            }),
+            Cause::Followed(_) | Cause::Ejected(..) | Cause::Readmitted | Cause::Admin(_) => None,
+        };
+        ChangeReport {
+            ago_ms: millis(self.now.saturating_duration_since(change.at)),
+            from: change.from.as_str().to_owned(),
+            to: change.to.as_str().to_owned(),
+            reason: change.cause.to_string(),
+            check,
+        }
+    }
+}
+
+/// `UP`, or `UP 2/3` while checks fail: two more of three take it down; `DOWN 1/2` while they pass. HAProxy's words.
+fn state_words(known: &health::ServerReport) -> String {
+    let name = known.operational.as_str();
+    let (Operational::Up | Operational::Down, Some(health)) = (known.operational, known.health) else {
+        return name.to_owned();
+    };
+    let (value, rise) = (health.value(), u32::from(health.rise()));
+    let up = known.operational == Operational::Up;
+    match health.standing() {
+        Standing::Falling if up => format!("{name} {}/{}", value - rise + 1, health.fall()),
+        Standing::Rising if !up => format!("{name} {value}/{rise}"),
+        Standing::Up | Standing::Falling | Standing::Down | Standing::Rising => name.to_owned(),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `L7OK/200 in 1ms`, as HAProxy's statistics page has it.

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use super::event::{Event, Turn};
-use super::monitor::EjectedFor;
 use crate::access_log::Level;
-use crate::plan::{AdminState, Plan, ServerId};
+use crate::plan::{AdminState, Plan};
 
 /// A line and its urgency.
 pub type Line = (Level, String);
@@ -30,16 +29,12 @@ fn about_server(plan: &Plan, subject: &str, event: &Event) -> Option<Line> {
         Turn::Down(result) => (Level::Alert, format!("{subject} is DOWN, reason: {result}.{}", left(event))),
         Turn::Up(result) => (Level::Notice, format!("{subject} is UP, reason: {result}.{}", online(event))),
         Turn::DownVia(leader) => {
-            (Level::Alert, format!("{subject} is DOWN via {}.{}", name(plan, *leader), left(event)))
+            (Level::Alert, format!("{subject} is DOWN via {}.{}", plan.name_of(*leader), left(event)))
         }
         Turn::UpVia(leader) => {
-            (Level::Notice, format!("{subject} is UP via {}.{}", name(plan, *leader), online(event)))
+            (Level::Notice, format!("{subject} is UP via {}.{}", plan.name_of(*leader), online(event)))
         }
         Turn::Ejected(why, time) => {
-            let why = match why {
-                EjectedFor::Streak(streak) => format!("{streak} consecutive errors"),
-                EjectedFor::Rate(failures, requests) => format!("{failures} of {requests} requests failed"),
-            };
             let seconds = time.as_secs_f64();
             (Level::Alert, format!("{subject} is ejected for {seconds}s, reason: {why}.{}", left(event)))
         }
@@ -52,15 +47,9 @@ fn about_server(plan: &Plan, subject: &str, event: &Event) -> Option<Line> {
         Turn::Ready(AdminState::Drain | AdminState::Ready) => {
             (Level::Notice, format!("{subject} is UP (leaving forced drain)."))
         }
-        Turn::Weight(_) => return None,
+        Turn::Weight(_) | Turn::Maxconn(_) => return None,
     };
     Some(line)
-}
-
-fn name(plan: &Plan, id: ServerId) -> String {
-    let Some(server) = plan.servers().get(id.0 as usize) else { return String::new() };
-    let backend = plan.backends().get(usize::from(server.backend.0));
-    format!("{}/{}", backend.map_or("", |b| b.name.as_str()), server.name)
 }
 
 /// What is left after a loss. There are no queues, so nothing is requeued and nothing remains in one.

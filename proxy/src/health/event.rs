@@ -47,8 +47,10 @@ pub enum Turn {
     Drain,
     /// An operator put it back, from what is named.
     Ready(AdminState),
-    /// An operator gave it another weight.
+    /// An operator or its agent gave it another weight.
     Weight(u16),
+    /// Its agent changed how many requests it takes at once. `None`: any number.
+    Maxconn(Option<u32>),
 }
 
 /// What is known of a server, for status.

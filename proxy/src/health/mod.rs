@@ -35,8 +35,8 @@ pub mod schedule;
 pub mod snapshot;
 
 pub use event::{Event, ServerReport, Turn};
-pub use history::{Change, Operational};
-pub use monitor::{Job, Monitor, Probe};
+pub use history::{Cause, Change, Operational};
+pub use monitor::{EjectedFor, Job, Monitor, Probe};
 pub use observe::{Observations, Sign};
 pub use result::{CheckResult, CheckStatus, Verdict};
-pub use snapshot::{HealthSnapshot, InheritedServer};
+pub use snapshot::{HealthSnapshot, InheritedChange, InheritedEjection, InheritedServer};

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::event::{Event, ServerReport, Turn};
-use super::history::{Change, History, Operational};
+use super::history::{Cause, Change, History, Operational};
 use super::machine::Health;
 use super::result::{CheckResult, Verdict};
 use super::schedule::{Random, interval, second_delay, spread};
@@ -222,6 +222,13 @@ impl Monitor {
         }
     }
 
+    /// Changes how many requests a server takes at once. `None`: any number.
+    pub fn handle_maxconn(&mut self, now: Instant, id: ServerId, maxconn: Option<u32>) {
+        if self.state.server(id).is_some_and(|s| s.maxconn != maxconn) {
+            self.change(now, id, Turn::Maxconn(maxconn), |state| state.set_maxconn(id, maxconn));
+        }
+    }
+
     /// Whether every checked server has been checked at least once, in this life or the one it goes on from.
     pub fn first_round_done(&self) -> bool {
         self.unchecked == 0
@@ -353,9 +360,10 @@ impl Monitor {
         let usable = apply(&self.state);
         let to = self.operational(id);
         let mut followers = Vec::new();
-        if let Some(watched) = self.servers.get_mut(id.0 as usize).filter(|_| from != to) {
+        let cause = Cause::of(&turn, &self.plan).filter(|_| from != to);
+        if let Some((watched, cause)) = self.servers.get_mut(id.0 as usize).zip(cause) {
             watched.since = now;
-            watched.history.push(Change { at: now, from, to, why: turn.clone() });
+            watched.history.push(Change { at: now, from, to, cause });
             followers.clone_from(&watched.followers);
         }
         let backend_lost = before != Usable::default() && usable == Usable::default();

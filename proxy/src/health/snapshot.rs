@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::history::{Cause, Operational};
 use super::machine::Health;
 use super::result::CheckResult;
 use crate::endpoint::Endpoint;
@@ -27,18 +28,48 @@ pub struct InheritedServer {
     pub server: String,
     /// What its checks found; `None`: it has no checks.
     pub health: Option<InheritedHealth>,
+    /// What its agent said; `None`: it has no agent.
+    pub agent: Option<InheritedHealth>,
     /// Operator's wish as configured, and as it was in force.
     pub admin: Override<AdminState>,
     /// Weight as configured, and as it was in force.
     pub weight: Override<u16>,
+    /// Most requests at once as configured, and as it was in force. `None`: any number.
+    pub maxconn: Override<Option<u32>>,
+    /// Its ejections.
+    pub ejected: InheritedEjection,
     /// How long ago the last change was.
     pub since_change: Duration,
+    /// The last changes, oldest first.
+    pub history: Vec<InheritedChange>,
 }
 
-/// What the checks of a server found.
+/// Ejections of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InheritedEjection {
+    /// How long it is still out.
+    pub left: Option<Duration>,
+    /// Ejections that still make the next one longer.
+    pub recent: u32,
+}
+
+/// A change of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InheritedChange {
+    /// How long ago.
+    pub ago: Duration,
+    /// From what.
+    pub from: Operational,
+    /// To what.
+    pub to: Operational,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What the probes of a server found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InheritedHealth {
-    /// Where it was checked; `None`: nobody knew where it was. Of another address nothing is known.
+    /// Where it was probed; `None`: nobody knew where it was. Of another address nothing is known.
     pub checked: Option<Endpoint>,
     /// The rise/fall counter.
     pub counter: u32,
@@ -46,7 +77,7 @@ pub struct InheritedHealth {
     pub rise: u16,
     /// `fall` when it was counted.
     pub fall: u16,
-    /// The last check; `None`: none had ended.
+    /// The last one; `None`: none had ended.
     pub last: Option<CheckResult>,
 }
 

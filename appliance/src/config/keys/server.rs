@@ -208,8 +208,8 @@ const INIT_STATE: Key = Key::new(
 const AGENT_CHECK: Key = Key::new(
     "agent_check",
     Type::Bool,
-    "Asks an agent beside the server how it is: `up`, `down`, `ready`, `drain`, `maint`, a weight. An agent that cannot \
-     be reached changes nothing.",
+    "Asks an agent beside the server how it is: `up`, `down`, `ready`, `drain`, `maint`, a weight (`75%`), most \
+     requests at once (`maxconn:30`; 0: any number). An agent that cannot be reached changes nothing.",
 )
 .default("false");
 const AGENT_PORT: Key = Key::new("agent_port", Type::Int { min: 1, max: 65_535 }, "Port of the agent.")

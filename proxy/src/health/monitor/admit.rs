@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::eject::Ejected;
 use super::{Checked, Job, Monitor, Phase, Probe, Watched};
-use crate::health::history::History;
+use crate::health::history::{Change, History};
 use crate::health::machine::Health;
 use crate::health::schedule::first_delay;
-use crate::health::snapshot::{HealthSnapshot, InheritedHealth, InheritedServer, Override};
+use crate::health::snapshot::{HealthSnapshot, InheritedChange, InheritedHealth, InheritedServer, Override};
 use crate::plan::{AdminState, CheckConfig, Server, ServerId};
 
 impl Monitor {
@@ -56,20 +56,12 @@ impl Monitor {
         let admin = known.map_or(server.admin, |k| k.admin.merged(server.admin));
         self.state.set_admin(id, admin);
         self.state.set_weight(id, known.map_or(server.weight, |k| k.weight.merged(server.weight)));
-        let since = known.and_then(|k| now.checked_sub(k.since_change)).unwrap_or(now);
-        self.servers.push(Watched {
-            check: None,
-            agent: None,
-            ejected: Ejected::default(),
-            followers: Vec::new(),
-            history: History::default(),
-            since,
-        });
+        let maxconn = known.map_or(server.limits.maxconn, |k| k.maxconn.merged(server.limits.maxconn));
+        self.state.set_maxconn(id, maxconn);
+        self.servers.push(Watched::new(now, server, known));
         let (mut position, count) = place;
         if let Some(config) = &server.check {
-            let probed = self.probed_at(id, config);
-            let known =
-                known.and_then(|k| k.health.as_ref()).filter(|h| h.checked.is_some() && h.checked == probed);
+            let known = self.resumable(id, config, known.and_then(|k| k.health.as_ref()));
             let mut check = Checked::new(config, known);
             let stopped = admin == AdminState::Maint;
             check.awaited &= !stopped;
@@ -84,8 +76,9 @@ impl Monitor {
             position += 1;
         }
         if let Some(config) = &server.watch.agent {
+            let known = self.resumable(id, config, known.and_then(|k| k.agent.as_ref()));
             if let Some(watched) = self.servers.last_mut() {
-                watched.agent = Some(Checked { awaited: false, ..Checked::new(config, None) });
+                watched.agent = Some(Checked { awaited: false, ..Checked::new(config, known) });
             }
             let job = Job { server: id, probe: Probe::Agent };
             self.schedule(job, now + first_delay(config, position, count));
@@ -95,6 +88,20 @@ impl Monitor {
         if let Some(ejection) = server.watch.ejection {
             self.timers.insert((now + ejection.interval, id));
         }
+        if let Some(until) = self.servers.last().and_then(|w| w.ejected.until()) {
+            self.timers.insert((until, id));
+        }
+    }
+
+    /// What was found where the server is still probed.
+    fn resumable<'k>(
+        &self,
+        id: ServerId,
+        config: &CheckConfig,
+        known: Option<&'k InheritedHealth>,
+    ) -> Option<&'k InheritedHealth> {
+        let probed = self.probed_at(id, config);
+        known.filter(|h| h.checked.is_some() && h.checked == probed)
     }
 
     fn remember(
@@ -106,22 +113,52 @@ impl Monitor {
     ) -> Option<InheritedServer> {
         let state = self.state.server(id)?;
         let backend = self.plan.backends().get(usize::from(server.backend.0))?;
-        let health =
-            watched.check.as_ref().zip(server.check.as_ref()).map(|(check, config)| InheritedHealth {
-                checked: self.probed_at(id, config),
-                counter: check.health.value(),
-                rise: check.health.rise(),
-                fall: check.health.fall(),
-                last: check.last.clone(),
-            });
+        let found = |(checked, config): (&Checked, &CheckConfig)| InheritedHealth {
+            checked: self.probed_at(id, config),
+            counter: checked.health.value(),
+            rise: checked.health.rise(),
+            fall: checked.health.fall(),
+            last: checked.last.clone(),
+        };
+        let change = |change: &Change| InheritedChange {
+            ago: now.saturating_duration_since(change.at),
+            from: change.from,
+            to: change.to,
+            cause: change.cause.clone(),
+        };
         Some(InheritedServer {
             backend: backend.name.clone(),
             server: server.name.clone(),
-            health,
+            health: watched.check.as_ref().zip(server.check.as_ref()).map(found),
+            agent: watched.agent.as_ref().zip(server.watch.agent.as_ref()).map(found),
             admin: Override { configured: server.admin, in_force: state.admin },
             weight: Override { configured: server.weight, in_force: state.weight },
+            maxconn: Override { configured: server.limits.maxconn, in_force: state.maxconn },
+            ejected: watched.ejected.remember(now),
             since_change: now.saturating_duration_since(watched.since),
+            history: watched.history.iter().map(change).collect(),
         })
+    }
+}
+
+impl Watched {
+    fn new(now: Instant, server: &Server, known: Option<&InheritedServer>) -> Self {
+        let mut history = History::default();
+        for InheritedChange { ago, from, to, cause } in known.map(|k| &k.history).into_iter().flatten() {
+            if let Some(at) = now.checked_sub(*ago) {
+                history.push(Change { at, from: *from, to: *to, cause: cause.clone() });
+            }
+        }
+        // Whoever is not to be ejected any more is not kept out by it either.
+        let ejected = known.map(|k| k.ejected).filter(|_| server.watch.ejection.is_some());
+        Self {
+            check: None,
+            agent: None,
+            ejected: ejected.map_or_else(Ejected::default, |known| Ejected::resume(known, now)),
+            followers: Vec::new(),
+            history,
+            since: known.and_then(|k| now.checked_sub(k.since_change)).unwrap_or(now),
+        }
     }
 }
 

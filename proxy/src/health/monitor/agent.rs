@@ -36,6 +36,9 @@ impl Monitor {
         if let Some((weight, configured)) = said.weight.zip(configured) {
             self.handle_weight(now, id, weight.of(configured));
         }
+        if let Some(maxconn) = said.maxconn {
+            self.handle_maxconn(now, id, (maxconn > 0).then_some(maxconn));
+        }
         if health.is_some() {
             let up = health == Some(AgentHealth::Up);
             self.settle(now, id, if up { Turn::Up(result) } else { Turn::Down(result) });

@@ -4,10 +4,12 @@
 //! ejection that follows soon lasts longer, and an interval without one makes the next shorter again. Never more than
 //! a share of a backend is out, and never its last usable server.
 
+use std::fmt;
 use std::time::Instant;
 
 use super::Monitor;
 use crate::health::event::Turn;
+use crate::health::snapshot::InheritedEjection;
 use crate::plan::{AdminState, Ejection, ServerId};
 
 /// Ejections of one server.
@@ -29,7 +31,27 @@ pub enum EjectedFor {
     Rate(u32, u32),
 }
 
+impl fmt::Display for EjectedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Streak(streak) => write!(f, "{streak} consecutive errors"),
+            Self::Rate(failures, requests) => write!(f, "{failures} of {requests} requests failed"),
+        }
+    }
+}
+
 impl Ejected {
+    /// As an earlier life knew it.
+    pub(super) fn resume(known: InheritedEjection, now: Instant) -> Self {
+        Self { until: known.left.map(|left| now + left), recent: known.recent, review: None }
+    }
+
+    /// For a later life.
+    pub(super) fn remember(&self, now: Instant) -> InheritedEjection {
+        let left = self.until.map(|until| until.saturating_duration_since(now));
+        InheritedEjection { left, recent: self.recent }
+    }
+
     /// Until when it is out.
     pub(super) fn until(&self) -> Option<Instant> {
         self.until

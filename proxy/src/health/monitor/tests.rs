@@ -265,16 +265,9 @@ fn drained_servers_are_checked_on() {
 }
 
 fn why(change: &Change) -> Option<&CheckResult> {
-    match &change.why {
-        Turn::Up(result) | Turn::Down(result) => Some(result),
-        Turn::DownVia(_)
-        | Turn::UpVia(_)
-        | Turn::Ejected(..)
-        | Turn::Readmitted
-        | Turn::Maint
-        | Turn::Drain
-        | Turn::Ready(_)
-        | Turn::Weight(_) => None,
+    match &change.cause {
+        Cause::Found(result) => Some(result),
+        Cause::Followed(_) | Cause::Ejected(..) | Cause::Readmitted | Cause::Admin(_) => None,
     }
 }
 

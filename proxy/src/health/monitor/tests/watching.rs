@@ -3,7 +3,9 @@
 use super::*;
 use crate::health::Sign;
 use crate::health::agent::AgentLine;
-use crate::plan::{Action, CheckConfig, Ejection, InitState, Layer, Observe, OnError, Protocol, Watch};
+use crate::plan::{
+    Action, CheckConfig, Ejection, InitState, Layer, Observe, OnError, Protocol, ServerLimits, Watch,
+};
 
 fn agent() -> CheckConfig {
     let script = Script::of([Action::Protocol(Protocol::Agent { send: Vec::new() })]);
@@ -269,4 +271,69 @@ fn intervals_vary_when_asked_to() {
     let gaps: Vec<_> = world.made.windows(2).skip(1).map(|w| (w[1].0 - w[0].0).as_millis()).collect();
     assert!(gaps.iter().all(|gap| (1600..=2400).contains(gap)), "{gaps:?}");
     assert!(gaps.iter().max().unwrap() - gaps.iter().min().unwrap() > 200, "{gaps:?}");
+}
+
+#[test]
+fn an_agent_changes_weight_and_room() {
+    let watch = Watch { agent: Some(agent()), ..Watch::default() };
+    let limits = ServerLimits { maxconn: Some(40), ..ServerLimits::default() };
+    let mut world = World::new(vec![Server { limits, ..watched(watch) }]);
+    world.run_until(ms(1));
+    let cases = [
+        ("maxconn:30", 10, Some(30)),
+        ("150% up", 15, Some(30)),
+        ("maxconn:0", 15, None),
+        ("maxconn:x 10%", 1, None),
+        ("weight:200 maxconn:7", 200, Some(7)),
+        ("up", 200, Some(7)),
+        ("down maxconn:8 0%", 0, Some(8)),
+        ("100%", 10, Some(8)),
+    ];
+    for (line, weight, maxconn) in cases {
+        world.agent_says(line);
+        let state = world.state.server(ServerId(0)).unwrap();
+        assert_eq!((state.weight, state.maxconn), (weight, maxconn), "{line}");
+    }
+    assert_eq!(world.operational(), ["DOWN"]);
+}
+
+#[test]
+fn a_replacement_knows_agents_ejections_and_reasons() {
+    let servers = || {
+        let watch = Watch { agent: Some(agent()), ejection: Some(EJECTION), ..Watch::default() };
+        vec![
+            watched(watch),
+            Server { watch: Watch { ejection: Some(EJECTION), ..Watch::default() }, ..server(1) },
+        ]
+    };
+    let mut world = World::new(servers());
+    world.run_until(ms(1));
+    world.agent_says("down maxconn:5 # full");
+    world.admin(0, AdminState::Drain);
+    world.run_until(ms(5_000));
+    world.agent_says("up");
+    world.sees(1, &[Sign::WrongResponse; 3]);
+    assert_eq!(world.operational(), ["DRAIN", "UP"], "the last usable server stays");
+    world.admin(0, AdminState::Ready);
+    world.sees(1, &[Sign::WrongResponse; 3]);
+    world.agent_says("down # full");
+    let snapshot = world.monitor.snapshot(world.now + ms(2_000));
+    let mut next = World::with(servers(), Some(&snapshot));
+    assert_eq!(next.operational(), ["DOWN", "DOWN"]);
+    assert_eq!(next.state.server(ServerId(0)).unwrap().maxconn, Some(5));
+    let reports = next.monitor.report();
+    assert_eq!(reports[0].last_agent, world.monitor.report()[0].last_agent);
+    let told: Vec<_> = reports[0].history.iter().map(|c| (c.to.as_str(), c.cause.to_string())).collect();
+    let full = "Layer7 wrong status, info: \"via agent : down (full)\", check duration: 0ms".to_owned();
+    let up = "Layer7 check passed, info: \"via agent : up\", check duration: 0ms".to_owned();
+    assert_eq!(told, [("DOWN", full.clone()), ("DRAIN", up), ("UP", "set ready".to_owned()), ("DOWN", full)]);
+    let ago = next.start - reports[0].history[0].at;
+    assert_eq!(ago, (world.now + ms(2_000)) - (world.start + ms(1)));
+    let told: Vec<_> = reports[1].history.iter().map(|c| c.cause.to_string()).collect();
+    assert_eq!(told, ["ejected for 30s: 3 consecutive errors"]);
+    // What is left of the ejection passes in the next life.
+    next.run_until(ms(27_999));
+    assert_eq!(next.operational()[1], "DOWN");
+    next.run_until(ms(28_000));
+    assert_eq!(next.operational()[1], "UP");
 }
