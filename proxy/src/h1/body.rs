@@ -56,6 +56,33 @@ impl Body {
         Ok(filtered)
     }
 
+    /// Bytes to come that are content and nothing else, so that nobody has to look at them.
+    #[inline]
+    pub const fn plain(&self) -> u64 {
+        match self {
+            Self::Done => 0,
+            Self::Length(left) => *left,
+            Self::Chunked(chunked) => chunked.plain(),
+            Self::UntilClose => u64::MAX,
+        }
+    }
+
+    /// Whether only the end of the connection ends it.
+    #[inline]
+    pub const fn needs_close(&self) -> bool {
+        matches!(self, Self::UntilClose)
+    }
+
+    /// Takes note of content that has passed unseen: at most [`Body::plain`].
+    pub fn pass(&mut self, bytes: u64) {
+        match self {
+            Self::Length(left) if *left > bytes => *left -= bytes,
+            Self::Length(_) => *self = Self::Done,
+            Self::Chunked(chunked) => chunked.pass(bytes),
+            Self::Done | Self::UntilClose => {}
+        }
+    }
+
     /// The connection has ended: so has the content, if that is what delimits it.
     ///
     /// # Errors
@@ -96,6 +123,33 @@ mod tests {
                 assert_eq!(body.is_done(), done);
             }
         }
+    }
+
+    /// What passes unseen counts like what is taken.
+    #[test]
+    fn content_may_pass_unseen() {
+        let mut body = Body::Length(9);
+        assert_eq!(body.plain(), 9);
+        body.pass(4);
+        assert_eq!((body.plain(), body.take(&mut [0; 2]).map(|f| f.kept)), (5, Ok(2)));
+        body.pass(3);
+        assert!(body.is_done());
+        assert_eq!(body.plain(), 0);
+
+        let mut body = Body::new(BodyFraming::Chunked, Output::Chunks);
+        assert_eq!(body.plain(), 0, "a line is to be read first");
+        assert_eq!(body.take(&mut b"a;x\r\n12".to_owned()).map(|f| (f.kept, f.done)), Ok((5, false)));
+        assert_eq!(body.plain(), 8);
+        body.pass(7);
+        assert_eq!(body.plain(), 1);
+        body.pass(1);
+        assert_eq!((body.plain(), body.is_done()), (0, false), "a line is to be read next");
+        let mut end = b"\r\n0\r\n\r\n".to_owned();
+        assert_eq!(body.take(&mut end).map(|f| (f.kept, f.done)), Ok((7, true)));
+
+        let mut body = Body::UntilClose;
+        body.pass(1 << 40);
+        assert_eq!((body.plain(), body.is_done()), (u64::MAX, false));
     }
 
     /// RFC 9112 §8.

@@ -126,6 +126,22 @@ impl Chunked {
         self.at == At::Done
     }
 
+    /// Bytes to come that are data and nothing else, whatever they are.
+    #[inline]
+    pub const fn plain(&self) -> u64 {
+        match self.at {
+            At::Data(left) => left,
+            At::Size | At::DataEnd | At::Trailer | At::Done => 0,
+        }
+    }
+
+    /// Takes note of data that has passed unseen: at most [`Chunked::plain`].
+    pub fn pass(&mut self, bytes: u64) {
+        if let At::Data(left) = self.at {
+            self.at = Self::after(left, bytes);
+        }
+    }
+
     /// Checks the next bytes of the message and moves what is passed on to the front of `buf`.
     ///
     /// # Errors
@@ -172,12 +188,17 @@ impl Chunked {
         let here = cursor.rest().len();
         let n = usize::try_from(left).unwrap_or(usize::MAX).min(here);
         cursor.keep(n);
-        // n is at most `left`, and a usize is never wider than a u64 here.
-        match left.saturating_sub(n as u64) {
-            0 => self.at = At::DataEnd,
-            left => self.at = At::Data(left),
-        }
+        // A usize is never wider than a u64 here.
+        self.at = Self::after(left, n as u64);
         n > 0
+    }
+
+    /// Where `bytes` of the `left` bytes of data lead to.
+    fn after(left: u64, bytes: u64) -> At {
+        match left.saturating_sub(bytes) {
+            0 => At::DataEnd,
+            left => At::Data(left),
+        }
     }
 
     fn data_end(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, ChunkError> {

@@ -11,10 +11,12 @@
 //! | `failure` | what each kind of failure is called in answers and records |
 //! | `record` | the access record, written exactly once |
 //! | `flow`, `outbox` | content on its way, and what could not be written yet |
+//! | `bypass` | content that is spliced |
 //!
 //! Everything is driven by polling one state machine per connection. An idle connection holds no buffer: bytes are read
 //! into the thread's scratch buffer and handled there, and only what is incomplete is copied into the connection.
 
+mod bypass;
 mod connection;
 mod exchange;
 mod failure;

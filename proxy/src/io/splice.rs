@@ -20,6 +20,9 @@ use tokio::net::TcpStream;
 pub(super) struct Pipes {
     idle: RefCell<Vec<Pipe>>,
     exist: Rc<Cell<usize>>,
+    /// How often one that is not there is not even tried to make: the kernel has just refused one, which costs more than
+    /// the copy that a pipe would save.
+    refused: Cell<u32>,
 }
 
 /// A pipe, with what it holds.
@@ -40,7 +43,15 @@ impl Pipes {
         if self.exist.get() >= MOST_PIPES {
             return None;
         }
-        Pipe::new(&self.exist).ok()
+        if let Some(left) = self.refused.get().checked_sub(1) {
+            self.refused.set(left);
+            return None;
+        }
+        let made = Pipe::new(&self.exist).ok();
+        if made.is_none() {
+            self.refused.set(PATIENCE);
+        }
+        made
     }
 
     /// Takes a pipe back. One that holds something is closed.
@@ -129,6 +140,9 @@ const ROOM_C_INT: nix::libc::c_int = 256 * 1024;
 /// The kernel lets an unprivileged user fill 64 MiB of pipes by default, which all threads share.
 const MOST_PIPES: usize = 64;
 
+/// After so many times of copying instead the kernel is asked for a pipe again.
+const PATIENCE: u32 = 1024;
+
 /// Idle pipes cost two descriptors each.
 const MOST_IDLE: usize = 16;
 
@@ -153,6 +167,17 @@ mod tests {
             MOST_IDLE - 1,
             "what holds bytes of one connection is not given to another"
         );
+    }
+
+    #[test]
+    fn a_kernel_that_refuses_is_not_asked_each_time() {
+        let pipes = Pipes { refused: Cell::new(2), ..Pipes::default() };
+        assert_eq!([(); 3].map(|()| pipes.take().is_some()), [false, false, true]);
+        // What is there is had at any time.
+        let pipe = pipes.take().unwrap();
+        pipes.put(pipe);
+        pipes.refused.set(2);
+        assert!(pipes.take().is_some());
     }
 
     #[tokio::test]

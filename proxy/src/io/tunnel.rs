@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::http1::flow::FlowError;
 use super::http1::{Exchange, Timeouts};
+use super::passage::Means;
 use super::stream::Stream;
 use crate::h1::body::Body;
 
@@ -36,7 +37,7 @@ pub(super) fn poll(
     exchange: &mut Exchange,
     halves: &mut Halves,
     client: &mut Stream,
-    scratch: &mut [u8],
+    means: &mut Means<'_>,
     cx: &mut Context<'_>,
     now: Instant,
 ) -> Poll<Result<(), Broken>> {
@@ -46,7 +47,7 @@ pub(super) fn poll(
     let before = (up.read, up.out.written(), down.read, down.out.written());
     let mut surplus = Vec::new();
     if halves.to_server {
-        match up.poll(cx, client, &mut server.stream, scratch, &mut surplus) {
+        match up.poll(cx, client, &mut server.stream, means, &mut surplus) {
             Poll::Pending => {}
             // A side that ends may still listen: the end is passed on, the other direction stays.
             Poll::Ready(Ok(())) => {
@@ -57,7 +58,7 @@ pub(super) fn poll(
         }
     }
     if halves.to_client {
-        match down.poll(cx, &mut server.stream, client, scratch, &mut surplus) {
+        match down.poll(cx, &mut server.stream, client, means, &mut surplus) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 halves.to_client = false;

@@ -13,6 +13,7 @@ use super::super::caller::Caller;
 use super::super::deadline::Alarm;
 use super::super::http2;
 use super::super::idle::{Place, Rest};
+use super::super::passage::Means;
 use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Broken, Halves};
@@ -332,7 +333,8 @@ impl Connection {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Step {
-        let end = tunnel::poll(&mut open, &mut halves, &mut self.stream, &mut scratch.bytes, cx, now);
+        let mut means = Means { scratch: &mut scratch.bytes, pipes: &self.thread.pipes };
+        let end = tunnel::poll(&mut open, &mut halves, &mut self.stream, &mut means, cx, now);
         let cause = match end {
             Poll::Pending => {
                 let deadline = tunnel::deadline(&open);

@@ -136,12 +136,12 @@ impl Exchange {
 
     /// When whom is waited for has to have moved, and what it is called if it has not.
     pub(super) fn deadline(&self) -> Option<(Instant, Failure)> {
-        let response_due = self.down.out.is_empty() && self.request_is_out();
-        let client_due = !self.down.out.is_empty() || (!self.up.body.is_done() && self.up.out.is_empty());
+        let response_due = !self.down.is_waiting() && self.request_is_out();
+        let client_due = self.down.is_waiting() || (!self.up.body.is_done() && !self.up.is_waiting());
         // A client that expects 100 (Continue) waits for the server, whatever it owes.
         let held_back =
             self.asked.expectation == Expectation::Continue && self.response == ResponseState::Awaited;
-        let server_due = !self.up.out.is_empty() || response_due || (held_back && self.down.read == 0);
+        let server_due = self.up.is_waiting() || response_due || (held_back && self.down.read == 0);
         let after = |due: bool, since: Option<Instant>, limit: Option<std::time::Duration>| {
             if due { Some(since? + limit?) } else { None }
         };
@@ -164,8 +164,8 @@ impl Exchange {
     pub(super) fn keep_pace(&mut self, rate: MinRate, now: Instant) {
         let held_back =
             self.asked.expectation == Expectation::Continue && self.response == ResponseState::Awaited;
-        let sends = !self.request_is_out() && self.up.out.is_empty() && !held_back;
-        let takes = !self.down.out.is_empty();
+        let sends = !self.request_is_out() && !self.up.is_waiting() && !held_back;
+        let takes = self.down.is_waiting();
         if sends || takes || !self.paces.sends.rests() || !self.paces.takes.rests() {
             self.settle(sends, takes, rate, now);
         }

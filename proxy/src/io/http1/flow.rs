@@ -3,7 +3,9 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use super::super::passage::Means;
 use super::super::stream::Stream;
+use super::bypass::{Bypass, Supply};
 use super::outbox::Outbox;
 use crate::h1::body::{Body, Truncated};
 use crate::h1::chunked::{ChunkError, Chunker};
@@ -21,6 +23,8 @@ pub(in crate::io) struct Flow {
     pub(in crate::io) ends: bool,
     /// Bytes read in all.
     pub(in crate::io) read: u64,
+    /// What does not go through the process.
+    bypass: Bypass,
     /// How much is read at once: more while the other side keeps up, less when it does not, because what it does not
     /// take has to be kept.
     window: usize,
@@ -48,16 +52,23 @@ impl Default for Flow {
             held: Vec::new(),
             ends: false,
             read: 0,
+            bypass: Bypass::default(),
             window: START,
         }
     }
 }
 
 impl Flow {
+    /// Whether something waits to be written.
+    #[inline]
+    pub(in crate::io) fn is_waiting(&self) -> bool {
+        !self.out.is_empty() || self.bypass.is_waiting()
+    }
+
     /// Whether all content has passed and is written.
     #[inline]
     pub(in crate::io) fn is_done(&self) -> bool {
-        self.body.is_done() && self.out.is_empty()
+        self.body.is_done() && !self.is_waiting()
     }
 
     /// Moves what can be moved. Ready when all content has passed and is written. Input behind the content goes to
@@ -67,41 +78,97 @@ impl Flow {
         cx: &mut Context<'_>,
         from: &mut Stream,
         to: &mut Stream,
-        scratch: &mut [u8],
+        means: &mut Means<'_>,
         surplus: &mut Vec<u8>,
     ) -> Poll<Result<(), FlowError>> {
         loop {
-            if self.out.poll_flush(cx, to).map_err(|_| FlowError::Sink)?.is_pending() {
+            if self.poll_flush(cx, to).map_err(|_| FlowError::Sink)?.is_pending() {
                 self.window = SMALL;
                 return Poll::Pending;
             }
             if self.body.is_done() {
+                self.bypass.give_back(means.pipes);
                 return Poll::Ready(Ok(()));
             }
-            let total = ready!(self.poll_fill(cx, from, scratch)).map_err(|_| FlowError::Source)?;
+            if let Some(spliced) = self.poll_splice(cx, from, to, means) {
+                ready!(spliced)?;
+                continue;
+            }
+            let room = self.window.min(means.scratch.len());
+            let total =
+                ready!(self.poll_fill(cx, from, means.scratch, room)).map_err(|_| FlowError::Source)?;
             if total == 0 {
                 self.body.end().map_err(|Truncated| FlowError::Truncated)?;
                 continue;
             }
-            let input = scratch.get_mut(..total).unwrap_or_default();
+            let filled = total >= room;
+            if filled {
+                self.bypass.supply = Supply::Streams;
+            }
+            let input = means.scratch.get_mut(..total).unwrap_or_default();
             let kept = self.offer(input, surplus).map_err(|_| FlowError::Malformed)?;
             let output = input.get(..kept).unwrap_or_default();
-            if self.poll_send(cx, to, output).map_err(|_| FlowError::Sink)?.is_ready() {
-                self.window = (self.window * 2).min(scratch.len());
+            if self.poll_send(cx, to, output).map_err(|_| FlowError::Sink)?.is_ready() && filled {
+                self.window = (self.window * 2).min(means.scratch.len());
             }
         }
     }
 
-    /// Reads into `scratch`, behind what was held. The bytes there are, or 0 at the end of the stream.
+    /// Takes content in without reading it. `None`: it has to be read, or that is cheaper.
+    #[inline]
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &Stream,
+        to: &Stream,
+        means: &Means<'_>,
+    ) -> Option<Poll<Result<(), FlowError>>> {
+        let plain = self.body.plain();
+        // What may have to be sent again must be seen, and so must what is put into chunks.
+        if !self.bypass.is_worth(plain, self.body.needs_close())
+            || self.out.is_kept()
+            || self.chunker.is_some()
+        {
+            return None;
+        }
+        let (from, _) = (from.plain_tcp()?, to.plain_tcp()?);
+        let taken = self.bypass.poll_fill(cx, from, plain, means.pipes)?;
+        Some(taken.map(|taken| match taken {
+            Err(_) => Err(FlowError::Source),
+            Ok(0) => self.body.end().map_err(|Truncated| FlowError::Truncated),
+            Ok(n) => {
+                self.read += n;
+                self.body.pass(n);
+                if self.bypass.supply == Supply::Trickles {
+                    self.window = SMALL;
+                }
+                Ok(())
+            }
+        }))
+    }
+
+    /// Writes what waits.
+    #[inline]
+    fn poll_flush(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Poll<io::Result<()>> {
+        ready!(self.out.poll_flush(cx, to))?;
+        while self.bypass.is_waiting() {
+            self.out.count(ready!(self.bypass.poll_drain(cx, to))?);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads into `scratch`, behind what was held, at most `room` bytes. The bytes there are, or 0 at the end of the
+    /// stream.
     #[inline]
     pub(in crate::io) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut Stream,
         scratch: &mut [u8],
+        room: usize,
     ) -> Poll<io::Result<usize>> {
         let held = self.held.len();
-        let end = (held + self.window).min(scratch.len());
+        let end = (held + room).min(scratch.len());
         let n = ready!(from.poll_read(cx, scratch.get_mut(held..end).unwrap_or_default()))?;
         if n == 0 {
             return Poll::Ready(Ok(0));
@@ -171,6 +238,7 @@ impl Flow {
     /// Forgets what came in, for the same message to come once more. What waits to go out stays.
     pub(in crate::io) fn restart(&mut self) {
         self.held.clear();
+        self.bypass = Bypass::default();
         (self.read, self.window) = (0, START);
     }
 
@@ -182,6 +250,7 @@ impl Flow {
         self.out.reset();
         self.held.clear();
         self.held.shrink_to(SMALL);
+        self.bypass = Bypass::default();
         (self.read, self.window) = (0, START);
     }
 }
@@ -190,4 +259,4 @@ impl Flow {
 pub(in crate::io) const SMALL: usize = 16 * 1024;
 
 /// First read of content: enough for most responses, and for a start the other side is trusted to take that much.
-const START: usize = 64 * 1024;
+pub(super) const START: usize = 64 * 1024;

@@ -47,6 +47,11 @@ impl Outbox {
         self.written
     }
 
+    /// Takes note of bytes that were written without it.
+    pub(in crate::io) fn count(&mut self, bytes: u64) {
+        self.written += bytes;
+    }
+
     /// Starts from the first byte again. `false`: it is no longer there.
     pub(in crate::io) fn rewind(&mut self) -> bool {
         if self.keep == Keep::All {

@@ -3,11 +3,12 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use super::super::passage::Means;
 use super::super::runtime::{DataThread, Scratch};
 use super::super::stream::Stream;
 use super::exchange::{Exchange, ResponseState};
 use super::failure::Failure;
-use super::flow::FlowError;
+use super::flow::{FlowError, SMALL, START};
 use super::repeat;
 use super::response::{self, Verdict};
 use crate::plan::RetryEvent;
@@ -64,7 +65,7 @@ fn poll_both(
     now: Instant,
 ) -> Poll<End> {
     if !exchange.request_is_out()
-        && let Poll::Ready(Err(end)) = poll_request(exchange, client, scratch, cx)
+        && let Poll::Ready(Err(end)) = poll_request(exchange, client, thread, scratch, cx)
     {
         return Poll::Ready(end);
     }
@@ -76,18 +77,20 @@ fn poll_both(
             Poll::Pending => return Poll::Pending,
         }
     }
-    poll_content(exchange, client, scratch, cx)
+    poll_content(exchange, client, thread, scratch, cx)
 }
 
 /// The rest of the request, to the server.
 fn poll_request(
     exchange: &mut Exchange,
     client: &mut Client<'_>,
+    thread: &DataThread,
     scratch: &mut Scratch,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), End>> {
     let Exchange { up, server: Some(server), .. } = exchange else { return Poll::Pending };
-    match up.poll(cx, client.stream, &mut server.stream, &mut scratch.bytes, client.inbox) {
+    let mut means = Means { scratch: &mut scratch.bytes, pipes: &thread.pipes };
+    match up.poll(cx, client.stream, &mut server.stream, &mut means, client.inbox) {
         Poll::Pending => Poll::Pending,
         Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
         Poll::Ready(Err(FlowError::Sink)) => {
@@ -119,7 +122,8 @@ fn poll_head(
     }
     loop {
         let Exchange { down, server: Some(server), .. } = exchange else { return Poll::Pending };
-        let total = match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes) {
+        let room = head_room(&server.stream, client.stream);
+        let total = match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes, room) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => {
                 return Poll::Ready(Err(end_of_silence(exchange, thread)));
@@ -136,6 +140,12 @@ fn poll_head(
             Err(end) => return Poll::Ready(Err(end)),
         }
     }
+}
+
+/// How much to read at once where a head is awaited. Content behind it that can be spliced had better not be copied.
+#[inline]
+fn head_room(server: &Stream, client: &Stream) -> usize {
+    if server.plain_tcp().is_some() && client.plain_tcp().is_some() { SMALL } else { START }
 }
 
 /// What the server said: heads and perhaps the start of content, or a part of a head. `None`: no whole head.
@@ -217,13 +227,15 @@ fn has_retries_left(exchange: &Exchange, thread: &DataThread) -> bool {
 fn poll_content(
     exchange: &mut Exchange,
     client: &mut Client<'_>,
+    thread: &DataThread,
     scratch: &mut Scratch,
     cx: &mut Context<'_>,
 ) -> Poll<End> {
     let Exchange { down, server: Some(server), surplus, .. } = exchange else {
         return Poll::Ready(End::Failed(Failure::ServerClosed));
     };
-    match down.poll(cx, &mut server.stream, client.stream, &mut scratch.bytes, surplus) {
+    let mut means = Means { scratch: &mut scratch.bytes, pipes: &thread.pipes };
+    match down.poll(cx, &mut server.stream, client.stream, &mut means, surplus) {
         Poll::Pending => Poll::Pending,
         Poll::Ready(Ok(())) => Poll::Ready(End::Complete),
         Poll::Ready(Err(FlowError::Sink)) => Poll::Ready(End::Failed(Failure::ClientAborted)),
