@@ -9,6 +9,7 @@
 //! | [`request`] | a client's header block to the head of a request, and a head to a server's header block |
 //! | [`response`] | a head to a client's header block, and a server's header block to a head |
 //! | [`dechunk`] | content and trailers out of the chunks the HTTP/1.1 path writes |
+//! | [`preface`] | what a connection in clear text begins with |
 //! | [`websocket`] | the handshake of a WebSocket for a side that has none |
 //! | [`frames`] | where frames begin in a stream of bytes |
 //! | [`budget`] | how much a peer may do that nobody asked it for |
@@ -17,6 +18,7 @@ pub mod budget;
 pub mod dechunk;
 mod fields;
 pub mod frames;
+pub mod preface;
 pub mod request;
 pub mod response;
 pub mod websocket;

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use super::caller::Caller;
 use super::http1::Connection;
 use super::http2;
+use super::idle::{Place, Rest};
 use super::proxy_header::{self, NoHeader};
 use super::runtime::{DataThread, Permit};
 use super::stream::Stream;
@@ -130,7 +131,10 @@ async fn admit_encrypted(
     let asks = thread.plan.listeners().get(usize::from(whose.listener.0));
     let Some(acceptor) = asks.and_then(|l| l.tls.as_ref()) else { return };
     let shaken = match stream.accept_tls(acceptor) {
-        Ok(stream) => handshake(&thread, stream, arrived + acceptor.handshake_timeout()).await,
+        Ok(stream) => {
+            let deadline = arrived + acceptor.handshake_timeout();
+            handshake(&thread, stream, whose, arrived, deadline).await
+        }
         Err(error) => Err(NoTls::Failed(error.to_string())),
     };
     match shaken {
@@ -143,7 +147,11 @@ async fn admit_encrypted(
             serve(thread, stream, whose, permit).await;
         }
         Err(failure) => {
-            let turned_away = |counters: &Counters| counters.tls_failed.add(1);
+            let evicted = matches!(failure, NoTls::Unwanted { .. });
+            let turned_away = |counters: &Counters| match evicted {
+                true => counters.evicted.add(1),
+                false => counters.tls_failed.add(1),
+            };
             turn_away(&thread, whose, &Refusal::from(failure), turned_away, arrived);
         }
     }
@@ -170,6 +178,8 @@ fn mode(thread: &DataThread, frontend: FrontendId) -> Mode {
 enum NoTls {
     /// It took too long. `heard`: it has said something.
     Timeout { heard: bool },
+    /// Another connection needed the room.
+    Unwanted { heard: bool },
     /// The client closed.
     Closed { heard: bool },
     /// The connection broke.
@@ -178,28 +188,50 @@ enum NoTls {
     Failed(String),
 }
 
-async fn handshake(thread: &Rc<DataThread>, mut stream: Stream, deadline: Instant) -> Result<Stream, NoTls> {
-    let mut slot = None;
+/// What a handshake comes to.
+enum Shaken {
+    Ended(Result<(), HandshakeError>),
+    /// The deadline has passed.
+    Late,
+    /// Room is needed.
+    Unwanted,
+}
+
+/// `since`: when the client was taken in. Until it has said what it has to it may have to make room.
+async fn handshake(
+    thread: &Rc<DataThread>,
+    mut stream: Stream,
+    whose: Guest,
+    since: Instant,
+    deadline: Instant,
+) -> Result<Stream, NoTls> {
+    let (mut slot, mut place) = (None, Place::default());
     let shaken = poll_fn(|cx| {
         let polled = stream.poll_handshake(cx);
-        if polled.is_pending() {
-            if Instant::now() >= deadline {
-                return Poll::Ready(None);
-            }
-            slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(Some(deadline));
+        if polled.is_ready() {
+            return polled.map(Shaken::Ended);
         }
-        polled.map(Some)
+        if Instant::now() >= deadline {
+            return Poll::Ready(Shaken::Late);
+        }
+        if thread.idle.sit(&mut place, whose.frontend, since, cx) == Rest::Leave {
+            return Poll::Ready(Shaken::Unwanted);
+        }
+        slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(Some(deadline));
+        Poll::Pending
     });
     let shaken = shaken.await;
+    thread.idle.leave(&mut place);
     let heard = stream.tls().is_some_and(|t| t.has_heard());
     match shaken {
-        Some(Ok(())) => Ok(stream),
-        None => Err(NoTls::Timeout { heard }),
-        Some(Err(HandshakeError::Io(e))) if e.kind() == io::ErrorKind::UnexpectedEof => {
+        Shaken::Ended(Ok(())) => Ok(stream),
+        Shaken::Late => Err(NoTls::Timeout { heard }),
+        Shaken::Unwanted => Err(NoTls::Unwanted { heard }),
+        Shaken::Ended(Err(HandshakeError::Io(e))) if e.kind() == io::ErrorKind::UnexpectedEof => {
             Err(NoTls::Closed { heard })
         }
-        Some(Err(HandshakeError::Io(e))) => Err(NoTls::Broken(e)),
-        Some(Err(HandshakeError::Tls(e))) => Err(NoTls::Failed(e.to_string())),
+        Shaken::Ended(Err(HandshakeError::Io(e))) => Err(NoTls::Broken(e)),
+        Shaken::Ended(Err(HandshakeError::Tls(e))) => Err(NoTls::Failed(e.to_string())),
     }
 }
 
@@ -215,6 +247,9 @@ impl From<NoTls> for Refusal {
     fn from(failure: NoTls) -> Self {
         let (what, why, heard) = match failure {
             NoTls::Timeout { heard } => ("Timeout during SSL handshake", None, heard),
+            NoTls::Unwanted { heard } => {
+                ("Connection closed during SSL handshake", Some("to make room".to_owned()), heard)
+            }
             NoTls::Closed { heard } => ("Connection closed during SSL handshake", None, heard),
             NoTls::Broken(error) => ("Connection error during SSL handshake", Some(error.to_string()), true),
             NoTls::Failed(why) => ("SSL handshake failure", Some(why), true),

@@ -133,7 +133,13 @@ impl Alarm {
             return;
         }
         self.armed = Some(deadline);
-        self.slot.get_or_insert_with(|| deadlines.slot(cx.waker().clone())).set(Some(deadline));
+        self.attach(deadlines, cx).set(Some(deadline));
+    }
+
+    /// Has the task woken when all are, whatever its deadline. It is always the same task that does.
+    #[inline]
+    pub(super) fn attach(&mut self, deadlines: &Rc<Deadlines>, cx: &Context<'_>) -> &Slot {
+        self.slot.get_or_insert_with(|| deadlines.slot(cx.waker().clone()))
     }
 }
 

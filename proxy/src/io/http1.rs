@@ -28,7 +28,7 @@ mod repeat;
 mod request;
 mod response;
 
-pub(super) use connection::{Connection, count_in, count_out};
+pub(super) use connection::{Connection, count_evicted, count_in, count_out};
 pub(super) use exchange::{Exchange, Timeouts};
 pub(super) use failure::{Failure, Progress};
 pub(super) use flow::SMALL;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::client::{POLITE, PREFACE, Raw, ask, block, frame, get, headers, with_connection};
-use super::common::{Setup, TestProxy, answering, gist};
+use super::client::{POLITE, Raw, ask, block, frame, get, headers, with_connection};
+use super::common::{Setup, TestProxy, answering, gist, until};
 
 /// What a polite client on another connection sees.
 fn polite(proxy: &TestProxy) {
@@ -204,15 +204,36 @@ fn more_streams_than_allowed_are_refused() {
 }
 
 #[test]
-fn what_is_not_http_2_ends() {
-    let proxy = Setup::new(&[answering().addr]).start();
-    let mut client = proxy.client();
-    client.send(&PREFACE[..16]);
-    client.send(b"\r\nXX\r\n\r\n");
-    client.shut();
-    let (_, _) = client.rest_or_reset();
-    let mut raw = Raw::connect(&proxy);
-    raw.send(frame(0, 0, 0, b"x"));
-    assert_eq!(raw.goaway(), Some(1));
-    polite(&proxy);
+fn idle_connections_make_room() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.maxconn = Some(4);
+    let proxy = setup.start();
+    // One that has never asked for anything is told, and goes; then one that has.
+    let mut house: Vec<Raw> = (0..4).map(|_| Raw::connect(&proxy)).collect();
+    until("the house is full", || proxy.proxy().connections() == 4);
+    for raw in &mut house[1..] {
+        raw.send(headers(1, true, "GET", &[]));
+        assert_eq!(raw.next().kind, 1);
+    }
+    let mut newcomers = Vec::new();
+    for gone in &mut house[..2] {
+        let mut raw = Raw::connect(&proxy);
+        raw.send(headers(1, true, "GET", &[]));
+        assert_eq!(raw.next().kind, 1);
+        newcomers.push(raw);
+        assert_eq!(gone.goaway(), Some(0));
+    }
+    assert_eq!(proxy.frontend_totals().evicted, 2);
+    // One with a stream open stays.
+    house[2].send(headers(3, false, "POST", &[]));
+    house[3].send(headers(3, false, "POST", &[]));
+    until("they are forwarded", || proxy.frontend_totals().requests >= 3 + 2 + 2);
+    for _ in 0..4 {
+        polite(&proxy);
+    }
+    for raw in &mut house[2..] {
+        raw.send(frame(0, 1, 3, b"x"));
+        while raw.next().stream != 3 {}
+    }
 }

@@ -13,6 +13,8 @@ mod hostile;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
+mod protocol;
+#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod traffic;

@@ -24,6 +24,7 @@ use super::request::{self, Parsed};
 use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::head::{HeadError, Request};
 use crate::h1::reject::Reject;
+use crate::h2::preface::Beginning;
 use crate::plan::{Frontend, FrontendId};
 
 /// A client's connection. As a future it ends when the connection is over.
@@ -215,9 +216,7 @@ impl Connection {
         if self.permit.is_some()
             && self.thread.idle.sit(&mut self.place, frontend, self.since, cx) == Rest::Leave
         {
-            for counters in [self.thread.recorder.process(), self.thread.recorder.frontend(frontend)] {
-                counters.evicted.add(1);
-            }
+            count_evicted(&self.thread, frontend);
             return Step::Over;
         }
         Step::Wait(State::Waiting, self.request_deadline())
@@ -279,8 +278,13 @@ impl Connection {
                 self.inbox.extend_from_slice(bytes);
                 Step::Next(State::Head(open))
             }
-            Err(HeadError::Version) if bytes.starts_with(PREFACE) => self.switch(open, bytes.to_vec(), now),
-            Err(error) => self.fail(open, Failure::Refused(error.into()), now),
+            Err(error) => match Beginning::of(bytes) {
+                Beginning::Http2 => self.switch(open, bytes.to_vec(), now),
+                Beginning::Neither if !self.served && self.permit.is_some() => self.hang_up(open, now),
+                Beginning::Neither | Beginning::Request => {
+                    self.fail(open, Failure::Refused(error.into()), now)
+                }
+            },
             Ok(Some(request)) => self.begin(open, request, total, scratch, now),
         }
     }
@@ -358,6 +362,13 @@ pub(in crate::io) fn count_in(thread: &DataThread, frontend: FrontendId) {
     }
 }
 
+/// Counts a connection that makes room for another one.
+pub(in crate::io) fn count_evicted(thread: &DataThread, frontend: FrontendId) {
+    for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
+        counters.evicted.add(1);
+    }
+}
+
 /// Counts a connection as gone.
 pub(in crate::io) fn count_out(thread: &DataThread, frontend: FrontendId) {
     for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
@@ -376,9 +387,6 @@ impl Drop for Connection {
         }
     }
 }
-
-/// RFC 9113 §3.4: how a client that speaks HTTP/2 begins, as far as it is a line.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 #[cfg(test)]
 mod tests;

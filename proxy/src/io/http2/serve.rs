@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,8 +13,9 @@ use h2::{Reason, RecvStream};
 use http::Request;
 
 use super::super::caller::Caller;
-use super::super::deadline::Slot;
+use super::super::deadline::Alarm;
 use super::super::http1;
+use super::super::idle::{Place, Rest};
 use super::super::runtime::{DataThread, Permit};
 use super::super::stream::Stream;
 use super::client::{ClientStream, Shared};
@@ -32,8 +33,9 @@ pub(in crate::io) struct Serve {
     shared: Arc<Shared>,
     /// When the last stream ended.
     active: Instant,
-    armed: Option<Instant>,
-    slot: Option<Slot>,
+    alarm: Alarm,
+    /// Where it waits for requests.
+    place: Place,
     /// The client has been told to open no more streams.
     leaving: bool,
     /// It has sent a request.
@@ -98,8 +100,8 @@ impl Serve {
             session,
             shared: Arc::default(),
             active: now,
-            armed: None,
-            slot: None,
+            alarm: Alarm::default(),
+            place: Place::default(),
             leaving: false,
             served: false,
             _permit: permit,
@@ -193,18 +195,23 @@ impl Serve {
         }
     }
 
-    fn wait_until(&mut self, deadline: Option<Instant>, cx: &Context<'_>, now: Instant) {
-        let Some(deadline) = deadline else {
-            // Draining wakes whoever has a slot.
-            self.slot.get_or_insert_with(|| self.thread.deadlines.slot(cx.waker().clone()));
-            return;
-        };
-        if self.armed.is_some_and(|armed| armed > now && armed <= deadline) {
-            return;
+    /// Whether it has nothing to do and is to make room.
+    fn is_unwanted(&mut self, cx: &Context<'_>) -> bool {
+        if matches!(self.session, Session::Parting { .. }) || self.shared.is_busy() {
+            self.thread.idle.rise(&self.place);
+            return false;
         }
-        self.armed = Some(deadline);
-        let thread = &self.thread;
-        self.slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(Some(deadline));
+        self.thread.idle.sit(&mut self.place, self.party.frontend, self.active, cx) == Rest::Leave
+    }
+
+    /// Makes room at once: the client is told, if it reads, and not waited for.
+    fn leave(&mut self, cx: &mut Context<'_>) {
+        http1::count_evicted(&self.thread, self.party.frontend);
+        if let Session::Running(connection) = &mut self.session {
+            connection.abrupt_shutdown(Reason::NO_ERROR);
+            drop(connection.poll_closed(cx));
+        }
+        drop(self.line.poll_flush(cx));
     }
 
     /// The deadline has passed: the client is told, if that is possible, and left.
@@ -222,6 +229,7 @@ impl Serve {
 
 impl Drop for Serve {
     fn drop(&mut self) {
+        self.thread.idle.leave(&mut self.place);
         http1::count_out(&self.thread, self.party.frontend);
         if std::thread::panicking() {
             self.thread.control.count_panic();
@@ -255,6 +263,10 @@ impl Future for Serve {
         if this.shared.take_ended() {
             this.active = now;
         }
+        if this.is_unwanted(cx) {
+            this.leave(cx);
+            return Poll::Ready(());
+        }
         let deadline = this.deadline();
         if deadline.is_some_and(|d| d <= now) {
             match this.expire(cx, now) {
@@ -266,7 +278,9 @@ impl Future for Serve {
             cx.waker().wake_by_ref();
         }
         this.line.end(&this.thread.http2_spare);
-        this.wait_until(deadline, cx, now);
+        // Even with no deadline it is to be woken for draining.
+        this.alarm.attach(&this.thread.deadlines, cx);
+        this.alarm.set(&this.thread.deadlines, deadline, cx, now);
         Poll::Pending
     }
 }
@@ -297,6 +311,10 @@ fn open(
     mut respond: SendResponse<Bytes>,
     now: Instant,
 ) {
+    if respond.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready() {
+        // It has been taken back, or broken, in the frames read with it: nobody is asked for an answer.
+        return thread.recorder.frontend(party.frontend).request_errors.add(1);
+    }
     let (parts, body) = request.into_parts();
     let mut head = Vec::with_capacity(HEAD_ROOM);
     let protocol = parts.extensions.get::<h2::ext::Protocol>();

@@ -10,7 +10,7 @@ use super::super::failure::{Failure, Progress};
 use super::super::record::Open;
 use super::{Connection, Farewell, State, Step};
 use crate::h1::head::Method;
-use crate::h1::reject::{self, Content};
+use crate::h1::reject::{self, Content, Reject};
 
 impl Connection {
     /// Ends an exchange before its end: with an answer of our own while that is possible.
@@ -42,6 +42,16 @@ impl Connection {
         open.activity.client = Some(now);
         let farewell = if failure.leaves_input() { Farewell::Linger } else { Farewell::Close };
         Step::Next(State::Answering(open, farewell))
+    }
+
+    /// Ends a connection of a client that would understand no answer.
+    pub(super) fn hang_up(&mut self, mut open: Open, now: Instant) -> Step {
+        let failure = Failure::Refused(Reject::BadRequest);
+        open.facts.failure = Some(failure);
+        open.facts.termination = Some(failure.termination(Progress::Unanswered));
+        open.facts.ended = Some(now);
+        drop(open);
+        self.part(Farewell::Linger, now)
     }
 
     fn error_file(&self, open: &Open, status: u16) -> Option<Arc<[u8]>> {
