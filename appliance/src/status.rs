@@ -39,6 +39,8 @@ pub struct WorkerStatus {
     pub pid: Option<u32>,
     /// Workers lost since the keeper started.
     pub lost: u64,
+    /// How often one was silent for want of a processor, and kept.
+    pub starved: u64,
     /// Why the last one was lost.
     pub last_loss: Option<String>,
 }

@@ -78,6 +78,9 @@ fn render(s: &NodeStatus) -> String {
     if let Some(loss) = &worker.last_loss {
         line(&mut out, format_args!("  {} lost, the last one {loss}", worker.lost));
     }
+    if worker.starved > 0 {
+        line(&mut out, format_args!("  starved of processor time {} times", worker.starved));
+    }
     match s.guard.answered_ms {
         Some(ms) => line(&mut out, format_args!("guard{}, answered {} ago", pid(s.guard.pid), ago(ms))),
         None => line(&mut out, format_args!("guard{}", pid(s.guard.pid))),

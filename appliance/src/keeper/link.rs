@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::supervisor::{ProcessState, WorkerId};
+use super::supervisor::WorkerId;
 use crate::ipc::{self, FromWorker, Start, ToWorker};
 
 /// What a worker's link tells the keeper.
@@ -67,17 +67,6 @@ impl WorkerLink {
     pub(super) fn kill(&self) {
         // Full means that a kill is already on its way.
         self.kill.try_send(()).unwrap_or_default();
-    }
-
-    /// What the kernel says of the process.
-    pub(super) fn process_state(&self) -> ProcessState {
-        let Ok(stat) = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)) else {
-            return ProcessState::Alive;
-        };
-        match stat.rsplit(") ").next().and_then(|rest| rest.chars().next()) {
-            Some('T' | 't') => ProcessState::Stopped,
-            Some(_) | None => ProcessState::Alive,
-        }
     }
 }
 

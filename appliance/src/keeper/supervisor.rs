@@ -6,9 +6,15 @@
 //! ```
 //! The node is *fit* while a worker serves. A worker that is lost makes the node unfit only after the grace, so that a
 //! replacement that is quick enough moves nothing.
+//!
+//! A worker that is silent because it gets no processor is *starved*, not hung: it is kept, with its connections. Its
+//! clients wait no less for that, so the node is unfit just as late as with a hung worker whose successor never serves.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use super::process::Process;
+use super::silence::{Figures, Silence};
 
 /// Numbers a worker, so that news of a dead one are told from news of its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,11 +25,12 @@ pub(super) struct WorkerId(pub u64);
 pub(super) struct Settings {
     /// Between two heartbeats.
     pub heartbeat: Duration,
-    /// A worker that leaves heartbeats unanswered for this long is replaced.
+    /// A worker that leaves heartbeats unanswered for this long is replaced. What it waited for a processor does not
+    /// count.
     pub heartbeat_timeout: Duration,
     /// How long the node stays fit without a serving worker.
     pub grace: Duration,
-    /// A worker that is not ready after this long is replaced.
+    /// A worker that is not ready after this long, or starved for this long, is replaced.
     pub start_timeout: Duration,
 }
 
@@ -38,15 +45,6 @@ impl Default for Settings {
     }
 }
 
-/// What the kernel says of a process that does not answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ProcessState {
-    /// Running, runnable or sleeping: it may only be slow.
-    Alive,
-    /// Stopped by a signal or a debugger: it will not answer.
-    Stopped,
-}
-
 /// Why a worker was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loss {
@@ -56,6 +54,8 @@ pub(super) enum Loss {
     SpawnFailed,
     /// A thread of it left heartbeats unanswered.
     Hung,
+    /// It got no processor for longer than a successor would be given to start.
+    Starved,
     /// It was stopped by a signal.
     Stopped,
     /// It was not ready in time.
@@ -69,6 +69,7 @@ impl Loss {
             Self::Exited => "exited",
             Self::SpawnFailed => "could not be started",
             Self::Hung => "left heartbeats unanswered",
+            Self::Starved => "was starved of processor time for too long",
             Self::Stopped => "was stopped by a signal",
             Self::StartTimeout => "was not ready in time",
         }
@@ -84,8 +85,10 @@ pub(super) enum Action {
     Ping(WorkerId, u64),
     /// SIGKILL it.
     Kill(WorkerId),
-    /// Log that it is lost.
-    Lost(WorkerId, Loss),
+    /// Log that it is lost; if it was silent before, with what the silence consisted of.
+    Lost(WorkerId, Loss, Option<Figures>),
+    /// Log that it is silent for want of a processor, once in each silence.
+    Starved(WorkerId, Figures),
     /// Tell the VRRP engine whether the data plane serves.
     DataPlane(bool),
 }
@@ -104,15 +107,33 @@ pub(super) struct Supervisor {
     quick_losses: u32,
     /// Workers lost since the start.
     losses: u64,
+    /// Silences for want of a processor since the start.
+    starvations: u64,
     actions: VecDeque<Action>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Waiting { until: Instant },
     Starting { id: WorkerId, since: Instant },
-    Serving { id: WorkerId, since: Instant, seq: u64, unanswered: u32, next_ping: Instant },
+    Serving(Serving),
     Stopped,
+}
+
+/// A worker that accepts connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Serving {
+    id: WorkerId,
+    since: Instant,
+    /// The last heartbeat.
+    seq: u64,
+    /// While that is unanswered.
+    silence: Option<Silence>,
+    /// The silence has been told of as starvation.
+    starved: bool,
+    /// It has answered every heartbeat since.
+    steady_since: Instant,
+    next_ping: Instant,
 }
 
 impl Supervisor {
@@ -126,6 +147,7 @@ impl Supervisor {
             unfit_at: None,
             quick_losses: 0,
             losses: 0,
+            starvations: 0,
             actions: VecDeque::new(),
         }
     }
@@ -137,10 +159,10 @@ impl Supervisor {
 
     /// When [`Self::handle_timeout`] is due.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let state = match self.state {
-            State::Waiting { until } => Some(until),
-            State::Starting { since, .. } => Some(since + self.settings.start_timeout),
-            State::Serving { next_ping, .. } => Some(next_ping),
+        let state = match &self.state {
+            State::Waiting { until } => Some(*until),
+            State::Starting { since, .. } => Some(*since + self.settings.start_timeout),
+            State::Serving(serving) => Some(serving.next_ping),
             State::Stopped => None,
         };
         [state, self.unfit_at].into_iter().flatten().min()
@@ -148,8 +170,8 @@ impl Supervisor {
 
     /// The worker that lives, if one does.
     pub(super) fn current(&self) -> Option<WorkerId> {
-        match self.state {
-            State::Starting { id, .. } | State::Serving { id, .. } => Some(id),
+        match &self.state {
+            State::Starting { id, .. } | State::Serving(Serving { id, .. }) => Some(*id),
             State::Waiting { .. } | State::Stopped => None,
         }
     }
@@ -159,7 +181,7 @@ impl Supervisor {
         match self.state {
             State::Waiting { .. } => "waiting",
             State::Starting { .. } => "starting",
-            State::Serving { .. } => "serving",
+            State::Serving(_) => "serving",
             State::Stopped => "stopped",
         }
     }
@@ -169,9 +191,14 @@ impl Supervisor {
         self.losses
     }
 
-    /// Whether the worker owes an answer, so that asking the kernel for its state is worth it.
-    pub(super) fn overdue(&self) -> bool {
-        matches!(self.state, State::Serving { unanswered: 1.., .. })
+    /// Silences for want of a processor since the start.
+    pub(super) fn starvations(&self) -> u64 {
+        self.starvations
+    }
+
+    /// Whether the worker owes an answer at `now`, so that asking the kernel for its state is worth it.
+    pub(super) fn overdue(&self, now: Instant) -> bool {
+        matches!(&self.state, State::Serving(serving) if serving.silence.is_some() && serving.next_ping <= now)
     }
 
     /// The worker accepts connections.
@@ -179,49 +206,57 @@ impl Supervisor {
         if let State::Starting { id: current, .. } = self.state
             && current == id
         {
-            let next_ping = now + self.settings.heartbeat;
-            self.state = State::Serving { id, since: now, seq: 0, unanswered: 0, next_ping };
+            self.state = State::Serving(Serving {
+                id,
+                since: now,
+                seq: 0,
+                silence: None,
+                starved: false,
+                steady_since: now,
+                next_ping: now + self.settings.heartbeat,
+            });
             self.unfit_at = None;
             self.report(true);
         }
     }
 
     /// Every data thread of the worker has answered heartbeat `seq`.
-    pub(super) fn handle_pong(&mut self, id: WorkerId, answered: u64) {
-        if let State::Serving { id: current, seq, unanswered, .. } = &mut self.state
-            && *current == id
-            && answered == *seq
+    pub(super) fn handle_pong(&mut self, now: Instant, id: WorkerId, answered: u64) {
+        if let State::Serving(serving) = &mut self.state
+            && serving.id == id
+            && answered == serving.seq
         {
-            *unanswered = 0;
+            serving.silence = None;
+            if std::mem::take(&mut serving.starved) {
+                serving.steady_since = now;
+            }
         }
     }
 
     /// The worker process has ended, or its channel is closed.
     pub(super) fn handle_exit(&mut self, now: Instant, id: WorkerId) {
         if self.current() == Some(id) {
-            self.lose(now, id, Loss::Exited);
+            self.lose(now, id, Loss::Exited, None);
         }
     }
 
     /// The worker process could not be created.
     pub(super) fn handle_spawn_failed(&mut self, now: Instant, id: WorkerId) {
         if self.current() == Some(id) {
-            self.lose(now, id, Loss::SpawnFailed);
+            self.lose(now, id, Loss::SpawnFailed, None);
         }
     }
 
     /// A deadline has passed. `process` is what the kernel says of the current worker; it matters while
     /// [`Self::overdue`].
-    ///
-    /// Unanswered heartbeats are counted, not timed: a keeper that was itself frozen does not blame the worker.
-    pub(super) fn handle_timeout(&mut self, now: Instant, process: ProcessState) {
-        match self.state {
-            State::Waiting { until } if until <= now => self.spawn(now),
-            State::Starting { id, since } if since + self.settings.start_timeout <= now => {
-                self.kill(now, id, Loss::StartTimeout);
+    pub(super) fn handle_timeout(&mut self, now: Instant, process: &Process) {
+        match &self.state {
+            State::Waiting { until } if *until <= now => self.spawn(now),
+            State::Starting { id, since } if *since + self.settings.start_timeout <= now => {
+                self.kill(now, *id, Loss::StartTimeout, None);
             }
-            State::Serving { id, next_ping, .. } if next_ping <= now => self.beat(now, id, process),
-            State::Waiting { .. } | State::Starting { .. } | State::Serving { .. } | State::Stopped => {}
+            State::Serving(serving) if serving.next_ping <= now => self.beat(now, process),
+            State::Waiting { .. } | State::Starting { .. } | State::Serving(_) | State::Stopped => {}
         }
         if self.unfit_at.is_some_and(|at| at <= now) {
             self.unfit_at = None;
@@ -235,24 +270,44 @@ impl Supervisor {
         self.unfit_at = None;
     }
 
-    fn beat(&mut self, now: Instant, id: WorkerId, process: ProcessState) {
-        let allowed = self.settings.heartbeat_timeout.div_duration_f64(self.settings.heartbeat).ceil();
-        let State::Serving { seq, unanswered, next_ping, .. } = &mut self.state else { return };
-        let loss = match process {
-            ProcessState::Stopped if *unanswered >= 1 => Some(Loss::Stopped),
-            ProcessState::Stopped | ProcessState::Alive => {
-                (f64::from(*unanswered) >= allowed).then_some(Loss::Hung)
+    fn beat(&mut self, now: Instant, process: &Process) {
+        let State::Serving(serving) = &mut self.state else { return };
+        serving.next_ping = now + self.settings.heartbeat;
+        let Some(silence) = &mut serving.silence else {
+            serving.seq += 1;
+            serving.silence = Some(Silence::new(now));
+            self.actions.push_back(Action::Ping(serving.id, serving.seq));
+            // After starvation the node is fit once the worker keeps up, not at the first sign of life.
+            let steady = serving.steady_since + self.settings.grace <= now;
+            if steady {
+                self.report(true);
             }
+            return;
         };
-        if let Some(loss) = loss {
-            return self.kill(now, id, loss);
+        silence.look(now, self.settings.heartbeat, process);
+        let (id, lasted, charged, figures) =
+            (serving.id, silence.lasted(), silence.charged(), silence.figures());
+        if process.stopped {
+            self.kill(now, id, Loss::Stopped, Some(figures));
+        } else if charged >= self.settings.heartbeat_timeout {
+            self.kill(now, id, Loss::Hung, Some(figures));
+        } else if lasted >= self.settings.start_timeout {
+            self.kill(now, id, Loss::Starved, Some(figures));
+        } else if lasted >= self.settings.heartbeat_timeout {
+            self.bear(lasted, figures);
         }
-        if *unanswered == 0 {
-            *seq += 1;
-            self.actions.push_back(Action::Ping(id, *seq));
+    }
+
+    /// The worker is silent and cannot help it.
+    fn bear(&mut self, lasted: Duration, figures: Figures) {
+        let State::Serving(serving) = &mut self.state else { return };
+        if !std::mem::replace(&mut serving.starved, true) {
+            self.starvations += 1;
+            self.actions.push_back(Action::Starved(serving.id, figures));
         }
-        *unanswered += 1;
-        *next_ping = now + self.settings.heartbeat;
+        if lasted >= self.settings.heartbeat_timeout + self.settings.grace {
+            self.report(false);
+        }
     }
 
     fn spawn(&mut self, now: Instant) {
@@ -262,19 +317,19 @@ impl Supervisor {
         self.actions.push_back(Action::Spawn(id));
     }
 
-    fn kill(&mut self, now: Instant, id: WorkerId, loss: Loss) {
+    fn kill(&mut self, now: Instant, id: WorkerId, loss: Loss, silence: Option<Figures>) {
         self.actions.push_back(Action::Kill(id));
-        self.lose(now, id, loss);
+        self.lose(now, id, loss, silence);
     }
 
-    fn lose(&mut self, now: Instant, id: WorkerId, loss: Loss) {
-        let lived = match self.state {
-            State::Serving { since, .. } => now.saturating_duration_since(since),
+    fn lose(&mut self, now: Instant, id: WorkerId, loss: Loss, silence: Option<Figures>) {
+        let lived = match &self.state {
+            State::Serving(serving) => now.saturating_duration_since(serving.since),
             State::Waiting { .. } | State::Starting { .. } | State::Stopped => Duration::ZERO,
         };
         self.losses += 1;
         self.quick_losses = if lived < QUICK_LOSS { self.quick_losses + 1 } else { 0 };
-        self.actions.push_back(Action::Lost(id, loss));
+        self.actions.push_back(Action::Lost(id, loss, silence));
         if self.fit == Some(true) && self.unfit_at.is_none() {
             self.unfit_at = Some(now + self.settings.grace);
         }

@@ -18,8 +18,9 @@ use super::guard::GuardProcess;
 use super::link::{LinkEvent, WorkerLink};
 use super::listeners::Listeners;
 use super::notify::Notifications;
+use super::process::Process;
 use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
-use super::supervisor::{Action, ProcessState, Supervisor, WorkerId};
+use super::supervisor::{Action, Supervisor, WorkerId};
 use super::{RunError, Signals, Started, scripts, words};
 use crate::config::{Config, Sources, lower};
 use crate::ipc::{FromWorker, ServerHealth, ServersReport, Start, ToWorker};
@@ -281,7 +282,7 @@ impl Keeper {
                 self.servers = report;
                 delivered(self.driver.command(Command::Servers(report.into())));
             }
-            FromWorker::Pong(seq) => self.supervisor.handle_pong(id, seq),
+            FromWorker::Pong(seq) => self.supervisor.handle_pong(Instant::now(), id, seq),
             FromWorker::Report(number, report) => {
                 self.report = Some(*report);
                 self.answer(|asked| asked.number <= number);
@@ -311,10 +312,10 @@ impl Keeper {
         let now = Instant::now();
         self.answer(|asked| asked.until <= now);
         let process = match &self.link {
-            Some(link) if self.supervisor.overdue() => link.process_state(),
-            Some(_) | None => ProcessState::Alive,
+            Some(link) if self.supervisor.overdue(now) => Process::read(link.pid),
+            Some(_) | None => Process::default(),
         };
-        self.supervisor.handle_timeout(now, process);
+        self.supervisor.handle_timeout(now, &process);
     }
 
     /// Carries out what the supervisor wants.
@@ -333,9 +334,13 @@ impl Keeper {
                         self.leaving.push(link);
                     }
                 }
-                Action::Lost(id, loss) => {
-                    tracing::error!(worker = id.0, reason = loss.as_str(), "worker lost");
+                Action::Lost(id, loss, silence) => {
+                    let silence = silence.map(tracing::field::display);
+                    tracing::error!(worker = id.0, reason = loss.as_str(), silence, "worker lost");
                     self.last_loss = Some(loss.as_str().to_owned());
+                }
+                Action::Starved(id, silence) => {
+                    tracing::warn!(worker = id.0, %silence, "worker starved of processor time; it is kept");
                 }
                 Action::DataPlane(fit) => self.report_fitness(fit),
             }
@@ -442,6 +447,7 @@ impl Keeper {
                 fitness: self.fitness().into(),
                 pid: self.link.as_ref().map(|link| link.pid),
                 lost: self.supervisor.losses(),
+                starved: self.supervisor.starvations(),
                 last_loss: self.last_loss.clone(),
             },
             guard: GuardStatus {

@@ -93,10 +93,11 @@ pub static WORKER: Section = Section {
         Key::new(
             "heartbeat_timeout",
             ms(20, 60 * SECOND),
-            "A data thread silent for this long makes the worker hung; it is replaced. More than `heartbeat_interval`.",
+            "A data thread silent for this long makes the worker hung; it is replaced. What a thread of it waited for a \
+             processor does not count. More than `heartbeat_interval`.",
         )
         .default("\"300ms\""),
-        Key::new("start_timeout", ms(100, 600 * SECOND), "A worker that does not serve after this long is replaced.")
+        Key::new("start_timeout", ms(100, 600 * SECOND), "A worker that does not serve after this long, or gets no processor for this long, is replaced.")
             .default("\"10s\""),
     ],
     hints: &[("heartbeat", "heartbeat_interval")],

@@ -1,3 +1,4 @@
+use super::super::process::Thread;
 use super::*;
 
 struct Rig {
@@ -16,7 +17,7 @@ impl Rig {
     }
 
     /// Runs every deadline up to `ms` from now; heartbeats are answered if `answer`.
-    fn run(&mut self, ms: u64, answer: bool, process: ProcessState) -> Vec<Action> {
+    fn run(&mut self, ms: u64, answer: bool, process: &Process) -> Vec<Action> {
         let end = self.now + Duration::from_millis(ms);
         let mut seen = Vec::new();
         while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
@@ -24,9 +25,13 @@ impl Rig {
             self.machine.handle_timeout(self.now, process);
             for action in self.actions() {
                 match action {
-                    Action::Ping(id, seq) if answer => self.machine.handle_pong(id, seq),
+                    Action::Ping(id, seq) if answer => self.machine.handle_pong(self.now, id, seq),
                     Action::Ping(..) => {}
-                    Action::Spawn(_) | Action::Kill(_) | Action::Lost(..) | Action::DataPlane(_) => {
+                    Action::Spawn(_)
+                    | Action::Kill(_)
+                    | Action::Lost(..)
+                    | Action::Starved(..)
+                    | Action::DataPlane(_) => {
                         seen.push(action);
                     }
                 }
@@ -36,20 +41,50 @@ impl Rig {
         seen
     }
 
+    /// The heartbeat that waits for its answer.
+    fn seq(&self) -> u64 {
+        let State::Serving(serving) = &self.machine.state else { panic!("{:?}", self.machine) };
+        serving.seq
+    }
+
     fn serving() -> Self {
         let mut rig = Self::new();
-        assert_eq!(rig.run(0, true, ProcessState::Alive), [Action::Spawn(WorkerId(1))]);
+        assert_eq!(rig.run(0, true, &Process::default()), [Action::Spawn(WorkerId(1))]);
         rig.machine.handle_ready(rig.now, WorkerId(1));
         assert_eq!(rig.actions(), [Action::DataPlane(true)]);
-        assert_eq!(rig.run(10_000, true, ProcessState::Alive), [], "an answering worker is left alone");
+        assert_eq!(rig.run(10_000, true, &Process::default()), [], "an answering worker is left alone");
         rig
     }
+}
+
+/// A thread that waits for a processor, and got none since the last look.
+fn starving() -> Process {
+    let thread = Thread { id: 7, runnable: true, ran: Duration::ZERO, waited: Duration::ZERO, turns: 1 };
+    Process { stopped: false, threads: vec![thread] }
+}
+
+fn stopped() -> Process {
+    Process { stopped: true, threads: Vec::new() }
+}
+
+/// Worker 1 is killed after a silence that is its own fault, and replaced.
+fn lost_after(loss: Loss, silent_ms: u64) -> [Action; 3] {
+    let silence =
+        Figures { lasted: Duration::from_millis(silent_ms), waited: Duration::ZERO, ran: Duration::ZERO };
+    let one = WorkerId(1);
+    [Action::Kill(one), Action::Lost(one, loss, Some(silence)), Action::Spawn(WorkerId(2))]
+}
+
+/// All of a silence but its first look, which has nothing to compare with, was a wait for a processor.
+fn starved_for(ms: u64) -> Figures {
+    let (lasted, waited) = (Duration::from_millis(ms), Duration::from_millis(ms - 50));
+    Figures { lasted, waited, ran: Duration::ZERO }
 }
 
 #[test]
 fn is_fit_once_a_worker_serves() {
     let mut rig = Rig::new();
-    assert_eq!(rig.run(9_999, true, ProcessState::Alive), [Action::Spawn(WorkerId(1))]);
+    assert_eq!(rig.run(9_999, true, &Process::default()), [Action::Spawn(WorkerId(1))]);
     rig.machine.handle_ready(rig.now, WorkerId(1));
     assert_eq!(rig.actions(), [Action::DataPlane(true)]);
 }
@@ -58,12 +93,12 @@ fn is_fit_once_a_worker_serves() {
 fn a_killed_worker_is_replaced_at_once_and_nothing_moves() {
     let mut rig = Rig::serving();
     rig.machine.handle_exit(rig.now, WorkerId(1));
-    assert_eq!(rig.actions(), [Action::Lost(WorkerId(1), Loss::Exited), Action::Spawn(WorkerId(2))]);
+    assert_eq!(rig.actions(), [Action::Lost(WorkerId(1), Loss::Exited, None), Action::Spawn(WorkerId(2))]);
     rig.machine.handle_exit(rig.now, WorkerId(1));
     assert_eq!(rig.actions(), [], "late news of the dead one");
-    assert_eq!(rig.run(40, true, ProcessState::Alive), []);
+    assert_eq!(rig.run(40, true, &Process::default()), []);
     rig.machine.handle_ready(rig.now, WorkerId(2));
-    assert_eq!(rig.run(2_000, true, ProcessState::Alive), [], "fit all along");
+    assert_eq!(rig.run(2_000, true, &Process::default()), [], "fit all along");
 }
 
 #[test]
@@ -71,8 +106,8 @@ fn a_worker_not_ready_within_the_grace_makes_the_node_unfit() {
     let mut rig = Rig::serving();
     rig.machine.handle_exit(rig.now, WorkerId(1));
     rig.actions();
-    assert_eq!(rig.run(499, true, ProcessState::Alive), []);
-    assert_eq!(rig.run(1, true, ProcessState::Alive), [Action::DataPlane(false)]);
+    assert_eq!(rig.run(499, true, &Process::default()), []);
+    assert_eq!(rig.run(1, true, &Process::default()), [Action::DataPlane(false)]);
     rig.machine.handle_ready(rig.now, WorkerId(2));
     assert_eq!(rig.actions(), [Action::DataPlane(true)]);
 }
@@ -80,31 +115,73 @@ fn a_worker_not_ready_within_the_grace_makes_the_node_unfit() {
 #[test]
 fn a_hung_worker_is_killed_after_the_timeout() {
     let mut rig = Rig::serving();
-    let expected =
-        [Action::Kill(WorkerId(1)), Action::Lost(WorkerId(1), Loss::Hung), Action::Spawn(WorkerId(2))];
-    assert_eq!(rig.run(300, false, ProcessState::Alive), []);
-    assert_eq!(rig.run(50, false, ProcessState::Alive), expected);
+    let expected = lost_after(Loss::Hung, 300);
+    assert_eq!(rig.run(300, false, &Process::default()), []);
+    assert_eq!(rig.run(50, false, &Process::default()), expected);
 }
 
 #[test]
 fn a_stopped_worker_is_killed_at_the_second_heartbeat() {
     let mut rig = Rig::serving();
-    let expected =
-        [Action::Kill(WorkerId(1)), Action::Lost(WorkerId(1), Loss::Stopped), Action::Spawn(WorkerId(2))];
-    assert_eq!(rig.run(100, false, ProcessState::Stopped), expected);
+    let expected = lost_after(Loss::Stopped, 50);
+    assert_eq!(rig.run(100, false, &stopped()), expected);
 }
 
 #[test]
 fn a_keeper_that_slept_does_not_blame_the_worker() {
     let mut rig = Rig::serving();
-    rig.machine.handle_timeout(rig.now + Duration::from_millis(50), ProcessState::Alive);
+    rig.machine.handle_timeout(rig.now + Duration::from_millis(50), &Process::default());
     let ping = rig.actions();
     let [Action::Ping(id, seq)] = ping[..] else { panic!("{ping:?}") };
     rig.now += Duration::from_secs(60);
-    rig.machine.handle_timeout(rig.now, ProcessState::Alive);
+    rig.machine.handle_timeout(rig.now, &Process::default());
     assert_eq!(rig.actions(), []);
-    rig.machine.handle_pong(id, seq);
-    assert_eq!(rig.run(5_000, true, ProcessState::Alive), []);
+    rig.machine.handle_pong(rig.now, id, seq);
+    assert_eq!(rig.run(5_000, true, &Process::default()), []);
+}
+
+#[test]
+fn a_starved_worker_is_kept_and_told_of_once() {
+    let mut rig = Rig::serving();
+    assert_eq!(rig.run(300, false, &starving()), [], "the heartbeat is sent after 50 ms");
+    assert_eq!(rig.run(499, false, &starving()), [Action::Starved(WorkerId(1), starved_for(300))]);
+    rig.machine.handle_pong(rig.now, WorkerId(1), rig.seq());
+    assert_eq!(rig.run(60_000, true, &Process::default()), [], "nothing was lost and nothing moved");
+    assert_eq!((rig.machine.losses(), rig.machine.starvations()), (0, 1));
+    let next = rig.run(400, false, &starving());
+    assert_eq!(next, [Action::Starved(WorkerId(1), starved_for(300))], "another silence");
+}
+
+#[test]
+fn a_node_whose_worker_starves_is_unfit_until_the_worker_keeps_up() {
+    let mut rig = Rig::serving();
+    let mut at = |ms| rig.run(ms, false, &starving());
+    assert_eq!(at(850), [Action::Starved(WorkerId(1), starved_for(300)), Action::DataPlane(false)]);
+    assert_eq!(at(2_000), []);
+    rig.machine.handle_pong(rig.now, WorkerId(1), rig.seq());
+    assert_eq!(rig.run(499, true, &Process::default()), [], "a sign of life is not enough");
+    assert_eq!(rig.run(51, true, &Process::default()), [Action::DataPlane(true)]);
+}
+
+#[test]
+fn patience_with_a_starved_worker_ends() {
+    let mut rig = Rig::serving();
+    let kept = rig.run(10_000, false, &starving());
+    assert_eq!(kept[1..], [Action::DataPlane(false)]);
+    let lost = Action::Lost(WorkerId(1), Loss::Starved, Some(starved_for(10_000)));
+    let expected = [Action::Kill(WorkerId(1)), lost, Action::Spawn(WorkerId(2))];
+    assert_eq!(rig.run(50, false, &starving()), expected);
+}
+
+#[test]
+fn a_worker_that_starves_and_then_hangs_is_replaced() {
+    let mut rig = Rig::serving();
+    rig.run(850, false, &starving());
+    let lost = rig.run(250, false, &Process::default());
+    assert!(
+        matches!(lost[..], [Action::Kill(_), Action::Lost(_, Loss::Hung, _), Action::Spawn(_)]),
+        "{lost:?}"
+    );
 }
 
 #[test]
@@ -116,14 +193,14 @@ fn a_crash_loop_backs_off_and_recovers() {
         let from = rig.now;
         while rig.machine.current().is_none() {
             rig.now = rig.machine.poll_timeout().unwrap().max(rig.now);
-            rig.machine.handle_timeout(rig.now, ProcessState::Alive);
+            rig.machine.handle_timeout(rig.now, &Process::default());
         }
         waits.push((rig.now - from).as_millis());
         rig.actions();
     }
     assert_eq!(waits, [0, 0, 0, 100, 200, 400, 800, 1600, 3200]);
     rig.machine.handle_ready(rig.now, WorkerId(10));
-    rig.run(6_000, true, ProcessState::Alive);
+    rig.run(6_000, true, &Process::default());
     rig.machine.handle_exit(rig.now, WorkerId(10));
     assert!(rig.actions().contains(&Action::Spawn(WorkerId(11))), "a long life ends the back-off");
 }
@@ -131,9 +208,9 @@ fn a_crash_loop_backs_off_and_recovers() {
 #[test]
 fn a_worker_that_never_gets_ready_is_replaced() {
     let mut rig = Rig::new();
-    rig.run(0, true, ProcessState::Alive);
-    let seen = rig.run(10_000, true, ProcessState::Alive);
-    assert_eq!(seen[..2], [Action::Kill(WorkerId(1)), Action::Lost(WorkerId(1), Loss::StartTimeout)]);
+    rig.run(0, true, &Process::default());
+    let seen = rig.run(10_000, true, &Process::default());
+    assert_eq!(seen[..2], [Action::Kill(WorkerId(1)), Action::Lost(WorkerId(1), Loss::StartTimeout, None)]);
 }
 
 #[test]
