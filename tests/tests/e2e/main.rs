@@ -20,5 +20,6 @@ mod interop;
 mod main_job;
 mod pair;
 mod startup;
+mod starvation;
 mod tls;
 mod tracks;
