@@ -9,6 +9,9 @@ const fn ms(n: u64) -> Duration {
 /// A thread at a look: its state, and milliseconds run, milliseconds waited, turns since its start.
 type At = (char, u64, u64, u64);
 
+/// Milliseconds since the look before, and the threads.
+type Look = (u64, Vec<At>);
+
 fn process(threads: &[At]) -> Process {
     let thread = |(id, &(state, ran, waited, turns))| Thread {
         id,
@@ -21,7 +24,7 @@ fn process(threads: &[At]) -> Process {
 }
 
 /// What is charged, in milliseconds, after looks with these spans between them.
-fn charged(looks: &[(u64, Vec<At>)]) -> u128 {
+fn charged(looks: &[Look]) -> u128 {
     let mut now = Instant::now();
     let mut silence = Silence::new(now);
     for (span, threads) in looks {
@@ -32,13 +35,13 @@ fn charged(looks: &[(u64, Vec<At>)]) -> u128 {
 }
 
 /// Six looks, one every 50 ms: as long as a worker that answers nothing is given by default.
-fn six(at: impl Fn(u64) -> Vec<At>) -> Vec<(u64, Vec<At>)> {
+fn six(at: impl Fn(u64) -> Vec<At>) -> Vec<Look> {
     (1..=6).map(|n| (50, at(n))).collect()
 }
 
 #[test]
 fn only_waiting_for_a_processor_is_not_charged() {
-    let cases: [(&str, Vec<(u64, Vec<At>)>, u128); 12] = [
+    let cases: [(&str, Vec<Look>, u128); 12] = [
         ("nothing is known", six(|_| vec![]), 300),
         ("every thread sleeps", six(|_| vec![('S', 9, 9, 9), ('S', 9, 9, 9)]), 300),
         ("blocked in the kernel", six(|_| vec![('D', 9, 9, 9)]), 300),
