@@ -28,6 +28,7 @@
 
 pub mod access_log;
 pub mod balance;
+mod decimal;
 pub mod endpoint;
 pub mod h1;
 pub mod h2;

@@ -1,6 +1,7 @@
 //! Dates for log lines. The core reads no clock: the instant and the offset from UTC are arguments.
 
 use super::number::{push_padded, push_two, push_unsigned};
+use crate::decimal::push_then;
 
 /// An instant as milliseconds since 1970-01-01 00:00 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -9,6 +10,50 @@ pub struct UnixMillis(pub i64);
 /// Seconds that local time is ahead of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UtcOffset(pub i32);
+
+/// Writes instants as dates. Those of the same second, as lines are that follow each other, are converted once.
+#[derive(Debug)]
+pub struct Calendar {
+    offset: UtcOffset,
+    /// Of `text`; absent: of none.
+    second: Option<i64>,
+    /// HAProxy's `%tr` up to the milliseconds.
+    text: Vec<u8>,
+}
+
+impl Calendar {
+    /// Of a time zone that is `offset` ahead of UTC.
+    pub fn new(offset: UtcOffset) -> Self {
+        Self { offset, second: None, text: Vec::new() }
+    }
+
+    /// What local time is ahead of UTC from now on.
+    #[inline]
+    pub fn set_offset(&mut self, offset: UtcOffset) {
+        if self.offset != offset {
+            *self = Self::new(offset);
+        }
+    }
+
+    /// What local time is ahead of UTC.
+    pub fn offset(&self) -> UtcOffset {
+        self.offset
+    }
+
+    /// Appends `22/Nov/2026:21:16:00.123] `, HAProxy's `%tr` and what follows it in a line.
+    #[inline]
+    pub(super) fn push_httplog(&mut self, out: &mut Vec<u8>, at: UnixMillis) {
+        let (second, milli) = (at.0.div_euclid(1000), at.0.rem_euclid(1000));
+        if self.second != Some(second) {
+            self.text.clear();
+            Civil::new(at, self.offset).push_second(&mut self.text);
+            self.second = Some(second);
+        }
+        out.extend_from_slice(&self.text);
+        let digit = |value: i64| b'0' + u8::try_from(value % 10).unwrap_or(0);
+        out.extend_from_slice(&[digit(milli / 100), digit(milli / 10), digit(milli), b']', b' ']);
+    }
+}
 
 /// An instant as calendar and clock show it in some time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,15 +91,19 @@ impl Civil {
 
     /// `22/Nov/2026:21:16:00.123`, HAProxy's `%tr`.
     pub(super) fn push_httplog(&self, out: &mut Vec<u8>) {
+        self.push_second(out);
+        push_padded(out, self.milli.into(), 3);
+    }
+
+    /// `22/Nov/2026:21:16:00.`
+    fn push_second(&self, out: &mut Vec<u8>) {
         push_two(out, self.day);
         out.push(b'/');
         out.extend_from_slice(self.month_name().as_bytes());
         out.push(b'/');
-        push_unsigned(out, self.year.unsigned_abs());
-        out.push(b':');
+        push_then(out, self.year.unsigned_abs(), b':');
         self.push_clock(out);
         out.push(b'.');
-        push_padded(out, self.milli.into(), 3);
     }
 
     /// `2026-11-22T21:16:00.123+01:00` (RFC 3339).

@@ -15,7 +15,12 @@ pub(super) enum Place {
 
 /// Appends `bytes`; what has a meaning in `place` and all that is not printable ASCII becomes `#XX`, as HAProxy
 /// writes it. `#` itself is escaped, so the line can be read back without doubt.
+#[inline]
 pub(super) fn push_hash_escaped(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
+    if is_plain(bytes) { out.extend_from_slice(bytes) } else { push_with_escapes(out, bytes, place) }
+}
+
+pub(super) fn push_with_escapes(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(|&b| needs_hash(b, place)) {
         let (plain, tail) = rest.split_at(at);
@@ -59,6 +64,29 @@ fn push_json_char(out: &mut Vec<u8>, c: char) {
         _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
     }
 }
+
+/// Whether all of `bytes` stand for themselves wherever they are put: `$` to `z`, which is nearly everything. Eight at a
+/// time; the last eight overlap those before them.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.last_chunk::<8>() else { return bytes.iter().all(|b| PLAIN.contains(b)) };
+    let words = bytes.as_chunks::<8>().0.iter().chain([end]);
+    words.into_iter().fold(0, |others, word| others | others_than_plain(u64::from_le_bytes(*word))) == 0
+}
+
+/// Not 0 if a byte of `word` is not plain. A subtraction that borrows from the next byte does so because there is one.
+#[inline]
+const fn others_than_plain(word: u64) -> u64 {
+    let below = word.wrapping_sub(splat(*PLAIN.start())) & !word;
+    let above = (word & splat(0x7f)) + splat(0x7f - *PLAIN.end()) | word;
+    (below | above) & splat(0x80)
+}
+
+const fn splat(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+const PLAIN: std::ops::RangeInclusive<u8> = b'$'..=b'z';
 
 fn needs_hash(byte: u8, place: Place) -> bool {
     SPECIAL.get(usize::from(byte)).is_none_or(|places| places & (1 << place as u8) != 0)

@@ -1,89 +1,89 @@
 //! HAProxy's `option httplog` and `option tcplog`, byte for byte, so that tools which read those lines read these.
 
-use super::date::{Civil, UtcOffset};
+use std::net::IpAddr;
+
+use super::date::Calendar;
 use super::escape::{Place, push_hash_escaped};
-use super::number::{push_millis, push_unsigned};
-use super::record::{AccessRecord, ConnectionCounts, RequestLine, ServerName, Timers};
+use super::number::{push_millis_then, push_unsigned};
+use super::record::{AccessRecord, ConnectionCounts, RequestLine, ServerName};
+use crate::decimal::{push_ipv4_then, push_then};
 
 /// Appends the line for `record`, without a line end:
 /// `client:port [date] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes cc cs flags ac/fc/bc/sc/rc sq/bq {hr} {hs}
 /// "request"`. Targets longer than 1024 bytes are cut, as HAProxy cuts them.
-pub fn httplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
+pub fn httplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Calendar) {
+    // For all of a usual line.
+    out.reserve(256);
     push_client(out, record);
-    out.extend_from_slice(b" [");
-    Civil::new(record.time, offset).push_httplog(out);
-    out.extend_from_slice(b"] ");
+    calendar.push_httplog(out, record.time);
     push_names(out, record);
     out.push(b' ');
-    push_timers(out, &record.timers);
-    out.push(b' ');
+    let timers = &record.timers;
+    for step in [timers.request, timers.queue, timers.connect, timers.response] {
+        push_millis_then(out, step, b'/');
+    }
+    push_millis_then(out, Some(timers.active), b' ');
     match record.status {
-        Some(status) => push_unsigned(out, status.into()),
-        None => out.extend_from_slice(b"-1"),
+        Some(status) => push_then(out, status.into(), b' '),
+        None => out.extend_from_slice(b"-1 "),
     }
-    out.push(b' ');
-    push_unsigned(out, record.bytes_out);
-    for cookie in [record.request_cookie, record.response_cookie] {
-        out.push(b' ');
-        push_hash_escaped(out, cookie.unwrap_or(b"-"), Place::Word);
+    push_then(out, record.bytes_out, b' ');
+    match (record.request_cookie, record.response_cookie) {
+        (None, None) => out.extend_from_slice(b"- - "),
+        cookies => {
+            for cookie in [cookies.0, cookies.1] {
+                push_hash_escaped(out, cookie.unwrap_or(b"-"), Place::Word);
+                out.push(b' ');
+            }
+        }
     }
-    out.push(b' ');
-    out.extend_from_slice(&record.termination.letters());
-    out.push(b' ');
+    let [cause, phase, cookie, action] = record.termination.letters();
+    out.extend_from_slice(&[cause, phase, cookie, action, b' ']);
     push_counts(out, record);
-    out.push(b' ');
     push_queue(out, record);
-    push_captures(out, record.request_captures);
-    push_captures(out, record.response_captures);
+    if !record.request_captures.is_empty() || !record.response_captures.is_empty() {
+        push_captures(out, record.request_captures);
+        push_captures(out, record.response_captures);
+    }
     out.push(b' ');
     push_request(out, record.request);
 }
 
 /// HAProxy's `option tcplog`: `client:port [date] frontend backend/server Tw/Tc/Tt bytes flags ac/fc/bc/sc/rc sq/bq`.
-pub fn tcplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
+pub fn tcplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Calendar) {
     push_client(out, record);
-    out.extend_from_slice(b" [");
-    Civil::new(record.time, offset).push_httplog(out);
-    out.extend_from_slice(b"] ");
+    calendar.push_httplog(out, record.time);
     push_names(out, record);
     out.push(b' ');
     for step in [record.timers.queue, record.timers.connect] {
-        push_millis(out, step);
-        out.push(b'/');
+        push_millis_then(out, step, b'/');
     }
-    push_millis(out, Some(record.timers.active));
-    out.push(b' ');
-    push_unsigned(out, record.bytes_out);
+    push_millis_then(out, Some(record.timers.active), b' ');
+    push_then(out, record.bytes_out, b' ');
     let [cause, phase, ..] = record.termination.letters();
-    out.extend_from_slice(&[b' ', cause, phase, b' ']);
+    out.extend_from_slice(&[cause, phase, b' ']);
     push_counts(out, record);
-    out.push(b' ');
     push_queue(out, record);
 }
 
+/// Appends `10.0.0.1:51000 [`.
 fn push_client(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
-    push_address(out, record.client.ip());
-    out.push(b':');
-    push_unsigned(out, record.client.port().into());
+    push_address_then(out, record.client.ip(), b':');
+    push_then(out, record.client.port().into(), b' ');
+    out.push(b'[');
 }
 
-/// Appends an address. Addresses of an IPv4 client on an IPv6 socket are shown as IPv4.
-pub(super) fn push_address(out: &mut Vec<u8>, address: std::net::IpAddr) {
+/// Appends an address and the byte that follows it. Addresses of an IPv4 client on an IPv6 socket are shown as IPv4.
+pub(super) fn push_address_then(out: &mut Vec<u8>, address: IpAddr, after: u8) {
     match address.to_canonical() {
-        std::net::IpAddr::V4(v4) => {
-            for (position, octet) in v4.octets().into_iter().enumerate() {
-                if position > 0 {
-                    out.push(b'.');
-                }
-                push_unsigned(out, octet.into());
-            }
-        }
-        std::net::IpAddr::V6(v6) => {
+        IpAddr::V4(v4) => push_ipv4_then(out, v4, after),
+        IpAddr::V6(v6) => {
             use std::io::Write as _;
             // Writing to a vector does not fail; a partial address would still be a sound line.
             if write!(out, "{v6}").is_err() {
                 out.push(b'?');
             }
+            out.push(after);
         }
     }
 }
@@ -103,29 +103,19 @@ fn push_names(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     }
 }
 
-fn push_timers(out: &mut Vec<u8>, timers: &Timers) {
-    for step in [timers.request, timers.queue, timers.connect, timers.response] {
-        push_millis(out, step);
-        out.push(b'/');
-    }
-    push_millis(out, Some(timers.active));
-}
-
 fn push_counts(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     let ConnectionCounts { process, frontend, backend, server } = record.counts;
     for count in [process, frontend, backend, server] {
-        push_unsigned(out, count.into());
-        out.push(b'/');
+        push_then(out, count.into(), b'/');
     }
     if record.redispatched {
         out.push(b'+');
     }
-    push_unsigned(out, record.retries.into());
+    push_then(out, record.retries.into(), b' ');
 }
 
 fn push_queue(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
-    push_unsigned(out, record.queue.server.into());
-    out.push(b'/');
+    push_then(out, record.queue.server.into(), b'/');
     push_unsigned(out, record.queue.backend.into());
 }
 

@@ -2,7 +2,7 @@
 
 use super::date::{Civil, UtcOffset};
 use super::escape::push_json_escaped;
-use super::httplog::{LONGEST_TARGET, push_address};
+use super::httplog::{LONGEST_TARGET, push_address_then};
 use super::number::{push_unsigned, whole_millis};
 use super::record::{AccessRecord, RequestLine, ServerName};
 use crate::tls::SessionFacts;
@@ -12,8 +12,7 @@ pub fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
     out.extend_from_slice(b"{\"time\":\"");
     Civil::new(record.time, offset).push_rfc3339(out);
     out.extend_from_slice(b"\",\"client\":\"");
-    push_address(out, record.client.ip());
-    out.push(b'"');
+    push_address_then(out, record.client.ip(), b'"');
     push_number(out, "client_port", record.client.port().into());
     push_text(out, "frontend", record.frontend.as_bytes());
     push_flag(out, "tls", record.tls.is_some());

@@ -18,7 +18,7 @@ mod target;
 mod tests;
 
 pub use admission::{AdmissionRecord, admission};
-pub use date::{UnixMillis, UtcOffset};
+pub use date::{Calendar, UnixMillis, UtcOffset};
 pub use httplog::{httplog, tcplog};
 pub use json::json;
 pub use record::{

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use crate::decimal::push_then;
+
 /// Appends `value`.
+#[inline]
 pub(super) fn push_unsigned(out: &mut Vec<u8>, value: u64) {
     // Most numbers of a line have one digit.
     match u8::try_from(value) {
@@ -29,19 +32,22 @@ pub(super) fn push_padded(out: &mut Vec<u8>, value: u64, width: usize) {
 }
 
 /// Appends the two digits of a number below 100.
+#[inline]
 pub(super) fn push_two(out: &mut Vec<u8>, value: u8) {
     out.extend_from_slice(&[b'0' + value / 10 % 10, b'0' + value % 10]);
 }
 
-/// Appends whole milliseconds; `-1` for a step that was not reached, as HAProxy writes it.
-pub(super) fn push_millis(out: &mut Vec<u8>, value: Option<Duration>) {
+/// Appends whole milliseconds and the byte that follows them; `-1` for a step that was not reached, as HAProxy writes it.
+#[inline]
+pub(super) fn push_millis_then(out: &mut Vec<u8>, value: Option<Duration>, after: u8) {
     match value {
-        Some(duration) => push_unsigned(out, whole_millis(duration)),
-        None => out.extend_from_slice(b"-1"),
+        Some(duration) => push_then(out, whole_millis(duration), after),
+        None => out.extend_from_slice(&[b'-', b'1', after]),
     }
 }
 
 /// Whole milliseconds of a duration.
+#[inline]
 pub(super) fn whole_millis(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1000).saturating_add(duration.subsec_millis().into())
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::admission::{AdmissionRecord, admission};
-use super::date::UtcOffset;
+use super::date::{Calendar, UtcOffset};
 use super::escape::{Place, push_hash_escaped};
 use super::record::AccessRecord;
 use super::target::Level;
@@ -23,29 +23,42 @@ use crate::plan::{LogFormat, LogTargetId};
 pub struct Logger {
     /// `None`: nothing is logged.
     way: Option<(Arc<Spools>, Arc<Spool>)>,
-    /// The entry being written; kept for its capacity.
-    entry: RefCell<Vec<u8>>,
+    draft: RefCell<Draft>,
     one_thread: PhantomData<Cell<()>>,
+}
+
+/// What an entry is written with.
+#[derive(Debug)]
+struct Draft {
+    /// Kept for its capacity.
+    entry: Vec<u8>,
+    calendar: Calendar,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self { entry: Vec::new(), calendar: Calendar::new(UtcOffset(0)) }
+    }
 }
 
 impl Logger {
     /// A logger whose lines go nowhere.
     pub fn disabled() -> Self {
-        Self { way: None, entry: RefCell::default(), one_thread: PhantomData }
+        Self { way: None, draft: RefCell::default(), one_thread: PhantomData }
     }
 
     /// Hands an access line over to `targets`. Never blocks; a line that finds no room is dropped and counted.
     pub fn log(&self, targets: &[LogTargetId], format: LogFormat, record: &AccessRecord<'_>) {
-        self.hand_over(targets, Level::Info, |out, offset| match format {
-            LogFormat::Httplog => httplog(out, record, offset),
-            LogFormat::Tcplog => tcplog(out, record, offset),
-            LogFormat::Json => json(out, record, offset),
+        self.hand_over(targets, Level::Info, |out, calendar| match format {
+            LogFormat::Httplog => httplog(out, record, calendar),
+            LogFormat::Tcplog => tcplog(out, record, calendar),
+            LogFormat::Json => json(out, record, calendar.offset()),
         });
     }
 
     /// Hands over the line about a connection that came to nothing.
     pub fn admission(&self, targets: &[LogTargetId], record: &AdmissionRecord<'_>) {
-        self.hand_over(targets, Level::Info, |out, offset| admission(out, record, offset));
+        self.hand_over(targets, Level::Info, |out, calendar| admission(out, record, calendar.offset()));
     }
 
     /// Hands any other line over, such as a server's change of state. What is not printable is escaped.
@@ -53,18 +66,25 @@ impl Logger {
         self.hand_over(targets, level, |out, _| push_hash_escaped(out, text.as_bytes(), Place::Free));
     }
 
-    fn hand_over(&self, targets: &[LogTargetId], level: Level, write: impl FnOnce(&mut Vec<u8>, UtcOffset)) {
+    fn hand_over(
+        &self,
+        targets: &[LogTargetId],
+        level: Level,
+        write: impl FnOnce(&mut Vec<u8>, &mut Calendar),
+    ) {
         let Some((spools, spool)) = &self.way else { return };
         // Only a formatter that logs could hold the buffer already, and there is none.
-        let Ok(mut entry) = self.entry.try_borrow_mut() else { return };
+        let Ok(mut draft) = self.draft.try_borrow_mut() else { return };
         if targets.is_empty() {
             return;
         }
+        let Draft { entry, calendar } = &mut *draft;
         entry.clear();
-        let head = begin_entry(&mut entry, targets, level);
-        write(&mut entry, UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
-        end_entry(&mut entry, head);
-        spool.push(&entry, spools.capacity_bytes);
+        calendar.set_offset(UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
+        let head = begin_entry(entry, targets, level);
+        write(entry, calendar);
+        end_entry(entry, head);
+        spool.push(entry, spools.capacity_bytes);
         spools.wake();
     }
 }
@@ -107,7 +127,7 @@ impl Spools {
     pub fn logger(self: &Arc<Self>) -> Logger {
         let spool = Arc::new(Spool::default());
         lock(&self.spools).push(Arc::clone(&spool));
-        Logger { way: Some((Arc::clone(self), spool)), entry: RefCell::default(), one_thread: PhantomData }
+        Logger { way: Some((Arc::clone(self), spool)), draft: RefCell::default(), one_thread: PhantomData }
     }
 
     /// Sets what local time is ahead of UTC in lines written from now on.

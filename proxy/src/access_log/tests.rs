@@ -92,14 +92,14 @@ fn tcplog_is_haproxys() {
         (&nobody, "127.0.0.1:50384 [22/Nov/2026:21:54:20.772] fe be/<NOSRV> -1/-1/0 0 SC 1/1/0/0/0 0/0"),
     ] {
         let mut out = Vec::new();
-        tcplog(&mut out, record, UtcOffset(0));
+        tcplog(&mut out, record, &mut Calendar::new(UtcOffset(0)));
         assert_eq!(String::from_utf8(out).unwrap(), line);
     }
 }
 
 fn as_httplog(record: &AccessRecord<'_>) -> String {
     let mut out = Vec::new();
-    httplog(&mut out, record, UtcOffset(0));
+    httplog(&mut out, record, &mut Calendar::new(UtcOffset(0)));
     String::from_utf8(out).unwrap()
 }
 
@@ -319,6 +319,35 @@ proptest! {
         let braces: String = outside.matches(['{', '}']).collect();
         prop_assert_eq!(braces, "{}".to_owned());
         prop_assert_eq!((outside.find('{'), outside.rfind('}')), (Some(0), Some(outside.len() - 1)));
+    }
+
+    /// What needs no escape takes a shorter way.
+    #[test]
+    fn the_short_way_escapes_the_same(bytes in prop::collection::vec(prop_oneof![4 => b'!'..=b'~', 1 => any::<u8>()], 0..40)) {
+        use escape::Place;
+        for place in [Place::Quoted, Place::Captured, Place::Word, Place::Free] {
+            let (mut short, mut long) = (Vec::new(), Vec::new());
+            escape::push_hash_escaped(&mut short, &bytes, place);
+            escape::push_with_escapes(&mut long, &bytes, place);
+            prop_assert_eq!(short, long);
+        }
+    }
+
+    #[test]
+    fn a_calendar_shows_what_a_conversion_of_its_own_shows(
+        first in -10_i64..4_000_000_000_000, steps in prop::collection::vec((-1500_i64..1500, -2_i32..3), 1..20)
+    ) {
+        let mut calendar = Calendar::new(UtcOffset(0));
+        let mut at = first;
+        for (step, hours) in steps {
+            at += step;
+            let offset = UtcOffset(hours * 3600);
+            let (mut cached, mut fresh) = (Vec::new(), Vec::new());
+            calendar.set_offset(offset);
+            calendar.push_httplog(&mut cached, UnixMillis(at));
+            date::Civil::new(UnixMillis(at), offset).push_httplog(&mut fresh);
+            prop_assert_eq!(String::from_utf8(cached).unwrap(), String::from_utf8(fresh).unwrap() + "] ");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::framing::BodyFraming;
 use super::head::{Field, HeadIndex, Method, Request, Response, Version};
 use super::target::Target;
 use crate::access_log::CookieAction;
+use crate::decimal::push_ipv4;
 use crate::sticky::response::Answer;
 use crate::sticky::{self, Cookie};
 
@@ -164,7 +165,7 @@ fn add_cookie(
 }
 
 /// What happens to a field.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 enum Fate<'a> {
     Keep,
     Drop,
@@ -188,12 +189,12 @@ fn copy_fields<'a>(
     let mut run = from;
     for field in index.fields() {
         let fate = fate(field);
-        if fate == Fate::Keep {
+        if matches!(fate, Fate::Keep) {
             continue;
         }
         out.extend_from_slice(bytes.get(run..field.line.start()).unwrap_or_default());
         run = field.line.end();
-        if fate != Fate::Drop {
+        if !matches!(fate, Fate::Drop) {
             write_anew(out, field, bytes, &fate);
         }
     }
@@ -342,30 +343,10 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// An address as `X-Forwarded-For` has it. IPv4 by hand: it is in nearly every request.
 pub fn write_address(out: &mut Vec<u8>, address: IpAddr) {
     match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let mut text = [b'.'; "255.255.255.255".len()];
-            let mut at = 0;
-            for octet in v4.octets() {
-                at = put_octet(&mut text, at, octet) + 1;
-            }
-            out.extend_from_slice(&text[..at - 1]);
-        }
+        IpAddr::V4(v4) => push_ipv4(out, v4),
         // Writing to a Vec cannot fail.
         IpAddr::V6(v6) => drop(write!(out, "{v6}")),
     }
-}
-
-/// Writes the digits of `octet` from `at` on and returns where they end.
-#[inline]
-fn put_octet(text: &mut [u8; 15], mut at: usize, octet: u8) -> usize {
-    let digits = [(100, octet / 100), (10, octet / 10 % 10), (0, octet % 10)];
-    for (from, digit) in digits {
-        if octet >= from {
-            text[at] = b'0' + digit;
-            at += 1;
-        }
-    }
-    at
 }
 
 /// A decimal number.

@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 
@@ -27,7 +27,7 @@ use super::runtime::{DataThread, Permit};
 use super::stream::Stream;
 use super::tcp;
 use super::tls::HandshakeError;
-use crate::access_log::{AdmissionRecord, UnixMillis};
+use crate::access_log::AdmissionRecord;
 use crate::plan::{FrontendId, Listener, ListenerId, Mode};
 use crate::proxy_protocol::{HeaderError, Origin};
 use crate::stats::Counters;
@@ -298,7 +298,7 @@ fn turn_away(
     }
     let record = AdmissionRecord {
         client: whose.caller.source,
-        time: wall_clock(arrived.elapsed()),
+        time: thread.time_of_day.at(arrived),
         frontend: &frontend.name,
         listener: number_in_frontend(thread, whose),
         what: refusal.what,
@@ -312,10 +312,4 @@ fn number_in_frontend(thread: &DataThread, whose: Guest) -> u16 {
     let first = thread.plan.listeners().iter().position(|l| l.frontend == whose.frontend);
     let first = first.and_then(|f| u16::try_from(f).ok()).unwrap_or(0);
     whose.listener.0.saturating_sub(first) + 1
-}
-
-/// The time of day so long ago.
-fn wall_clock(ago: Duration) -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(ago);
-    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -16,7 +16,7 @@
 //! | [`checker`] | makes the health checks, on a thread of its own |
 //! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
 //! | `tls` | TLS over a stream, as a stream |
-//! | `stream`, `deadline` | bytes and time for all of these |
+//! | `stream`, `deadline`, `time_of_day` | bytes and time for all of these |
 //!
 //! A connection lives and dies on one thread, and so does everything it uses on the request path: buffers, server
 //! connections, deadlines, counters. Threads share the plan, which nobody writes, and the atomics of balancing.
@@ -39,6 +39,7 @@ pub mod runtime;
 mod splice;
 mod stream;
 mod tcp;
+mod time_of_day;
 mod tls;
 mod tunnel;
 mod upstream;

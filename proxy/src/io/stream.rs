@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -232,7 +232,13 @@ impl Stream {
         second: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.kind {
-            Kind::Tcp(tcp) => write(tcp, cx, first, second),
+            Kind::Tcp(tcp) => {
+                // What fits whole, as a small message does, needs no waker. What does not is left to the runtime.
+                match try_write_small(tcp, first, second) {
+                    Some(written) => Poll::Ready(written),
+                    None => write(tcp, cx, first, second),
+                }
+            }
             Kind::Unix(unix) => write(unix, cx, first, second),
             Kind::Tls(tls) => tls.poll_write(cx, first, second),
             Kind::Http2(stream) => stream.poll_write(cx, first, second),
@@ -279,11 +285,9 @@ impl Stream {
     ///
     /// Costs no system call unless the runtime has seen something.
     pub(super) fn is_quiet(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        // Readiness may be left over from a read that just filled its buffer: only the kernel knows.
+        // Readiness may be left over from a read that just filled its buffer: only the kernel knows. Without any it is not
+        // asked.
         let said = match &mut self.kind {
-            Kind::Tcp(tcp) if tcp.poll_read_ready(&mut cx).is_pending() => return true,
-            Kind::Unix(unix) if unix.poll_read_ready(&mut cx).is_pending() => return true,
             Kind::Tcp(tcp) => tcp.try_read(&mut [0]),
             Kind::Unix(unix) => unix.try_read(&mut [0]),
             Kind::Tls(tls) => return tls.is_quiet(),
@@ -313,6 +317,22 @@ fn write<S: AsyncWrite + Unpin>(
         (first, second) => to.poll_write_vectored(cx, &[IoSlice::new(first), IoSlice::new(second)]),
     }
 }
+
+/// Writes a message that is small and in one piece, if the runtime knows of room for it.
+#[inline]
+fn try_write_small(to: &TcpStream, first: &[u8], second: &[u8]) -> Option<io::Result<usize>> {
+    let (([], one) | (one, [])) = (first, second) else { return None };
+    if one.len() > SMALL_MESSAGE {
+        return None;
+    }
+    match to.try_write(one) {
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => None,
+        written => Some(written),
+    }
+}
+
+/// A message up to this size nearly always finds room in a socket's buffer.
+const SMALL_MESSAGE: usize = 16 * 1024;
 
 fn start_to_connect(domain: socket2::Domain, to: &socket2::SockAddr) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking().cloexec(), None)?;

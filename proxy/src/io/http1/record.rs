@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::super::caller::Caller;
 use super::super::persist::Persistence;
@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 use super::failure::Failure;
 use crate::access_log::{
     AccessRecord, Cause, ConnectionCounts, Phase, QueuePositions, RequestLine, ServerName, Termination,
-    Timers, UnixMillis,
+    Timers,
 };
 use crate::h1::head::Request;
 use crate::health::Sign;
@@ -270,10 +270,11 @@ fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Ter
     }
     let backend = facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let server = facts.server.and_then(|s| thread.plan.servers().get(s.0 as usize));
-    let timers = facts.timers(facts.ended.unwrap_or_else(Instant::now));
+    let ended = facts.ended.unwrap_or_else(Instant::now);
+    let timers = facts.timers(ended);
     let record = AccessRecord {
         client: party.client,
-        time: wall_clock(timers.active),
+        time: thread.time_of_day.at(facts.started.unwrap_or(ended)),
         frontend: &frontend.name,
         tls: party.tls.as_deref(),
         backend: backend.map_or(&frontend.name, |b| &b.name),
@@ -305,12 +306,6 @@ fn counts(facts: &Facts, thread: &DataThread, party: &Party) -> ConnectionCounts
         backend: u32::try_from(backend).unwrap_or(u32::MAX),
         server: facts.server.map_or(0, |s| thread.balance.in_flight(s)),
     }
-}
-
-/// The time of day so long ago.
-fn wall_clock(ago: Duration) -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(ago);
-    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Room that an unused request line keeps.

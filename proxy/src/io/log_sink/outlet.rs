@@ -24,7 +24,15 @@ pub(super) struct Outlet {
     medium: Medium,
     queue: Queue,
     counts: Arc<Counts>,
+    header: Header,
+}
+
+/// The syslog header of the lines of a second.
+#[derive(Debug)]
+struct Header {
     pid: u32,
+    of: Option<(Level, i64, UtcOffset)>,
+    text: Vec<u8>,
 }
 
 /// How a target takes lines.
@@ -55,8 +63,10 @@ enum Socket {
 /// Lines waiting, oldest first.
 #[derive(Debug, Default)]
 struct Queue {
-    bytes: VecDeque<u8>,
-    /// Lengths of the lines in `bytes`.
+    bytes: Vec<u8>,
+    /// Bytes at the front that are gone already.
+    gone: usize,
+    /// Lengths of the lines that are left.
     lines: VecDeque<usize>,
     /// The first line has been taken in part.
     torn: bool,
@@ -103,7 +113,8 @@ impl Counts {
 impl Outlet {
     pub(super) fn open(config: LogTarget) -> io::Result<Self> {
         let medium = Medium::open(&config.to)?;
-        Ok(Self { config, medium, queue: Queue::default(), counts: Arc::default(), pid: std::process::id() })
+        let header = Header { pid: std::process::id(), of: None, text: Vec::new() };
+        Ok(Self { config, medium, queue: Queue::default(), counts: Arc::default(), header })
     }
 
     pub(super) fn counts(&self) -> Arc<Counts> {
@@ -124,16 +135,14 @@ impl Outlet {
         if level > self.config.level {
             return;
         }
-        if self.queue.bytes.len() + line.len() > QUEUE_BYTES {
+        if self.queue.waiting().len() + line.len() > QUEUE_BYTES {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         match self.medium {
             Medium::Stream { .. } => self.queue.push(&[line, b"\n"]),
             Medium::Datagrams { .. } => {
-                let mut header = Vec::with_capacity(64);
-                syslog_header(&mut header, &self.config, level, self.pid, at, offset);
-                self.queue.push(&[&header, line]);
+                self.queue.push(&[self.header.renew(&self.config, level, at, offset), line]);
             }
         }
     }
@@ -177,6 +186,19 @@ impl Outlet {
                 Socket::Udp(udp) => udp.as_fd(),
             }),
         }
+    }
+}
+
+impl Header {
+    /// The header of a line.
+    fn renew(&mut self, target: &LogTarget, level: Level, at: UnixMillis, offset: UtcOffset) -> &[u8] {
+        let of = (level, at.0.div_euclid(1000), offset);
+        if self.of != Some(of) {
+            self.text.clear();
+            syslog_header(&mut self.text, target, level, self.pid, at, offset);
+            self.of = Some(of);
+        }
+        &self.text
     }
 }
 
@@ -233,7 +255,7 @@ fn write_some(file: &mut File, kind: StreamKind, queue: &mut Queue) -> Step {
         StreamKind::Other if has_room(file.as_fd()) => PIPE_BYTES,
         StreamKind::Other => return Step::Full,
     };
-    let (front, _) = queue.bytes.as_slices();
+    let front = queue.waiting();
     match file.write(front.get(..limit).unwrap_or(front)) {
         Ok(written) => Step::Taken(queue.take(written)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Full,
@@ -278,7 +300,7 @@ impl Socket {
 
     fn send_one(&self, queue: &mut Queue) -> Step {
         let Some(&length) = queue.lines.front() else { return Step::Taken(0) };
-        let line = queue.bytes.make_contiguous().get(..length).unwrap_or_default();
+        let line = queue.waiting().get(..length).unwrap_or_default();
         let sent = match self {
             Self::Unix(socket) => socket.send(line),
             // A refusal belongs to an earlier datagram: the line has not been tried yet.
@@ -301,23 +323,33 @@ impl Socket {
 }
 
 impl Queue {
+    /// The bytes of the lines.
+    fn waiting(&self) -> &[u8] {
+        self.bytes.get(self.gone..).unwrap_or_default()
+    }
+
     fn push(&mut self, parts: &[&[u8]]) {
-        let mut length = 0;
+        // Moved up once it is as much that is gone as is left: each byte moves but once or twice.
+        if self.gone > self.bytes.len() / 2 {
+            self.bytes.drain(..self.gone);
+            self.gone = 0;
+        }
+        let begin = self.bytes.len();
         if std::mem::take(&mut self.cut) {
             // The torn line before this one gets its end.
-            self.bytes.push_back(b'\n');
-            length += 1;
+            self.bytes.push(b'\n');
         }
-        for part in parts {
-            self.bytes.extend(part.iter());
-            length += part.len();
-        }
-        self.lines.push_back(length);
+        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
+        self.lines.push_back(self.bytes.len() - begin);
     }
 
     /// Removes `count` bytes from the front. Returns how many lines ended in them.
     fn take(&mut self, count: usize) -> u64 {
-        self.bytes.drain(..count.min(self.bytes.len()));
+        self.gone = (self.gone + count).min(self.bytes.len());
+        if self.gone == self.bytes.len() {
+            self.bytes.clear();
+            self.gone = 0;
+        }
         let mut left = count;
         let mut ended = 0;
         while let Some(first) = self.lines.front_mut() {
@@ -339,6 +371,7 @@ impl Queue {
         let lines = u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
         self.cut |= std::mem::take(&mut self.torn);
         self.bytes.clear();
+        self.gone = 0;
         self.lines.clear();
         lines
     }

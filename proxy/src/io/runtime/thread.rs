@@ -11,6 +11,7 @@ use super::super::http1::{Exchange, SMALL};
 use super::super::http2::Spare;
 use super::super::idle::Idle;
 use super::super::splice::Pipes;
+use super::super::time_of_day::TimeOfDay;
 use super::super::upstream::Pool;
 use super::control::ThreadControl;
 use super::gate::Gate;
@@ -37,6 +38,7 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) http2_spare: Spare,
     pub(in crate::io) gate: Arc<Gate>,
     pub(in crate::io) idle: Idle,
+    pub(in crate::io) time_of_day: TimeOfDay,
     pub(in crate::io) control: Arc<ThreadControl>,
     /// Connections are to end as soon as they can.
     pub(in crate::io) draining: Cell<bool>,
@@ -76,6 +78,7 @@ impl DataThread {
             scratch: RefCell::new(Scratch { bytes: vec![0; room].into(), index: HeadIndex::default() }),
             pipes: Pipes::default(),
             idle: Idle::default(),
+            time_of_day: TimeOfDay::new(),
             http2_spare: Spare::default(),
             draining: Cell::new(false),
             limits,

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::super::http1::Failure;
 use super::super::runtime::DataThread;
 use crate::access_log::{
     AccessRecord, Cause, ConnectionCounts, Phase, QueuePositions, RequestLine, ServerName, Termination,
-    Timers, UnixMillis,
+    Timers,
 };
 use crate::plan::{BackendId, FrontendId, ServerId};
 use crate::tls::SessionFacts;
@@ -108,7 +108,7 @@ impl Facts {
         };
         let record = AccessRecord {
             client: self.client,
-            time: wall_clock(timers.active),
+            time: thread.time_of_day.at(self.started),
             frontend: &frontend.name,
             tls: self.tls.as_deref(),
             backend: backend.map_or(&frontend.name, |b| &b.name),
@@ -153,10 +153,4 @@ impl Facts {
             server: self.server.map_or(0, |s| thread.balance.in_flight(s)),
         }
     }
-}
-
-/// The time of day so long ago.
-fn wall_clock(ago: Duration) -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(ago);
-    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
