@@ -78,7 +78,7 @@ fn is_plain(bytes: &[u8]) -> bool {
 #[inline]
 const fn others_than_plain(word: u64) -> u64 {
     let below = word.wrapping_sub(splat(*PLAIN.start())) & !word;
-    let above = (word & splat(0x7f)) + splat(0x7f - *PLAIN.end()) | word;
+    let above = ((word & splat(0x7f)) + splat(0x7f - *PLAIN.end())) | word;
     (below | above) & splat(0x80)
 }
 

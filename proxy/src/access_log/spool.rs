@@ -1,7 +1,8 @@
 //! The way of a line from a data thread to the thread that writes it: bounded, batched, and never waited for.
 //!
 //! Each logger has two buffers behind one lock each. The writer takes one lock at a time and only to swap the buffer
-//! out, so the logger, which only ever *tries* a lock, finds one of the two free. The writer is woken only if it said
+//! out, so the logger, which only ever *tries* a lock, finds one of the two free. It stays with a buffer until it meets
+//! the writer there, so that no line is overtaken: what is in that buffer then is on its way out. The writer is woken only if it said
 //! that it sleeps; while it works or lingers, a line costs the producer no system call.
 
 use std::cell::{Cell, RefCell};
@@ -33,11 +34,13 @@ struct Draft {
     /// Kept for its capacity.
     entry: Vec<u8>,
     calendar: Calendar,
+    /// Of its buffers, the one that gets the entry.
+    half: Half,
 }
 
 impl Default for Draft {
     fn default() -> Self {
-        Self { entry: Vec::new(), calendar: Calendar::new(UtcOffset(0)) }
+        Self { entry: Vec::new(), calendar: Calendar::new(UtcOffset(0)), half: Half::First }
     }
 }
 
@@ -78,13 +81,13 @@ impl Logger {
         if targets.is_empty() {
             return;
         }
-        let Draft { entry, calendar } = &mut *draft;
+        let Draft { entry, calendar, half } = &mut *draft;
         entry.clear();
         calendar.set_offset(UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
         let head = begin_entry(entry, targets, level);
         write(entry, calendar);
         end_entry(entry, head);
-        spool.push(entry, spools.capacity_bytes);
+        spool.push(entry, half, spools.capacity_bytes);
         spools.wake();
     }
 }
@@ -146,6 +149,10 @@ impl Spools {
     pub fn drain(&self, scratch: &mut Vec<u8>, mut each: impl FnMut(Entry<'_>)) {
         let mut spools = lock(&self.spools);
         for spool in spools.iter() {
+            // A line that comes after this is seen in the next round at the latest.
+            if !spool.filled.swap(false, Ordering::AcqRel) {
+                continue;
+            }
             for half in &spool.halves {
                 scratch.clear();
                 std::mem::swap(&mut *lock(half), scratch);
@@ -185,24 +192,57 @@ impl Spools {
 #[derive(Debug, Default)]
 struct Spool {
     halves: [Mutex<Vec<u8>>; 2],
+    /// Lines have come since the writer last began to look. So that it need not lock a buffer without emptying it.
+    filled: AtomicBool,
     dropped: AtomicU64,
     /// The logger is gone; what it left is still written.
     abandoned: AtomicBool,
 }
 
 impl Spool {
-    fn push(&self, entry: &[u8], capacity_bytes: usize) {
-        let free = self.halves.iter().find_map(|half| half.try_lock().ok());
-        match free {
-            Some(mut half) if half.len() + entry.len() <= capacity_bytes => half.extend_from_slice(entry),
-            _ => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
+    fn push(&self, entry: &[u8], half: &mut Half, capacity_bytes: usize) {
+        // The writer may just move on from one to the other.
+        for _ in 0..TRIES {
+            let Ok(mut bytes) = self.half(*half).try_lock() else {
+                *half = half.other();
+                continue;
+            };
+            if bytes.len() + entry.len() <= capacity_bytes {
+                bytes.extend_from_slice(entry);
+                drop(bytes);
+                return self.filled.store(true, Ordering::Release);
             }
+            break;
+        }
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn half(&self, half: Half) -> &Mutex<Vec<u8>> {
+        let [first, second] = &self.halves;
+        match half {
+            Half::First => first,
+            Half::Second => second,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.halves.iter().all(|half| lock(half).is_empty())
+        !self.filled.load(Ordering::Acquire)
+    }
+}
+
+/// One of a logger's buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Half {
+    First,
+    Second,
+}
+
+impl Half {
+    fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
     }
 }
 
@@ -264,3 +304,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 const HEAD_BYTES: usize = 6;
+
+/// How often a logger looks for a free buffer.
+const TRIES: u32 = 3;
