@@ -21,6 +21,7 @@ pub use http::{ClientHttp, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
 pub use watch::{Ejection, Layer, Observe, OnError, Watch};
 
 use crate::endpoint::{self, Endpoint};
+use crate::names::{Name, Resolvers};
 use crate::proxy_protocol::Version;
 use crate::sticky::{Cookie, StickRule};
 use crate::table::TableConfig;
@@ -55,6 +56,7 @@ pub struct Plan {
     listeners: Vec<Listener>,
     tables: Vec<TableConfig>,
     announces: bool,
+    resolvers: Vec<Resolvers>,
     /// Process-wide settings.
     pub global: Global,
 }
@@ -297,6 +299,8 @@ pub enum ServerProtocol {
 pub enum ServerAddr {
     /// Always there.
     Fixed(Endpoint),
+    /// Where its name is found to be.
+    Named(Name),
 }
 
 impl ServerAddr {
@@ -304,6 +308,7 @@ impl ServerAddr {
     pub fn fixed(&self) -> Option<&Endpoint> {
         match self {
             Self::Fixed(endpoint) => Some(endpoint),
+            Self::Named(_) => None,
         }
     }
 }
@@ -375,7 +380,16 @@ impl Plan {
             return Err(PlanError::Dangling(l.addr.to_string()));
         }
         let announces = servers.iter().any(|s| s.send_proxy.is_some());
-        Ok(Self { frontends, backends, servers, listeners, tables: Vec::new(), announces, global })
+        Ok(Self {
+            frontends,
+            backends,
+            servers,
+            listeners,
+            tables: Vec::new(),
+            announces,
+            resolvers: Vec::new(),
+            global,
+        })
     }
 
     /// The same with tables.
@@ -388,6 +402,26 @@ impl Plan {
             return Err(PlanError::Dangling(backend.name.clone()));
         }
         Ok(Self { tables, ..self })
+    }
+
+    /// The same with name servers.
+    ///
+    /// # Errors
+    /// A server refers to some that are not among them.
+    pub fn with_resolvers(self, resolvers: Vec<Resolvers>) -> Result<Self, PlanError> {
+        let dangling = |s: &&Server| match &s.addr {
+            ServerAddr::Named(name) => usize::from(name.resolvers.0) >= resolvers.len(),
+            ServerAddr::Fixed(_) => false,
+        };
+        if let Some(server) = self.servers.iter().find(dangling) {
+            return Err(PlanError::Dangling(server.name.clone()));
+        }
+        Ok(Self { resolvers, ..self })
+    }
+
+    /// All groups of name servers; a `ResolversId` is a position here.
+    pub fn resolvers(&self) -> &[Resolvers] {
+        &self.resolvers
     }
 
     /// All tables; a `TableId` is a position here.

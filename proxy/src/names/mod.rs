@@ -1,5 +1,12 @@
 //! Where servers are at run time.
+//!
+//! [`Addresses`] holds where each server is at the moment. [`Lookups`] decides when the names of servers are looked up,
+//! and what an answer means for them.
 
 mod addresses;
+mod config;
+mod lookups;
 
 pub use addresses::{Addresses, Epoch};
+pub use config::{Hold, Name, Prefer, Resolvers, ResolversId, Unresolved};
+pub use lookups::{Answer, Lookups, Move, NameId};
