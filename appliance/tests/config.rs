@@ -22,6 +22,8 @@ mod http;
 mod persistence;
 #[path = "config/proxies.rs"]
 mod proxies;
+#[path = "config/resolvers.rs"]
+mod resolvers;
 #[path = "config/robust.rs"]
 mod robust;
 #[path = "config/routers.rs"]

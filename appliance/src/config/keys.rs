@@ -9,6 +9,7 @@ mod cookie;
 mod global;
 mod http;
 mod proxy;
+mod resolvers;
 mod server;
 mod stick;
 mod tls;
@@ -21,6 +22,7 @@ pub use cookie::COOKIE;
 pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
+pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
 pub use server::{DEFAULT_SERVER, EJECTION, SERVER};
 pub use stick::{STICK, STICK_FIELD, TABLE};
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
@@ -250,6 +252,9 @@ pub static SECTIONS: &[&Section] = &[
     &STICK,
     &STICK_FIELD,
     &TABLE,
+    &RESOLVERS,
+    &HOLD,
+    &RESOLVERS_TIMEOUT,
     &SERVER,
     &DEFAULT_SERVER,
     &EJECTION,

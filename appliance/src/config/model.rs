@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
-use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode,
-    SendProxy, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
+    SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
@@ -180,7 +179,7 @@ pub struct Server {
     /// Its name.
     pub name: Spanned<String>,
     /// Where requests go.
-    pub addr: Endpoint,
+    pub addr: ServerAddr,
     /// What it is spoken to in.
     pub protocol: ServerProtocol,
     /// 0–256.

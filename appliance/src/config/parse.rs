@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use evenkeel_proxy::endpoint::Endpoint;
+use evenkeel_proxy::names::{Prefer, Resolvers};
 use evenkeel_proxy::table::TableConfig;
 use evenkeel_proxy::tls::Acceptor;
 use toml::de::DeTable;
@@ -16,7 +16,7 @@ use super::model::{Global, SyncGroup};
 use super::read::{Fields, Node, Reader, shown};
 use super::settings::{ServerSettings, ServerTls, Settings, WatchSettings};
 use super::source::{FileId, Span, Spanned};
-use super::value;
+use super::value::{self, Place};
 
 mod balance;
 mod check;
@@ -26,6 +26,7 @@ mod global;
 mod http;
 mod log;
 mod proxy;
+mod resolvers;
 mod secret;
 mod server;
 mod stick;
@@ -46,6 +47,7 @@ pub(super) struct Draft {
     pub(super) profiles: BTreeMap<String, Profile>,
     pub(super) proxies: Vec<Proxy>,
     pub(super) tables: Vec<Spanned<TableConfig>>,
+    pub(super) resolvers: Vec<Spanned<Resolvers>>,
     pub(super) routers: Vec<RouterDraft>,
     pub(super) scripts: Vec<ScriptDraft>,
     pub(super) groups: Vec<SyncGroup>,
@@ -122,7 +124,10 @@ pub(super) enum Bind {
 #[derive(Debug)]
 pub(super) struct ServerDraft {
     pub(super) name: Spanned<String>,
-    pub(super) addr: Option<Endpoint>,
+    pub(super) addr: Option<Spanned<Place>>,
+    /// Who is asked for its name.
+    pub(super) resolvers: Option<Spanned<String>>,
+    pub(super) prefer: Prefer,
     pub(super) cookie: Option<Spanned<String>>,
     pub(super) settings: ServerSettings,
     pub(super) tls: ServerTls,
@@ -159,6 +164,9 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
     proxies.sort_by_key(|p| p.name.span);
     let tables = named(cx, &mut top, "table");
     let tables = tables.into_iter().filter_map(|(name, node)| stick::table(cx, name, node)).collect();
+    let resolvers = named(cx, &mut top, "resolvers");
+    let resolvers =
+        resolvers.into_iter().filter_map(|(name, node)| resolvers::resolvers(cx, name, node)).collect();
     let routers = named(cx, &mut top, "vrrp");
     let router =
         |(name, node): (Spanned<String>, _)| cx.section(name.span, |cx| vrrp::router(cx, name, node));
@@ -168,7 +176,7 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
     let groups = named(cx, &mut top, "sync_group");
     let groups = groups.into_iter().filter_map(|(name, node)| vrrp::group(cx, name, node)).collect();
     top.finish(cx);
-    Draft { global, defaults, profiles, proxies, tables, routers, scripts, groups }
+    Draft { global, defaults, profiles, proxies, tables, resolvers, routers, scripts, groups }
 }
 
 /// A section that may stand in several files, key by key.

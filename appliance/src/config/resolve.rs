@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::table::TableConfig;
 
 use super::codes::Code;
@@ -29,6 +30,7 @@ pub(super) struct Resolved {
     pub(super) frontends: Vec<Frontend>,
     pub(super) backends: Vec<Backend>,
     pub(super) tables: Vec<TableConfig>,
+    pub(super) resolvers: Vec<Resolvers>,
     pub(super) routers: Vec<VirtualRouter>,
     pub(super) scripts: Vec<Script>,
     pub(super) groups: Vec<SyncGroup>,
@@ -60,14 +62,22 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
             frontends.push(proxies::frontend(cx, &proxy, &settings, binds, &draft.global, &names));
         }
         if matches!(proxy.side, Side::Backend | Side::Listen) {
-            backends.push(proxies::backend(cx, proxy, settings, &draft.global, &draft.tables));
+            backends.push(proxies::backend(
+                cx,
+                proxy,
+                settings,
+                &draft.global,
+                &draft.tables,
+                &draft.resolvers,
+            ));
         }
     }
     watch::check_tracks(cx, &backends);
     binds::check_overlaps(cx, &frontends);
     modes::check_routes(cx, &frontends, &backends);
+    let resolvers = draft.resolvers.into_iter().map(|r| r.value).collect();
     let tables = draft.tables.into_iter().map(|t| t.value).collect();
-    Resolved { frontends, backends, tables, routers, scripts, groups }
+    Resolved { frontends, backends, tables, resolvers, routers, scripts, groups }
 }
 
 /// Every table of values per node names the same nodes: else the file is valid on one of them only.

@@ -168,6 +168,45 @@ pub fn socket(text: &str) -> Result<SocketAddr, Bad> {
     Err(not_an_address(host))
 }
 
+/// Where a server is said to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// There.
+    At(Endpoint),
+    /// Where this host is, at that port.
+    Host(String, u16),
+}
+
+/// Where a server is: an endpoint, or a host's name with a port.
+///
+/// # Errors
+/// Neither.
+pub fn place(text: &str) -> Result<Place, Bad> {
+    let bad = match endpoint(text) {
+        Ok(endpoint) => return Ok(Place::At(endpoint)),
+        Err(bad) => bad,
+    };
+    match text.rsplit_once(':') {
+        Some((host, port)) if is_host(host) => {
+            port_number(port).map(|port| Place::Host(host.to_owned(), port))
+        }
+        None if is_host(text) => Err(Bad::new("has no port").help(format!("for instance \"{text}:80\""))),
+        _ => Err(bad),
+    }
+}
+
+/// RFC 1123 §2.1, and the underscores that names of services have: labels, the last of which is not a number, because
+/// a badly written address is not a name.
+fn is_host(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let is_label =
+        |label: &str| matches!(label.len(), 1..=63) && label.bytes().all(good) && !label.starts_with('-');
+    let name = text.strip_suffix('.').unwrap_or(text);
+    name.len() <= 253
+        && name.split('.').all(is_label)
+        && name.rsplit('.').next().is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Where a server is: an address with a port, or a socket of this machine.
 ///
 /// # Errors

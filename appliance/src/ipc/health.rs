@@ -9,6 +9,7 @@ use evenkeel_proxy::health::{
     Cause, CheckResult, CheckStatus, EjectedFor, HealthSnapshot, InheritedChange, InheritedEjection,
     InheritedServer, Operational,
 };
+use evenkeel_proxy::names::Unresolved;
 use evenkeel_proxy::plan::AdminState;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub struct ServerHealth {
     /// Ejections that still make the next one longer.
     #[serde(default)]
     pub recent_ejections: u32,
+    /// Where it was, as text; `None`: nobody knew.
+    #[serde(default)]
+    pub address: Option<String>,
     /// Since the last change.
     pub since_change_ms: u64,
     /// The last changes, oldest first.
@@ -73,6 +77,10 @@ pub enum PastCause {
     Readmitted,
     /// Somebody wanted it.
     Admin(Admin),
+    /// Nobody knew where it was, for this reason.
+    Unresolved(String),
+    /// Its name had an address again.
+    Resolved,
 }
 
 /// What the checks or the agent of a server found.
@@ -133,6 +141,7 @@ fn of_server(s: &InheritedServer) -> ServerHealth {
         agent: s.agent.as_ref().map(of_probes),
         admin: (of_admin(s.admin.configured), of_admin(s.admin.in_force)),
         weight: (s.weight.configured, s.weight.in_force),
+        address: s.address.as_ref().map(ToString::to_string),
         maxconn: (s.maxconn.configured, s.maxconn.in_force),
         ejected_for_ms: s.ejected.left.map(millis),
         recent_ejections: s.ejected.recent,
@@ -161,6 +170,8 @@ fn of_change(change: &InheritedChange) -> PastChange {
         }
         Cause::Readmitted => PastCause::Readmitted,
         Cause::Admin(admin) => PastCause::Admin(of_admin(*admin)),
+        Cause::Unresolved(why) => PastCause::Unresolved(why.as_str().to_owned()),
+        Cause::Resolved => PastCause::Resolved,
     };
     let word = |state: Operational| state.as_str().to_owned();
     PastChange { ago_ms: millis(change.ago), from: word(change.from), to: word(change.to), cause }
@@ -195,6 +206,7 @@ fn to_server(s: &ServerHealth) -> InheritedServer {
         agent: s.agent.as_ref().map(to_probes),
         admin: Override { configured: to_admin(s.admin.0), in_force: to_admin(s.admin.1) },
         weight: Override { configured: s.weight.0, in_force: s.weight.1 },
+        address: s.address.as_ref().and_then(|text| text.parse().ok()),
         maxconn: Override { configured: s.maxconn.0, in_force: s.maxconn.1 },
         ejected: InheritedEjection {
             left: s.ejected_for_ms.map(Duration::from_millis),
@@ -227,6 +239,8 @@ fn to_change(change: &PastChange) -> Option<InheritedChange> {
         }
         PastCause::Readmitted => Cause::Readmitted,
         PastCause::Admin(admin) => Cause::Admin(to_admin(*admin)),
+        PastCause::Unresolved(why) => Cause::Unresolved(Unresolved::named(why)?),
+        PastCause::Resolved => Cause::Resolved,
     };
     let (from, to) = (Operational::named(&change.from)?, Operational::named(&change.to)?);
     Some(InheritedChange { ago: Duration::from_millis(change.ago_ms), from, to, cause })
@@ -271,6 +285,8 @@ mod tests {
             Cause::Ejected(EjectedFor::Rate(3, 7), Duration::from_millis(1)),
             Cause::Readmitted,
             Cause::Admin(AdminState::Drain),
+            Cause::Unresolved(Unresolved::Nx),
+            Cause::Resolved,
         ];
         let (from, to) = (Operational::Down, Operational::Drain);
         let ago = Duration::from_secs(7);
@@ -284,6 +300,7 @@ mod tests {
             weight: Override { configured: 100, in_force: 7 },
             maxconn: Override { configured: Some(30), in_force: None },
             ejected: InheritedEjection { left: Some(Duration::from_millis(900)), recent: 2 },
+            address: "192.0.2.1:80".parse().ok(),
             since_change: Duration::from_millis(1500),
             history,
         };

@@ -64,7 +64,7 @@ impl Sources<'_> {
             address: self.state.addresses().endpoint(id).map_or_else(|| "-".to_owned(), |at| at.to_string()),
             state: known.map_or_else(|| "no check".to_owned(), state_words),
             since_ms: known.map(|k| ms(k.since)),
-            check: known.and_then(|k| k.last.as_ref()).map(check_words).unwrap_or_default(),
+            check: known.map(reason).unwrap_or_default(),
             agent: known.and_then(|k| k.last_agent.as_ref()).map(check_words),
             ejected_ms: known
                 .and_then(|k| k.ejected_until)
@@ -86,7 +86,12 @@ impl Sources<'_> {
                 info: result.info.as_ref().map(|i| i.as_str().to_owned()),
                 duration_ms: millis(result.duration),
             }),
-            Cause::Followed(_) | Cause::Ejected(..) | Cause::Readmitted | Cause::Admin(_) => None,
+            Cause::Followed(_)
+            | Cause::Ejected(..)
+            | Cause::Readmitted
+            | Cause::Admin(_)
+            | Cause::Unresolved(_)
+            | Cause::Resolved => None,
         };
         ChangeReport {
             ago_ms: millis(self.now.saturating_duration_since(change.at)),
@@ -100,6 +105,9 @@ impl Sources<'_> {
 
 /// `UP`, or `UP 2/3` while checks fail: two more of three take it down; `DOWN 1/2` while they pass. HAProxy's words.
 fn state_words(known: &health::ServerReport) -> String {
+    if known.is_lost {
+        return "MAINT (resolution)".to_owned();
+    }
     let name = known.operational.as_str();
     let (Operational::Up | Operational::Down, Some(health)) = (known.operational, known.health) else {
         return name.to_owned();
@@ -115,6 +123,14 @@ fn state_words(known: &health::ServerReport) -> String {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the last check found, or why there is none.
+fn reason(known: &health::ServerReport) -> String {
+    match known.unresolved {
+        Some(why) => why.to_string(),
+        None => known.last.as_ref().map(check_words).unwrap_or_default(),
+    }
 }
 
 /// `L7OK/200 in 1ms`, as HAProxy's statistics page has it.

@@ -47,6 +47,13 @@ fn about_server(plan: &Plan, subject: &str, event: &Event) -> Option<Line> {
         Turn::Ready(AdminState::Drain | AdminState::Ready) => {
             (Level::Notice, format!("{subject} is UP (leaving forced drain)."))
         }
+        Turn::Unresolved(why) => {
+            (Level::Alert, format!("{subject} is going DOWN for maintenance ({why}).{}", left(event)))
+        }
+        Turn::Resolved => (Level::Notice, format!("{subject} is UP/READY (resolves again).")),
+        Turn::Moved(from, to) => {
+            (Level::Notice, format!("{subject} changed its address from {from} to {to} by its name."))
+        }
         Turn::Weight(_) | Turn::Maxconn(_) => return None,
     };
     Some(line)

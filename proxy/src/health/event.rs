@@ -7,6 +7,8 @@ use super::machine::Health;
 use super::monitor::EjectedFor;
 use super::result::CheckResult;
 use crate::balance::Usable;
+use crate::endpoint::Endpoint;
+use crate::names::Unresolved;
 use crate::plan::{AdminState, ServerId};
 
 /// Something that operators may want to know.
@@ -51,6 +53,12 @@ pub enum Turn {
     Weight(u16),
     /// Its agent changed how many requests it takes at once. `None`: any number.
     Maxconn(Option<u32>),
+    /// Nobody knows any more where it is, or nobody did from the start.
+    Unresolved(Unresolved),
+    /// Its name has an address again.
+    Resolved,
+    /// Its name has another address: from the one, to the other.
+    Moved(Endpoint, Endpoint),
 }
 
 /// What is known of a server, for status.
@@ -72,6 +80,10 @@ pub struct ServerReport {
     pub last_agent: Option<CheckResult>,
     /// Until when it is ejected.
     pub ejected_until: Option<Instant>,
+    /// Whether it is out of service only because nobody knows where it is.
+    pub is_lost: bool,
+    /// Why, if it has been looked for.
+    pub unresolved: Option<Unresolved>,
     /// Its last changes, oldest first.
     pub history: Vec<Change>,
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::event::Turn;
 use super::monitor::EjectedFor;
 use super::result::CheckResult;
+use crate::names::Unresolved;
 use crate::plan::{AdminState, Plan};
 
 /// What a server is, health and operator's wish together.
@@ -48,6 +49,10 @@ pub enum Cause {
     Readmitted,
     /// An operator wanted it, or its agent in an operator's place.
     Admin(AdminState),
+    /// Nobody knew any more where it was, or nobody did from the start.
+    Unresolved(Unresolved),
+    /// Its name had an address again.
+    Resolved,
 }
 
 /// The last [`Self::CAPACITY`] changes; older ones are forgotten.
@@ -87,7 +92,9 @@ impl Cause {
             Turn::Maint => Self::Admin(AdminState::Maint),
             Turn::Drain => Self::Admin(AdminState::Drain),
             Turn::Ready(_) => Self::Admin(AdminState::Ready),
-            Turn::Weight(_) | Turn::Maxconn(_) => return None,
+            Turn::Unresolved(why) => Self::Unresolved(*why),
+            Turn::Resolved => Self::Resolved,
+            Turn::Weight(_) | Turn::Maxconn(_) | Turn::Moved(..) => return None,
         })
     }
 }
@@ -103,6 +110,8 @@ impl fmt::Display for Cause {
             Self::Admin(AdminState::Ready) => f.write_str("set ready"),
             Self::Admin(AdminState::Drain) => f.write_str("set to drain"),
             Self::Admin(AdminState::Maint) => f.write_str("set to maintenance"),
+            Self::Unresolved(why) => write!(f, "{why}"),
+            Self::Resolved => f.write_str("resolves again"),
         }
     }
 }

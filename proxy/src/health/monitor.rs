@@ -5,12 +5,13 @@
 //! [`Monitor::handle_result`] and [`Monitor::handle_agent`], and passes on what [`Monitor::poll_event`] returns. It is
 //! the only one to change the [`State`] that data threads balance by.
 //!
-//! A server takes work when everything that watches it agrees: its checks, its agent, the server it follows, and it is
-//! not ejected.
+//! A server takes work when everything that watches it agrees: its checks, its agent, the server it follows, it is not
+//! ejected, and it is known where it is.
 
 mod admit;
 mod agent;
 mod eject;
+mod moves;
 mod observe;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use super::schedule::{Random, interval, second_delay, spread};
 use super::snapshot::HealthSnapshot;
 use crate::balance::{State, Usable};
 use crate::endpoint::Endpoint;
+use crate::names::Unresolved;
 use crate::plan::{AdminState, CheckConfig, Plan, ServerId};
 use eject::Ejected;
 pub use eject::EjectedFor;
@@ -73,6 +75,8 @@ struct Watched {
     check: Option<Checked>,
     agent: Option<Checked>,
     ejected: Ejected,
+    /// Why nobody knows where it is, if it has been looked for in vain.
+    unresolved: Option<Unresolved>,
     /// Who follows it.
     followers: Vec<ServerId>,
     history: History,
@@ -97,9 +101,9 @@ struct Checked {
 enum Phase {
     /// The next one is in the queue.
     Waiting { due: Instant },
-    /// One is being made. `stale`: maintenance came in between, so it says nothing any more.
+    /// One is being made. `stale`: maintenance or a move came in between, so it says nothing any more.
     Running { since: Instant, stale: bool },
-    /// None is made: maintenance.
+    /// None is made: maintenance, or nobody knows where the server is.
     Stopped,
 }
 
@@ -256,6 +260,8 @@ impl Monitor {
             agent: watched.agent.as_ref().map(|c| c.health),
             last_agent: watched.agent.as_ref().and_then(|c| c.last.clone()),
             ejected_until: watched.ejected.until(),
+            is_lost: self.is_lost(id) && self.state.server(id).is_some_and(|s| s.admin != AdminState::Maint),
+            unresolved: watched.unresolved,
             history: watched.history.iter().cloned().collect(),
         };
         (0..).map(ServerId).zip(&self.servers).map(of).collect()
@@ -304,6 +310,9 @@ impl Monitor {
     }
 
     fn restart_checks(&mut self, now: Instant, id: ServerId) {
+        if self.rests(id) {
+            return;
+        }
         let job = Job { server: id, probe: Probe::Check };
         let Some(config) = self.config(job).cloned() else { return };
         let Some(check) = self.checked_mut(job) else { return };
@@ -316,7 +325,7 @@ impl Monitor {
     /// A check that was overtaken by maintenance has ended. If maintenance is over again, a new one is due.
     fn after_stale(&mut self, now: Instant, id: ServerId) {
         let job = Job { server: id, probe: Probe::Check };
-        if self.state.server(id).is_some_and(|s| s.admin != AdminState::Maint) {
+        if !self.rests(id) {
             self.schedule(job, now);
         } else if let Some(check) = self.checked_mut(job) {
             check.phase = Phase::Stopped;
@@ -333,6 +342,7 @@ impl Monitor {
         let followed = self.plan.servers().get(id.0 as usize).and_then(|s| s.watch.track);
         probes.into_iter().all(|checked| checked.health.is_up())
             && watched.ejected.until().is_none()
+            && !self.is_lost(id)
             && followed.is_none_or(|leader| self.leads_up(leader))
     }
 
@@ -360,7 +370,9 @@ impl Monitor {
         let usable = apply(&self.state);
         let to = self.operational(id);
         let mut followers = Vec::new();
-        let cause = Cause::of(&turn, &self.plan).filter(|_| from != to);
+        // One that was lost all along has a reason to be, now.
+        let told = from != to || matches!(turn, Turn::Unresolved(_));
+        let cause = Cause::of(&turn, &self.plan).filter(|_| told);
         if let Some((watched, cause)) = self.servers.get_mut(id.0 as usize).zip(cause) {
             watched.since = now;
             watched.history.push(Change { at: now, from, to, cause });
@@ -384,6 +396,8 @@ impl Monitor {
             None => Operational::Maint,
             Some(state) => match (state.admin, state.up) {
                 (AdminState::Maint, _) => Operational::Maint,
+                // HAProxy's words: maintenance, for want of an address.
+                _ if self.is_lost(id) => Operational::Maint,
                 (_, false) => Operational::Down,
                 (AdminState::Drain, true) => Operational::Drain,
                 (AdminState::Ready, true) => Operational::Up,

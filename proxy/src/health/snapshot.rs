@@ -38,6 +38,8 @@ pub struct InheritedServer {
     pub maxconn: Override<Option<u32>>,
     /// Its ejections.
     pub ejected: InheritedEjection,
+    /// Where it was; `None`: nobody knew.
+    pub address: Option<Endpoint>,
     /// How long ago the last change was.
     pub since_change: Duration,
     /// The last changes, oldest first.

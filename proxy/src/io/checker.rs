@@ -1,9 +1,11 @@
 //! Makes the health checks, on a thread of their own ("ek-check"), whatever the data threads are busy with.
 //!
 //! The thread runs the [`Monitor`]: it starts the checks that are due as tasks, takes in their results, and publishes
-//! events. Results change [`State`], which data threads balance by. Operators' changes come in from any thread through
-//! [`Checker::set_admin`] and [`Checker::set_weight`].
+//! events. On the same thread the names of servers are looked up, which may move servers. Results change [`State`],
+//! which data threads balance by. Operators' changes come in from any thread through [`Checker::set_admin`] and
+//! [`Checker::set_weight`].
 
+mod names;
 mod probe;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::balance::State;
 use crate::health::{Event, HealthSnapshot, Job, Monitor, Probe, ServerReport};
+use crate::names::Lookups;
 use crate::plan::{AdminState, Plan, ServerId};
 use probe::Probed;
 
@@ -34,6 +37,7 @@ pub struct Checker {
 #[derive(Debug)]
 struct Shared {
     plan: Arc<Plan>,
+    state: Arc<State>,
     /// Held for moments only, by the check thread and by whoever asks or commands; never by a data thread.
     monitor: Mutex<Monitor>,
     /// Something changed that the thread has not seen.
@@ -59,6 +63,7 @@ impl Checker {
         let (round, first_round) = watch::channel(monitor.first_round_done());
         let shared = Arc::new(Shared {
             plan,
+            state: Arc::clone(&state),
             monitor: Mutex::new(monitor),
             changed: Notify::new(),
             stopping: AtomicBool::new(false),
@@ -141,6 +146,9 @@ type Checks = JoinSet<(Job, Probed)>;
 /// The check thread: one task per check under way, at most one per server; dropped, and so aborted, at the end.
 async fn run(shared: &Arc<Shared>, events: &mpsc::Sender<Event>, round: &watch::Sender<bool>) {
     let mut checks = Checks::new();
+    let lookups = Lookups::new(&shared.plan, shared.state.addresses(), Instant::now());
+    let mut names = JoinSet::new();
+    names.spawn(names::run(Arc::clone(shared), lookups));
     while !shared.stopping.load(Ordering::Acquire) {
         let wake_at = turn(shared, &mut checks, events, round);
         let sleep = async {
@@ -153,6 +161,7 @@ async fn run(shared: &Arc<Shared>, events: &mpsc::Sender<Event>, round: &watch::
         // sleep is made anew from the monitor.
         tokio::select! {
             Some(ended) = checks.join_next() => take_in(shared, ended),
+            Some(Err(error)) = names.join_next() => pass_on(error),
             () = shared.changed.notified() => {}
             () = sleep => {}
         }
@@ -193,11 +202,13 @@ fn take_in(shared: &Shared, ended: Result<(Job, Probed), JoinError>) {
         Ok((Job { server, probe: Probe::Agent }, Probed { result, line })) => {
             shared.monitor().handle_agent(Instant::now(), server, result, line.as_ref());
         }
-        // A release build has aborted by then. Elsewhere the thread ends as loudly, and its owner with it.
-        Err(error) => {
-            if let Ok(panic) = error.try_into_panic() {
-                std::panic::resume_unwind(panic);
-            }
-        }
+        Err(error) => pass_on(error),
+    }
+}
+
+/// A release build has aborted by then. Elsewhere the thread ends as loudly, and its owner with it.
+fn pass_on(error: JoinError) {
+    if let Ok(panic) = error.try_into_panic() {
+        std::panic::resume_unwind(panic);
     }
 }

@@ -302,6 +302,7 @@ impl Dial {
         now: Instant,
     ) -> Option<Poll<Stream>> {
         let mut pool = thread.pool.borrow_mut();
+        pool.follow(thread.balance.addresses());
         // What was agreed on before will be again.
         let agreed = pool.sessions.have_been(self.server) && self.is_of_http(thread);
         if !agreed && !self.is_told_http2(thread) {

@@ -116,15 +116,29 @@ impl Hold {
     }
 }
 
-/// In HAProxy's words.
-impl fmt::Display for Unresolved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Unresolved {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Nx, Self::Timeout, Self::Refused, Self::Other, Self::NoneLeft];
+
+    /// HAProxy's words.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Nx => "DNS NX status",
             Self::Timeout => "DNS timeout status",
             Self::Refused => "DNS refused status",
             Self::Other => "unspecified DNS error",
             Self::NoneLeft => "No IP for server",
-        })
+        }
+    }
+
+    /// The one that these words mean.
+    pub fn named(words: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|u| u.as_str() == words)
+    }
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -14,9 +14,18 @@ pub static SERVER: Section = Section {
     doc: "One server.",
     keys: &[
         Key::new("name", Type::Text("a name"), "Name, unique in the backend.").required(),
-        Key::new("addr", Type::Text("\"IP:PORT\", \"unix@/PATH\", \"abns@NAME\" or \"abnsz@NAME\""),
+        Key::new("addr", Type::Text("\"IP:PORT\", \"HOST:PORT\", \"unix@/PATH\", \"abns@NAME\" or \"abnsz@NAME\""),
             "Where requests go: an address, a Unix socket, or one in the abstract namespace, named as HAProxy names it \
-             (`abns`, filled up) or as most others do (`abnsz`). Names of hosts are not resolved.").required(),
+             (`abns`, filled up) or as most others do (`abnsz`). The name of a host is looked up by `resolvers`; \
+             servers of one backend with the same name and port get an address each.").required(),
+        Key::new("resolvers", Type::Text("the name of a [resolvers.X]"), "Who is asked where the server is.")
+            .default_is("the only [resolvers.X]"),
+        Key::new(
+            "resolve_prefer",
+            Type::Word(&["ipv4", "ipv6"]),
+            "The family that is taken if the name has addresses of both.",
+        )
+        .default("\"ipv6\""),
         WEIGHT,
         SERVER_MAXCONN,
         MINCONN,

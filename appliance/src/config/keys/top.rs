@@ -1,6 +1,8 @@
 //! The file itself: which sections there are.
 
-use super::{BACKEND, DEFAULTS, FRONTEND, GLOBAL, LISTEN, PROFILE, SYNC_GROUP, TABLE, VRRP, VRRP_SCRIPT};
+use super::{
+    BACKEND, DEFAULTS, FRONTEND, GLOBAL, LISTEN, PROFILE, RESOLVERS, SYNC_GROUP, TABLE, VRRP, VRRP_SCRIPT,
+};
 use super::{Key, Section, Type};
 
 /// What stands at the top of the file.
@@ -30,6 +32,7 @@ pub static TOP: Section = Section {
         Key::new("backend", Type::Named(&BACKEND), "Groups of servers."),
         Key::new("listen", Type::Named(&LISTEN), "A frontend and a backend in one."),
         Key::new("table", Type::Named(&TABLE), "What is remembered of clients."),
+        Key::new("resolvers", Type::Named(&RESOLVERS), "Name servers, for servers that have a name."),
         Key::new("vrrp", Type::Named(&VRRP), "Virtual routers: addresses that move between the nodes."),
         Key::new("vrrp_script", Type::Named(&VRRP_SCRIPT), "Check programs that virtual routers can track."),
         Key::new("sync_group", Type::Named(&SYNC_GROUP), "Virtual routers that move together."),

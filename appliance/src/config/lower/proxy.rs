@@ -48,6 +48,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
     };
     let plan = Plan::new(global, frontends, backends, servers, listeners)
         .and_then(|plan| plan.with_tables(resolved.tables.clone()))
+        .and_then(|plan| plan.with_resolvers(resolved.resolvers.clone()))
         .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?;
     Ok(ProxyParts { plan: Arc::new(plan), log_targets })
 }
@@ -130,7 +131,7 @@ fn server(s: &Server, backend: BackendId, names: &BTreeMap<String, ServerId>) ->
     plan::Server {
         name: s.name.value.clone(),
         backend,
-        addr: plan::ServerAddr::Fixed(s.addr.clone()),
+        addr: s.addr.clone(),
         protocol: s.protocol,
         weight: s.weight,
         backup: s.backup,

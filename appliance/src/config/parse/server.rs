@@ -1,5 +1,6 @@
 //! Servers and `default_server`.
 
+use evenkeel_proxy::names::Prefer;
 use evenkeel_proxy::plan::{AdminState, ServerProtocol};
 use evenkeel_proxy::proxy_protocol::Version;
 
@@ -24,14 +25,17 @@ pub(super) fn servers(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) ->
 fn server(cx: &mut Reader<'_>, node: Node<'_>) -> Option<ServerDraft> {
     let mut t = Fields::of(cx, &keys::SERVER, node.key, node)?;
     let name = t.read(cx, "name", Reader::name);
-    let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::endpoint));
+    let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::place));
+    let resolvers = t.read(cx, "resolvers", Reader::text);
+    let prefer = t.read(cx, "resolve_prefer", Reader::word).map_or("ipv6", |w| w.value);
+    let prefer = if prefer == "ipv4" { Prefer::V4 } else { Prefer::V6 };
     let cookie = t.read(cx, "cookie", cookie::server_value);
     let settings = settings(cx, &mut t);
     let tls = tls::server(cx, &mut t);
     let watch = watch::settings(cx, &mut t);
     let track = t.read(cx, "track", Reader::text);
     t.finish(cx);
-    Some(ServerDraft { name: name?, addr: addr.map(|a| a.value), cookie, settings, tls, watch, track })
+    Some(ServerDraft { name: name?, addr, resolvers, prefer, cookie, settings, tls, watch, track })
 }
 
 /// `default_server`.

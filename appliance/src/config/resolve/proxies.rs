@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use evenkeel_proxy::access_log::LogTarget;
-use evenkeel_proxy::endpoint::Endpoint;
-use evenkeel_proxy::plan::{AdminState, CheckConfig, Mode};
+use evenkeel_proxy::names::{Name, Prefer, Resolvers, ResolversId};
+use evenkeel_proxy::plan::{AdminState, CheckConfig, Mode, ServerAddr};
 use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
@@ -18,6 +18,7 @@ use crate::config::parse::{Proxy, ServerDraft, Side, StickDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
 use crate::config::source::Spanned;
+use crate::config::value::Place;
 
 /// Frontends and listens share names, and so do backends and listens.
 pub(super) fn check_names(cx: &mut Reader<'_>, proxies: &[Proxy]) {
@@ -112,6 +113,7 @@ pub(super) fn backend(
     settings: Settings,
     global: &Global,
     tables: &[Spanned<TableConfig>],
+    resolvers: &[Spanned<Resolvers>],
 ) -> Backend {
     let name = proxy.name.value.clone();
     let timers = [("connect", settings.timeout.connect), ("server", settings.timeout.server)];
@@ -136,8 +138,11 @@ pub(super) fn backend(
     check_cookies(cx, &proxy, cookie.as_ref());
     modes::check_stick(cx, &proxy, mode);
     let balance = balance::of(settings.balance.as_ref(), settings.hash);
-    let servers: Vec<Server> =
-        proxy.servers.into_iter().filter_map(|s| server(cx, s, &name, &settings, global)).collect();
+    let servers: Vec<Server> = proxy
+        .servers
+        .into_iter()
+        .filter_map(|s| server(cx, s, &name, &settings, global, resolvers))
+        .collect();
     balance::check(cx, &proxy.name, mode, &balance, &servers);
     Backend {
         name: proxy.name,
@@ -166,6 +171,41 @@ fn stick(cx: &mut Reader<'_>, rule: StickDraft, tables: &[Spanned<TableConfig>])
     Some(StickRule { action: rule.action, key: rule.key, table })
 }
 
+/// Where a server is, and who is asked if it is said by a name.
+fn place(cx: &mut Reader<'_>, draft: &ServerDraft, resolvers: &[Spanned<Resolvers>]) -> Option<ServerAddr> {
+    let addr = draft.addr.as_ref()?;
+    let names = || resolvers.iter().map(|r| r.value.name.as_str());
+    let asked = draft.resolvers.as_ref().map(|asked| {
+        let found = resolvers.iter().position(|r| r.value.name == asked.value);
+        found.ok_or_else(|| undefined("resolvers", asked, names()))
+    });
+    let (host, port) = match (&addr.value, asked.transpose()) {
+        (_, Err(undefined)) => {
+            cx.push(undefined);
+            return None;
+        }
+        (Place::At(at), Ok(_)) => return Some(ServerAddr::Fixed(at.clone())),
+        (Place::Host(host, port), Ok(asked)) => match asked.or((resolvers.len() == 1).then_some(0)) {
+            Some(at) => return named(host, *port, at, draft.prefer),
+            None => (host, port),
+        },
+    };
+    let message = format!("`{}:{port}` is a name, and nothing says who is asked for it", host.escape_debug());
+    let help = match names().next() {
+        Some(first) => format!("resolvers = \"{first}\""),
+        None => "[resolvers.dns], with nameserver = [\"10.0.0.2:53\"]".to_owned(),
+    };
+    cx.push_absence(Diagnostic::error(Code::MissingKey, addr.span, message).help(help));
+    None
+}
+
+fn named(host: &str, port: u16, resolvers: usize, prefer: Prefer) -> Option<ServerAddr> {
+    let resolvers = ResolversId(u16::try_from(resolvers).ok()?);
+    // Names are the same in any case (RFC 4343 §2).
+    let host = host.to_ascii_lowercase().into();
+    Some(ServerAddr::Named(Name { host, port, resolvers, prefer }))
+}
+
 /// `None` for a server that was read with errors.
 fn server(
     cx: &mut Reader<'_>,
@@ -173,14 +213,19 @@ fn server(
     backend: &str,
     settings: &Settings,
     global: &Global,
+    resolvers: &[Spanned<Resolvers>],
 ) -> Option<Server> {
     modes::check_protocol(cx, &draft, settings.mode.unwrap_or_default());
-    let addr = draft.addr?;
+    let addr = place(cx, &draft, resolvers)?;
+    let host = match &addr {
+        ServerAddr::Fixed(at) => at.ip().map(|at| at.ip().to_string()),
+        ServerAddr::Named(name) => Some(name.host.trim_end_matches('.').to_owned()),
+    };
     let how = draft.tls.over(&settings.server_tls);
     let (own_check, timeout) = (draft.settings.check == Some(true), settings.timeout.check);
     let own = draft.settings.over(settings.server);
     let protocol = own.protocol.unwrap_or_default();
-    let tls = tls::connector(cx, &draft.name, &addr, &how, protocol);
+    let tls = tls::connector(cx, &draft.name, host.as_deref(), &how, protocol);
     let watch = draft.watch.over(&settings.watch);
     let agent_wanted = watch.agent_check.is_some_and(|on| on.value);
     let mut check = own.checks(settings.check.as_ref(), timeout).filter(|_| draft.track.is_none());
@@ -192,7 +237,7 @@ fn server(
     // What keeps requests from TLS has been reported.
     let sound = tls.is_some() == how.ssl.unwrap_or(false);
     if let Some(check) = check.as_mut().filter(|_| sound) {
-        check.tls = tls::of_checks(cx, &draft.name, &addr, &how, check);
+        check.tls = tls::of_checks(cx, &draft.name, host.as_deref(), &how, check);
     }
     // Without a backend's name a server of the same backend is meant.
     let of_backend = |t: String| if t.contains('/') { t } else { format!("{backend}/{t}") };
@@ -218,13 +263,13 @@ fn server(
 }
 
 /// A socket has neither address nor port: one of them alone says nothing of where its checks go.
-fn check_elsewhere(cx: &mut Reader<'_>, server: &Spanned<String>, at: &Endpoint, check: &CheckConfig) {
+fn check_elsewhere(cx: &mut Reader<'_>, server: &Spanned<String>, at: &ServerAddr, check: &CheckConfig) {
     let (said, other) = match (check.addr, check.port) {
         (Some(_), None) => ("check_addr", "check_port"),
         (None, Some(_)) => ("check_port", "check_addr"),
         (Some(_), Some(_)) | (None, None) => return,
     };
-    if at.ip().is_none() {
+    if matches!(at, ServerAddr::Fixed(at) if at.ip().is_none()) {
         let message =
             format!("server {} is at a socket: `{said}` needs `{other}` beside it", shown(&server.value));
         cx.push(Diagnostic::error(Code::BadCombination, server.span, message));

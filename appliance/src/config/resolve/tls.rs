@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::plan::{Action, CheckConfig, CheckTls, Connect, ServerProtocol, Step};
 use evenkeel_proxy::tls::trust::Authorities;
 use evenkeel_proxy::tls::{Connector, ConnectorConfig, ServerAuth, TlsError};
@@ -18,7 +17,7 @@ use crate::config::source::{Span, Spanned};
 pub(super) fn connector(
     cx: &mut Reader<'_>,
     server: &Spanned<String>,
-    addr: &Endpoint,
+    host: Option<&str>,
     tls: &ServerTls,
     protocol: ServerProtocol,
 ) -> Option<Arc<Connector>> {
@@ -29,14 +28,14 @@ pub(super) fn connector(
         ServerProtocol::Http1 => None,
         ServerProtocol::Http2 => Some(vec![b"h2".to_vec()]),
     };
-    build(cx, server, addr, tls, (tls.sni.as_ref(), tls.alpn.as_ref().or(unsaid.as_ref())))
+    build(cx, server, host, tls, (tls.sni.as_ref(), tls.alpn.as_ref().or(unsaid.as_ref())))
 }
 
 /// How the checks of a server speak TLS. `None`: in clear text, or something is wrong and reported.
 pub(super) fn of_checks(
     cx: &mut Reader<'_>,
     server: &Spanned<String>,
-    addr: &Endpoint,
+    host: Option<&str>,
     tls: &ServerTls,
     check: &CheckConfig,
 ) -> Option<CheckTls> {
@@ -48,14 +47,14 @@ pub(super) fn of_checks(
         return None;
     }
     let sni = tls.check_sni.as_ref().or(tls.sni.as_ref());
-    let connector = build(cx, server, addr, tls, (sni, tls.check_alpn.as_ref()))?;
+    let connector = build(cx, server, host, tls, (sni, tls.check_alpn.as_ref()))?;
     Some(CheckTls { connector, everywhere })
 }
 
 fn build(
     cx: &mut Reader<'_>,
     server: &Spanned<String>,
-    addr: &Endpoint,
+    host: Option<&str>,
     tls: &ServerTls,
     (sni, alpn): (Option<&Spanned<String>>, Option<&Vec<Vec<u8>>>),
 ) -> Option<Arc<Connector>> {
@@ -65,12 +64,11 @@ fn build(
         (true, Some(ca)) => ServerAuth::Required(ca.clone(), crl()),
         (true, None) => ServerAuth::Required(of_system(cx, server.span)?, crl()),
     };
-    let host = addr.ip().map(|addr| addr.ip().to_string());
     let made = Connector::new(ConnectorConfig {
         auth,
         sni: sni.map(|s| s.value.as_str()),
         verifyhost: tls.verifyhost.as_ref().map(|s| s.value.as_str()),
-        host: host.as_deref(),
+        host,
         policy: tls.policy.clone().unwrap_or_default(),
         alpn: alpn.cloned().unwrap_or_default(),
         certificate: tls.certificate.as_deref(),

@@ -8,7 +8,7 @@ use crate::health::history::{Change, History};
 use crate::health::machine::Health;
 use crate::health::schedule::first_delay;
 use crate::health::snapshot::{HealthSnapshot, InheritedChange, InheritedHealth, InheritedServer, Override};
-use crate::plan::{AdminState, CheckConfig, Server, ServerId};
+use crate::plan::{AdminState, CheckConfig, Server, ServerAddr, ServerId};
 
 impl Monitor {
     /// What a later life needs to go on from here.
@@ -59,17 +59,21 @@ impl Monitor {
         let maxconn = known.map_or(server.limits.maxconn, |k| k.maxconn.merged(server.limits.maxconn));
         self.state.set_maxconn(id, maxconn);
         self.servers.push(Watched::new(now, server, known));
+        if let (ServerAddr::Named(_), Some(last)) = (&server.addr, known.and_then(|k| k.address.clone())) {
+            // Its name has not been looked up in this life: it is where it was last.
+            self.state.addresses().set(id, Some(last));
+        }
         let (mut position, count) = place;
         if let Some(config) = &server.check {
             let known = self.resumable(id, config, known.and_then(|k| k.health.as_ref()));
             let mut check = Checked::new(config, known);
-            let stopped = admin == AdminState::Maint;
-            check.awaited &= !stopped;
+            // One whose name is being looked up is awaited: there will be a check, or no address.
+            check.awaited &= admin != AdminState::Maint;
             self.unchecked += usize::from(check.awaited);
             if let Some(watched) = self.servers.last_mut() {
                 watched.check = Some(check);
             }
-            if !stopped {
+            if !self.rests(id) {
                 let job = Job { server: id, probe: Probe::Check };
                 self.schedule(job, now + first_delay(config, position, count));
             }
@@ -135,6 +139,7 @@ impl Monitor {
             weight: Override { configured: server.weight, in_force: state.weight },
             maxconn: Override { configured: server.limits.maxconn, in_force: state.maxconn },
             ejected: watched.ejected.remember(now),
+            address: self.state.addresses().endpoint(id).map(|at| (*at).clone()),
             since_change: now.saturating_duration_since(watched.since),
             history: watched.history.iter().map(change).collect(),
         })
@@ -155,6 +160,7 @@ impl Watched {
             check: None,
             agent: None,
             ejected: ejected.map_or_else(Ejected::default, |known| Ejected::resume(known, now)),
+            unresolved: None,
             followers: Vec::new(),
             history,
             since: known.and_then(|k| now.checked_sub(k.since_change)).unwrap_or(now),

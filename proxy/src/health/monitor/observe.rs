@@ -7,7 +7,7 @@ use crate::health::event::Turn;
 use crate::health::machine::Health;
 use crate::health::observe::{Marked, Sign};
 use crate::health::result::{CheckResult, CheckStatus};
-use crate::plan::{AdminState, OnError, ServerId};
+use crate::plan::{OnError, ServerId};
 
 impl Monitor {
     pub(super) fn handle_marked(&mut self, now: Instant, marked: Marked) {
@@ -23,7 +23,7 @@ impl Monitor {
         let Some(observe) = self.plan.servers().get(id.0 as usize).and_then(|s| s.watch.observe) else {
             return;
         };
-        if self.state.server(id).is_none_or(|s| s.admin == AdminState::Maint) {
+        if self.rests(id) {
             return;
         }
         let sink = match observe.on_error {

@@ -322,7 +322,7 @@ fn an_edited_configuration_wins_over_what_was() {
     }
     let snapshot = world.monitor.snapshot(world.now);
     let mut moved = checked(server(1));
-    moved.addr = std::net::SocketAddr::from(([127, 0, 0, 1], 2)).into();
+    moved.addr = SocketAddr::from(([127, 0, 0, 1], 2)).into();
     let edited = Server { admin: AdminState::Maint, ..checked(server(2)) };
     let next = World::with(vec![moved, edited, server(1)], Some(&snapshot));
     assert_eq!(next.operational(), ["DRAIN", "MAINT", "DRAIN"], "another address: nothing is known of it");

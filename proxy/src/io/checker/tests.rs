@@ -1,3 +1,4 @@
+mod names;
 mod over_tls;
 
 use std::net::SocketAddr;

@@ -1,0 +1,186 @@
+//! Looks up the names of servers, beside the checks: an answer moves servers through the [`Monitor`], as a check's result
+//! does.
+//!
+//! [`Monitor`]: crate::health::Monitor
+
+use std::future::pending;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ServerOrderingStrategy};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{Resolver, TokioResolver};
+use tokio::task::{JoinError, JoinSet};
+
+use super::Shared;
+use crate::names::{Answer, Lookups, NameId, Resolvers, Unresolved};
+
+type Answers = JoinSet<(NameId, Answer)>;
+
+/// Looks names up until it is dropped; lookups under way end with it. Ends by itself if there are none.
+///
+/// # Cancel safety
+/// Dropping the future leaves servers where they are.
+pub(super) async fn run(shared: Arc<Shared>, mut lookups: Lookups) {
+    let clients: Vec<_> = shared.plan.resolvers().iter().map(|r| client(r).map(Arc::new)).collect();
+    let mut answers = Answers::new();
+    while !lookups.is_empty() {
+        let now = Instant::now();
+        while let Some((id, name)) = lookups.poll_lookup(now) {
+            match clients.get(usize::from(name.resolvers.0)) {
+                Some(Ok(client)) => {
+                    let client = Arc::clone(client);
+                    answers.spawn(async move { (id, look_up(&client, &name.host).await) });
+                }
+                Some(Err(_)) | None => lookups.handle_answer(now, id, Answer::Failed(Unresolved::Other)),
+            }
+        }
+        carry_out(&shared, &mut lookups, now);
+        let wake_at = lookups.poll_timeout();
+        let sleep = async {
+            match wake_at {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => pending().await,
+            }
+        };
+        // Each arm may be dropped: an answer stays in the set, and the sleep is made anew.
+        tokio::select! {
+            Some(answered) = answers.join_next() => take_in(&mut lookups, answered),
+            () = sleep => {}
+        }
+    }
+}
+
+/// Moves servers as answers say.
+fn carry_out(shared: &Shared, lookups: &mut Lookups, now: Instant) {
+    let mut moved = false;
+    let mut monitor = shared.monitor();
+    while let Some(next) = lookups.poll_move() {
+        monitor.handle_move(now, next.server, next.to);
+        moved = true;
+    }
+    drop(monitor);
+    if moved {
+        shared.changed.notify_one();
+    }
+}
+
+fn take_in(lookups: &mut Lookups, answered: Result<(NameId, Answer), JoinError>) {
+    match answered {
+        Ok((id, answer)) => lookups.handle_answer(Instant::now(), id, answer),
+        Err(error) => super::pass_on(error),
+    }
+}
+
+/// Asks these name servers, and nothing of this machine: neither its hosts file nor its search list.
+fn client(resolvers: &Resolvers) -> Result<TokioResolver, NetError> {
+    let servers = resolvers.nameservers.iter().map(|at| name_server(*at)).collect();
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+    let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let options = builder.options_mut();
+    options.timeout = resolvers.answer_within;
+    options.attempts = usize::from(resolvers.retries);
+    options.use_hosts_file = ResolveHosts::Never;
+    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+    // What holds for how long is decided by the lookups.
+    options.cache_size = 0;
+    builder.build()
+}
+
+fn name_server(at: SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(at.ip());
+    for connection in &mut server.connections {
+        connection.port = at.port();
+    }
+    server
+}
+
+/// Both families of a name at once.
+async fn look_up(client: &TokioResolver, host: &str) -> Answer {
+    let host = format!("{}.", host.trim_end_matches('.'));
+    let (v4, v6) = tokio::join!(ask(client, &host, RecordType::A), ask(client, &host, RecordType::AAAA));
+    join(v4, v6)
+}
+
+/// What is known of one family: addresses, maybe none, and how long they hold.
+type Half = Result<(Vec<IpAddr>, Duration), Unresolved>;
+
+async fn ask(client: &TokioResolver, host: &str, family: RecordType) -> Half {
+    match client.lookup(host, family).await {
+        Ok(found) => {
+            let addresses: Vec<_> = found.answers().iter().filter_map(|r| address(&r.data)).collect();
+            Ok((addresses, found.valid_until().saturating_duration_since(Instant::now())))
+        }
+        Err(error) if error.is_nx_domain() => Err(Unresolved::Nx),
+        Err(error) if error.is_no_records_found() => Ok((Vec::new(), Duration::MAX)),
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+fn address(data: &RData) -> Option<IpAddr> {
+    if let RData::A(a) = data {
+        Some(IpAddr::V4(a.0))
+    } else if let RData::AAAA(a) = data {
+        Some(IpAddr::V6(a.0))
+    } else {
+        None
+    }
+}
+
+fn fault(error: &NetError) -> Unresolved {
+    // Nobody is there as well: the port of a name server is closed, or there is no way to it.
+    if matches!(error, NetError::Timeout | NetError::Io(_) | NetError::NoConnections) {
+        Unresolved::Timeout
+    } else if matches!(error, NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused))) {
+        Unresolved::Refused
+    } else {
+        Unresolved::Other
+    }
+}
+
+/// Both halves of an answer. Addresses of one family are worth more than the failure of the other; a name that does not
+/// exist has no family at all.
+fn join(v4: Half, v6: Half) -> Answer {
+    match (v4, v6) {
+        (Ok((mut addresses, ttl)), Ok((more, other))) => {
+            addresses.extend(more);
+            Answer::Found { addresses, ttl: ttl.min(other), whole: true }
+        }
+        (Ok((addresses, ttl)), Err(_)) | (Err(_), Ok((addresses, ttl))) if !addresses.is_empty() => {
+            Answer::Found { addresses, ttl, whole: false }
+        }
+        (Err(Unresolved::Nx), _) | (_, Err(Unresolved::Nx)) => Answer::Failed(Unresolved::Nx),
+        (Err(why), _) | (_, Err(why)) => Answer::Failed(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_halves_are_one_answer() {
+        let ip: IpAddr = "192.0.2.1".parse().unwrap();
+        let six: IpAddr = "2001:db8::1".parse().unwrap();
+        let (short, long) = (Duration::from_secs(1), Duration::from_secs(2));
+        let found =
+            |addresses: &[IpAddr], ttl, whole| Answer::Found { addresses: addresses.to_vec(), ttl, whole };
+        let none = || Ok((Vec::new(), Duration::MAX));
+        for (v4, v6, answer) in [
+            (Ok((vec![ip], long)), Ok((vec![six], short)), found(&[ip, six], short, true)),
+            (Ok((vec![ip], long)), none(), found(&[ip], long, true)),
+            (Ok((vec![ip], long)), Err(Unresolved::Timeout), found(&[ip], long, false)),
+            (Err(Unresolved::Other), Ok((vec![six], long)), found(&[six], long, false)),
+            (none(), none(), found(&[], Duration::MAX, true)),
+            (none(), Err(Unresolved::Timeout), Answer::Failed(Unresolved::Timeout)),
+            (Err(Unresolved::Timeout), Err(Unresolved::Nx), Answer::Failed(Unresolved::Nx)),
+            (Err(Unresolved::Refused), Err(Unresolved::Refused), Answer::Failed(Unresolved::Refused)),
+        ] {
+            assert_eq!(join(v4, v6), answer);
+        }
+    }
+}
