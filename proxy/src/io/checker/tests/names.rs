@@ -89,7 +89,7 @@ async fn a_server_follows_its_name() {
     let here = TcpListener::bind("127.0.0.2:0").await.unwrap();
     let port = here.local_addr().unwrap().port();
     let dns = Dnsmasq::start("127.0.0.2 app.test\n");
-    let slow = CheckConfig { inter: PATIENCE * 6, ..quick(Script::default()) };
+    let slow = CheckConfig { inter: PATIENCE * 6, fall: 1, ..quick(Script::default()) };
     let plan = named(1, port, dns.at, Some(&slow));
     let (checker, state, mut events) = start(plan, 1024);
     assert_eq!(until(&mut events, |t| !matches!(t, Turn::Unresolved(_))).await, Turn::Resolved);
