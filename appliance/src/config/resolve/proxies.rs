@@ -185,7 +185,7 @@ fn place(cx: &mut Reader<'_>, draft: &ServerDraft, resolvers: &[Spanned<Resolver
             return None;
         }
         (Place::At(at), Ok(_)) => return Some(ServerAddr::Fixed(at.clone())),
-        (Place::Host(host, port), Ok(asked)) => match asked.or((resolvers.len() == 1).then_some(0)) {
+        (Place::Host(host, port), Ok(asked)) => match asked.or_else(|| (resolvers.len() == 1).then_some(0)) {
             Some(at) => return named(host, *port, at, draft.prefer),
             None => (host, port),
         },
