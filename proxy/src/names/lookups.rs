@@ -200,4 +200,5 @@ impl Looked {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests need some instant to count from")]
 mod tests;
