@@ -1,5 +1,7 @@
+mod moves;
 mod watching;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
@@ -267,7 +269,12 @@ fn drained_servers_are_checked_on() {
 fn why(change: &Change) -> Option<&CheckResult> {
     match &change.cause {
         Cause::Found(result) => Some(result),
-        Cause::Followed(_) | Cause::Ejected(..) | Cause::Readmitted | Cause::Admin(_) => None,
+        Cause::Followed(_)
+        | Cause::Ejected(..)
+        | Cause::Readmitted
+        | Cause::Admin(_)
+        | Cause::Unresolved(_)
+        | Cause::Resolved => None,
     }
 }
 
