@@ -49,7 +49,7 @@ codes! {
     BadValue "bad-value"
     "The value has the right type but is not one the key can take: out of range, an unknown word, or not well-formed. Durations and sizes always carry their unit, because a bare number means milliseconds to HAProxy and seconds to Keepalived."
     BadAddress "bad-address"
-    "The value is not an address of the kind that is needed. Listening addresses are \"IP:PORT\", \"[IPv6]:PORT\" or \"*:PORT\"; servers are \"IP:PORT\", because names are not resolved; virtual addresses are \"IP/LENGTH\" and can be neither loopback, multicast nor unspecified."
+    "The value is not an address of the kind that is needed. Listening addresses are \"IP:PORT\", \"[IPv6]:PORT\" or \"*:PORT\"; servers are \"IP:PORT\", \"HOST:PORT\" with the name of a host, or a socket; virtual addresses are \"IP/LENGTH\" and can be neither loopback, multicast nor unspecified."
     BadName "bad-name"
     "Names of sections, servers and nodes consist of letters, digits, `-`, `_`, `.` and `:`, at most 64 of them, so that they can stand in logs, metrics and commands."
     BadCombination "bad-combination"

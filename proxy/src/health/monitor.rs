@@ -310,7 +310,7 @@ impl Monitor {
     }
 
     fn restart_checks(&mut self, now: Instant, id: ServerId) {
-        if self.rests(id) {
+        if self.is_lost(id) {
             return;
         }
         let job = Job { server: id, probe: Probe::Check };

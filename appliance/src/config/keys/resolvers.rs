@@ -7,7 +7,7 @@ pub static RESOLVERS: Section = Section {
     path: "resolvers.NAME",
     called: "resolvers",
     doc: "Name servers that are asked where servers are which have a name. Lookups begin at once and hold nothing up: a \
-          server is down until its name is found, and where it was is remembered when the data plane is replaced.",
+          server is in maintenance until its name is found, and where it was is remembered when the data plane is replaced.",
     keys: &[
         Key::new(
             "nameserver",

@@ -26,7 +26,9 @@ impl Monitor {
                 self.change(now, id, Turn::Unresolved(why), |state| state.set_up(id, false));
             }
             (None, Ok(_)) => {
-                self.restart_checks(now, id);
+                if !self.rests(id) {
+                    self.restart_checks(now, id);
+                }
                 let up = self.is_up(id);
                 self.change(now, id, Turn::Resolved, |state| state.set_up(id, up));
             }
