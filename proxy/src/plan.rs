@@ -18,7 +18,7 @@ pub use check::{
     Script, Step, TextMatch, TimeoutStatus,
 };
 pub use http::{ClientHttp, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
-pub use watch::{Ejection, Layer, Observe, OnError, Watch};
+pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 
 use crate::endpoint::{self, Endpoint};
 use crate::names::{Name, Resolvers};

@@ -13,6 +13,7 @@
 //! | `slots`, `lease` | how many requests a server has, and may have |
 //! | `queue` | requests that wait |
 //! | `change`, `server`, `rise` | what the control side changes, slow starts included |
+//! | `shutdown` | ending what is under way with a server |
 //!
 //! What all threads share on the way of a request is the layout's pointer, a cursor where servers take turns, and the
 //! counts of the server itself. So the spread over servers is exact however the requests fall on threads, not merely
@@ -32,6 +33,7 @@ mod ring;
 mod rise;
 mod rotation;
 mod server;
+mod shutdown;
 mod slots;
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,7 @@ pub use key::{Subject, key_of};
 pub use lease::Lease;
 pub use queue::{Call, QueueFull, Wait, Waiting};
 pub use server::ServerState;
+pub use shutdown::{Shutdown, Shutdowns};
 
 use crate::health::Observations;
 use crate::names::Addresses;
@@ -68,6 +71,7 @@ pub struct State {
     addresses: Addresses,
     tables: Tables,
     observations: Observations,
+    shutdowns: Shutdowns,
 }
 
 /// One backend.
@@ -162,6 +166,7 @@ impl State {
             addresses: Addresses::new(plan),
             tables: Tables::new(plan),
             observations: Observations::new(plan),
+            shutdowns: Shutdowns::new(plan),
         }
     }
 
@@ -179,6 +184,12 @@ impl State {
     #[inline]
     pub fn observations(&self) -> &Observations {
         &self.observations
+    }
+
+    /// Orders to end sessions.
+    #[inline]
+    pub fn shutdowns(&self) -> &Shutdowns {
+        &self.shutdowns
     }
 
     /// Requests running on `server`.

@@ -13,6 +13,7 @@ mod agent;
 mod eject;
 mod moves;
 mod observe;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -369,6 +370,7 @@ impl Monitor {
         let (from, before) = (self.operational(id), self.state.usable(backend));
         let usable = apply(&self.state);
         let to = self.operational(id);
+        self.shut_down(id, from, to, &turn);
         let mut followers = Vec::new();
         // One that was lost all along has a reason to be, now.
         let told = from != to || matches!(turn, Turn::Unresolved(_));

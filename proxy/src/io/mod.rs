@@ -42,4 +42,5 @@ mod tcp;
 mod time_of_day;
 mod tls;
 mod tunnel;
+mod underway;
 mod upstream;

@@ -119,6 +119,10 @@ pub fn start(plan: Arc<Plan>, listeners: Vec<ListenerSockets>, shared: Shared) -
             std::thread::Builder::new().name(format!("ek-data-{number}")).spawn(move || run(seed, &ready))?;
         proxy.threads.push(Thread { control, handle: Some(handle) });
     }
+    let controls: Vec<_> = proxy.threads.iter().map(|t| Arc::clone(&t.control)).collect();
+    shared.balance.shutdowns().deliver_by(move |server, why| {
+        controls.iter().for_each(|control| control.order_shutdown(server, why));
+    });
     for _ in 0..count {
         started.recv().map_err(|_| io::Error::other("a data thread ended while starting"))??;
     }
@@ -270,7 +274,11 @@ async fn serve(seed: Seed, ready: &Ready) {
         return;
     }
     loop {
-        match thread.control.heed().await {
+        let order = thread.control.heed().await;
+        for (server, why) in thread.control.take_shutdowns() {
+            thread.underway.end(server, why);
+        }
+        match order {
             Order::Serve => {}
             Order::Drain => {
                 accepting.abort();

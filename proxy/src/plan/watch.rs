@@ -15,6 +15,20 @@ pub struct Watch {
     pub ejection: Option<Ejection>,
     /// It is up when that one is (HAProxy: `track`).
     pub track: Option<ServerId>,
+    /// What becomes of its sessions when it goes down (HAProxy: `on-marked-down`).
+    pub on_marked_down: OnMarked,
+    /// What becomes of the sessions of its backend's backup servers when it comes up (HAProxy: `on-marked-up`).
+    pub on_marked_up: OnMarked,
+}
+
+/// What becomes of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMarked {
+    /// They go on.
+    #[default]
+    Leave,
+    /// They are ended.
+    Shutdown,
 }
 
 /// What is made of requests that fail.

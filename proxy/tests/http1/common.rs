@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_proxy::access_log::{Destination, Facility, Level, LogTarget};
 use evenkeel_proxy::balance::State;
+use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{
@@ -107,8 +108,8 @@ impl Setup {
         let balance = Arc::new(State::new(&plan));
         let shared = Shared::new(Arc::clone(&balance), Arc::clone(&stats), &sink);
         let sockets = vec![ListenerSockets { id: ListenerId(0), sockets: vec![socket.into()] }];
-        let proxy = runtime::start(plan, sockets, shared).unwrap();
-        TestProxy { addr, proxy: Some(proxy), balance, stats, records, _sink: sink }
+        let proxy = runtime::start(Arc::clone(&plan), sockets, shared).unwrap();
+        TestProxy { addr, plan, proxy: Some(proxy), balance, stats, records, _sink: sink }
     }
 }
 
@@ -134,6 +135,7 @@ fn server(number: usize, addr: SocketAddr) -> Server {
 /// A running proxy.
 pub(crate) struct TestProxy {
     pub(crate) addr: SocketAddr,
+    plan: Arc<Plan>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) balance: Arc<State>,
     pub(crate) stats: Arc<Stats>,
@@ -148,6 +150,12 @@ impl TestProxy {
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Client { stream, ahead: Vec::new() }
+    }
+
+    /// What checks its servers, and carries out what operators want of them.
+    pub(crate) fn checker(&self) -> Checker {
+        let (events, _) = tokio::sync::mpsc::channel(1);
+        Checker::start(Arc::clone(&self.plan), Arc::clone(&self.balance), 1, None, events).unwrap()
     }
 
     /// The next access record, without the syslog header, the client's address and the date.

@@ -16,6 +16,8 @@ mod persistence;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]
+mod shutdown;
+#[cfg(test)]
 mod slow;
 #[cfg(test)]
 mod traffic;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use evenkeel_proxy::plan::{AdminState, OnMarked, ServerId};
 use http::{HeaderMap, Request};
 
 use super::client::{Raw, ask, begin, frame, get, headers, read, send_all, with_connection};
@@ -357,4 +358,29 @@ fn http_1_clients_are_not_confused_with_it() {
         let last = answers.rfind("HTTP/1.1 ").unwrap();
         assert_eq!(status(&answers[last..]), 400, "{bytes:?}");
     }
+}
+
+#[test]
+fn streams_end_with_their_server_and_the_connection_goes_on() {
+    let stuck = scripted(|served, _| while served.request().is_some() {});
+    let (good, other) = (answering(), answering());
+    let mut setup = Setup::new(&[stuck.addr, good.addr, other.addr]);
+    setup.servers[0].watch.on_marked_down = OnMarked::Shutdown;
+    let proxy = setup.start();
+    let checker = proxy.checker();
+    with_connection(proxy.addr, async |send| {
+        let marked = async {
+            let connected = || proxy.stats.snapshot().servers[0].connections > 0;
+            while !connected() {
+                tokio::task::yield_now().await;
+            }
+            checker.set_admin(ServerId(0), AdminState::Maint);
+        };
+        let (ended, ()) = tokio::join!(ask(&send, get("/a")), marked);
+        assert_eq!(ended.unwrap().status(), 502);
+        for _ in 0..4 {
+            assert_eq!(ask(&send, get("/b")).await.unwrap().status(), 200);
+        }
+    });
+    assert_eq!(gist(&proxy.record()), "front back/s1 502 DH-- 0 GET /a HTTP/2.0");
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{LogFormat, Mode};
+use evenkeel_proxy::plan::{AdminState, LogFormat, Mode, OnMarked, ServerId};
 
 use super::common::{Client, Scripted, Setup, TestProxy, await_signal, closed_port, scripted, signal, until};
 
@@ -240,4 +240,19 @@ fn connections_beyond_maxconn_wait() {
     assert_eq!(first.rest(), b"");
     assert_eq!(second.take(1), b"2");
     assert_eq!(server.count(), 2);
+}
+
+#[test]
+fn a_connection_ends_with_its_server_if_it_is_to() {
+    let server = echoing();
+    let mut setup = setup(&[server.addr]);
+    setup.servers[0].watch.on_marked_down = OnMarked::Shutdown;
+    let proxy = setup.start();
+    let checker = proxy.checker();
+    let mut client = proxy.client();
+    client.send("hello");
+    assert_eq!(client.take(5), b"hello");
+    checker.set_admin(ServerId(0), AdminState::Maint);
+    assert_eq!(client.rest_or_reset(), (Vec::new(), true));
+    assert_eq!(gist(&proxy), "front back/s1 5 DD 1/1/0/0/0 0/0");
 }

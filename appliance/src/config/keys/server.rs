@@ -72,6 +72,8 @@ pub static SERVER: Section = Section {
         OBSERVE,
         ERROR_LIMIT,
         ON_ERROR,
+        ON_MARKED_DOWN,
+        ON_MARKED_UP,
         Key::new(
             "track",
             Type::Text("a server, \"BACKEND/SERVER\""),
@@ -174,6 +176,8 @@ pub static DEFAULT_SERVER: Section = Section {
         OBSERVE,
         ERROR_LIMIT,
         ON_ERROR,
+        ON_MARKED_DOWN,
+        ON_MARKED_UP,
     ],
     hints: SERVER_HINTS,
 };
@@ -250,6 +254,21 @@ const ON_ERROR: Key = Key::new(
      server down, or take it down. All of them make the next check come after `fastinter`.",
 )
 .default("\"fail-check\"");
+const ON_MARKED_DOWN: Key = Key::new(
+    "on_marked_down",
+    Type::Word(&["leave", "shutdown-sessions"]),
+    "What becomes of requests, streams and connections that are with the server when it goes down or into maintenance: \
+     `shutdown-sessions` ends them, with status 502 where no response has begun and the letter `D` in their records. \
+     `retry_on` with `empty-response` sends them to another server. An ejection ends nothing.",
+)
+.default("\"leave\"");
+const ON_MARKED_UP: Key = Key::new(
+    "on_marked_up",
+    Type::Word(&["leave", "shutdown-backup-sessions"]),
+    "What becomes of those that are with the backend's backup servers when this server comes up, if it is none itself: \
+     `shutdown-backup-sessions` ends them, with the letter `U` in their records.",
+)
+.default("\"leave\"");
 const PROTO: Key = Key::new(
     "proto",
     Type::Word(&["h1", "h2"]),

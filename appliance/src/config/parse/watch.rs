@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{Ejection, InitState, Layer, OnError};
+use evenkeel_proxy::plan::{Ejection, InitState, Layer, OnError, OnMarked};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -27,6 +27,8 @@ pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> WatchSettings
         error_limit: plain(t.read(cx, "error_limit", Reader::int)),
         on_error: t.read(cx, "on_error", Reader::word).map(|w| on_error(w.value)),
         init_state: t.read(cx, "init_state", Reader::word).map(|w| init_state(w.value)),
+        on_marked_down: t.read(cx, "on_marked_down", Reader::word).map(|w| on_marked(w.value)),
+        on_marked_up: t.read(cx, "on_marked_up", Reader::word).map(|w| on_marked(w.value)),
     }
 }
 
@@ -73,6 +75,10 @@ fn on_error(word: &str) -> OnError {
         "mark-down" => OnError::MarkDown,
         _ => OnError::FailCheck,
     }
+}
+
+fn on_marked(word: &str) -> OnMarked {
+    if word == "leave" { OnMarked::Leave } else { OnMarked::Shutdown }
 }
 
 fn init_state(word: &str) -> InitState {

@@ -1,16 +1,16 @@
-//! What watches a server beside its checks, as far as `default_server` can say it.
+//! What watches a server beside its checks, and what its ups and downs do, as far as `default_server` can say it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::plan::{
-    Action, CheckConfig, Ejection, InitState, Layer, Observe, OnError, Protocol, Script, Watch,
+    Action, CheckConfig, Ejection, InitState, Layer, Observe, OnError, OnMarked, Protocol, Script, Watch,
 };
 
 use crate::config::source::Spanned;
 
-/// Agent, observation and what the server is at first.
+/// Agent, observation, what the server is at first, and what becomes of sessions when it changes.
 #[derive(Debug, Clone, Default)]
 pub(in crate::config) struct WatchSettings {
     pub(in crate::config) agent_check: Option<Spanned<bool>>,
@@ -22,6 +22,8 @@ pub(in crate::config) struct WatchSettings {
     pub(in crate::config) error_limit: Option<u32>,
     pub(in crate::config) on_error: Option<OnError>,
     pub(in crate::config) init_state: Option<InitState>,
+    pub(in crate::config) on_marked_down: Option<OnMarked>,
+    pub(in crate::config) on_marked_up: Option<OnMarked>,
 }
 
 impl WatchSettings {
@@ -37,6 +39,8 @@ impl WatchSettings {
             error_limit: self.error_limit.or(base.error_limit),
             on_error: self.on_error.or(base.on_error),
             init_state: self.init_state.or(base.init_state),
+            on_marked_down: self.on_marked_down.or(base.on_marked_down),
+            on_marked_up: self.on_marked_up.or(base.on_marked_up),
         }
     }
 
@@ -56,6 +60,8 @@ impl WatchSettings {
             }),
             ejection,
             track: None,
+            on_marked_down: self.on_marked_down.unwrap_or_default(),
+            on_marked_up: self.on_marked_up.unwrap_or_default(),
         }
     }
 

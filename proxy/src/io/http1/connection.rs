@@ -17,7 +17,8 @@ use super::super::passage::Means;
 use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Broken, Halves};
-use super::failure::Failure;
+use super::super::underway::Seat;
+use super::failure::{Failure, Progress};
 use super::flow::SMALL;
 use super::record::{Open, Party};
 use super::request::{self, Parsed};
@@ -337,6 +338,10 @@ impl Connection {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Step {
+        if let Some(why) = open.seat.as_ref().and_then(Seat::ended) {
+            open.facts.termination = Some(Failure::ShutDown(why).termination(Progress::Answering));
+            return Step::Over;
+        }
         let mut means = Means { scratch: &mut scratch.bytes, pipes: &self.thread.pipes };
         let end = tunnel::poll(&mut open, &mut halves, &mut self.stream, &mut means, cx, now);
         let cause = match end {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::super::assign::Assign;
 use super::super::runtime::Balance;
 use super::super::stream::Stream;
+use super::super::underway::Seat;
 use super::super::upstream::Dial;
 use super::failure::{Failure, Progress};
 use super::flow::Flow;
@@ -35,6 +36,8 @@ pub(in crate::io) struct Exchange {
     /// The connection to the server.
     pub(in crate::io) server: Option<ServerSide>,
     pub(super) lease: Option<Lease<Balance>>,
+    /// While it is with a server whose sessions may be ended.
+    pub(super) seat: Option<Seat>,
     /// What the server sent behind its response: nothing it may send.
     pub(super) surplus: Vec<u8>,
     pub(in crate::io) timeouts: Timeouts,
@@ -198,6 +201,7 @@ impl Exchange {
         self.dial = None;
         self.server = None;
         self.lease = None;
+        self.seat = None;
         self.surplus = Vec::new();
         self.timeouts = Timeouts::default();
         self.activity = Activity::default();

@@ -3,6 +3,7 @@
 use super::super::assign::Unassigned;
 use super::super::upstream::DialError;
 use crate::access_log::{Cause, Phase, Termination};
+use crate::balance::Shutdown;
 use crate::h1::reject::Reject;
 
 /// Why an exchange does not run to its end.
@@ -36,6 +37,8 @@ pub(in crate::io) enum Failure {
     ServerTimeout,
     /// The response is not one that can be passed on.
     BadResponse,
+    /// Sessions with the server were ended.
+    ShutDown(Shutdown),
 }
 
 /// How far the response was when it happened.
@@ -67,7 +70,7 @@ impl Failure {
             Self::NoServer | Self::QueueFull | Self::QueueTimeout | Self::Dial(_) => {
                 Reject::ServiceUnavailable
             }
-            Self::ServerClosed | Self::BadResponse => Reject::BadGateway,
+            Self::ServerClosed | Self::BadResponse | Self::ShutDown(_) => Reject::BadGateway,
             Self::ServerTimeout => Reject::GatewayTimeout,
         }
     }
@@ -99,6 +102,8 @@ impl Failure {
             Self::BadRequestBody | Self::BadResponse => (Cause::Proxy, while_relaying),
             Self::ServerClosed => (Cause::Server, while_relaying),
             Self::ServerTimeout => (Cause::ServerTimeout, while_relaying),
+            Self::ShutDown(Shutdown::Down) => (Cause::Down, while_relaying),
+            Self::ShutDown(Shutdown::Up) => (Cause::Up, while_relaying),
         };
         Termination::new(cause, phase)
     }
@@ -117,7 +122,8 @@ impl Failure {
             | Self::BadRequestBody
             | Self::ServerClosed
             | Self::ServerTimeout
-            | Self::BadResponse => true,
+            | Self::BadResponse
+            | Self::ShutDown(_) => true,
         }
     }
 }
@@ -146,6 +152,8 @@ mod tests {
             (Failure::ServerClosed, 502, "SH--", "SD--"),
             (Failure::ServerTimeout, 504, "sH--", "sD--"),
             (Failure::BadResponse, 502, "PH--", "PD--"),
+            (Failure::ShutDown(Shutdown::Down), 502, "DH--", "DD--"),
+            (Failure::ShutDown(Shutdown::Up), 502, "UH--", "UD--"),
         ] {
             assert_eq!(failure.reject().status(), status, "{failure:?}");
             for (progress, letters) in [(Progress::Unanswered, unanswered), (Progress::Answering, answering)]

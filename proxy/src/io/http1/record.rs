@@ -223,7 +223,9 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
                 counters.server_aborts.add(1);
                 counters.response_errors.add(1);
             }
-            Some(Failure::ServerTimeout | Failure::BadResponse) => counters.response_errors.add(1),
+            Some(Failure::ServerTimeout | Failure::BadResponse | Failure::ShutDown(_)) => {
+                counters.response_errors.add(1);
+            }
         }
     }
 }
@@ -257,7 +259,8 @@ pub(super) fn sign_of(failure: Failure) -> Option<Sign> {
         | Failure::ClientAborted
         | Failure::ClientTimeout
         | Failure::ClientTooSlow
-        | Failure::BadRequestBody => None,
+        | Failure::BadRequestBody
+        | Failure::ShutDown(_) => None,
     }
 }
 

@@ -39,8 +39,10 @@ impl Repeat {
 /// The event that a failure is, if it is one after which a request can be sent again.
 pub(super) fn event_of(failure: Failure, exchange: &Exchange) -> Option<RetryEvent> {
     match failure {
-        Failure::ServerClosed if exchange.down.read == 0 => Some(RetryEvent::EmptyResponse),
-        Failure::ServerClosed | Failure::BadResponse => Some(RetryEvent::JunkResponse),
+        Failure::ServerClosed | Failure::ShutDown(_) if exchange.down.read == 0 => {
+            Some(RetryEvent::EmptyResponse)
+        }
+        Failure::ServerClosed | Failure::ShutDown(_) | Failure::BadResponse => Some(RetryEvent::JunkResponse),
         Failure::ServerTimeout => Some(RetryEvent::ResponseTimeout),
         Failure::Refused(_)
         | Failure::HeadCutShort
@@ -79,6 +81,7 @@ pub(super) fn start_over(exchange: &mut Exchange, thread: &DataThread, shown: Op
     thread.recorder.backend(id).repeats.add(1);
     exchange.server = None;
     exchange.lease = None;
+    exchange.seat = None;
     exchange.down.restart();
     exchange.surplus.clear();
     // Kept, as `is_due` has found.

@@ -1,9 +1,12 @@
 //! What the control side and a data thread tell each other: a few atomics and a bell.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+
+use crate::balance::Shutdown;
+use crate::plan::ServerId;
 
 /// Between one data thread and everyone else. The thread looks at it whenever the bell rings.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub(in crate::io) struct ThreadControl {
     drain: AtomicBool,
     stop: AtomicBool,
     panics: AtomicU32,
+    /// Sessions to end, of which server and why. No longer than there are servers, twice.
+    shutdowns: Mutex<Vec<(ServerId, Shutdown)>>,
 }
 
 /// What a data thread is to do.
@@ -38,6 +43,7 @@ impl ThreadControl {
             drain: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             panics: AtomicU32::new(0),
+            shutdowns: Mutex::default(),
         }
     }
 
@@ -60,6 +66,25 @@ impl ThreadControl {
     pub(super) fn order_stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.bell.notify_one();
+    }
+
+    /// Ends the sessions with a server.
+    pub(super) fn order_shutdown(&self, server: ServerId, why: Shutdown) {
+        let mut shutdowns = self.shutdowns();
+        if !shutdowns.contains(&(server, why)) {
+            shutdowns.push((server, why));
+        }
+        drop(shutdowns);
+        self.bell.notify_one();
+    }
+
+    /// Data thread: the sessions to end since the last call.
+    pub(super) fn take_shutdowns(&self) -> Vec<(ServerId, Shutdown)> {
+        std::mem::take(&mut *self.shutdowns())
+    }
+
+    fn shutdowns(&self) -> MutexGuard<'_, Vec<(ServerId, Shutdown)>> {
+        self.shutdowns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Data thread: waits for the bell, answers the heartbeat, and says what else is wanted.

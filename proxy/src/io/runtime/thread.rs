@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Context;
 
 use super::super::deadline::Deadlines;
 use super::super::http1::{Exchange, SMALL};
@@ -12,6 +13,7 @@ use super::super::http2::Spare;
 use super::super::idle::Idle;
 use super::super::splice::Pipes;
 use super::super::time_of_day::TimeOfDay;
+use super::super::underway::{Seat, Underway};
 use super::super::upstream::Pool;
 use super::control::ThreadControl;
 use super::gate::Gate;
@@ -39,6 +41,7 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) gate: Arc<Gate>,
     pub(in crate::io) idle: Idle,
     pub(in crate::io) time_of_day: TimeOfDay,
+    pub(in crate::io) underway: Rc<Underway>,
     pub(in crate::io) control: Arc<ThreadControl>,
     /// Connections are to end as soon as they can.
     pub(in crate::io) draining: Cell<bool>,
@@ -79,6 +82,7 @@ impl DataThread {
             pipes: Pipes::default(),
             idle: Idle::default(),
             time_of_day: TimeOfDay::new(),
+            underway: Rc::default(),
             http2_spare: Spare::default(),
             draining: Cell::new(false),
             limits,
@@ -124,6 +128,12 @@ impl DataThread {
         for (backend, budget) in self.budgets.borrow_mut().iter_mut() {
             budget.handle_second(self.recorder.stats().backend_tally(*backend));
         }
+    }
+
+    /// A seat for what the calling task does with `server` from now on, if that may have to end when the server does.
+    #[inline]
+    pub(in crate::io) fn seat(&self, server: ServerId, cx: &Context<'_>) -> Option<Seat> {
+        self.underway.sit(&self.balance, server, cx)
     }
 
     /// Holds a slot of `server` that the balancer has given.

@@ -15,6 +15,7 @@ use super::super::passage::{Broken, Means, Passage};
 use super::super::persist::{self, Persistence};
 use super::super::runtime::{Balance, DataThread, Permit};
 use super::super::stream::Stream;
+use super::super::underway::Seat;
 use super::super::upstream::Dial;
 use super::record::Facts;
 use crate::access_log::{Cause, Phase, Termination};
@@ -34,6 +35,8 @@ pub(in crate::io) struct Connection {
     /// From the server to the client.
     down: Passage,
     lease: Option<Lease<Balance>>,
+    /// While it is with a server whose sessions may be ended.
+    seat: Option<Seat>,
     persistence: Persistence,
     timeouts: Timeouts,
     /// When each side last said or took something.
@@ -118,6 +121,7 @@ impl Connection {
             up: Passage::default(),
             down: Passage::default(),
             lease: None,
+            seat: None,
             persistence: Persistence::default(),
             timeouts: Timeouts::default(),
             client_active: now,
@@ -213,6 +217,7 @@ impl Connection {
                 self.thread.recorder.server(dial.server).connections.add(1);
                 self.facts.connected = Some(now);
                 self.server_active = now;
+                self.seat = self.thread.seat(dial.server, cx);
                 self.persistence.handle_answer(&self.thread, dial.server, now);
                 Step::Next(State::Relaying(server))
             }
@@ -234,7 +239,10 @@ impl Connection {
 
     fn relay(&mut self, mut server: Stream, cx: &mut Context<'_>, now: Instant) -> Step {
         let before = (self.up.read, self.up.written, self.down.read, self.down.written);
-        let ended = self.pass(&mut server, cx);
+        let ended = match self.seat.as_ref().and_then(Seat::ended) {
+            Some(why) => Poll::Ready(Err(Failure::ShutDown(why))),
+            None => self.pass(&mut server, cx),
+        };
         if (self.up.read, self.down.written) != (before.0, before.3) {
             self.client_active = now;
         }

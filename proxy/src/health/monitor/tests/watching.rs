@@ -1,10 +1,12 @@
 //! Agents, followers, observation and ejection.
 
 use super::*;
+use crate::balance::Shutdown;
 use crate::health::Sign;
 use crate::health::agent::AgentLine;
 use crate::plan::{
-    Action, CheckConfig, Ejection, InitState, Layer, Observe, OnError, Protocol, ServerLimits, Watch,
+    Action, CheckConfig, Ejection, InitState, Layer, Observe, OnError, OnMarked, Protocol, ServerLimits,
+    Watch,
 };
 
 fn agent() -> CheckConfig {
@@ -336,4 +338,48 @@ fn a_replacement_knows_agents_ejections_and_reasons() {
     assert_eq!(next.operational()[1], "DOWN");
     next.run_until(ms(28_000));
     assert_eq!(next.operational()[1], "UP");
+}
+
+/// Who is told that its sessions end, and why.
+#[test]
+fn sessions_end_as_configured() {
+    let shutting = |server: Server| {
+        let watch = Watch {
+            on_marked_down: OnMarked::Shutdown,
+            on_marked_up: OnMarked::Shutdown,
+            ejection: Some(EJECTION),
+            ..Watch::default()
+        };
+        Server { watch, ..server }
+    };
+    let mut world =
+        World::new(vec![shutting(checked(server(1))), shutting(server(1)), backup(1), shutting(backup(1))]);
+    let orders = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = Arc::clone(&orders);
+    world.state.shutdowns().deliver_by(move |id, why| told.lock().unwrap().push((id.0, why)));
+    let ordered = || std::mem::take(&mut *orders.lock().unwrap());
+    let up = vec![(2, Shutdown::Up), (3, Shutdown::Up)];
+    world.passes[0] = false;
+    world.run_until(ms(250));
+    assert_eq!(ordered(), [(0, Shutdown::Down)], "checks");
+    world.admin(0, AdminState::Maint);
+    assert_eq!(ordered(), [], "it had none any more");
+    world.admin(0, AdminState::Drain);
+    assert_eq!(ordered(), [], "it takes nothing over");
+    world.admin(0, AdminState::Maint);
+    world.passes[0] = true;
+    assert_eq!(ordered(), [(0, Shutdown::Down)], "an operator");
+    world.admin(0, AdminState::Ready);
+    assert_eq!(ordered(), up);
+    world.sees(1, &[Sign::WrongResponse; 3]);
+    assert_eq!((world.operational()[1], ordered()), ("DOWN", vec![]), "an ejection ends nothing");
+    world.run_until(ms(31_000));
+    assert_eq!((world.operational()[1], ordered()), ("UP", up));
+    world.admin(3, AdminState::Maint);
+    assert_eq!(ordered(), [(3, Shutdown::Down)]);
+    world.admin(3, AdminState::Ready);
+    assert_eq!(ordered(), [], "a backup takes nobody's place");
+    world.admin(1, AdminState::Drain);
+    world.admin(1, AdminState::Ready);
+    assert_eq!(ordered(), [], "it was there all the time");
 }

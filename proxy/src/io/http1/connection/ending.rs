@@ -23,6 +23,7 @@ impl Connection {
             side.stream.suspect(now);
         }
         open.server = None;
+        open.seat = None;
         open.assign = None;
         open.dial = None;
         self.inbox = Vec::new();

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::super::super::assign::{Assign, Unassigned};
 use super::super::super::runtime::{DataThread, Scratch};
 use super::super::super::tunnel;
+use super::super::super::underway::Seat;
 use super::super::super::upstream::{Dial, Reuse};
 use super::super::exchange::{Persist, ResponseState, ServerSide};
 use super::super::failure::Failure;
@@ -43,12 +44,12 @@ impl Connection {
             open.dial =
                 Some(Dial::new(&self.thread, backend, server, self.party.caller()).after(open.repeat.made));
         } else {
-            self.connect(open, backend, server, now);
+            self.connect(open, backend, server, cx, now);
         }
         Poll::Ready(Ok(()))
     }
 
-    fn connect(&self, open: &mut Open, backend: BackendId, server: ServerId, now: Instant) {
+    fn connect(&self, open: &mut Open, backend: BackendId, server: ServerId, cx: &Context<'_>, now: Instant) {
         let reuse = if open.asked.method.is_idempotent() { Reuse::Any } else { Reuse::JustUsed };
         let addresses = self.thread.balance.addresses();
         let epoch = addresses.epoch();
@@ -60,6 +61,7 @@ impl Connection {
                 open.facts.connected = Some(now);
                 open.activity.server = Some(now);
                 open.server = Some(ServerSide { stream, reused: true, deaf: false, epoch });
+                open.seat = self.thread.seat(server, cx);
             }
             None => {
                 open.dial = Some(
@@ -94,6 +96,9 @@ impl Connection {
                 Poll::Ready(Ok(())) => {}
             }
         }
+        if let Some(why) = open.seat.as_ref().and_then(Seat::ended) {
+            return self.fail_or_repeat(open, Failure::ShutDown(why), now);
+        }
         let mut client = Client { stream: &mut self.stream, inbox: &mut self.inbox };
         match relay::poll(&mut open, &mut client, &self.thread, scratch, cx, now) {
             Poll::Pending if self.stream.poll_aborted(cx).is_ready() => {
@@ -113,6 +118,7 @@ impl Connection {
             }
             Poll::Ready(End::Stale) => {
                 open.server = None;
+                open.seat = None;
                 if let (Some(backend), Some(server)) = (open.facts.backend, open.facts.server) {
                     self.thread.recorder.server(server).retries.add(1);
                     open.facts.retries = open.facts.retries.saturating_add(1);
@@ -162,6 +168,7 @@ impl Connection {
                 open.activity.server = Some(now);
                 let epoch = dial.epoch();
                 open.server = Some(ServerSide { stream, reused: dial.joined, deaf: false, epoch });
+                open.seat = self.thread.seat(dial.server, cx);
                 Poll::Ready(Ok(()))
             }
         }
