@@ -1,4 +1,5 @@
 mod moves;
+mod slowstart;
 mod watching;
 
 use std::net::SocketAddr;

@@ -9,18 +9,18 @@ use crate::plan::{
     Watch,
 };
 
-fn agent() -> CheckConfig {
+pub(super) fn agent() -> CheckConfig {
     let script = Script::of([Action::Protocol(Protocol::Agent { send: Vec::new() })]);
     CheckConfig { rise: 1, fall: 1, port: Some(9), ..check(script) }
 }
 
-fn watched(watch: Watch) -> Server {
+pub(super) fn watched(watch: Watch) -> Server {
     Server { watch, ..checked(server(10)) }
 }
 
 impl World {
     /// The agent of the first server says this.
-    fn agent_says(&mut self, line: &str) {
+    pub(super) fn agent_says(&mut self, line: &str) {
         let job = Job { server: ServerId(0), probe: Probe::Agent };
         if let Some(Phase::Waiting { due }) = self.monitor.servers[0].agent.as_ref().map(|a| a.phase) {
             self.monitor.queue.remove(&(due, job));
@@ -30,7 +30,7 @@ impl World {
         self.monitor.handle_agent(self.now, ServerId(0), CheckResult::new(CheckStatus::L7Ok), Some(&said));
     }
 
-    fn sees(&mut self, id: u32, signs: &[Sign]) {
+    pub(super) fn sees(&mut self, id: u32, signs: &[Sign]) {
         for sign in signs {
             self.state.observations().note(ServerId(id), *sign);
         }
@@ -161,7 +161,7 @@ fn errors_in_a_row_have_their_consequence() {
     assert_eq!(other.operational(), ["UP"], "responses are nothing to layer 4");
 }
 
-const EJECTION: Ejection = Ejection {
+pub(super) const EJECTION: Ejection = Ejection {
     consecutive_errors: Some(3),
     failure_percent: Some(50),
     min_requests: 4,
