@@ -56,6 +56,11 @@ impl Assign {
         self.backend
     }
 
+    /// What hashing placed it by: another server that it needs later is found by the same.
+    pub(super) fn key(&self) -> Option<u32> {
+        self.wish.key
+    }
+
     /// Requests that were before this one in the queues so far.
     pub(super) fn positions(&self) -> QueuePositions {
         self.positions

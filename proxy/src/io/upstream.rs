@@ -138,6 +138,8 @@ pub(super) struct Dial {
     pub(super) redispatched: bool,
     /// The stream is one of a connection that was there.
     pub(super) joined: bool,
+    /// What hashing chose the server by.
+    key: Option<u32>,
     backend: BackendId,
     left: u8,
     attempt: Attempt,
@@ -190,6 +192,7 @@ impl Dial {
             retries: 0,
             redispatched: false,
             joined: false,
+            key: None,
             backend,
             left,
             attempt,
@@ -197,6 +200,11 @@ impl Dial {
             caller,
             opening,
         }
+    }
+
+    /// The same with what the server was chosen by, so that another one is chosen by it too.
+    pub(super) fn by(self, key: Option<u32>) -> Self {
+        Self { key, ..self }
     }
 
     /// The same with what `made` attempts have left of the retries.
@@ -391,7 +399,7 @@ impl Dial {
         self.retries = self.retries.saturating_add(1);
         let redispatch = self.left == 0 && backend_of(thread, self.backend).is_some_and(|b| b.redispatch);
         if redispatch {
-            let wish = Wish { avoid: Some(self.server), ..Wish::default() };
+            let wish = Wish { key: self.key, avoid: Some(self.server), ..Wish::default() };
             self.attempt = Attempt::Reassigning(Assign::new(self.backend, wish));
             return Ok(Next::Another);
         }

@@ -1,14 +1,18 @@
 //! What goes wrong, and what clients and records are told: HAProxy's statuses and letters for the same events.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::common::{
-    PATIENCE, Setup, answering, await_signal, closed_port, field, gist, scripted, signal, status, timers,
-    until,
+    Client, PATIENCE, Setup, answering, await_signal, closed_port, field, gist, scripted, signal, status,
+    timers, until,
 };
-use evenkeel_proxy::plan::{AdminState, ServerId};
+use super::oracle::Haproxy;
+use evenkeel_proxy::plan::{
+    AdminState, Balance, HashBalance, HashFunction, HashKey, HashLayout, ServerId, UriKey,
+};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const SHORT: Option<Duration> = Some(Duration::from_millis(100));
@@ -303,6 +307,43 @@ fn the_last_retry_goes_to_another_server() {
     for server in [0, 1] {
         until("nothing is in flight", || proxy.balance.in_flight(ServerId(server)) == 0);
     }
+}
+
+/// The next server on the ring gets it, as with HAProxy: a client finds the same one for as long as its own is away.
+#[test]
+fn the_last_retry_is_hashed_again() {
+    let (dead, second, third) = (closed_port(), answering(), answering());
+    let mut setup = Setup::new(&[dead, second.addr, third.addr]);
+    (setup.backend.retries, setup.backend.redispatch) = (1, true);
+    setup.backend.balance = Balance::Hash(HashBalance {
+        key: HashKey::Uri(UriKey::default()),
+        layout: HashLayout::Consistent,
+        function: HashFunction::Sdbm,
+        avalanche: true,
+        factor: None,
+    });
+    let proxy = setup.start();
+    let oracle = Haproxy::start(&format!(
+        " balance uri\n hash-type consistent\n option redispatch\n retries 1\n server s1 {dead}\n server s2 {}\n \
+         server s3 {}\n",
+        second.addr, third.addr
+    ));
+    let (mut ours, mut theirs) = (proxy.client(), Client::over(TcpStream::connect(oracle.addr).unwrap()));
+    theirs.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut moved = BTreeSet::new();
+    for n in (0..24).chain(0..24) {
+        let request = format!("GET /{n} HTTP/1.1\r\nHost: h\r\n\r\n");
+        for client in [&mut ours, &mut theirs] {
+            client.send(&request);
+            assert_eq!(status(&client.response().0), 200);
+        }
+        let record = gist(&proxy.record());
+        assert_eq!(record, gist(&oracle.record()));
+        if record.contains(" +1 ") {
+            moved.insert(record.split(' ').nth(1).map(str::to_owned));
+        }
+    }
+    assert_eq!(moved.len(), 2, "the ring spreads what the dead server had: {moved:?}");
 }
 
 #[test]

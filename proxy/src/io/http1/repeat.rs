@@ -18,11 +18,13 @@ pub(super) struct Repeat {
     pub(super) made: u8,
     /// The server of the attempt before this one, while this one has none.
     pub(super) from: Option<ServerId>,
+    /// What hashing chose the server by; the next one is chosen by it too.
+    pub(super) key: Option<u32>,
 }
 
 impl Default for Repeat {
     fn default() -> Self {
-        Self { on: RetryOn::NONE, made: 0, from: None }
+        Self { on: RetryOn::NONE, made: 0, from: None, key: None }
     }
 }
 
@@ -92,9 +94,10 @@ pub(super) fn start_over(exchange: &mut Exchange, thread: &DataThread, shown: Op
     exchange.repeat.made = exchange.repeat.made.saturating_add(1);
     exchange.repeat.from = Some(server);
     let redispatch = thread.plan.backends().get(usize::from(id.0)).is_some_and(|b| b.redispatch);
+    let key = exchange.repeat.key;
     let wish = match redispatch {
-        true => Wish { avoid: Some(server), ..Wish::default() },
-        false => Wish { pinned: Some(server), ..Wish::default() },
+        true => Wish { key, avoid: Some(server), ..Wish::default() },
+        false => Wish { key, pinned: Some(server), ..Wish::default() },
     };
     exchange.assign = Some(Assign::new(id, wish));
 }

@@ -194,7 +194,8 @@ impl Connection {
                 self.facts.server = Some(server);
                 self.facts.assigned = Some(now);
                 self.lease = Some(assigned.lease);
-                Step::Next(State::Dialing(Dial::new(&self.thread, assign.backend(), server, self.caller)))
+                let dial = Dial::new(&self.thread, assign.backend(), server, self.caller);
+                Step::Next(State::Dialing(dial.by(assign.key())))
             }
         }
     }

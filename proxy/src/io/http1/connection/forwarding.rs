@@ -24,7 +24,7 @@ impl Connection {
         let Some(assign) = &mut open.assign else { return Poll::Ready(Ok(())) };
         let backend = assign.backend();
         let polled = ready!(assign.poll(cx, &self.thread, now));
-        open.facts.queue = assign.positions();
+        (open.facts.queue, open.repeat.key) = (assign.positions(), assign.key());
         open.assign = None;
         let assigned = match polled {
             Ok(assigned) => assigned,
@@ -41,8 +41,11 @@ impl Connection {
         open.facts.assigned = Some(now);
         open.lease = Some(assigned.lease);
         if open.repeat.from.is_some() && repeat::handle_assigned(open, &self.thread, server) {
-            open.dial =
-                Some(Dial::new(&self.thread, backend, server, self.party.caller()).after(open.repeat.made));
+            open.dial = Some(
+                Dial::new(&self.thread, backend, server, self.party.caller())
+                    .after(open.repeat.made)
+                    .by(open.repeat.key),
+            );
         } else {
             self.connect(open, backend, server, cx, now);
         }
@@ -65,7 +68,9 @@ impl Connection {
             }
             None => {
                 open.dial = Some(
-                    Dial::new(&self.thread, backend, server, self.party.caller()).after(open.repeat.made),
+                    Dial::new(&self.thread, backend, server, self.party.caller())
+                        .after(open.repeat.made)
+                        .by(open.repeat.key),
                 )
             }
         }
@@ -123,7 +128,9 @@ impl Connection {
                     self.thread.recorder.server(server).retries.add(1);
                     open.facts.retries = open.facts.retries.saturating_add(1);
                     open.dial = Some(
-                        Dial::new(&self.thread, backend, server, self.party.caller()).after(open.repeat.made),
+                        Dial::new(&self.thread, backend, server, self.party.caller())
+                            .after(open.repeat.made)
+                            .by(open.repeat.key),
                     );
                 }
                 Step::Next(State::Forwarding(open))
