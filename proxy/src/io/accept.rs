@@ -2,23 +2,55 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use tokio::net::TcpListener;
+use rustix::net::SocketFlags;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
 use super::admit::{Arrival, admit};
 use super::runtime::DataThread;
+use super::stream::Stream;
 use crate::plan::{FrontendId, ListenerId};
 
 /// One listening socket.
 pub(super) struct Listening {
-    pub(super) listener: TcpListener,
+    /// Of a type that lets one do what one wants when it is ready; the runtime's listener would register what it accepts.
+    listener: TcpStream,
     pub(super) id: ListenerId,
     pub(super) frontend: FrontendId,
+}
+
+impl Listening {
+    /// Listens on `listener` for a frontend. What is accepted inherits the option: small messages leave at once, because
+    /// they are always complete ones.
+    pub(super) fn new(listener: TcpListener, id: ListenerId, frontend: FrontendId) -> io::Result<Self> {
+        socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
+        let listener = TcpStream::from_std(OwnedFd::from(listener).into())?;
+        Ok(Self { listener, id, frontend })
+    }
+
+    /// Accepts a connection. Its socket does not block.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(OwnedFd, SocketAddr)>> {
+        loop {
+            ready!(self.listener.poll_read_ready(cx))?;
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let accept = || Ok(rustix::net::acceptfrom_with(&self.listener, flags)?);
+            match self.listener.try_io(Interest::READABLE, accept) {
+                Ok((socket, client)) => {
+                    let client = client.ok_or(io::ErrorKind::AddrNotAvailable)?;
+                    return Poll::Ready(Ok((socket, client.try_into()?)));
+                }
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
 }
 
 /// Accepts on all of the thread's sockets until it is aborted, which closes them.
@@ -71,7 +103,7 @@ pub(super) async fn lend_room(thread: Rc<DataThread>) {
 }
 
 /// Whether a connection waits in the backlog.
-fn is_waited_at(listener: &TcpListener) -> bool {
+fn is_waited_at(listener: &TcpStream) -> bool {
     let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
     nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
@@ -98,12 +130,13 @@ fn poll_accept(
             full = true;
             continue;
         };
-        match listening.listener.poll_accept(cx) {
+        match listening.poll_accept(cx) {
             Poll::Pending => {}
-            Poll::Ready(Ok((tcp, client))) => {
+            Poll::Ready(Ok((socket, client))) => {
                 *from = at + 1;
                 let Listening { id, frontend, .. } = *listening;
-                let arrival = Arrival { tcp, client, listener: id, frontend, permit };
+                let stream = Stream::accepted(socket);
+                let arrival = Arrival { stream, client, listener: id, frontend, permit };
                 return Poll::Ready(Accepted::Connection(arrival));
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Accepted::Failed(error)),
@@ -123,3 +156,28 @@ const FULL: Duration = Duration::from_millis(10);
 
 /// How soon the kernel is asked again after it had no descriptors left.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn accepted_sockets_do_not_block_and_send_at_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let at = listener.local_addr().unwrap();
+            let listening = Listening::new(listener, ListenerId(0), FrontendId(0)).unwrap();
+            assert!(listening.poll_accept(&mut Context::from_waker(Waker::noop())).is_pending());
+            let client = std::net::TcpStream::connect(at).unwrap();
+            let (socket, address) = poll_fn(|cx| listening.poll_accept(cx)).await.unwrap();
+            assert_eq!(address, client.local_addr().unwrap());
+            let options = socket2::SockRef::from(&socket);
+            assert!(options.tcp_nodelay().unwrap());
+            assert!(options.nonblocking().unwrap());
+        });
+    }
+}

@@ -16,8 +16,6 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use tokio::net::TcpStream;
-
 use super::caller::Caller;
 use super::http1::Connection;
 use super::http2;
@@ -34,7 +32,7 @@ use crate::stats::Counters;
 
 /// A connection that has just been taken in.
 pub(super) struct Arrival {
-    pub(super) tcp: TcpStream,
+    pub(super) stream: Stream,
     pub(super) client: SocketAddr,
     pub(super) listener: ListenerId,
     pub(super) frontend: FrontendId,
@@ -44,14 +42,15 @@ pub(super) struct Arrival {
 /// Sees a connection through to its protocol. The thread owns the task: it ends with it, and a panic in it ends this
 /// connection only and is counted.
 pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
-    let Arrival { tcp, client, listener, frontend, permit } = arrival;
-    // A socket that takes no options has been reset already.
-    let Ok(stream) = Stream::new(tcp) else { return };
+    let Arrival { mut stream, client, listener, frontend, permit } = arrival;
     let whose = Guest { caller: Caller { source: client, destination: None }, listener, frontend };
     let asks = thread.plan.listeners().get(usize::from(listener.0));
     let thread = Rc::clone(thread);
     match asks {
         Some(asks) if asks.expects_proxy(client.ip()) => {
+            if stream.register().is_err() {
+                return;
+            }
             drop(tokio::task::spawn_local(admit_announced(thread, stream, whose, permit, now)));
         }
         Some(Listener { tls: Some(_), .. }) => {
@@ -60,9 +59,14 @@ pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
         }
         _ => {
             let Guest { caller, .. } = whose.with_destination(&thread, &stream);
+            let mode = mode(&thread, frontend);
+            // Both sides are waited for, and spliced.
+            if mode == Mode::Tcp && stream.register().is_err() {
+                return;
+            }
             // Each protocol's task is spawned as it is: a task that could be any of them would be as large as the
             // largest.
-            drop(match mode(&thread, frontend) {
+            drop(match mode {
                 Mode::Http => {
                     tokio::task::spawn_local(Connection::new(thread, stream, caller, frontend, permit, now))
                 }

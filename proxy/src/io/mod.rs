@@ -16,7 +16,7 @@
 //! | [`checker`] | makes the health checks, on a thread of its own |
 //! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
 //! | `tls` | TLS over a stream, as a stream |
-//! | `stream`, `deadline`, `time_of_day` | bytes and time for all of these |
+//! | `stream`, `socket`, `deadline`, `time_of_day` | bytes and time for all of these |
 //!
 //! A connection lives and dies on one thread, and so does everything it uses on the request path: buffers, server
 //! connections, deadlines, counters. Threads share the plan, which nobody writes, and the atomics of balancing.
@@ -36,6 +36,7 @@ mod passage;
 mod persist;
 mod proxy_header;
 pub mod runtime;
+mod socket;
 mod splice;
 mod stream;
 mod tcp;

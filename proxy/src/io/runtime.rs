@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::accept::{self, Listening};
@@ -253,10 +252,7 @@ fn run(seed: Seed, ready: &Ready) {
 
 async fn serve(seed: Seed, ready: &Ready) {
     let Seed { plan, balance, recorder, logger, gate, control, sockets } = seed;
-    let listening = sockets.into_iter().map(|b| {
-        let listener = TcpListener::from_std(b.listener)?;
-        Ok(Listening { listener, id: b.id, frontend: b.frontend })
-    });
+    let listening = sockets.into_iter().map(|b| Listening::new(b.listener, b.id, b.frontend));
     let listeners = match listening.collect::<io::Result<Vec<_>>>() {
         Ok(listeners) => listeners,
         Err(error) => return drop(ready.send(Err(error))),

@@ -8,6 +8,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::http2::{ClientStream, ServerStream};
+use super::socket::Socket;
 use super::tls::{HandshakeError, TlsStream};
 use crate::endpoint::Endpoint;
 use crate::tls::{Acceptor, Connector, SessionFacts};
@@ -29,7 +31,7 @@ pub(super) struct Stream {
 
 #[derive(Debug)]
 enum Kind {
-    Tcp(TcpStream),
+    Tcp(Socket),
     Unix(UnixStream),
     Tls(Box<TlsStream>),
     /// One of the streams of a client's HTTP/2 connection.
@@ -56,7 +58,20 @@ impl Stream {
     /// Takes over a connected socket. Small messages leave at once: they are always complete ones.
     pub(super) fn new(tcp: TcpStream) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
-        Ok(Self { kind: Kind::Tcp(tcp) })
+        Ok(Self { kind: Kind::Tcp(tcp.into()) })
+    }
+
+    /// Takes over a socket that has just been accepted, with the options of the one that listens.
+    pub(super) fn accepted(socket: OwnedFd) -> Self {
+        Self { kind: Kind::Tcp(Socket::accepted(socket)) }
+    }
+
+    /// Makes a socket that has just been accepted known to the runtime now, because it will be waited for.
+    pub(super) fn register(&mut self) -> io::Result<()> {
+        if let Kind::Tcp(tcp) = &mut self.kind {
+            tcp.register()?;
+        }
+        Ok(())
     }
 
     /// Starts to connect. The stream is not usable until [`Stream::poll_connected`].
@@ -92,10 +107,7 @@ impl Stream {
     /// Waits for the connection to be established or refused; with TLS, for the handshake as well.
     pub(super) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let error = match &mut self.kind {
-            Kind::Tcp(tcp) => {
-                ready!(tcp.poll_write_ready(cx))?;
-                tcp.take_error()?
-            }
+            Kind::Tcp(tcp) => ready!(tcp.poll_connected(cx))?,
             Kind::Unix(unix) => {
                 ready!(unix.poll_write_ready(cx))?;
                 unix.take_error()?
@@ -134,8 +146,9 @@ impl Stream {
 
     /// The addresses of a TCP connection, ours first.
     pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let tcp = self.plain_tcp()?;
-        Some((tcp.local_addr().ok()?, tcp.peer_addr().ok()?))
+        let Kind::Tcp(tcp) = &self.kind else { return None };
+        let options = tcp.options().ok()?;
+        Some((options.local_addr().ok()?.as_socket()?, options.peer_addr().ok()?.as_socket()?))
     }
 
     /// Takes the stream away from whoever holds it; nothing can be done with what is left.
@@ -200,11 +213,17 @@ impl Stream {
         self.tls()?.facts()
     }
 
-    /// The socket, if the bytes on it are the stream's own: what may be spliced.
+    /// Whether the bytes on its socket are its own.
+    #[inline]
+    pub(super) fn is_plain_tcp(&self) -> bool {
+        matches!(self.kind, Kind::Tcp(_))
+    }
+
+    /// The socket, if the bytes on it are the stream's own and the runtime knows it: what may be spliced.
     #[inline]
     pub(super) fn plain_tcp(&self) -> Option<&TcpStream> {
         match &self.kind {
-            Kind::Tcp(tcp) => Some(tcp),
+            Kind::Tcp(tcp) => tcp.known(),
             Kind::Unix(_) | Kind::Tls(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => None,
         }
     }
@@ -213,7 +232,7 @@ impl Stream {
     #[inline]
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         match &mut self.kind {
-            Kind::Tcp(tcp) => read(tcp, cx, buf),
+            Kind::Tcp(tcp) => tcp.poll_read(cx, buf),
             Kind::Unix(unix) => read(unix, cx, buf),
             Kind::Tls(tls) => tls.poll_read(cx, buf),
             Kind::Http2(stream) => stream.poll_read(cx, buf),
@@ -232,13 +251,7 @@ impl Stream {
         second: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.kind {
-            Kind::Tcp(tcp) => {
-                // What fits whole, as a small message does, needs no waker. What does not is left to the runtime.
-                match try_write_small(tcp, first, second) {
-                    Some(written) => Poll::Ready(written),
-                    None => write(tcp, cx, first, second),
-                }
-            }
+            Kind::Tcp(tcp) => tcp.poll_write(cx, first, second),
             Kind::Unix(unix) => write(unix, cx, first, second),
             Kind::Tls(tls) => tls.poll_write(cx, first, second),
             Kind::Http2(stream) => stream.poll_write(cx, first, second),
@@ -247,19 +260,21 @@ impl Stream {
         }
     }
 
-    /// Says that the bytes of the next writes are the last ones, so that the end can go with them.
+    /// Says that the bytes of the next writes are the last ones, so that the end can go with them: it is to follow at
+    /// once, by closing or by [`Stream::shutdown`].
     #[inline]
     pub(super) fn announce_end(&mut self) {
         match &mut self.kind {
+            Kind::Tcp(tcp) => tcp.announce_end(),
             Kind::Tls(tls) => tls.announce_end(),
-            Kind::Tcp(_) | Kind::Unix(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => {}
+            Kind::Unix(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => {}
         }
     }
 
     /// Closes our side; the peer may go on sending.
     pub(super) fn shutdown(&mut self) -> io::Result<()> {
         let socket = match &mut self.kind {
-            Kind::Tcp(tcp) => socket2::SockRef::from(&*tcp),
+            Kind::Tcp(tcp) => tcp.options()?,
             Kind::Unix(unix) => socket2::SockRef::from(&*unix),
             Kind::Tls(tls) => return tls.shutdown(),
             Kind::Http2(stream) => return stream.shutdown(),
@@ -272,7 +287,7 @@ impl Stream {
     /// Makes closing send a reset: the only way to say that what was sent is not all there is.
     pub(super) fn reset_on_close(&mut self) -> io::Result<()> {
         match &mut self.kind {
-            Kind::Tcp(tcp) => tcp.set_zero_linger(),
+            Kind::Tcp(tcp) => tcp.options()?.set_linger(Some(std::time::Duration::ZERO)),
             // There is no reset to send: the peer sees an end, and that is all it can be told.
             Kind::Unix(_) => Ok(()),
             Kind::Tls(tls) => tls.reset_on_close(),
@@ -288,7 +303,7 @@ impl Stream {
         // Readiness may be left over from a read that just filled its buffer: only the kernel knows. Without any it is not
         // asked.
         let said = match &mut self.kind {
-            Kind::Tcp(tcp) => tcp.try_read(&mut [0]),
+            Kind::Tcp(tcp) => tcp.try_read_byte(),
             Kind::Unix(unix) => unix.try_read(&mut [0]),
             Kind::Tls(tls) => return tls.is_quiet(),
             Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => return false,
@@ -298,14 +313,18 @@ impl Stream {
 }
 
 #[inline]
-fn read<S: AsyncRead + Unpin>(from: &mut S, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+pub(super) fn read<S: AsyncRead + Unpin>(
+    from: &mut S,
+    cx: &mut Context<'_>,
+    buf: &mut [u8],
+) -> Poll<io::Result<usize>> {
     let mut buf = ReadBuf::new(buf);
     ready!(Pin::new(from).poll_read(cx, &mut buf))?;
     Poll::Ready(Ok(buf.filled().len()))
 }
 
 #[inline]
-fn write<S: AsyncWrite + Unpin>(
+pub(super) fn write<S: AsyncWrite + Unpin>(
     to: &mut S,
     cx: &mut Context<'_>,
     first: &[u8],
@@ -317,22 +336,6 @@ fn write<S: AsyncWrite + Unpin>(
         (first, second) => to.poll_write_vectored(cx, &[IoSlice::new(first), IoSlice::new(second)]),
     }
 }
-
-/// Writes a message that is small and in one piece, if the runtime knows of room for it.
-#[inline]
-fn try_write_small(to: &TcpStream, first: &[u8], second: &[u8]) -> Option<io::Result<usize>> {
-    let (([], one) | (one, [])) = (first, second) else { return None };
-    if one.len() > SMALL_MESSAGE {
-        return None;
-    }
-    match to.try_write(one) {
-        Err(e) if e.kind() == io::ErrorKind::WouldBlock => None,
-        written => Some(written),
-    }
-}
-
-/// A message up to this size nearly always finds room in a socket's buffer.
-const SMALL_MESSAGE: usize = 16 * 1024;
 
 fn start_to_connect(domain: socket2::Domain, to: &socket2::SockAddr) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM.nonblocking().cloexec(), None)?;
@@ -353,7 +356,7 @@ impl Stream {
 
     /// Waits until the kernel has something.
     pub(super) async fn readable_for_tests(&self) {
-        let Kind::Tcp(tcp) = &self.kind else { panic!("no TCP") };
+        let tcp = self.plain_tcp().expect("no TCP");
         tcp.readable().await.unwrap();
     }
 }

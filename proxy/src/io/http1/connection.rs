@@ -296,6 +296,9 @@ impl Connection {
             return self.fail(open, Failure::Refused(HeadError::Version.into()), now);
         };
         open.discard(&self.thread);
+        if self.stream.register().is_err() {
+            return Step::Over;
+        }
         let party = Party { http2: true, ..self.party.clone() };
         let stream = self.stream.hand_over();
         let serve = http2::Serve::new(Rc::clone(&self.thread), stream, ahead, party, permit, now);

@@ -145,7 +145,7 @@ fn poll_head(
 /// How much to read at once where a head is awaited. Content behind it that can be spliced had better not be copied.
 #[inline]
 fn head_room(server: &Stream, client: &Stream) -> usize {
-    if server.plain_tcp().is_some() && client.plain_tcp().is_some() { SMALL } else { START }
+    if server.is_plain_tcp() && client.is_plain_tcp() { SMALL } else { START }
 }
 
 /// What the server said: heads and perhaps the start of content, or a part of a head. `None`: no whole head.
@@ -234,6 +234,10 @@ fn poll_content(
     let Exchange { down, server: Some(server), surplus, .. } = exchange else {
         return Poll::Ready(End::Failed(Failure::ServerClosed));
     };
+    // More is to come than came with the head: it may have to wait, and can be spliced.
+    if !down.is_done() && client.stream.register().is_err() {
+        return Poll::Ready(End::Failed(Failure::ClientAborted));
+    }
     let mut means = Means { scratch: &mut scratch.bytes, pipes: &thread.pipes };
     match down.poll(cx, &mut server.stream, client.stream, &mut means, surplus) {
         Poll::Pending => Poll::Pending,

@@ -228,7 +228,7 @@ impl State {
             }
             self.blocked = false;
         }
-        let taken = if second.len() >= LARGE && self.stream.plain_tcp().is_some() {
+        let taken = if second.len() >= LARGE && self.stream.is_plain_tcp() {
             self.keep(first);
             first.len() + self.write_through(cx, second)?
         } else {
