@@ -124,6 +124,7 @@ impl Options {
             name: "front".into(),
             mode: Mode::Http,
             default_backend: Some(BackendId(0)),
+            hello: None,
             timeout: client,
             forwarded_for: Some(ForwardedFor {
                 header: "X-Forwarded-For".into(),

@@ -10,6 +10,7 @@
 //! | [`access_log`] | one record per request, and how it leaves the thread |
 //! | [`balance`] | which server gets the next request |
 //! | [`endpoint`] | where a socket is |
+//! | [`hello`] | what a TLS client says first, read without answering it |
 //! | [`health`] | checks: when, what they find, when a server goes down or comes up |
 //! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`pace`] | whether a client keeps up |
@@ -33,6 +34,7 @@ pub mod endpoint;
 pub mod h1;
 pub mod h2;
 pub mod health;
+pub mod hello;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod names;

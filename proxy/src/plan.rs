@@ -29,7 +29,7 @@ use crate::tls::{Acceptor, Connector};
 
 mod tcp;
 
-pub use tcp::{Mode, SendProxy};
+pub use tcp::{HelloRoute, HelloRouting, Mode, SendProxy};
 
 /// Position of a frontend in [`Plan::frontends`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +140,8 @@ pub struct Frontend {
     pub mode: Mode,
     /// Where requests go that no rule sends elsewhere. `None`: 503.
     pub default_backend: Option<BackendId>,
+    /// Mode tcp: where connections go that begin with a TLS handshake. `None`: nobody looks.
+    pub hello: Option<HelloRouting>,
     /// Timers of the client side.
     pub timeout: ClientTimeouts,
     /// Add `X-Forwarded-For`.
@@ -360,10 +362,13 @@ impl Plan {
             return Err(PlanError::Range("threads".into()));
         }
         for f in &frontends {
-            let Some(to) = f.default_backend else { continue };
-            let to = backends.get(usize::from(to.0)).ok_or_else(|| PlanError::Dangling(f.name.clone()))?;
-            if to.mode != f.mode {
-                return Err(PlanError::Modes(f.name.clone(), to.name.clone()));
+            let routes = f.hello.iter().flat_map(|h| &h.routes).map(|r| r.backend);
+            for to in f.default_backend.into_iter().chain(routes) {
+                let to =
+                    backends.get(usize::from(to.0)).ok_or_else(|| PlanError::Dangling(f.name.clone()))?;
+                if to.mode != f.mode {
+                    return Err(PlanError::Modes(f.name.clone(), to.name.clone()));
+                }
             }
         }
         for (i, b) in backends.iter().enumerate() {

@@ -118,6 +118,8 @@ counters! {
     repeats,
     /// Connections refused because their PROXY header was missing, malformed or late.
     proxy_refused,
+    /// Connections that did not begin with a TLS ClientHello in time where one is looked for.
+    hello_missing,
 }
 
 impl Counters {

@@ -52,6 +52,7 @@ impl Setup {
                 name: "front".into(),
                 mode: Mode::Http,
                 default_backend: Some(BackendId(0)),
+                hello: None,
                 timeout: ClientTimeouts { client: long, ..ClientTimeouts::default() },
                 forwarded_for: None,
                 dontlognull: false,

@@ -20,6 +20,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         name: "fe".into(),
         mode: Mode::Http,
         default_backend: None,
+        hello: None,
         timeout: ClientTimeouts { client: Some(Duration::from_secs(5)), ..ClientTimeouts::default() },
         forwarded_for: None,
         dontlognull: false,

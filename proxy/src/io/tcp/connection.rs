@@ -20,6 +20,7 @@ use super::super::upstream::Dial;
 use super::record::Facts;
 use crate::access_log::{Cause, Phase, Termination};
 use crate::balance::{Lease, Subject, Wish, key_of};
+use crate::hello;
 use crate::plan::{BackendId, FrontendId};
 
 /// A client's connection. As a future it ends when the connection is over; dropping it, for whatever reason, counts and
@@ -49,6 +50,8 @@ pub(in crate::io) struct Connection {
 enum State {
     /// About to choose a backend.
     Routing,
+    /// For the client to say where it wants to go, until then.
+    Inspecting(Instant),
     /// For a server to be free.
     Assigning(Assign),
     /// For the connection to it.
@@ -134,6 +137,7 @@ impl Connection {
     fn step(&mut self, state: State, cx: &mut Context<'_>, now: Instant) -> Step {
         match state {
             State::Routing => self.route(now),
+            State::Inspecting(until) => self.inspect(until, cx, now),
             State::Assigning(assign) => self.assign(assign, cx, now),
             State::Dialing(dial) => self.dial(dial, cx, now),
             State::Relaying(server) => self.relay(server, cx, now),
@@ -147,14 +151,41 @@ impl Connection {
             return Step::Failed(Failure::NoServer, Progress::Unanswered);
         };
         self.timeouts.client = frontend.timeout;
-        match frontend.default_backend {
-            Some(backend) => self.enter(backend, now),
-            None => Step::Failed(Failure::NoServer, Progress::Unanswered),
+        match &frontend.hello {
+            None => self.enter(frontend.default_backend, now),
+            Some(hello) => Step::Next(State::Inspecting(now + hello.inspect_delay)),
         }
     }
 
-    fn enter(&mut self, id: BackendId, now: Instant) -> Step {
-        let Some(backend) = self.thread.plan.backends().get(usize::from(id.0)) else {
+    /// Chooses the backend by the ClientHello. What is read stays to be passed on.
+    fn inspect(&mut self, until: Instant, cx: &mut Context<'_>, now: Instant) -> Step {
+        let mut scratch = self.thread.scratch.borrow_mut();
+        let seen = self.up.read_ahead(cx, &mut self.client, &mut scratch.bytes);
+        drop(scratch);
+        let silent = self.up.ahead().is_empty() && !self.up.is_open();
+        if seen.is_err() || silent {
+            return Step::Over(Termination::new(Cause::Client, Phase::Request));
+        }
+        let found = hello::parse(self.up.ahead());
+        if found == Ok(None) && self.up.is_open() && now < until {
+            return Step::Wait(State::Inspecting(until), Some(until));
+        }
+        let frontend = self.thread.plan.frontends().get(usize::from(self.facts.frontend.0));
+        let said = match found {
+            Ok(Some(hello)) => frontend.and_then(|f| f.hello.as_ref()).and_then(|h| h.backend(&hello)),
+            // As HAProxy does it: what cannot be read matches nothing.
+            Ok(None) | Err(_) => {
+                self.thread.recorder.process().hello_missing.add(1);
+                self.thread.recorder.frontend(self.facts.frontend).hello_missing.add(1);
+                None
+            }
+        };
+        self.enter(said.or(frontend.and_then(|f| f.default_backend)), now)
+    }
+
+    fn enter(&mut self, id: Option<BackendId>, now: Instant) -> Step {
+        let found = id.and_then(|id| Some((id, self.thread.plan.backends().get(usize::from(id.0))?)));
+        let Some((id, backend)) = found else {
             return Step::Failed(Failure::NoServer, Progress::Unanswered);
         };
         self.timeouts.server = backend.timeout;
