@@ -10,6 +10,7 @@ mod global;
 mod http;
 mod proxy;
 mod resolvers;
+mod route;
 mod server;
 mod stick;
 mod tls;
@@ -23,6 +24,7 @@ pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
 pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
+pub use route::{MATCHER, USE_BACKEND};
 pub use server::{DEFAULT_SERVER, EJECTION, SERVER};
 pub use stick::{STICK, STICK_FIELD, TABLE};
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
@@ -244,6 +246,8 @@ pub static SECTIONS: &[&Section] = &[
     &BALANCE_BY,
     &BALANCE_URI,
     &BIND,
+    &USE_BACKEND,
+    &MATCHER,
     &TIMEOUT,
     &TIMEOUT_FRONTEND,
     &TIMEOUT_BACKEND,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode,
     SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
@@ -95,6 +96,15 @@ pub struct Listening {
     pub accept_proxy: Arc<[(IpAddr, u8)]>,
 }
 
+/// One entry of `use_backend`.
+#[derive(Debug, Clone)]
+pub struct HelloRoute {
+    /// Which connections.
+    pub when: HelloMatch,
+    /// Where they go.
+    pub backend: Spanned<String>,
+}
+
 /// `[global.worker]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerWatch {
@@ -119,6 +129,10 @@ pub struct Frontend {
     pub binds: Vec<Spanned<Listening>>,
     /// Where requests go.
     pub default_backend: Option<Spanned<String>>,
+    /// Mode tcp: where connections go by the ClientHello that they begin with; empty: nobody looks.
+    pub routes: Vec<HelloRoute>,
+    /// How long such a hello is waited for.
+    pub inspect_delay: Duration,
     /// Timers of the client side.
     pub timeout: ClientTimeouts,
     /// `X-Forwarded-For`.

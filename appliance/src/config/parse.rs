@@ -27,6 +27,7 @@ mod http;
 mod log;
 mod proxy;
 mod resolvers;
+mod route;
 mod secret;
 mod server;
 mod stick;
@@ -36,6 +37,7 @@ mod vip;
 mod vrrp;
 mod watch;
 
+pub(super) use route::Routing;
 pub(super) use stick::StickDraft;
 pub(super) use vrrp::{RouterDraft, ScriptDraft, TrackDraft};
 
@@ -73,6 +75,7 @@ pub(super) struct Proxy {
     pub(super) binds: Vec<Spanned<BindDraft>>,
     pub(super) servers: Vec<ServerDraft>,
     pub(super) stick: Vec<StickDraft>,
+    pub(super) routing: Routing,
 }
 
 /// Which halves a section is.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use evenkeel::config::{self, lower};
 use evenkeel_proxy::access_log::{Destination, Facility, Level};
+use evenkeel_proxy::hello::ClientHello;
 use evenkeel_proxy::plan::{
-    Action, AdminState, CheckConfig, Expect, HttpCheck, HttpVersion, InitState, Layer, LogFormat, Mode,
-    OnError, Protocol, ServerId,
+    Action, AdminState, BackendId, CheckConfig, Expect, HttpCheck, HttpVersion, InitState, Layer, LogFormat,
+    Mode, OnError, Protocol, ServerId,
 };
 use evenkeel_proxy::proxy_protocol::Version;
 
@@ -464,4 +465,45 @@ fn servers_may_be_at_sockets() {
     };
     assert_eq!(secure(""), ["tls"], "a socket has no name that a certificate could be for");
     assert!(secure(", verify = \"none\"").is_empty());
+}
+
+#[test]
+fn connections_go_where_their_hello_says() {
+    let config = good(
+        r#"
+[defaults]
+mode = "tcp"
+timeout = { connect = "5s", client = "50s", server = "50s" }
+[frontend.f]
+bind = ["*:443"]
+inspect_delay = "3s"
+use_backend = [
+  { backend = "b", if = { req_ssl_sni = ["B.Example", "c.example"], req_ssl_alpn = "h2" } },
+  { backend = "a", if = { req_ssl_sni_end = ".a.example" } },
+]
+[frontend.g]
+bind = ["*:444"]
+default_backend = "a"
+[backend.a]
+server = [{ name = "s", addr = "10.0.0.1:443" }]
+[backend.b]
+server = [{ name = "s", addr = "10.0.0.2:443" }]
+"#,
+    );
+    let plan = lower::proxy(&config).plan;
+    let hello = plan.frontends()[0].hello.as_ref().unwrap();
+    assert_eq!((hello.inspect_delay, hello.routes.len()), (Duration::from_secs(3), 2));
+    let goes = |name: &str, protocols: &[&str]| {
+        hello.backend(&ClientHello {
+            server_name: Some(name.into()),
+            protocols: protocols.iter().map(|p| Box::from(p.as_bytes())).collect(),
+            versions: Vec::new(),
+        })
+    };
+    assert_eq!(goes("b.example", &["h2"]), Some(BackendId(1)));
+    assert_eq!(goes("c.example", &["http/1.1", "h2"]), Some(BackendId(1)));
+    assert_eq!(goes("b.example", &["http/1.1"]), None);
+    assert_eq!(goes("x.a.example", &[]), Some(BackendId(0)));
+    assert_eq!(goes("a.example", &[]), None);
+    assert_eq!((plan.frontends()[0].default_backend, &plan.frontends()[1].hello), (None, &None));
 }

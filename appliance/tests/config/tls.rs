@@ -106,3 +106,18 @@ fn servers_that_speak_tls_are_checked_over_it() {
         assert_eq!(check.connector(&asked).is_some(), own, "{server}");
     }
 }
+
+#[test]
+fn where_connections_go_by_their_hello_is_not_asked_of_tls_that_ends_here() {
+    let mut machine = machine("", "", "");
+    let text = format!(
+        "{TIMEOUTS}mode = \"tcp\"\n[listen.l]\nbind = [\"*:80\", {{ addr = \"*:443\", ssl = true, crt = \"certs/a.pem\" }}]\n\
+         use_backend = [{{ backend = \"l\", if = {{ req_ssl_sni = \"a.example\" }} }}]\n\
+         server = [{{ name = \"s\", addr = \"10.0.0.1:443\" }}]\n"
+    );
+    machine.files.add("evenkeel.toml", text.as_bytes(), 0o644);
+    let loaded = machine.load();
+    let [found] = &loaded.diagnostics[..] else { panic!("{}", loaded.render_human(false)) };
+    assert_eq!(found.code.as_str(), "bad-combination");
+    assert!(found.message.contains("`l` ends it itself"), "{}", found.message);
+}

@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     pub(crate) global: Global,
     pub(crate) frontend: Frontend,
     pub(crate) backend: Backend,
+    /// Others beside it.
+    pub(crate) more_backends: Vec<Backend>,
     pub(crate) servers: Vec<Server>,
     pub(crate) tables: Vec<TableConfig>,
     /// Networks of proxies that say whose their connections are.
@@ -78,6 +80,7 @@ impl Setup {
                 stick: Vec::new(),
                 http: ServerHttp::default(),
             },
+            more_backends: Vec::new(),
             servers: servers.iter().enumerate().map(|(i, addr)| server(i, *addr)).collect(),
             tables: Vec::new(),
             accept_proxy: Vec::new(),
@@ -98,10 +101,11 @@ impl Setup {
         let socket = TcpListener::bind(LOOPBACK).unwrap();
         let addr = socket.local_addr().unwrap();
         let accept_proxy = self.accept_proxy.into();
+        let backends = std::iter::once(self.backend).chain(self.more_backends).collect();
         let listener = Listener { accept_proxy, ..Listener::new(FrontendId(0), addr) };
         let threads = self.global.threads;
         let plan = Arc::new(
-            Plan::new(self.global, vec![self.frontend], vec![self.backend], self.servers, vec![listener])
+            Plan::new(self.global, vec![self.frontend], backends, self.servers, vec![listener])
                 .and_then(|plan| plan.with_tables(self.tables))
                 .unwrap(),
         );

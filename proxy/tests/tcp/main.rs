@@ -15,3 +15,5 @@ mod persistence;
 mod programs;
 #[cfg(test)]
 mod proxy_protocol;
+#[cfg(test)]
+mod sni;

@@ -17,15 +17,15 @@ use super::common::{PATIENCE, Setup, TestProxy, closed_port, scripted, until};
 use super::endings::setup;
 
 /// A program with a configuration of its own, stopped on drop.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     dir: PathBuf,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
 }
 
 impl Program {
-    /// Starts it; `config` makes the configuration for an address to listen on.
-    fn start(name: &str, args: &[&str], config: impl FnOnce(SocketAddr, &str) -> String) -> Self {
+    /// Starts it; `config` makes the configuration for an address to listen on, which is `ADDR` in `args`.
+    pub(crate) fn start(name: &str, args: &[&str], config: impl FnOnce(SocketAddr, &str) -> String) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("evenkeel-{name}-{}-{number}", std::process::id()));
@@ -33,7 +33,12 @@ impl Program {
         let (addr, file) = (closed_port(), dir.join("conf"));
         std::fs::write(&file, config(addr, dir.to_str().unwrap())).unwrap();
         let mut command = Command::new(name);
-        command.args(args).arg(&file).current_dir(&dir).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(args.iter().map(|a| a.replace("ADDR", &addr.to_string())))
+            .arg(&file)
+            .current_dir(&dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|e| panic!("{name} (Debian package {name}): {e}"));
         let mut this = Self { child, dir, addr };
         this.await_ready(name);

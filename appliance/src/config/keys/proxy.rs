@@ -4,6 +4,7 @@ use super::balance::{BALANCE, FULLCONN, HASH_AVALANCHE, HASH_BALANCE_FACTOR, HAS
 use super::check::CHECK_STEP;
 use super::cookie::COOKIE;
 use super::http::{MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON};
+use super::route::{INSPECT_DELAY, USE_BACKENDS};
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER};
 use super::stick::STICK;
 use super::tls::{
@@ -107,6 +108,8 @@ pub static FRONTEND: Section = Section {
         LOG,
         LOG_FORMAT,
         ERRORFILE,
+        USE_BACKENDS,
+        INSPECT_DELAY,
         DEFAULT_BACKEND,
         MAXCONN,
         MIN_REQUEST_RATE,
@@ -172,6 +175,8 @@ pub static LISTEN: Section = Section {
         LOG,
         LOG_FORMAT,
         ERRORFILE,
+        USE_BACKENDS,
+        INSPECT_DELAY,
         MAXCONN,
         MIN_REQUEST_RATE,
         MIN_RESPONSE_RATE,

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::plan;
-use evenkeel_proxy::plan::{BackendId, ErrorFiles, FrontendId, LogTargetId, Plan, ServerId, Watch};
+use evenkeel_proxy::plan::{
+    BackendId, ErrorFiles, FrontendId, HelloRoute, HelloRouting, LogTargetId, Plan, ServerId, Watch,
+};
 
 use super::{ProxyParts, Refusal};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{Backend, ErrorResponses, Frontend, Global, Listening, Server};
+use crate::config::model::{self, Backend, ErrorResponses, Frontend, Global, Listening, Server};
 use crate::config::resolve::Resolved;
 
 pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<ProxyParts, Refusal> {
@@ -25,7 +27,8 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         let id = FrontendId(number(i, "frontends")?);
         listeners.extend(f.binds.iter().map(|b| listener(id, &b.value)));
         let to = f.default_backend.as_ref().and_then(|b| ids.get(b.value.as_str()).copied());
-        frontends.push(frontend(f, to, &mut log_targets)?);
+        let hello = hello_routing(f, &ids);
+        frontends.push(plan::Frontend { hello, ..frontend(f, to, &mut log_targets)? });
     }
     number(listeners.len(), "listening addresses")?;
     let mut servers = Vec::new();
@@ -71,6 +74,7 @@ fn frontend(
         name: f.name.value.clone(),
         mode: f.mode,
         default_backend,
+        hello: None,
         timeout: f.timeout,
         forwarded_for: f.forwardfor.clone(),
         dontlognull: f.dontlognull,
@@ -80,6 +84,15 @@ fn frontend(
         maxconn: f.maxconn,
         http: f.http,
     })
+}
+
+fn hello_routing(f: &Frontend, ids: &BTreeMap<&str, BackendId>) -> Option<HelloRouting> {
+    let route = |r: &model::HelloRoute| {
+        let backend = ids.get(r.backend.value.as_str()).copied()?;
+        Some(HelloRoute { when: r.when.clone(), backend })
+    };
+    let routes: Vec<_> = f.routes.iter().filter_map(route).collect();
+    (!routes.is_empty()).then_some(HelloRouting { inspect_delay: f.inspect_delay, routes })
 }
 
 /// Equal targets share a number, and so a socket.
@@ -93,7 +106,10 @@ fn target_id(target: &LogTarget, all: &mut Vec<LogTarget>) -> Result<LogTargetId
 
 /// HAProxy's: a tenth of what the frontends that lead to a backend let in.
 fn usual_fullconn(backend: &Backend, frontends: &[Frontend], most: u32) -> u32 {
-    let leads = |f: &&Frontend| f.default_backend.as_ref().is_some_and(|b| b.value == backend.name.value);
+    let leads = |f: &&Frontend| {
+        let mut to = f.default_backend.iter().chain(f.routes.iter().map(|r| &r.backend));
+        to.any(|b| b.value == backend.name.value)
+    };
     let sum = frontends.iter().filter(leads).fold(0u32, |n, f| n.saturating_add(f.maxconn.unwrap_or(most)));
     (sum / 10).max(1)
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
 
 use super::{
-    Bind, BindDraft, Profile, Proxy, Side, balance, check, cookie, errorfile, http, log, server, stick, tls,
-    watch,
+    Bind, BindDraft, Profile, Proxy, Side, balance, check, cookie, errorfile, http, log, route, server,
+    stick, tls, watch,
 };
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -58,8 +58,9 @@ pub(super) fn proxy(
     let servers =
         if side.is_back() { t.read(cx, "server", server::servers).unwrap_or_default() } else { Vec::new() };
     let stick = t.known(cx, "stick", stick::rules).unwrap_or_default();
+    let routing = route::routing(cx, &mut t);
     t.finish(cx);
-    Some(Proxy { name, side, from, settings, of_http, binds, servers, stick })
+    Some(Proxy { name, side, from, settings, of_http, binds, servers, stick, routing })
 }
 
 /// The keys with defaults, as far as the section has them.

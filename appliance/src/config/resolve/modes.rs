@@ -5,10 +5,11 @@ use evenkeel_proxy::sticky::StickKey;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{Backend, Frontend, Server};
+use crate::config::model::{Backend, Frontend, Listening, Server};
 use crate::config::parse::{Proxy, ServerDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{ServerTls, Settings};
+use crate::config::source::Spanned;
 
 /// Refuses what concerns HTTP in a section of mode tcp.
 pub(super) fn check_keys(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
@@ -25,6 +26,31 @@ pub(super) fn check_keys(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
     for (timer, _) in timers.iter().filter(|(_, said)| said.is_some()) {
         let message = format!("timeout `{timer}` concerns HTTP, and {name} is of mode tcp");
         cx.push(Diagnostic::error(Code::Mode, proxy.name.span, message));
+    }
+}
+
+/// Refuses to look for a ClientHello where none can be seen, or where nobody asks for it.
+pub(super) fn check_routing(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode, binds: &[Spanned<Listening>]) {
+    let name = shown(&proxy.name.value);
+    let delay = proxy.routing.inspect_delay.as_ref().map(|d| d.span);
+    match (proxy.routing.said, delay) {
+        (None, None) => {}
+        (Some(span), _) | (None, Some(span)) if mode == Mode::Http => {
+            let message = format!("`use_backend` looks at TLS that is passed on, and {name} is of mode http");
+            cx.push(Diagnostic::error(Code::Mode, span, message).help("mode = \"tcp\""));
+        }
+        (None, Some(span)) => {
+            let message = "`inspect_delay` without `use_backend`: nothing is waited for";
+            cx.push(Diagnostic::error(Code::BadCombination, span, message));
+        }
+        (Some(span), _) => {
+            if let Some(bind) = binds.iter().find(|b| b.value.tls.is_some()) {
+                let message =
+                    format!("`use_backend` looks at TLS that is passed on, and {name} ends it itself");
+                let d = Diagnostic::error(Code::BadCombination, span, message);
+                cx.push(d.related(bind.span, "with `ssl`"));
+            }
+        }
     }
 }
 
@@ -83,9 +109,12 @@ pub(super) fn log_format(cx: &mut Reader<'_>, proxy: &Proxy, settings: &Settings
 /// Refuses a frontend whose backend is of another mode.
 pub(super) fn check_routes(cx: &mut Reader<'_>, frontends: &[Frontend], backends: &[Backend]) {
     for frontend in frontends {
-        let Some(to) = &frontend.default_backend else { continue };
-        let Some(backend) = backends.iter().find(|b| b.name.value == to.value) else { continue };
-        if backend.mode != frontend.mode {
+        let routes = frontend.routes.iter().map(|r| &r.backend);
+        for to in frontend.default_backend.iter().chain(routes) {
+            let Some(backend) = backends.iter().find(|b| b.name.value == to.value) else { continue };
+            if backend.mode == frontend.mode {
+                continue;
+            }
             let message = format!(
                 "frontend {} is of mode {}, and backend {} is of mode {}",
                 shown(&frontend.name.value),

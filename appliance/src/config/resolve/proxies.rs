@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::names::{Name, Prefer, Resolvers, ResolversId};
@@ -54,7 +55,15 @@ pub(super) fn frontend(
     };
     let mode = settings.mode.unwrap_or_default();
     modes::check_keys(cx, proxy, mode);
-    route(cx, proxy, mode, default_backend.as_ref(), backends);
+    modes::check_routing(cx, proxy, mode, &binds);
+    let routes = proxy.routing.routes.clone();
+    for route in &routes {
+        check_backend(cx, &route.backend, backends);
+    }
+    // A frontend that serves some names only need not serve others.
+    if default_backend.is_some() || routes.is_empty() {
+        route(cx, proxy, mode, default_backend.as_ref(), backends);
+    }
     if settings.timeout.client.is_none() {
         missing_timeouts(cx, proxy, &["client"]);
     }
@@ -63,6 +72,8 @@ pub(super) fn frontend(
         mode,
         binds,
         default_backend,
+        routes,
+        inspect_delay: proxy.routing.inspect_delay.as_ref().map_or(INSPECT_DELAY, |d| d.value),
         timeout: settings.timeout.of_client(),
         forwardfor: settings.forwardfor.clone().flatten(),
         dontlognull: settings.dontlognull.unwrap_or(false),
@@ -91,10 +102,13 @@ fn route(
             );
             cx.push_absence(Diagnostic::warning(Code::NoRoute, proxy.name.span, message));
         }
-        Some(name) if !backends.contains(&name.value) => {
-            cx.push(undefined("backend", name, backends.iter().map(String::as_str)));
-        }
-        Some(_) => {}
+        Some(name) => check_backend(cx, name, backends),
+    }
+}
+
+fn check_backend(cx: &mut Reader<'_>, name: &Spanned<String>, backends: &BTreeSet<String>) {
+    if !backends.contains(&name.value) {
+        cx.push(undefined("backend", name, backends.iter().map(String::as_str)));
     }
 }
 
@@ -322,3 +336,6 @@ fn missing_timeouts(cx: &mut Reader<'_>, proxy: &Proxy, missing: &[&str]) {
     let help = "[defaults] timeout = { connect = \"5s\", client = \"50s\", server = \"50s\" }";
     cx.push_absence(Diagnostic::warning(Code::MissingTimeout, proxy.name.span, message).help(help));
 }
+
+/// The default of `inspect_delay`: a ClientHello is there at once, but for lost packets.
+const INSPECT_DELAY: Duration = Duration::from_secs(5);

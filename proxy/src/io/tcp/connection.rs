@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::super::assign::{Assign, Unassigned};
 use super::super::caller::Caller;
 use super::super::deadline::Alarm;
-use super::super::http1::{Failure, Progress, Timeouts};
+use super::super::http1::{Failure, Progress, SMALL, Timeouts};
 use super::super::passage::{Broken, Means, Passage};
 use super::super::persist::{self, Persistence};
 use super::super::runtime::{Balance, DataThread, Permit};
@@ -390,6 +390,9 @@ impl persist::Request for Source {
         None
     }
 }
+
+/// The longest hello can be read ahead.
+const _: () = assert!(hello::MOST_BYTES <= SMALL);
 
 fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
     match (a, b) {
