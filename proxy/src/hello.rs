@@ -73,7 +73,7 @@ fn whole(message: &[u8]) -> Result<Option<usize>, HelloError> {
 }
 
 /// The content of a record, as much of it as there is, and what follows it.
-fn fragment(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, HelloError> {
+fn fragment(bytes: &[u8]) -> Result<Option<Halves<'_>>, HelloError> {
     match bytes {
         // Any minor version: RFC 8446 §5.1 says to ignore it.
         [HANDSHAKE, 3, _, high, low, content @ ..] => {
@@ -88,6 +88,9 @@ fn fragment(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, HelloError> {
         _ => Err(HelloError::Record),
     }
 }
+
+/// What was asked for, and the rest.
+type Halves<'a> = (&'a [u8], &'a [u8]);
 
 /// RFC 8446 §4.1.2.
 fn hello(mut body: Reader<'_>) -> Result<ClientHello, HelloError> {

@@ -148,8 +148,10 @@ fn not_a_byte_is_lost_or_changed() {
     let proxy = routed(&[server.addr], PATIENCE, vec![route(0, named("a.example"))]).start();
     let whole = hello_of_openssl();
     // In records of three bytes, in as many packets as they come to; more follows at once.
-    let spread: Vec<u8> =
-        whole[5..].chunks(3).flat_map(|c| [&[22, 3, 1, 0, c.len() as u8], c].concat()).collect();
+    let spread: Vec<u8> = whole[5..]
+        .chunks(3)
+        .flat_map(|c| [&[22, 3, 1, 0, u8::try_from(c.len()).unwrap()], c].concat())
+        .collect();
     for (hello, at_once) in
         [(whole, whole.len()), (whole, 100), (&spread[..], spread.len()), (&spread[..], 9)]
     {

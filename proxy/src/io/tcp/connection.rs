@@ -180,7 +180,8 @@ impl Connection {
                 None
             }
         };
-        self.enter(said.or(frontend.and_then(|f| f.default_backend)), now)
+        let id = said.or_else(|| frontend.and_then(|f| f.default_backend));
+        self.enter(id, now)
     }
 
     fn enter(&mut self, id: Option<BackendId>, now: Instant) -> Step {
