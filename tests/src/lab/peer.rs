@@ -107,6 +107,17 @@ fn run(program: &str, args: &[&str], input: Stdio) {
     assert!(out.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
+/// What HAProxy thinks of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// As `UP`, `UP 2/3`, `DOWN`, `DRAIN` or `MAINT`.
+    pub state: String,
+    /// Weight in force, whatever the state.
+    pub weight: u64,
+    /// Most connections at once; `None`: any number.
+    pub maxconn: Option<u64>,
+}
+
 /// HAProxy's checks of one server.
 #[derive(Debug)]
 pub struct Oracle {
@@ -151,6 +162,27 @@ impl Oracle {
             (!status.is_empty() && status != "INI").then(|| {
                 (status, column("check_code").unwrap_or_default(), column("last_chk").unwrap_or_default())
             })
+        })
+    }
+
+    /// What it thinks of server `s`, once it answers.
+    pub fn standing(&self) -> Option<Standing> {
+        let csv = self.ask("show stat")?;
+        let header = csv.lines().next()?.trim_start_matches("# ");
+        let line = csv.lines().find(|l| l.starts_with("b,s,"))?;
+        let column = |name: &str| {
+            let at = header.split(',').position(|c| c == name)?;
+            line.split(',').nth(at)
+        };
+        let table = self.ask("show servers state b")?;
+        let header = table.lines().find_map(|l| l.strip_prefix("# "))?;
+        let line = table.lines().find(|l| l.split(' ').nth(3) == Some("s"))?;
+        let at = header.split(' ').position(|c| c == "srv_uweight")?;
+        Some(Standing {
+            // Whose word it was stands behind.
+            state: column("status")?.replace(" (agent)", ""),
+            weight: line.split(' ').nth(at)?.parse().ok()?,
+            maxconn: column("slim")?.parse().ok(),
         })
     }
 

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking; the message is the result"
 )]
 
+mod agents;
 mod cables;
 mod checks;
 mod dialects;
