@@ -11,7 +11,7 @@
 //! | `failure` | what each kind of failure is called in answers and records |
 //! | `record` | the access record, written exactly once |
 //! | `flow`, `outbox` | content on its way, and what could not be written yet |
-//! | `bypass` | content that is spliced |
+//! | `bypass`, `forecast` | content that is spliced, and whether there will be some |
 //!
 //! Everything is driven by polling one state machine per connection. An idle connection holds no buffer: bytes are read
 //! into the thread's scratch buffer and handled there, and only what is incomplete is copied into the connection.
@@ -21,6 +21,7 @@ mod connection;
 mod exchange;
 mod failure;
 pub(super) mod flow;
+mod forecast;
 mod outbox;
 mod record;
 mod relay;
@@ -32,4 +33,5 @@ pub(super) use connection::{Connection, count_evicted, count_in, count_out};
 pub(super) use exchange::{Exchange, Timeouts};
 pub(super) use failure::{Failure, Progress};
 pub(super) use flow::SMALL;
+pub(super) use forecast::Forecast;
 pub(super) use record::Party;

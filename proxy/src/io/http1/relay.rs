@@ -8,7 +8,7 @@ use super::super::runtime::{DataThread, Scratch};
 use super::super::stream::Stream;
 use super::exchange::{Exchange, ResponseState};
 use super::failure::Failure;
-use super::flow::{FlowError, SMALL, START};
+use super::flow::{FlowError, START};
 use super::repeat;
 use super::response::{self, Verdict};
 use crate::plan::RetryEvent;
@@ -122,7 +122,8 @@ fn poll_head(
     }
     loop {
         let Exchange { down, server: Some(server), .. } = exchange else { return Poll::Pending };
-        let room = head_room(&server.stream, client.stream);
+        let spliceable = server.stream.is_plain_tcp() && client.stream.is_plain_tcp();
+        let room = if spliceable { thread.forecast.head_room(exchange.facts.server) } else { START };
         let total = match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes, room) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => {
@@ -140,12 +141,6 @@ fn poll_head(
             Err(end) => return Poll::Ready(Err(end)),
         }
     }
-}
-
-/// How much to read at once where a head is awaited. Content behind it that can be spliced had better not be copied.
-#[inline]
-fn head_room(server: &Stream, client: &Stream) -> usize {
-    if server.is_plain_tcp() && client.is_plain_tcp() { SMALL } else { START }
 }
 
 /// What the server said: heads and perhaps the start of content, or a part of a head. `None`: no whole head.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use super::super::deadline::Deadlines;
-use super::super::http1::{Exchange, SMALL};
+use super::super::http1::{Exchange, Forecast, SMALL};
 use super::super::http2::Spare;
 use super::super::idle::Idle;
 use super::super::splice::Pipes;
@@ -37,6 +37,7 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) jar: RefCell<Jar>,
     pub(in crate::io) scratch: RefCell<Scratch>,
     pub(in crate::io) pipes: Pipes,
+    pub(in crate::io) forecast: Forecast,
     pub(in crate::io) http2_spare: Spare,
     pub(in crate::io) gate: Arc<Gate>,
     pub(in crate::io) idle: Idle,
@@ -67,6 +68,7 @@ impl DataThread {
             Limits { bytes: parts.plan.global.max_head_bytes, fields: parts.plan.global.max_headers };
         let room = SCRATCH.max(limits.bytes + 2 * SMALL);
         let budgets = budgets(&parts.plan, parts.recorder.stats()).into();
+        let forecast = Forecast::new(parts.plan.servers().len());
         Rc::new(Self {
             budgets,
             pool: RefCell::new(Pool::new(parts.plan.servers().len())),
@@ -80,6 +82,7 @@ impl DataThread {
             control: parts.control,
             scratch: RefCell::new(Scratch { bytes: vec![0; room].into(), index: HeadIndex::default() }),
             pipes: Pipes::default(),
+            forecast,
             idle: Idle::default(),
             time_of_day: TimeOfDay::new(),
             underway: Rc::default(),

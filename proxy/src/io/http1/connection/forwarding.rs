@@ -187,6 +187,9 @@ impl Connection {
             return self.fail(open, Failure::BadResponse, now);
         };
         let clean = open.up.is_done() && open.down.held.is_empty() && open.surplus.is_empty();
+        if let Some(id) = open.facts.server {
+            self.thread.forecast.handle_response(id, open.down.read);
+        }
         if let (Some(side), Some(id)) = (open.server.take(), open.facts.server)
             && server == Persist::Yes
             && clean
