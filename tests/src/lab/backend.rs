@@ -108,12 +108,41 @@ fn serve(stream: &TcpStream, peer: IpAddr, shared: &Shared) -> io::Result<()> {
         let text = String::from_utf8_lossy(&head).into_owned();
         head.clear();
         let target = text.split(' ').nth(1).unwrap_or("/");
+        // An answer before the content is there would have the client's stream reset, which not every curl reads past.
+        discard(&mut reader, content_length(&text), shared)?;
         answer(stream, target, peer, shared)?;
         let version_1_0 = text.lines().next().is_some_and(|l| l.ends_with("HTTP/1.0"));
         if version_1_0 || text.to_ascii_lowercase().contains("\r\nconnection: close") {
             return Ok(());
         }
     }
+}
+
+fn content_length(head: &str) -> usize {
+    let fields = head.lines().filter_map(|line| line.split_once(':'));
+    let length = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).last();
+    length.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Reads so many bytes, or as many as come before the backend ends.
+fn discard(reader: &mut BufReader<&TcpStream>, mut left: usize, shared: &Shared) -> io::Result<()> {
+    while left > 0 {
+        match reader.fill_buf() {
+            Ok([]) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(bytes) => {
+                let n = bytes.len().min(left);
+                reader.consume(n);
+                left -= n;
+            }
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                if shared.stop.load(Ordering::Relaxed) {
+                    return Err(e);
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// Appends one line; `false` at the end of the connection or of the backend.
