@@ -159,6 +159,21 @@ pub struct FrontendReport {
     pub requests: u64,
     /// Answers by class, 1xx to 5xx.
     pub responses: [u64; 5],
+    /// TLS handshakes with its clients.
+    pub tls: TlsReport,
+}
+
+/// TLS handshakes with clients, since the worker started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsReport {
+    /// Came to their end.
+    pub handshakes: u64,
+    /// Of those, went on with an earlier session.
+    pub resumed: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Took too long.
+    pub timeouts: u64,
 }
 
 /// One server.

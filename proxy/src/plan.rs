@@ -13,9 +13,9 @@ use std::time::Duration;
 
 pub use balance::{Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, ServerLimits, UriKey};
 pub use check::{
-    Action, ByteExpect, ByteMatch, CheckConfig, CheckTls, Connect, ErrorStatus, Expect, HeaderExpect,
-    HttpCheck, HttpExpect, HttpVersion, InitState, MysqlCheck, MysqlLogin, OkStatus, Pattern, Protocol, Says,
-    Script, Step, TextMatch, TimeoutStatus,
+    Action, ByteExpect, ByteMatch, CheckConfig, CheckHello, CheckTls, Connect, ErrorStatus, Expect,
+    HeaderExpect, HttpCheck, HttpExpect, HttpVersion, InitState, MysqlCheck, MysqlLogin, OkStatus, Pattern,
+    Protocol, Says, Script, Step, TextMatch, TimeoutStatus,
 };
 pub use http::{ClientHttp, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
 pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};

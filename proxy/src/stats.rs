@@ -108,8 +108,10 @@ counters! {
     tls_handshakes,
     /// Those of them that went on with an earlier session.
     tls_resumed,
-    /// TLS handshakes with clients that failed, or took too long.
+    /// TLS handshakes with clients that failed.
     tls_failed,
+    /// TLS handshakes with clients that took too long.
+    tls_timeouts,
     /// Transfers ended because the client was slower than it has to be.
     slow_clients,
     /// Idle connections of clients that were closed to make room for others.

@@ -8,7 +8,7 @@ use evenkeel_proxy::health::{self, Cause, Change, Operational};
 use evenkeel_proxy::plan::{FrontendId, Plan, Server, ServerId};
 use evenkeel_proxy::stats::Stats;
 
-use crate::status::{ChangeReport, CheckReport, FrontendReport, ServerReport, WorkerReport};
+use crate::status::{ChangeReport, CheckReport, FrontendReport, ServerReport, TlsReport, WorkerReport};
 
 /// Everything a report is made from.
 pub(super) struct Sources<'a> {
@@ -32,6 +32,12 @@ impl Sources<'_> {
                 connections: u16::try_from(at).map_or(0, |id| self.stats.frontend_current(FrontendId(id))),
                 requests: counted.requests,
                 responses: [a, b, c, d, e],
+                tls: TlsReport {
+                    handshakes: counted.tls_handshakes,
+                    resumed: counted.tls_resumed,
+                    failed: counted.tls_failed,
+                    timeouts: counted.tls_timeouts,
+                },
             }
         };
         let server = |(id, server): (ServerId, &Server)| {

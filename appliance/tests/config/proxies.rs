@@ -312,7 +312,7 @@ fn steps_of(check: &str) -> String {
 fn steps_become_a_script() {
     let smtp = r#"check = [{ connect = true }, { expect = { string = "220" } }, { send = "EHLO haproxy\r\n" }, { expect = { not = { rstring = "^5" }, min_recv = 4 } }, { send = "QUIT", raw = true }]"#;
     let expected = [
-        "1 Connect(Connect { addr: None, port: None, linger: false, tls: None })",
+        "1 Connect(Connect { addr: None, port: None, linger: false, tls: None, hello: None })",
         "2 Expect(ByteExpect { wanted: Contains([50, 50, 48]), negate: false, min_recv: None,",
         "3 Send([69, 72, 76, 79, 32, 104, 97, 112, 114, 111, 120, 121, 13, 10])",
         "4 Expect(ByteExpect { wanted: Regex(Pattern(Regex(\"^5\"))), negate: true, min_recv: Some(4),",
@@ -338,7 +338,7 @@ fn steps_become_a_script() {
         ("ssl_hello = { sni = \"a.example\" }", "1 Protocol(SslHello { sni: Some(\"a.example\") })"),
         (
             "connect = { port = 81, addr = \"10.0.0.9\", linger = true }",
-            "1 Connect(Connect { addr: Some(10.0.0.9), port: Some(81), linger: true, tls: None })",
+            "1 Connect(Connect { addr: Some(10.0.0.9), port: Some(81), linger: true, tls: None, hello: None })",
         ),
     ] {
         assert_eq!(steps_of(&format!("check = [{{ {step} }}]")), expected);

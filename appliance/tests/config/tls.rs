@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use evenkeel::config::{self, lower};
-use evenkeel_proxy::plan::Connect;
+use evenkeel_proxy::plan::{Action, Connect};
 use evenkeel_proxy::tls::suites::{Curve, Version};
 use rcgen::{CertificateParams, KeyPair};
 
@@ -77,6 +77,40 @@ fn keys_that_everybody_can_read_are_refused() {
     assert_eq!(found.code.as_str(), "secret-exposed");
     assert!(found.message.contains("the private key in `open.pem`"), "{}", found.message);
     assert!(loaded.sources.blobs.keys().all(|k| !Path::new(k).ends_with("open.pem")));
+}
+
+#[test]
+fn a_step_of_a_check_asks_for_what_it_says() {
+    // The steps are the backend's: they stand behind its servers.
+    let server = |step: &str| {
+        format!(
+            "ca_file = \"apart.crt\", ssl = true, sni = \"a.example\", check = true }}]\ncheck = [{{ {step} }}]\n# "
+        )
+    };
+    for (step, own) in [
+        ("connect = true", false),
+        ("connect = { sni = \"b.example\" }", true),
+        ("connect = { alpn = [\"http/1.1\"], port = 444 }", true),
+        ("connect = { ssl = true, sni = \"b.example\", alpn = \"http/1.1\" }", true),
+    ] {
+        let server = server(step);
+        let loaded = machine("", "ssl = true, crt = \"certs\"", &server).load();
+        assert_eq!(loaded.render_human(false), "", "{step}");
+        let plan = lower::proxy(loaded.config.as_ref().unwrap()).plan;
+        let check = plan.servers()[0].check.as_ref().unwrap();
+        let Action::Connect(connect) = &check.script.steps[0].action else { panic!("{step}") };
+        let (used, usual) = (check.connector(connect), check.connector(&Connect::default()));
+        assert!(used.is_some() && usual.is_some(), "{step}");
+        assert_eq!(used != usual, own, "{step}");
+    }
+    for (step, message) in [
+        ("connect = { ssl = false, sni = \"b.example\" }", "`ssl = false` is without"),
+        ("connect = { alpn = \"h2\" }", "\"h2\" is not a protocol that is spoken here"),
+    ] {
+        let server = server(step);
+        let loaded = machine("", "ssl = true, crt = \"certs\"", &server).load();
+        assert!(loaded.render_human(false).contains(message), "{step}: {}", loaded.render_human(false));
+    }
 }
 
 #[test]

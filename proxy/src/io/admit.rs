@@ -28,7 +28,7 @@ use super::tls::HandshakeError;
 use crate::access_log::AdmissionRecord;
 use crate::plan::{FrontendId, Listener, ListenerId, Mode};
 use crate::proxy_protocol::{HeaderError, Origin};
-use crate::stats::Counters;
+use crate::stats::{Counter, Counters};
 
 /// A connection that has just been taken in.
 pub(super) struct Arrival {
@@ -151,11 +151,12 @@ async fn admit_encrypted(
             serve(thread, stream, whose, permit).await;
         }
         Err(failure) => {
-            let evicted = matches!(failure, NoTls::Unwanted { .. });
-            let turned_away = |counters: &Counters| match evicted {
-                true => counters.evicted.add(1),
-                false => counters.tls_failed.add(1),
+            let counter: fn(&Counters) -> &Counter = match &failure {
+                NoTls::Unwanted { .. } => |counters| &counters.evicted,
+                NoTls::Timeout { .. } => |counters| &counters.tls_timeouts,
+                NoTls::Closed { .. } | NoTls::Broken(_) | NoTls::Failed(_) => |counters| &counters.tls_failed,
             };
+            let turned_away = |counters: &Counters| counter(counters).add(1);
             turn_away(&thread, whose, &Refusal::from(failure), turned_away, arrived);
         }
     }

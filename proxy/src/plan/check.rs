@@ -42,8 +42,19 @@ pub struct CheckConfig {
 pub struct CheckTls {
     /// How it is spoken.
     pub connector: Arc<Connector>,
+    /// How connections speak it that say another hello than that.
+    pub others: Vec<(CheckHello, Arc<Connector>)>,
     /// Connections that do not say otherwise speak it. One to another address or port does not.
     pub everywhere: bool,
+}
+
+/// What a connection of a check asks a server for in its handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckHello {
+    /// The name; `None`: as the check does.
+    pub sni: Option<String>,
+    /// Protocols, best first; `None`: as the check does.
+    pub alpn: Option<Vec<Vec<u8>>>,
 }
 
 /// What a server is before its first check.
@@ -70,7 +81,13 @@ impl CheckConfig {
     pub fn connector(&self, connection: &Connect) -> Option<&Connector> {
         let tls = self.tls.as_ref()?;
         let by_default = tls.everywhere && connection.addr.is_none() && connection.port.is_none();
-        connection.tls.unwrap_or(by_default).then_some(&tls.connector)
+        if !connection.tls.unwrap_or(by_default) {
+            return None;
+        }
+        match &connection.hello {
+            None => Some(&tls.connector),
+            Some(hello) => tls.others.iter().find(|(of, _)| of == hello).map(|(_, connector)| &**connector),
+        }
     }
 }
 
@@ -145,6 +162,8 @@ pub struct Connect {
     pub linger: bool,
     /// Whether it speaks TLS; `None`: as the check does.
     pub tls: Option<bool>,
+    /// What it asks for then; `None`: what the check does.
+    pub hello: Option<CheckHello>,
 }
 
 /// What must have been received.

@@ -108,6 +108,9 @@ fn sessions_are_resumed_and_silence_ends() {
         std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\n\r\n").expect("write");
     });
     wait_line(&log, "f/1: SSL handshake failure (received corrupt message");
+    let counted = site.node.status_at("/proxy/frontends/0/tls");
+    let expected = serde_json::json!({ "handshakes": 4, "resumed": 2, "failed": 1, "timeouts": 2 });
+    assert_eq!(counted, expected);
 }
 
 #[test]
@@ -375,17 +378,26 @@ fn servers_are_checked_over_tls() {
              \"10.77.0.11:8443\", {more} }}]\n"
         )
     };
+    // What the steps say goes before what the server says.
+    let steps = |name: &str, hello: &str| {
+        let steps = format!(
+            "check = [{{ connect = {{ {hello} }} }}, {{ send = {{ uri = \"/\" }} }}, {{ expect = {{ status = 200 }} }}]"
+        );
+        server(name, "check_sni = \"third.example\", verify = \"none\"").replace("httpchk = \"/\"", &steps)
+    };
     let log = lab.a.ns.run(|| UdpSocket::bind("127.0.0.1:5514").expect("bind"));
     log.set_read_timeout(Some(SOON)).expect("a limit");
     let site = Site::start_in(
         lab,
         &format!(
-            "[frontend.f]\nbind = \"*:80\"\ndefault_backend = \"good\"\n{}{}{}{}{}",
+            "[frontend.f]\nbind = \"*:80\"\ndefault_backend = \"good\"\n{}{}{}{}{}{}{}",
             server("good", "sni = \"server.example\", alpn = \"http/1.1\""),
             server("other", "sni = \"server.example\", check_sni = \"other.example\", verify = \"none\""),
             server("stranger", "sni = \"server.example\", verifyhost = \"other.example\""),
             server("clear", "sni = \"server.example\", check_port = 8080, check_ssl = true"),
             server("open", "sni = \"server.example\", check_ssl = false"),
+            steps("step", "sni = \"server.example\", alpn = \"http/1.1\""),
+            steps("misstep", "sni = \"other.example\""),
         ),
         |files| files.write("ca.pem", &ca.pem),
     );
@@ -396,9 +408,15 @@ fn servers_are_checked_over_tls() {
             "Server stranger/h is DOWN, reason: Layer6 invalid response, info: \"SSL handshake failure (",
             "Server clear/h is DOWN, reason: Layer6 timeout",
             "Server open/h is DOWN, reason: Layer7 invalid response",
+            "Server misstep/h is DOWN, reason: Layer7 wrong status, code: 500",
         ],
     );
     assert_eq!(site.curl("", "http://10.77.0.1:80/").unwrap(), "well");
+    wait::until_true("the step with a name of its own is content", SOON, || {
+        let servers = site.node.status_at("/proxy/servers");
+        let of_step = servers.as_array().and_then(|all| all.iter().find(|s| s["backend"] == "step"));
+        of_step.is_some_and(|s| s["check"].to_string().contains("L7OK"))
+    });
     drop(haproxy);
     // A check that is under way may fail in any layer.
     wait_lines(&log, &["Server good/h is DOWN, reason: Layer"]);

@@ -83,7 +83,11 @@ pub static CONNECT: Section = Section {
         )
         .default("false"),
         Key::new("ssl", Type::Bool, "The connection speaks TLS, in the way of the server's other checks.")
-            .default_is("as the server's checks do (`check_ssl`); false with `port` or `addr`"),
+            .default_is("as the server's checks do (`check_ssl`); false with `port` or `addr`; true with `sni` or `alpn`"),
+        Key::new("sni", Type::Text("a host name"), "The name this connection asks the server for in the handshake.")
+            .default_is("`check_sni`"),
+        Key::new("alpn", Type::Text(super::tls::ALPN_FORM), "Protocols that this connection offers the server inside TLS.")
+            .default_is("`check_alpn`"),
     ],
     hints: &[("default", "connect = true"), ("address", "addr")],
 };

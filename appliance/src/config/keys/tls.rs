@@ -154,4 +154,4 @@ pub const SERVER_POLICY: &[&str] = &["ssl_min_ver", "ssl_max_ver", "ciphers", "c
 const VERSION: Type = Type::Word(&["TLSv1.2", "TLSv1.3"]);
 const PATH: Type = Type::Text("a path");
 const PATHS: Type = Type::Text("a path or an array of paths");
-const ALPN_FORM: &str = "protocol names, as an array or separated by `,`";
+pub(super) const ALPN_FORM: &str = "protocol names, as an array or separated by `,`";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use evenkeel_proxy::plan::{Action, Connect, HttpCheck, Protocol, Script, Step};
+use evenkeel_proxy::plan::{Action, CheckHello, Connect, HttpCheck, Protocol, Script, Step};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -225,9 +225,17 @@ fn connect(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Con
     let port = t.read(cx, "port", Reader::int).map(|p| p.value);
     let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::ip)).map(|a| a.value);
     let linger = t.read(cx, "linger", Reader::bool).is_some_and(|b| b.value);
-    let tls = t.read(cx, "ssl", Reader::bool).map(|b| b.value);
+    let ssl = t.read(cx, "ssl", Reader::bool);
+    let sni = t.read(cx, "sni", Reader::text);
+    let alpn = t.read(cx, "alpn", super::tls::check_alpn);
     t.finish(cx);
-    Some(Connect { addr, port, linger, tls })
+    let asks = sni.is_some() || alpn.is_some();
+    if let Some(ssl) = ssl.filter(|ssl| asks && !ssl.value) {
+        let message = "`sni` and `alpn` are asked for inside TLS, and `ssl = false` is without";
+        cx.push(Diagnostic::error(Code::BadCombination, ssl.span, message));
+    }
+    let hello = asks.then(|| CheckHello { sni: sni.map(|s| s.value), alpn });
+    Some(Connect { addr, port, linger, tls: ssl.map(|s| s.value).or_else(|| asks.then_some(true)), hello })
 }
 
 /// Bytes as hexadecimal digits, with blanks between them if wanted.

@@ -127,7 +127,7 @@ pub(super) fn server(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerTls {
         alpn: t.read(cx, "alpn", alpn),
         check_ssl: t.read(cx, "check_ssl", Reader::bool).map(|b| b.value),
         check_sni: t.read(cx, "check_sni", Reader::text),
-        check_alpn: t.read(cx, "check_alpn", alpn),
+        check_alpn: t.read(cx, "check_alpn", check_alpn),
         certificate: t.read(cx, "crt", |cx, key, node| {
             let path = cx.text(key, node)?;
             file(cx, Path::new(&path.value), path.span).map(Arc::new)
@@ -225,8 +225,20 @@ fn curves(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<
 }
 
 fn alpn(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Vec<u8>>> {
-    // Checks speak no HTTP/2.
-    let spoken = if key.name == "check_alpn" { &PROTOCOLS[1..] } else { PROTOCOLS };
+    protocols(cx, key, node, PROTOCOLS)
+}
+
+/// What checks may offer: they speak no HTTP/2.
+pub(super) fn check_alpn(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Vec<u8>>> {
+    protocols(cx, key, node, &PROTOCOLS[1..])
+}
+
+fn protocols(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    spoken: &[&str],
+) -> Option<Vec<Vec<u8>>> {
     let mut found: Vec<Vec<u8>> = Vec::new();
     for name in listed(cx, key, node, ',') {
         if spoken.contains(&name.value.as_str()) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use evenkeel_proxy::plan::{Action, CheckConfig, CheckTls, Connect, ServerProtocol, Step};
+use evenkeel_proxy::plan::{Action, CheckConfig, CheckHello, CheckTls, Connect, ServerProtocol, Step};
 use evenkeel_proxy::tls::trust::Authorities;
 use evenkeel_proxy::tls::{Connector, ConnectorConfig, ServerAuth, TlsError};
 
@@ -28,7 +28,8 @@ pub(super) fn connector(
         ServerProtocol::Http1 => None,
         ServerProtocol::Http2 => Some(vec![b"h2".to_vec()]),
     };
-    build(cx, server, host, tls, (tls.sni.as_ref(), tls.alpn.as_ref().or(unsaid.as_ref())))
+    let sni = tls.sni.as_ref().map(|s| s.value.as_str());
+    build(cx, server, host, tls, (sni, tls.alpn.as_ref().or(unsaid.as_ref())))
 }
 
 /// How the checks of a server speak TLS. `None`: in clear text, or something is wrong and reported.
@@ -46,9 +47,24 @@ pub(super) fn of_checks(
     if !everywhere && !check.script.steps.iter().any(asks) {
         return None;
     }
-    let sni = tls.check_sni.as_ref().or(tls.sni.as_ref());
-    let connector = build(cx, server, host, tls, (sni, tls.check_alpn.as_ref()))?;
-    Some(CheckTls { connector, everywhere })
+    let sni = tls.check_sni.as_ref().or(tls.sni.as_ref()).map(|s| s.value.as_str());
+    let alpn = tls.check_alpn.as_ref();
+    let connector = build(cx, server, host, tls, (sni, alpn))?;
+    let mut others: Vec<(CheckHello, Arc<Connector>)> = Vec::new();
+    for hello in check.script.steps.iter().filter_map(own_hello) {
+        if others.iter().all(|(of, _)| of != hello) {
+            let asked = (hello.sni.as_deref().or(sni), hello.alpn.as_ref().or(alpn));
+            others.push((hello.clone(), build(cx, server, host, tls, asked)?));
+        }
+    }
+    Some(CheckTls { connector, others, everywhere })
+}
+
+fn own_hello(step: &Step) -> Option<&CheckHello> {
+    match &step.action {
+        Action::Connect(connect) => connect.hello.as_ref(),
+        Action::Send(_) | Action::Expect(_) | Action::Http(_) | Action::Protocol(_) => None,
+    }
 }
 
 fn build(
@@ -56,7 +72,7 @@ fn build(
     server: &Spanned<String>,
     host: Option<&str>,
     tls: &ServerTls,
-    (sni, alpn): (Option<&Spanned<String>>, Option<&Vec<Vec<u8>>>),
+    (sni, alpn): (Option<&str>, Option<&Vec<Vec<u8>>>),
 ) -> Option<Arc<Connector>> {
     let crl = || tls.crl.clone().unwrap_or_default();
     let auth = match (tls.verify.unwrap_or(true), &tls.ca) {
@@ -66,7 +82,7 @@ fn build(
     };
     let made = Connector::new(ConnectorConfig {
         auth,
-        sni: sni.map(|s| s.value.as_str()),
+        sni,
         verifyhost: tls.verifyhost.as_ref().map(|s| s.value.as_str()),
         host,
         policy: tls.policy.clone().unwrap_or_default(),

@@ -22,7 +22,7 @@ fn connector(ca: &Authority) -> CheckTls {
         alpn: Vec::new(),
         certificate: None,
     });
-    CheckTls { connector: Arc::new(connector.unwrap()), everywhere: true }
+    CheckTls { connector: Arc::new(connector.unwrap()), others: Vec::new(), everywhere: true }
 }
 
 /// Takes connections that speak TLS and answers every request, without saying goodbye.
