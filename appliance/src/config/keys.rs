@@ -25,7 +25,7 @@ pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, 
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
 pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
 pub use route::{MATCHER, USE_BACKEND};
-pub use server::{DEFAULT_SERVER, EJECTION, SERVER};
+pub use server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 pub use stick::{STICK, STICK_FIELD, TABLE};
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
 pub use top::TOP;
@@ -260,6 +260,7 @@ pub static SECTIONS: &[&Section] = &[
     &HOLD,
     &RESOLVERS_TIMEOUT,
     &SERVER,
+    &SERVER_TEMPLATE,
     &DEFAULT_SERVER,
     &EJECTION,
     &CHECK_STEP,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use evenkeel_proxy::names::{Prefer, Resolvers};
+use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::table::TableConfig;
 use evenkeel_proxy::tls::Acceptor;
 use toml::de::DeTable;
@@ -14,7 +14,7 @@ use super::diagnostic::Diagnostic;
 use super::keys;
 use super::model::{Global, SyncGroup};
 use super::read::{Fields, Node, Reader, shown};
-use super::settings::{ServerSettings, ServerTls, Settings, WatchSettings};
+use super::settings::{PlaceSettings, ServerSettings, ServerTls, Settings, WatchSettings};
 use super::source::{FileId, Span, Spanned};
 use super::value::{self, Place};
 
@@ -31,6 +31,7 @@ mod route;
 mod secret;
 mod server;
 mod stick;
+mod template;
 mod tls;
 mod track;
 mod vip;
@@ -124,13 +125,12 @@ pub(super) enum Bind {
 }
 
 /// One entry of `server`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ServerDraft {
     pub(super) name: Spanned<String>,
     pub(super) addr: Option<Spanned<Place>>,
-    /// Who is asked for its name.
-    pub(super) resolvers: Option<Spanned<String>>,
-    pub(super) prefer: Prefer,
+    /// How its name is looked up.
+    pub(super) place: PlaceSettings,
     pub(super) cookie: Option<Spanned<String>>,
     pub(super) settings: ServerSettings,
     pub(super) tls: ServerTls,

@@ -33,6 +33,8 @@ pub(super) struct Reader<'e> {
     pub(super) damaged_defaults: bool,
     /// The certificate authorities of the system, once they were asked for; `None` inside: there are none.
     pub(super) authorities: Option<Option<Authorities>>,
+    /// What is said once for many, and has been reported.
+    told: BTreeSet<Span>,
 }
 
 /// A value in a file.
@@ -83,6 +85,7 @@ impl<'e> Reader<'e> {
             damaged: BTreeSet::new(),
             damaged_defaults: false,
             authorities: None,
+            told: BTreeSet::new(),
         }
     }
 }
@@ -91,6 +94,11 @@ impl Reader<'_> {
     pub(super) fn push(&mut self, d: Diagnostic) {
         self.errors += usize::from(d.is_error());
         self.diagnostics.push(d);
+    }
+
+    /// Whether nothing has been asked of this place before: what is said once for many is reported once.
+    pub(super) fn is_first(&mut self, at: Span) -> bool {
+        self.told.insert(at)
     }
 
     /// Reports something that is not there, unless the file or the section could not be read whole.

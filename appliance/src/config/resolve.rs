@@ -16,6 +16,7 @@ mod balance;
 mod binds;
 mod groups;
 mod modes;
+mod place;
 mod priority;
 mod profiles;
 mod proxies;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::names::{InitAddr, Prefer};
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction, HashKey,
     HashLayout, InitState, LogFormat, Mode, Script, SendProxy, ServerLimits, ServerProtocol, ServerTimeouts,
@@ -50,6 +51,7 @@ pub(super) struct Settings {
     pub(super) check: Option<HowChecked>,
     pub(super) server: ServerSettings,
     pub(super) server_tls: ServerTls,
+    pub(super) server_place: PlaceSettings,
     pub(super) watch: WatchSettings,
     pub(super) ejection: Option<Ejection>,
 }
@@ -139,6 +141,26 @@ pub(super) struct ServerSettings {
     pub(super) check_send_proxy: Option<bool>,
 }
 
+/// How the name of a server is looked up, as far as `default_server` can say it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PlaceSettings {
+    /// Who is asked.
+    pub(super) resolvers: Option<Spanned<String>>,
+    pub(super) prefer: Option<Prefer>,
+    pub(super) init: Option<Spanned<Arc<[InitAddr]>>>,
+}
+
+impl PlaceSettings {
+    /// What is said here, and what `base` says of the rest.
+    pub(super) fn over(self, base: &Self) -> Self {
+        Self {
+            resolvers: self.resolvers.or_else(|| base.resolvers.clone()),
+            prefer: self.prefer.or(base.prefer),
+            init: self.init.or_else(|| base.init.clone()),
+        }
+    }
+}
+
 /// Keys of a server's TLS that `default_server` can say.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ServerTls {
@@ -204,6 +226,7 @@ impl Settings {
             check: self.check.or_else(|| base.check.clone()),
             server: self.server.over(base.server),
             server_tls: self.server_tls.over(&base.server_tls),
+            server_place: self.server_place.over(&base.server_place),
             watch: self.watch.over(&base.watch),
             ejection: self.ejection.or(base.ejection),
         }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use evenkeel_proxy::endpoint::{Endpoint, EndpointError};
+use evenkeel_proxy::names::InitAddr;
 
 #[cfg(test)]
 mod tests;
@@ -175,6 +176,8 @@ pub enum Place {
     At(Endpoint),
     /// Where this host is, at that port.
     Host(String, u16),
+    /// Where the records of this service say.
+    Service(String),
 }
 
 /// Where a server is: an endpoint, or a host's name with a port.
@@ -187,11 +190,29 @@ pub fn place(text: &str) -> Result<Place, Bad> {
         Err(bad) => bad,
     };
     match text.rsplit_once(':') {
+        Some((host, _)) if host.starts_with('_') && is_host(host) => {
+            Err(Bad::new("is a service, whose records say the port").help(format!("\"{host}\"")))
+        }
+        None if text.starts_with('_') && is_host(text) => Ok(Place::Service(text.to_owned())),
         Some((host, port)) if is_host(host) => {
             port_number(port).map(|port| Place::Host(host.to_owned(), port))
         }
         None if is_host(text) => Err(Bad::new("has no port").help(format!("for instance \"{text}:80\""))),
         _ => Err(bad),
+    }
+}
+
+/// One word of `init_addr`.
+///
+/// # Errors
+/// It is none, and no IP address.
+pub fn init_addr(text: &str) -> Result<InitAddr, Bad> {
+    match text {
+        "last" => Ok(InitAddr::Last),
+        "none" => Ok(InitAddr::None),
+        "libc" => Err(Bad::new("would hold the start up while the system looks the name up")
+            .help("init_addr = [\"last\", \"none\"]: `resolvers` are asked at once")),
+        _ => ip(text).map(InitAddr::Ip),
     }
 }
 

@@ -5,21 +5,36 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
+
 /// Position of a [`Resolvers`] in [`crate::plan::Plan::resolvers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResolversId(pub u16);
 
 /// A server's name, its port, and whom to ask.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
-    /// The host, fully qualified.
+    /// The host or the service (`_http._tcp.example.com`), fully qualified.
     pub host: Arc<str>,
-    /// The port; names have none.
-    pub port: u16,
+    /// The port; names of hosts have none. `None`: a service, whose records say the ports (RFC 2782).
+    pub port: Option<u16>,
     /// Whom to ask.
     pub resolvers: ResolversId,
     /// Which family is taken if the name has addresses of both.
     pub prefer: Prefer,
+    /// Where it is until its name has been looked up: the first of these that says anything.
+    pub init: Arc<[InitAddr]>,
+}
+
+/// Where a server is at first (HAProxy: `init-addr`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitAddr {
+    /// Where it was in an earlier life.
+    Last,
+    /// There.
+    Ip(IpAddr),
+    /// Nowhere.
+    None,
 }
 
 /// A family of addresses.
@@ -47,6 +62,8 @@ pub struct Resolvers {
     pub answer_within: Duration,
     /// Shortest time from one lookup of a name to the next (`timeout.resolve`).
     pub every: Duration,
+    /// Longest answer that is taken over UDP (`accepted_payload_size`).
+    pub payload_bytes: u16,
 }
 
 /// How long what was found out holds (HAProxy: `hold`).
@@ -79,6 +96,35 @@ pub enum Unresolved {
     Other,
     /// The name has fewer addresses than there are servers of that name.
     NoneLeft,
+    /// The record of the service is gone that the server was of.
+    Removed,
+}
+
+impl Name {
+    /// Where a server of this name is at first, if `last` is where it was in an earlier life.
+    pub fn begins_at(&self, last: Option<Endpoint>) -> Option<Endpoint> {
+        for how in self.init.iter() {
+            match *how {
+                // With another port it is another server.
+                InitAddr::Last => match last
+                    .clone()
+                    .filter(|last| self.port.is_none() || last.ip().map(|at| at.port()) == self.port)
+                {
+                    Some(last) => return Some(last),
+                    None => {}
+                },
+                InitAddr::Ip(ip) => return self.port.map(|port| SocketAddr::new(ip, port).into()),
+                InitAddr::None => return None,
+            }
+        }
+        None
+    }
+
+    /// Whether servers of the two names share what is found.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        (&self.host, self.port, self.resolvers, self.prefer)
+            == (&other.host, other.port, other.resolvers, other.prefer)
+    }
 }
 
 impl Prefer {
@@ -111,14 +157,15 @@ impl Hold {
             Unresolved::Timeout => self.timeout,
             Unresolved::Refused => self.refused,
             Unresolved::Other => self.other,
-            Unresolved::NoneLeft => self.obsolete,
+            Unresolved::NoneLeft | Unresolved::Removed => self.obsolete,
         }
     }
 }
 
 impl Unresolved {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Nx, Self::Timeout, Self::Refused, Self::Other, Self::NoneLeft];
+    pub const ALL: [Self; 6] =
+        [Self::Nx, Self::Timeout, Self::Refused, Self::Other, Self::NoneLeft, Self::Removed];
 
     /// HAProxy's words.
     pub fn as_str(self) -> &'static str {
@@ -128,6 +175,7 @@ impl Unresolved {
             Self::Refused => "DNS refused status",
             Self::Other => "unspecified DNS error",
             Self::NoneLeft => "No IP for server",
+            Self::Removed => "entry removed from SRV record",
         }
     }
 

@@ -5,10 +5,10 @@
 //! the moves that [`Lookups::poll_move`] returns.
 //!
 //! Servers of one backend with the same name and port share its addresses, one each: a server keeps the one it has
-//! while answers have it, whatever their order is.
+//! while answers have it, whatever their order is. So they share the records of a service.
 
-use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Addresses, Hold, Name, Unresolved};
@@ -28,10 +28,10 @@ pub struct NameId(usize);
 /// What came of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Addresses.
+    /// Places.
     Found {
-        /// In the order of the answer.
-        addresses: Vec<IpAddr>,
+        /// In the order of the answer; of a service, in the order in which they are to be used.
+        places: Vec<Place>,
         /// How long they hold.
         ttl: Duration,
         /// Whether that is all: `false` if one family could not be asked for.
@@ -41,6 +41,15 @@ pub enum Answer {
     Failed(Unresolved),
 }
 
+/// Where a server may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// There.
+    pub at: SocketAddr,
+    /// The weight that its record says.
+    pub weight: Option<u16>,
+}
+
 /// What becomes of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Move {
@@ -48,6 +57,8 @@ pub struct Move {
     pub server: ServerId,
     /// Where it is, or why nobody knows.
     pub to: Result<SocketAddr, Unresolved>,
+    /// Its weight from now on, if its record says another one than before.
+    pub weight: Option<u16>,
 }
 
 /// One name of one backend.
@@ -68,7 +79,9 @@ struct Looked {
 #[derive(Debug)]
 struct Member {
     server: ServerId,
-    at: Option<IpAddr>,
+    at: Option<SocketAddr>,
+    /// What its record said last.
+    weight: Option<u16>,
     /// When an answer last had that address.
     seen: Instant,
     /// Nothing has been told about it.
@@ -83,9 +96,9 @@ impl Lookups {
         for (id, server) in (0..).map(ServerId).zip(plan.servers()) {
             let ServerAddr::Named(name) = &server.addr else { continue };
             let Some(resolvers) = plan.resolvers().get(usize::from(name.resolvers.0)) else { continue };
-            let at = addresses.endpoint(id).and_then(|at| at.ip()).map(|at| at.ip());
-            let member = Member { server: id, at, seen: now, fresh: at.is_none() };
-            match names.iter_mut().find(|n| n.backend == server.backend && n.name == *name) {
+            let at = addresses.endpoint(id).and_then(|at| at.ip());
+            let member = Member { server: id, at, weight: None, seen: now, fresh: at.is_none() };
+            match names.iter_mut().find(|n| n.backend == server.backend && n.name.shares_with(name)) {
                 Some(known) => known.members.push(member),
                 None => names.push(Looked {
                     backend: server.backend,
@@ -127,8 +140,8 @@ impl Lookups {
     pub fn handle_answer(&mut self, now: Instant, id: NameId, answer: Answer) {
         let Some(looked) = self.names.get_mut(id.0) else { return };
         match answer {
-            Answer::Found { addresses, ttl, whole } if !addresses.is_empty() => {
-                looked.share_out(now, addresses, whole, &mut self.moves);
+            Answer::Found { places, ttl, whole } if !places.is_empty() => {
+                looked.share_out(now, places, whole, &mut self.moves);
                 looked.due = Some(now + ttl.min(looked.hold.valid).max(looked.every));
             }
             Answer::Found { .. } => looked.fail(now, Unresolved::Other, &mut self.moves),
@@ -143,33 +156,44 @@ impl Lookups {
 }
 
 impl Looked {
-    /// Gives every server an address of its own, as far as they go round.
-    fn share_out(
-        &mut self,
-        now: Instant,
-        mut addresses: Vec<IpAddr>,
-        whole: bool,
-        moves: &mut VecDeque<Move>,
-    ) {
+    /// Gives every server a place of its own, as far as they go round.
+    fn share_out(&mut self, now: Instant, mut places: Vec<Place>, whole: bool, moves: &mut VecDeque<Move>) {
         self.found = Some(now);
-        addresses.sort_by_key(|ip| !self.name.prefer.is(*ip));
-        let before: Vec<Option<IpAddr>> = self.members.iter().map(|m| m.at).collect();
+        if self.name.port.is_some() {
+            places.sort_by_key(|place| !self.name.prefer.is(place.at.ip()));
+        }
+        let listed: BTreeMap<SocketAddr, Option<u16>> =
+            places.iter().rev().map(|p| (p.at, p.weight)).collect();
+        let before = self.before();
+        let mut taken = BTreeSet::new();
         for member in &mut self.members {
-            let kept = member.at.is_some_and(|at| addresses.contains(&at));
-            if kept {
+            let Some(at) = member.at else { continue };
+            let is_listed = listed.contains_key(&at);
+            let is_over = whole && now.saturating_duration_since(member.seen) >= self.hold.obsolete;
+            if is_listed {
                 member.seen = now;
-            } else if whole && now.saturating_duration_since(member.seen) >= self.hold.obsolete {
+            }
+            // Several may have begun at the same place.
+            if (!is_listed && is_over) || !taken.insert(at) {
                 member.at = None;
             }
         }
-        for at in 0..self.members.len() {
-            let taken = |ip: &IpAddr| self.members.iter().any(|m| m.at == Some(*ip));
-            let free = addresses.iter().copied().find(|ip| !taken(ip));
-            let Some(member) = self.members.get_mut(at).filter(|m| m.at.is_none()) else { continue };
-            member.at = free;
+        let mut free = places.iter().filter(|place| taken.insert(place.at));
+        for member in self.members.iter_mut().filter(|m| m.at.is_none()) {
+            member.at = free.next().map(|place| place.at);
             member.seen = now;
         }
-        self.tell(&before, Unresolved::NoneLeft, moves);
+        for member in &mut self.members {
+            let said = member.at.and_then(|at| listed.get(&at).copied().flatten());
+            member.weight = said.or(member.weight);
+        }
+        let why = if self.name.port.is_none() { Unresolved::Removed } else { Unresolved::NoneLeft };
+        self.tell(&before, why, moves);
+    }
+
+    /// Where servers are and what weight they have been told.
+    fn before(&self) -> Vec<(Option<SocketAddr>, Option<u16>)> {
+        self.members.iter().map(|m| (m.at, m.weight)).collect()
     }
 
     /// Takes the addresses away once they are older than such a failure allows.
@@ -179,7 +203,7 @@ impl Looked {
         if end.is_some() {
             return;
         }
-        let before: Vec<Option<IpAddr>> = self.members.iter().map(|m| m.at).collect();
+        let before = self.before();
         self.found = None;
         for member in &mut self.members {
             member.at = None;
@@ -188,12 +212,18 @@ impl Looked {
     }
 
     /// Tells what has changed, and once of every server.
-    fn tell(&mut self, before: &[Option<IpAddr>], why: Unresolved, moves: &mut VecDeque<Move>) {
-        let port = self.name.port;
-        for (member, before) in self.members.iter_mut().zip(before) {
-            if std::mem::take(&mut member.fresh) || member.at != *before {
-                let to = member.at.map(|ip| SocketAddr::new(ip, port)).ok_or(why);
-                moves.push_back(Move { server: member.server, to });
+    fn tell(
+        &mut self,
+        before: &[(Option<SocketAddr>, Option<u16>)],
+        why: Unresolved,
+        moves: &mut VecDeque<Move>,
+    ) {
+        for (member, (at, weight)) in self.members.iter_mut().zip(before) {
+            if std::mem::take(&mut member.fresh) || (member.at, member.weight) != (*at, *weight) {
+                // Nothing was removed of a server that never had any.
+                let why = if why == Unresolved::Removed && at.is_none() { Unresolved::NoneLeft } else { why };
+                let weight = member.weight.filter(|w| Some(*w) != *weight);
+                moves.push_back(Move { server: member.server, to: member.at.ok_or(why), weight });
             }
         }
     }

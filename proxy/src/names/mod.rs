@@ -6,7 +6,9 @@
 mod addresses;
 mod config;
 mod lookups;
+mod service;
 
 pub use addresses::{Addresses, Epoch};
-pub use config::{Hold, Name, Prefer, Resolvers, ResolversId, Unresolved};
-pub use lookups::{Answer, Lookups, Move, NameId};
+pub use config::{Hold, InitAddr, Name, Prefer, Resolvers, ResolversId, Unresolved};
+pub use lookups::{Answer, Lookups, Move, NameId, Place};
+pub use service::{Service, places};

@@ -5,7 +5,7 @@ use super::check::CHECK_STEP;
 use super::cookie::COOKIE;
 use super::http::{MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON};
 use super::route::{INSPECT_DELAY, USE_BACKENDS};
-use super::server::{DEFAULT_SERVER, EJECTION, SERVER};
+use super::server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 use super::stick::STICK;
 use super::tls::{
     ALPN, BIND_CA_FILE, BIND_VERIFY, CIPHERS, CIPHERSUITES, CRL_FILE, CRT, CURVES, MAX_VER, MIN_VER,
@@ -148,6 +148,7 @@ pub static BACKEND: Section = Section {
         EJECT,
         DEFAULTS_SERVER,
         SERVERS,
+        SERVER_TEMPLATES,
     ],
     hints: PROXY_HINTS,
 };
@@ -191,6 +192,7 @@ pub static LISTEN: Section = Section {
         EJECT,
         DEFAULTS_SERVER,
         SERVERS,
+        SERVER_TEMPLATES,
     ],
     hints: PROXY_HINTS,
 };
@@ -395,6 +397,11 @@ const EJECT: Key = Key::new(
     "Takes servers out for a while whose requests fail although their checks pass.",
 );
 const SERVERS: Key = Key::new("server", Type::Tables(&SERVER), "The servers, in order.");
+const SERVER_TEMPLATES: Key = Key::new(
+    "server_template",
+    Type::Tables(&SERVER_TEMPLATE),
+    "Servers as many as a name may have addresses, after those of `server`.",
+);
 const BIND_KEY: Key = Key::new(
     "bind",
     Type::Forms("an address, a table, or an array of them", Some(&BIND)),

@@ -7,15 +7,27 @@ pub static RESOLVERS: Section = Section {
     path: "resolvers.NAME",
     called: "resolvers",
     doc: "Name servers that are asked where servers are which have a name. Lookups begin at once and hold nothing up: a \
-          server is in maintenance until its name is found, and where it was is remembered when the data plane is replaced.",
+          server is in maintenance until its name is found, and where it was is remembered when the data plane is \
+          replaced. A name or a service that several servers of a backend have is looked up once for all of them.",
     keys: &[
         Key::new(
             "nameserver",
             Type::Text("\"IP:PORT\" or an array of them"),
             "The name servers, best first: the next one is asked when one does not answer. Over UDP, and over TCP where an \
-             answer is too long.",
+             answer is too long. These or `parse_resolv_conf` must be said.",
+        ),
+        Key::new(
+            "parse_resolv_conf",
+            Type::Bool,
+            "Also those of /etc/resolv.conf, after these, as they are when the configuration is read.",
         )
-        .required(),
+        .default("false"),
+        Key::new(
+            "accepted_payload_size",
+            Type::Int { min: 512, max: 8192 },
+            "Longest answer in bytes that is taken over UDP; a longer one is asked for again over TCP.",
+        )
+        .default("1232"),
         Key::new(
             "resolve_retries",
             Type::Int { min: 0, max: 10 },
@@ -27,8 +39,7 @@ pub static RESOLVERS: Section = Section {
     ],
     hints: &[
         ("nameservers", "nameserver = [\"10.0.0.2:53\"]"),
-        ("parse_resolv_conf", "name servers are named here, so that both nodes ask the same ones"),
-        ("accepted_payload_size", "answers that are too long for UDP are asked for again over TCP"),
+        ("parse-resolv-conf", "parse_resolv_conf = true"),
     ],
 };
 

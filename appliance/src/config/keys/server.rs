@@ -14,18 +14,15 @@ pub static SERVER: Section = Section {
     doc: "One server.",
     keys: &[
         Key::new("name", Type::Text("a name"), "Name, unique in the backend.").required(),
-        Key::new("addr", Type::Text("\"IP:PORT\", \"HOST:PORT\", \"unix@/PATH\", \"abns@NAME\" or \"abnsz@NAME\""),
+        Key::new("addr", Type::Text("\"IP:PORT\", \"HOST:PORT\", \"_SERVICE._PROTO.NAME\", \"unix@/PATH\", \"abns@NAME\" or \"abnsz@NAME\""),
             "Where requests go: an address, a Unix socket, or one in the abstract namespace, named as HAProxy names it \
              (`abns`, filled up) or as most others do (`abnsz`). The name of a host is looked up by `resolvers`; \
-             servers of one backend with the same name and port get an address each.").required(),
-        Key::new("resolvers", Type::Text("the name of a [resolvers.X]"), "Who is asked where the server is.")
-            .default_is("the only [resolvers.X]"),
-        Key::new(
-            "resolve_prefer",
-            Type::Word(&["ipv4", "ipv6"]),
-            "The family that is taken if the name has addresses of both.",
-        )
-        .default("\"ipv6\""),
+             servers of one backend with the same name and port get an address each. Of a service the SRV records \
+             are looked up, and each is for one server: its target, port and weight. Weights above 256 are divided by \
+             256; if all are 0, servers keep their own.").required(),
+        RESOLVERS,
+        RESOLVE_PREFER,
+        INIT_ADDR,
         WEIGHT,
         SERVER_MAXCONN,
         MINCONN,
@@ -83,6 +80,82 @@ pub static SERVER: Section = Section {
     hints: SERVER_HINTS,
 };
 
+/// One entry of `server_template`.
+pub static SERVER_TEMPLATE: Section = Section {
+    path: "backend.NAME.server_template",
+    called: "a server_template",
+    doc: "Servers that share one name, an address or a record each. Those that the answer has nothing for are in \
+          maintenance, \"MAINT (resolution)\", until it has.",
+    keys: &[
+        Key::new("prefix", Type::Text("a name"), "How their names begin; a number follows.").required(),
+        Key::new(
+            "range",
+            Type::Text("\"COUNT\" or \"FIRST-LAST\""),
+            "Their numbers: from 1, or from the first to the last.",
+        )
+        .required(),
+        Key::new(
+            "addr",
+            Type::Text("\"HOST:PORT\" or \"_SERVICE._PROTO.NAME\""),
+            "Their name, as that of a server.",
+        )
+        .required(),
+        RESOLVERS,
+        RESOLVE_PREFER,
+        INIT_ADDR,
+        WEIGHT,
+        SERVER_MAXCONN,
+        MINCONN,
+        MAXQUEUE,
+        SLOWSTART,
+        BACKUP,
+        STATE,
+        CHECK,
+        INTER,
+        FASTINTER,
+        DOWNINTER,
+        RISE,
+        FALL,
+        CHECK_PORT,
+        CHECK_ADDR,
+        PROTO,
+        SEND_PROXY,
+        SEND_PROXY_V2,
+        PROXY_V2_OPTIONS,
+        CHECK_SEND_PROXY,
+        SERVER_SSL,
+        SERVER_VERIFY,
+        SERVER_CA_FILE,
+        CRL_FILE,
+        SNI,
+        VERIFYHOST,
+        SERVER_ALPN,
+        CHECK_SSL,
+        CHECK_SNI,
+        CHECK_ALPN,
+        SERVER_CRT,
+        MIN_VER,
+        MAX_VER,
+        CIPHERS,
+        CIPHERSUITES,
+        CURVES,
+        INIT_STATE,
+        AGENT_CHECK,
+        AGENT_PORT,
+        AGENT_ADDR,
+        AGENT_INTER,
+        AGENT_SEND,
+        OBSERVE,
+        ERROR_LIMIT,
+        ON_ERROR,
+    ],
+    hints: &[
+        ("name", "prefix = \"web\", range = \"3\" makes web1, web2 and web3"),
+        ("num", "range = \"3\", or range = \"1-3\""),
+        ("cookie", "dynamic_cookie_key, in the backend: servers of one template have no values of their own"),
+    ],
+};
+
 /// `outlier_ejection`.
 pub static EJECTION: Section = Section {
     path: "backend.NAME.outlier_ejection",
@@ -131,6 +204,9 @@ pub static DEFAULT_SERVER: Section = Section {
     called: "default_server",
     doc: "What holds for every server that does not say otherwise.",
     keys: &[
+        RESOLVERS,
+        RESOLVE_PREFER,
+        INIT_ADDR,
         WEIGHT,
         SERVER_MAXCONN,
         MINCONN,
@@ -182,6 +258,22 @@ pub static DEFAULT_SERVER: Section = Section {
     hints: SERVER_HINTS,
 };
 
+const RESOLVERS: Key =
+    Key::new("resolvers", Type::Text("the name of a [resolvers.X]"), "Who is asked where the server is.")
+        .default_is("the only [resolvers.X]");
+const RESOLVE_PREFER: Key = Key::new(
+    "resolve_prefer",
+    Type::Word(&["ipv4", "ipv6"]),
+    "The family that is taken if the name has addresses of both.",
+)
+.default("\"ipv6\"");
+const INIT_ADDR: Key = Key::new(
+    "init_addr",
+    Type::Text("\"last\", \"none\", an IP address, or an array of them"),
+    "Where a server with a name is until it has been looked up, the first that says anything: `last` is where it was \
+     before the data plane was replaced, `none` nowhere. Nothing waits for it.",
+)
+.default("[\"last\", \"none\"]");
 const WEIGHT: Key =
     Key::new("weight", Type::Int { min: 0, max: 256 }, "Share of the work; 0 gets no new work.").default("1");
 const BACKUP: Key =

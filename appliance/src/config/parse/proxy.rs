@@ -8,7 +8,7 @@ use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
 
 use super::{
     Bind, BindDraft, Profile, Proxy, Side, balance, check, cookie, errorfile, http, log, route, server,
-    stick, tls, watch,
+    stick, template, tls, watch,
 };
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -55,8 +55,11 @@ pub(super) fn proxy(
         keys::OF_HTTP.iter().filter_map(|name| Some(Spanned::new(*name, t.key_span(name)?))).collect();
     let binds =
         if side.is_front() { binds(cx, &mut t, side, &name, global.tls.as_ref()) } else { Vec::new() };
-    let servers =
-        if side.is_back() { t.read(cx, "server", server::servers).unwrap_or_default() } else { Vec::new() };
+    let mut servers = Vec::new();
+    if side.is_back() {
+        servers = t.read(cx, "server", server::servers).unwrap_or_default();
+        servers.extend(t.read(cx, "server_template", template::servers).unwrap_or_default());
+    }
     let stick = t.known(cx, "stick", stick::rules).unwrap_or_default();
     let routing = route::routing(cx, &mut t);
     t.finish(cx);
@@ -66,7 +69,7 @@ pub(super) fn proxy(
 /// The keys with defaults, as far as the section has them.
 fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Settings {
     let mode = t.read(cx, "mode", Reader::word);
-    let (mut server, server_tls, watch) =
+    let (mut server, server_tls, watch, place) =
         t.known(cx, "default_server", server::default_server).unwrap_or_default();
     let check = how_checked(cx, t, &mut server);
     Settings {
@@ -92,6 +95,7 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         check,
         server,
         server_tls,
+        server_place: place,
         watch,
         ejection: t.known(cx, "outlier_ejection", watch::ejection),
     }

@@ -1,6 +1,8 @@
 //! Servers and `default_server`.
 
-use evenkeel_proxy::names::Prefer;
+use std::sync::Arc;
+
+use evenkeel_proxy::names::{InitAddr, Prefer};
 use evenkeel_proxy::plan::{AdminState, ServerProtocol};
 use evenkeel_proxy::proxy_protocol::Version;
 
@@ -9,7 +11,7 @@ use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader, shown};
-use crate::config::settings::{ServerSettings, ServerTls, WatchSettings};
+use crate::config::settings::{PlaceSettings, ServerSettings, ServerTls, WatchSettings};
 use crate::config::source::Spanned;
 use crate::config::value;
 
@@ -26,16 +28,14 @@ fn server(cx: &mut Reader<'_>, node: Node<'_>) -> Option<ServerDraft> {
     let mut t = Fields::of(cx, &keys::SERVER, node.key, node)?;
     let name = t.read(cx, "name", Reader::name);
     let addr = t.read(cx, "addr", |cx, key, node| cx.address(key, node, value::place));
-    let resolvers = t.read(cx, "resolvers", Reader::text);
-    let prefer = t.read(cx, "resolve_prefer", Reader::word).map_or("ipv6", |w| w.value);
-    let prefer = if prefer == "ipv4" { Prefer::V4 } else { Prefer::V6 };
+    let place = place(cx, &mut t);
     let cookie = t.read(cx, "cookie", cookie::server_value);
     let settings = settings(cx, &mut t);
     let tls = tls::server(cx, &mut t);
     let watch = watch::settings(cx, &mut t);
     let track = t.read(cx, "track", Reader::text);
     t.finish(cx);
-    Some(ServerDraft { name: name?, addr, resolvers, prefer, cookie, settings, tls, watch, track })
+    Some(ServerDraft { name: name?, addr, place, cookie, settings, tls, watch, track })
 }
 
 /// `default_server`.
@@ -43,16 +43,34 @@ pub(super) fn default_server(
     cx: &mut Reader<'_>,
     _: &'static Key,
     node: Node<'_>,
-) -> Option<(ServerSettings, ServerTls, WatchSettings)> {
+) -> Option<(ServerSettings, ServerTls, WatchSettings, PlaceSettings)> {
     let mut t = Fields::of(cx, &keys::DEFAULT_SERVER, node.key, node)?;
+    let place = place(cx, &mut t);
     let settings = settings(cx, &mut t);
     let tls = tls::server(cx, &mut t);
     let watch = watch::settings(cx, &mut t);
     t.finish(cx);
-    Some((settings, tls, watch))
+    Some((settings, tls, watch, place))
 }
 
-fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSettings {
+/// How the name of a server is looked up.
+pub(super) fn place(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> PlaceSettings {
+    let prefer = |word: Spanned<&str>| if word.value == "ipv4" { Prefer::V4 } else { Prefer::V6 };
+    PlaceSettings {
+        resolvers: t.read(cx, "resolvers", Reader::text),
+        prefer: t.read(cx, "resolve_prefer", Reader::word).map(prefer),
+        init: t.read(cx, "init_addr", init_addr),
+    }
+}
+
+fn init_addr(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Spanned<Arc<[InitAddr]>>> {
+    let at = node.span;
+    let all = node.one_or_many().into_iter().map(|node| cx.address(key, node, value::init_addr));
+    let all: Option<Vec<_>> = all.collect::<Vec<_>>().into_iter().map(|one| Some(one?.value)).collect();
+    Some(Spanned::new(all?.into(), at))
+}
+
+pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSettings {
     fn plain<T>(v: Option<Spanned<T>>) -> Option<T> {
         v.map(|v| v.value)
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
-use evenkeel_proxy::names::{Name, Prefer, Resolvers, ResolversId};
+use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::plan::{AdminState, CheckConfig, Mode, ServerAddr};
 use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
 use super::profiles::undefined;
-use super::{balance, modes, tls, watch};
+use super::{balance, modes, place, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Backend, Frontend, Global, Listening, Server};
@@ -19,7 +19,6 @@ use crate::config::parse::{Proxy, ServerDraft, Side, StickDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
 use crate::config::source::Spanned;
-use crate::config::value::Place;
 
 /// Frontends and listens share names, and so do backends and listens.
 pub(super) fn check_names(cx: &mut Reader<'_>, proxies: &[Proxy]) {
@@ -185,41 +184,6 @@ fn stick(cx: &mut Reader<'_>, rule: StickDraft, tables: &[Spanned<TableConfig>])
     Some(StickRule { action: rule.action, key: rule.key, table })
 }
 
-/// Where a server is, and who is asked if it is said by a name.
-fn place(cx: &mut Reader<'_>, draft: &ServerDraft, resolvers: &[Spanned<Resolvers>]) -> Option<ServerAddr> {
-    let addr = draft.addr.as_ref()?;
-    let names = || resolvers.iter().map(|r| r.value.name.as_str());
-    let asked = draft.resolvers.as_ref().map(|asked| {
-        let found = resolvers.iter().position(|r| r.value.name == asked.value);
-        found.ok_or_else(|| undefined("resolvers", asked, names()))
-    });
-    let (host, port) = match (&addr.value, asked.transpose()) {
-        (_, Err(undefined)) => {
-            cx.push(undefined);
-            return None;
-        }
-        (Place::At(at), Ok(_)) => return Some(ServerAddr::Fixed(at.clone())),
-        (Place::Host(host, port), Ok(asked)) => match asked.or_else(|| (resolvers.len() == 1).then_some(0)) {
-            Some(at) => return named(host, *port, at, draft.prefer),
-            None => (host, port),
-        },
-    };
-    let message = format!("`{}:{port}` is a name, and nothing says who is asked for it", host.escape_debug());
-    let help = match names().next() {
-        Some(first) => format!("resolvers = \"{first}\""),
-        None => "[resolvers.dns], with nameserver = [\"10.0.0.2:53\"]".to_owned(),
-    };
-    cx.push_absence(Diagnostic::error(Code::MissingKey, addr.span, message).help(help));
-    None
-}
-
-fn named(host: &str, port: u16, resolvers: usize, prefer: Prefer) -> Option<ServerAddr> {
-    let resolvers = ResolversId(u16::try_from(resolvers).ok()?);
-    // Names are the same in any case (RFC 4343 §2).
-    let host = host.to_ascii_lowercase().into();
-    Some(ServerAddr::Named(Name { host, port, resolvers, prefer }))
-}
-
 /// `None` for a server that was read with errors.
 fn server(
     cx: &mut Reader<'_>,
@@ -230,9 +194,11 @@ fn server(
     resolvers: &[Spanned<Resolvers>],
 ) -> Option<Server> {
     modes::check_protocol(cx, &draft, settings.mode.unwrap_or_default());
-    let addr = place(cx, &draft, resolvers)?;
+    let addr = place::of(cx, draft.addr.as_ref()?, draft.place.over(&settings.server_place), resolvers)?;
     let host = match &addr {
         ServerAddr::Fixed(at) => at.ip().map(|at| at.ip().to_string()),
+        // A service is where its records say: none of these names is the one to prove.
+        ServerAddr::Named(name) if name.port.is_none() => None,
         ServerAddr::Named(name) => Some(name.host.trim_end_matches('.').to_owned()),
     };
     let how = draft.tls.over(&settings.server_tls);

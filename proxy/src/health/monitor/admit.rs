@@ -59,9 +59,9 @@ impl Monitor {
         let maxconn = known.map_or(server.limits.maxconn, |k| k.maxconn.merged(server.limits.maxconn));
         self.state.set_maxconn(id, maxconn);
         self.servers.push(Watched::new(now, server, known));
-        if let (ServerAddr::Named(_), Some(last)) = (&server.addr, known.and_then(|k| k.address.clone())) {
-            // Its name has not been looked up in this life: it is where it was last.
-            self.state.addresses().set(id, Some(last));
+        if let ServerAddr::Named(name) = &server.addr {
+            let last = known.and_then(|k| k.address.clone());
+            self.state.addresses().set(id, name.begins_at(last));
         }
         let (mut position, count) = place;
         if let Some(config) = &server.check {

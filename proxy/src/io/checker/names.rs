@@ -17,7 +17,7 @@ use hickory_resolver::{Resolver, TokioResolver};
 use tokio::task::{JoinError, JoinSet};
 
 use super::Shared;
-use crate::names::{Answer, Lookups, NameId, Resolvers, Unresolved};
+use crate::names::{Answer, Lookups, Name, NameId, Place, Prefer, Resolvers, Service, Unresolved, places};
 
 type Answers = JoinSet<(NameId, Answer)>;
 
@@ -34,7 +34,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut lookups: Lookups) {
             match clients.get(usize::from(name.resolvers.0)) {
                 Some(Ok(client)) => {
                     let client = Arc::clone(client);
-                    answers.spawn(async move { (id, look_up(&client, &name.host).await) });
+                    answers.spawn(async move { (id, look_up(&client, &name).await) });
                 }
                 Some(Err(_)) | None => lookups.handle_answer(now, id, Answer::Failed(Unresolved::Other)),
             }
@@ -61,6 +61,9 @@ fn carry_out(shared: &Shared, lookups: &mut Lookups, now: Instant) {
     let mut monitor = shared.monitor();
     while let Some(next) = lookups.poll_move() {
         monitor.handle_move(now, next.server, next.to);
+        if let Some(weight) = next.weight {
+            monitor.handle_weight(now, next.server, weight);
+        }
         moved = true;
     }
     drop(monitor);
@@ -88,6 +91,7 @@ fn client(resolvers: &Resolvers) -> Result<TokioResolver, NetError> {
     options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
     // What holds for how long is decided by the lookups.
     options.cache_size = 0;
+    options.edns_payload_len = resolvers.payload_bytes;
     builder.build()
 }
 
@@ -99,12 +103,84 @@ fn name_server(at: SocketAddr) -> NameServerConfig {
     server
 }
 
+/// The addresses of a host, or the records of a service.
+async fn look_up(client: &Arc<TokioResolver>, name: &Name) -> Answer {
+    let host = format!("{}.", name.host.trim_end_matches('.'));
+    match name.port {
+        Some(port) => answer(families(client, &host).await, port),
+        None => services(client, &host, name.prefer).await,
+    }
+}
+
 /// Both families of a name at once.
-async fn look_up(client: &TokioResolver, host: &str) -> Answer {
-    let host = format!("{}.", host.trim_end_matches('.'));
-    let (v4, v6) = tokio::join!(ask(client, &host, RecordType::A), ask(client, &host, RecordType::AAAA));
+async fn families(client: &TokioResolver, host: &str) -> Found {
+    let (v4, v6) = tokio::join!(ask(client, host, RecordType::A), ask(client, host, RecordType::AAAA));
     join(v4, v6)
 }
+
+fn answer(found: Found, port: u16) -> Answer {
+    match found {
+        Ok(Addresses { addresses, ttl, whole }) => {
+            let place = |ip| Place { at: SocketAddr::new(ip, port), weight: None };
+            Answer::Found { places: addresses.into_iter().map(place).collect(), ttl, whole }
+        }
+        Err(why) => Answer::Failed(why),
+    }
+}
+
+/// The records of a service. Targets whose addresses do not come with them are looked up, all at once.
+async fn services(client: &Arc<TokioResolver>, host: &str, prefer: Prefer) -> Answer {
+    let found = match client.lookup(host, RecordType::SRV).await {
+        Ok(found) => found,
+        Err(error) if error.is_nx_domain() => return Answer::Failed(Unresolved::Nx),
+        Err(error) if error.is_no_records_found() => return Answer::Failed(Unresolved::Other),
+        Err(error) => return Answer::Failed(fault(&error)),
+    };
+    let mut ttl = found.valid_until().saturating_duration_since(Instant::now());
+    let (mut services, mut whole) = (Vec::new(), true);
+    let mut lookups = JoinSet::new();
+    for record in found.answers() {
+        let RData::SRV(srv) = &record.data else { continue };
+        let mut service =
+            Service { priority: srv.priority, weight: srv.weight, port: srv.port, addresses: Vec::new() };
+        for extra in found.additionals().iter().filter(|extra| extra.name == srv.target) {
+            if let Some(ip) = address(&extra.data) {
+                service.addresses.push(ip);
+                ttl = ttl.min(Duration::from_secs(u64::from(extra.ttl)));
+            }
+        }
+        if service.addresses.is_empty() {
+            let (client, target) = (Arc::clone(client), srv.target.to_ascii());
+            lookups.spawn(async move { (service, families(&client, &target).await) });
+        } else {
+            services.push(service);
+        }
+    }
+    while let Some(ended) = lookups.join_next().await {
+        match ended {
+            Ok((service, Ok(found))) => {
+                (ttl, whole) = (ttl.min(found.ttl), whole && found.whole);
+                services.push(Service { addresses: found.addresses, ..service });
+            }
+            // It has no address, and that is known.
+            Ok((_, Err(Unresolved::Nx))) => {}
+            Ok((_, Err(_))) => whole = false,
+            Err(error) => super::pass_on(error),
+        }
+    }
+    Answer::Found { places: places(services, prefer), ttl, whole }
+}
+
+/// Addresses of a host.
+#[derive(Debug, PartialEq, Eq)]
+struct Addresses {
+    addresses: Vec<IpAddr>,
+    ttl: Duration,
+    /// Whether both families are known.
+    whole: bool,
+}
+
+type Found = Result<Addresses, Unresolved>;
 
 /// What is known of one family: addresses, maybe none, and how long they hold.
 type Half = Result<(Vec<IpAddr>, Duration), Unresolved>;
@@ -144,17 +220,17 @@ fn fault(error: &NetError) -> Unresolved {
 
 /// Both halves of an answer. Addresses of one family are worth more than the failure of the other; a name that does not
 /// exist has no family at all.
-fn join(v4: Half, v6: Half) -> Answer {
+fn join(v4: Half, v6: Half) -> Found {
     match (v4, v6) {
         (Ok((mut addresses, ttl)), Ok((more, other))) => {
             addresses.extend(more);
-            Answer::Found { addresses, ttl: ttl.min(other), whole: true }
+            Ok(Addresses { addresses, ttl: ttl.min(other), whole: true })
         }
         (Ok((addresses, ttl)), Err(_)) | (Err(_), Ok((addresses, ttl))) if !addresses.is_empty() => {
-            Answer::Found { addresses, ttl, whole: false }
+            Ok(Addresses { addresses, ttl, whole: false })
         }
-        (Err(Unresolved::Nx), _) | (_, Err(Unresolved::Nx)) => Answer::Failed(Unresolved::Nx),
-        (Err(why), _) | (_, Err(why)) => Answer::Failed(why),
+        (Err(Unresolved::Nx), _) | (_, Err(Unresolved::Nx)) => Err(Unresolved::Nx),
+        (Err(why), _) | (_, Err(why)) => Err(why),
     }
 }
 
@@ -168,7 +244,7 @@ mod tests {
         let six: IpAddr = "2001:db8::1".parse().unwrap();
         let (short, long) = (Duration::from_secs(1), Duration::from_secs(2));
         let found =
-            |addresses: &[IpAddr], ttl, whole| Answer::Found { addresses: addresses.to_vec(), ttl, whole };
+            |addresses: &[IpAddr], ttl, whole| Ok(Addresses { addresses: addresses.to_vec(), ttl, whole });
         let none = || Ok((Vec::new(), Duration::MAX));
         for (v4, v6, answer) in [
             (Ok((vec![ip], long)), Ok((vec![six], short)), found(&[ip, six], short, true)),
@@ -176,9 +252,9 @@ mod tests {
             (Ok((vec![ip], long)), Err(Unresolved::Timeout), found(&[ip], long, false)),
             (Err(Unresolved::Other), Ok((vec![six], long)), found(&[six], long, false)),
             (none(), none(), found(&[], Duration::MAX, true)),
-            (none(), Err(Unresolved::Timeout), Answer::Failed(Unresolved::Timeout)),
-            (Err(Unresolved::Timeout), Err(Unresolved::Nx), Answer::Failed(Unresolved::Nx)),
-            (Err(Unresolved::Refused), Err(Unresolved::Refused), Answer::Failed(Unresolved::Refused)),
+            (none(), Err(Unresolved::Timeout), Err(Unresolved::Timeout)),
+            (Err(Unresolved::Timeout), Err(Unresolved::Nx), Err(Unresolved::Nx)),
+            (Err(Unresolved::Refused), Err(Unresolved::Refused), Err(Unresolved::Refused)),
         ] {
             assert_eq!(join(v4, v6), answer);
         }

@@ -1,6 +1,8 @@
+use std::net::IpAddr;
+
 use super::*;
 use crate::balance::fixture;
-use crate::names::{Prefer, Resolvers, ResolversId};
+use crate::names::{InitAddr, Prefer, Resolvers, ResolversId};
 use crate::plan::Server;
 
 const HOLD: Hold = Hold {
@@ -20,13 +22,16 @@ fn resolvers() -> Resolvers {
         retries: 1,
         answer_within: Duration::from_secs(1),
         every: Duration::from_secs(1),
+        payload_bytes: 1232,
     }
 }
 
 /// Servers of one backend, by the hosts they are named after.
 fn plan(hosts: &[&str]) -> Plan {
     let server = |host: &&str| {
-        let name = Name { host: (*host).into(), port: 80, resolvers: ResolversId(0), prefer: Prefer::V4 };
+        let port = (!host.starts_with('_')).then_some(80);
+        let init = [InitAddr::Last].into();
+        let name = Name { host: (*host).into(), port, resolvers: ResolversId(0), prefer: Prefer::V4, init };
         Server { addr: ServerAddr::Named(name), ..fixture::server(1) }
     };
     fixture::plan(hosts.iter().map(server).collect()).with_resolvers(vec![resolvers()]).unwrap()
@@ -65,8 +70,9 @@ impl Run {
 }
 
 fn found(addresses: &[&str], ttl: u64) -> Answer {
-    let addresses = addresses.iter().map(|a| a.parse().unwrap()).collect();
-    Answer::Found { addresses, ttl: Duration::from_secs(ttl), whole: true }
+    let place = |a: &&str| Place { at: SocketAddr::new(a.parse().unwrap(), 80), weight: None };
+    let places = addresses.iter().map(place).collect();
+    Answer::Found { places, ttl: Duration::from_secs(ttl), whole: true }
 }
 
 fn at(text: &str) -> Result<String, Unresolved> {
@@ -146,7 +152,7 @@ fn a_family_that_could_not_be_asked_for_takes_nothing_away() {
     let mut run = Run::new(&["a"]);
     run.answer(0.0, found(&["192.0.2.1"], 5));
     let half = |ip: &str| Answer::Found {
-        addresses: vec![ip.parse().unwrap()],
+        places: vec![Place { at: SocketAddr::new(ip.parse().unwrap(), 80), weight: None }],
         ttl: Duration::from_secs(5),
         whole: false,
     };
@@ -171,5 +177,72 @@ fn what_was_known_before_holds_until_it_is_known_better() {
         lookups.handle_answer(start, id, Answer::Failed(Unresolved::Timeout));
     }
     let moves: Vec<_> = std::iter::from_fn(|| lookups.poll_move()).collect();
-    assert_eq!(moves, [Move { server: ServerId(1), to: Err(Unresolved::Timeout) }]);
+    assert_eq!(moves, [Move { server: ServerId(1), to: Err(Unresolved::Timeout), weight: None }]);
+}
+
+#[test]
+fn servers_of_a_service_share_its_records() {
+    let mut run = Run::new(&["_a", "_a"]);
+    let records = |records: &[(&str, u16)]| {
+        let place = |(at, weight): &(&str, u16)| Place { at: at.parse().unwrap(), weight: Some(*weight) };
+        let ttl = Duration::from_secs(5);
+        Answer::Found { places: records.iter().map(place).collect(), ttl, whole: true }
+    };
+    let mut answer = |seconds: f64, answer| {
+        let now = run.at(seconds);
+        let (id, name) = run.lookups.poll_lookup(now).expect("a lookup is due");
+        assert_eq!(name.port, None);
+        run.lookups.handle_answer(now, id, answer);
+        let text = |m: Move| {
+            let to = m.to.map_or_else(|why| why.to_string(), |at| at.to_string());
+            format!("{} {to} {:?}", m.server.0, m.weight)
+        };
+        std::iter::from_fn(|| run.lookups.poll_move()).map(text).collect::<Vec<_>>()
+    };
+    let first = answer(0.0, records(&[("192.0.2.1:80", 10)]));
+    assert_eq!(first, ["0 192.0.2.1:80 Some(10)", "1 No IP for server None"]);
+    let both = answer(5.0, records(&[("192.0.2.1:81", 20), ("192.0.2.1:80", 10)]));
+    assert_eq!(both, ["1 192.0.2.1:81 Some(20)"], "two ports of one host are two servers");
+    let heavier = answer(10.0, records(&[("192.0.2.1:80", 30), ("192.0.2.1:81", 20)]));
+    assert_eq!(heavier, ["0 192.0.2.1:80 Some(30)"]);
+    let gone = answer(15.0, records(&[("192.0.2.1:81", 20)]));
+    assert_eq!(gone, ["0 entry removed from SRV record None"]);
+    let back = answer(20.0, records(&[("192.0.2.1:81", 20), ("192.0.2.1:80", 30)]));
+    assert_eq!(back, ["0 192.0.2.1:80 None"], "its weight is what it was");
+}
+
+#[test]
+fn those_who_begin_at_the_same_place_part() {
+    let (plan, start) = (plan(&["a", "a"]), Instant::now());
+    let addresses = Addresses::new(&plan);
+    let same: SocketAddr = "192.0.2.9:80".parse().unwrap();
+    assert!(addresses.set(ServerId(0), Some(same.into())) && addresses.set(ServerId(1), Some(same.into())));
+    let mut lookups = Lookups::new(&plan, &addresses, start);
+    let (id, _) = lookups.poll_lookup(start).unwrap();
+    lookups.handle_answer(start, id, found(&["192.0.2.9", "192.0.2.1"], 5));
+    let to = Ok("192.0.2.1:80".parse().unwrap());
+    assert_eq!(lookups.poll_move(), Some(Move { server: ServerId(1), to, weight: None }));
+    assert_eq!(lookups.poll_move(), None);
+}
+
+#[test]
+fn where_a_server_begins() {
+    let (last, ip): (SocketAddr, IpAddr) = ("192.0.2.1:80".parse().unwrap(), "192.0.2.9".parse().unwrap());
+    let (last, there) = (Some(last.into()), Some(SocketAddr::new(ip, 80).into()));
+    use InitAddr::{Ip, Last, None as Nowhere};
+    for (init, known, begins) in [
+        (&[Last, Nowhere][..], last.clone(), last.clone()),
+        (&[Last, Nowhere], None, None),
+        (&[Last, Ip(ip)], None, there.clone()),
+        (&[Ip(ip), Last], last.clone(), there),
+        (&[Nowhere, Last], last.clone(), None),
+        (&[], last.clone(), None),
+    ] {
+        let init = init.into();
+        let name =
+            Name { host: "a".into(), port: Some(80), resolvers: ResolversId(0), prefer: Prefer::V4, init };
+        assert_eq!(name.begins_at(known.clone()), begins, "{name:?}");
+        let elsewhere = Name { port: Some(81), init: [Last].into(), ..name };
+        assert_eq!(elsewhere.begins_at(known), None, "another port is another server");
+    }
 }

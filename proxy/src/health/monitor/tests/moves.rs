@@ -1,11 +1,17 @@
 //! Servers that have a name.
 
 use super::*;
-use crate::names::{Name, Prefer, ResolversId};
+use crate::names::{InitAddr, Name, Prefer, ResolversId};
 use crate::plan::{ServerAddr, Watch};
 
 fn named() -> Server {
-    let name = Name { host: "app.test".into(), port: 80, resolvers: ResolversId(0), prefer: Prefer::V4 };
+    let name = Name {
+        host: "app.test".into(),
+        port: Some(80),
+        resolvers: ResolversId(0),
+        prefer: Prefer::V4,
+        init: [InitAddr::Last].into(),
+    };
     Server { addr: ServerAddr::Named(name), ..checked(server(1)) }
 }
 

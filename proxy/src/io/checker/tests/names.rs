@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::*;
 use crate::endpoint::Endpoint;
 use crate::health::Cause;
-use crate::names::{Hold, Name, Prefer, Resolvers, ResolversId, Unresolved};
+use crate::names::{Hold, InitAddr, Name, Prefer, Resolvers, ResolversId, Unresolved};
 use crate::plan::ServerAddr;
 
 /// A running dnsmasq that knows `test` and nothing else; ended when dropped.
@@ -56,7 +56,8 @@ impl Drop for Dnsmasq {
 }
 
 fn named(count: usize, port: u16, nameserver: SocketAddr, config: Option<&CheckConfig>) -> Plan {
-    let name = Name { host: "app.test".into(), port, resolvers: ResolversId(0), prefer: Prefer::V4 };
+    let (port, init) = (Some(port), [InitAddr::Last].into());
+    let name = Name { host: "app.test".into(), port, resolvers: ResolversId(0), prefer: Prefer::V4, init };
     let one = || Server { addr: ServerAddr::Named(name.clone()), check: config.cloned(), ..server(1) };
     let hold = Hold { nx: Duration::ZERO, ..Hold::default() };
     let resolvers = Resolvers {
@@ -66,6 +67,7 @@ fn named(count: usize, port: u16, nameserver: SocketAddr, config: Option<&CheckC
         retries: 1,
         answer_within: Duration::from_millis(500),
         every: Duration::from_millis(20),
+        payload_bytes: 1232,
     };
     plan((0..count).map(|_| one()).collect()).with_resolvers(vec![resolvers]).unwrap()
 }
