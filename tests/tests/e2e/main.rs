@@ -20,6 +20,7 @@ mod hostile;
 mod http2;
 mod interop;
 mod main_job;
+mod names;
 mod pair;
 mod site;
 mod startup;
