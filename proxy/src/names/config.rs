@@ -103,16 +103,13 @@ pub enum Unresolved {
 impl Name {
     /// Where a server of this name is at first, if `last` is where it was in an earlier life.
     pub fn begins_at(&self, last: Option<Endpoint>) -> Option<Endpoint> {
+        // With another port it is another server.
+        let is_same = |at: &Endpoint| self.port.is_none() || at.ip().map(|at| at.port()) == self.port;
+        let last = last.filter(is_same);
         for how in self.init.iter() {
             match *how {
-                // With another port it is another server.
-                InitAddr::Last => match last
-                    .clone()
-                    .filter(|last| self.port.is_none() || last.ip().map(|at| at.port()) == self.port)
-                {
-                    Some(last) => return Some(last),
-                    None => {}
-                },
+                InitAddr::Last if last.is_some() => return last,
+                InitAddr::Last => {}
                 InitAddr::Ip(ip) => return self.port.map(|port| SocketAddr::new(ip, port).into()),
                 InitAddr::None => return None,
             }
