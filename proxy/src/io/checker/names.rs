@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ServerOrderingStrategy};
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
@@ -139,18 +140,9 @@ async fn services(client: &Arc<TokioResolver>, host: &str, prefer: Prefer) -> An
     let mut ttl = found.valid_until().saturating_duration_since(Instant::now());
     let (mut services, mut whole) = (Vec::new(), true);
     let mut lookups = JoinSet::new();
-    for record in found.answers() {
-        let RData::SRV(srv) = &record.data else { continue };
-        let mut service =
-            Service { priority: srv.priority, weight: srv.weight, port: srv.port, addresses: Vec::new() };
-        for extra in found.additionals().iter().filter(|extra| extra.name == srv.target) {
-            if let Some(ip) = address(&extra.data) {
-                service.addresses.push(ip);
-                ttl = ttl.min(Duration::from_secs(u64::from(extra.ttl)));
-            }
-        }
+    for (service, target) in records(&found, &mut ttl) {
         if service.addresses.is_empty() {
-            let (client, target) = (Arc::clone(client), srv.target.to_ascii());
+            let client = Arc::clone(client);
             lookups.spawn(async move { (service, families(&client, &target).await) });
         } else {
             services.push(service);
@@ -169,6 +161,24 @@ async fn services(client: &Arc<TokioResolver>, host: &str, prefer: Prefer) -> An
         }
     }
     Answer::Found { places: places(services, prefer), ttl, whole }
+}
+
+/// The records of an answer and their targets, with the addresses that come with them. All hold for no longer than `ttl`.
+fn records(found: &Lookup, ttl: &mut Duration) -> Vec<(Service, String)> {
+    let mut records = Vec::new();
+    for record in found.answers() {
+        let RData::SRV(srv) = &record.data else { continue };
+        let mut addresses = Vec::new();
+        for extra in found.additionals().iter().filter(|extra| extra.name == srv.target) {
+            if let Some(ip) = address(&extra.data) {
+                addresses.push(ip);
+                *ttl = (*ttl).min(Duration::from_secs(u64::from(extra.ttl)));
+            }
+        }
+        let service = Service { priority: srv.priority, weight: srv.weight, port: srv.port, addresses };
+        records.push((service, srv.target.to_ascii()));
+    }
+    records
 }
 
 /// Addresses of a host.
