@@ -148,6 +148,8 @@ pub static SERVER_TEMPLATE: Section = Section {
         OBSERVE,
         ERROR_LIMIT,
         ON_ERROR,
+        ON_MARKED_DOWN,
+        ON_MARKED_UP,
     ],
     hints: &[
         ("name", "prefix = \"web\", range = \"3\" makes web1, web2 and web3"),
