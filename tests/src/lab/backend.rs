@@ -119,8 +119,8 @@ fn serve(stream: &TcpStream, peer: IpAddr, shared: &Shared) -> io::Result<()> {
 }
 
 fn content_length(head: &str) -> usize {
-    let fields = head.lines().filter_map(|line| line.split_once(':'));
-    let length = fields.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).last();
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    let length = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     length.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_tests::lab::Lab;
 use evenkeel_tests::lab::scratch::Scratch;
-use evenkeel_tests::lab::wait::SOON;
+use evenkeel_tests::lab::wait::{self, SOON};
 
 use super::site::{Authority, FRONT, Files, HAPROXY, Site, haproxy};
 
