@@ -53,6 +53,9 @@ impl fmt::Display for Severity {
     }
 }
 
+/// The one reason why something is refused; boxed, since it is large and rare.
+pub(super) type Refusal = Box<Diagnostic>;
+
 impl Diagnostic {
     /// An error at a place.
     pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {

@@ -1,47 +1,12 @@
 //! What the engines take. The only place that builds a plan or an engine's configuration; done once, when the
 //! configuration is loaded, so that a [`Config`] has both.
 
-use std::fmt;
-use std::sync::Arc;
-
-use evenkeel_proxy::access_log::LogTarget;
-use evenkeel_proxy::plan::Plan;
-use evenkeel_vrrp::config::EngineConfig;
-
 use super::diagnostic::Diagnostic;
-use super::model::{Config, Global, Notify};
+use super::model::{Config, Global, Lowered, ProxyParts, VrrpParts};
 use super::resolve::Resolved;
 
 mod proxy;
 mod vrrp;
-
-/// Both halves of a lowered configuration.
-#[derive(Clone)]
-pub(super) struct Lowered {
-    proxy: ProxyParts,
-    vrrp: VrrpParts,
-}
-
-/// One reason; boxed, since it is large and rare.
-type Refusal = Box<Diagnostic>;
-
-/// What the data plane takes.
-#[derive(Debug, Clone)]
-pub struct ProxyParts {
-    /// Everything it serves, listening addresses included.
-    pub plan: Arc<Plan>,
-    /// The log targets; a `LogTargetId` is a position here.
-    pub log_targets: Vec<LogTarget>,
-}
-
-/// What the VRRP engine and those around it take.
-#[derive(Debug, Clone)]
-pub struct VrrpParts {
-    /// The engine's configuration.
-    pub engine: EngineConfig,
-    /// Notify scripts; a `RouterId` is a position here.
-    pub notify: Vec<Notify>,
-}
 
 /// What the data plane takes.
 pub fn proxy(config: &Config) -> ProxyParts {
@@ -51,13 +16,6 @@ pub fn proxy(config: &Config) -> ProxyParts {
 /// What the VRRP engine takes.
 pub fn vrrp(config: &Config) -> VrrpParts {
     config.lowered.vrrp.clone()
-}
-
-/// Says nothing: the engine's configuration holds passwords in plain bytes.
-impl fmt::Debug for Lowered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lowered").finish_non_exhaustive()
-    }
 }
 
 /// Lowers everything; the engines may still refuse what the loader let through.

@@ -21,6 +21,7 @@ use std::path::Path;
 
 pub mod codes;
 pub mod diagnostic;
+mod draft;
 mod environment;
 pub mod explain;
 mod gather;
@@ -139,7 +140,7 @@ fn assemble(
     node: &str,
     global: model::Global,
     resolved: resolve::Resolved,
-    lowered: lower::Lowered,
+    lowered: model::Lowered,
 ) -> Config {
     Config {
         node: node.to_owned(),

@@ -2,6 +2,7 @@
 //! [`super::lower`] turns it into what the engines take.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,16 +11,17 @@ use std::time::Duration;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode,
+    AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
     SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
 use evenkeel_proxy::tls::{Acceptor, Connector, Policy};
-use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
+use evenkeel_vrrp::config::{
+    AnnounceConfig, ChecksumForm, EngineConfig, Preempt, ScriptConfig, Vip, VipMismatch,
+};
 use evenkeel_vrrp::types::{Centis, Family, IfName, Priority, Version, Vrid};
 
-use super::lower::Lowered;
 use super::secret::Secret;
 use super::source::Spanned;
 
@@ -322,4 +324,36 @@ pub struct SyncGroup {
     pub name: Spanned<String>,
     /// Names of its members.
     pub members: Vec<Spanned<String>>,
+}
+
+/// Both halves of a lowered configuration.
+#[derive(Clone)]
+pub(super) struct Lowered {
+    pub(super) proxy: ProxyParts,
+    pub(super) vrrp: VrrpParts,
+}
+
+/// Says nothing: the engine's configuration holds passwords in plain bytes.
+impl fmt::Debug for Lowered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lowered").finish_non_exhaustive()
+    }
+}
+
+/// What the data plane takes.
+#[derive(Debug, Clone)]
+pub struct ProxyParts {
+    /// Everything it serves, listening addresses included.
+    pub plan: Arc<Plan>,
+    /// The log targets; a `LogTargetId` is a position here.
+    pub log_targets: Vec<LogTarget>,
+}
+
+/// What the VRRP engine and those around it take.
+#[derive(Debug, Clone)]
+pub struct VrrpParts {
+    /// The engine's configuration.
+    pub engine: EngineConfig,
+    /// Notify scripts; a `RouterId` is a position here.
+    pub notify: Vec<Notify>,
 }

@@ -1,22 +1,16 @@
 //! From TOML to a draft: every section read by itself, nothing resolved between them.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use evenkeel_proxy::names::Resolvers;
-use evenkeel_proxy::table::TableConfig;
-use evenkeel_proxy::tls::Acceptor;
 use toml::de::DeTable;
 
 use super::codes::Code;
 use super::diagnostic::Diagnostic;
+use super::draft::{Draft, Side};
 use super::keys;
-use super::model::{Global, SyncGroup};
 use super::read::{Fields, Node, Reader, shown};
-use super::settings::{PlaceSettings, ServerSettings, ServerTls, Settings, WatchSettings};
 use super::source::{FileId, Span, Spanned};
-use super::value::{self, Place};
+use super::value::{self};
 
 mod balance;
 mod check;
@@ -37,107 +31,6 @@ mod track;
 mod vip;
 mod vrrp;
 mod watch;
-
-pub(super) use route::Routing;
-pub(super) use stick::StickDraft;
-pub(super) use vrrp::{RouterDraft, ScriptDraft, TrackDraft};
-
-/// All sections as they were read.
-#[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) global: Global,
-    pub(super) defaults: Settings,
-    pub(super) profiles: BTreeMap<String, Profile>,
-    pub(super) proxies: Vec<Proxy>,
-    pub(super) tables: Vec<Spanned<TableConfig>>,
-    pub(super) resolvers: Vec<Spanned<Resolvers>>,
-    pub(super) routers: Vec<RouterDraft>,
-    pub(super) scripts: Vec<ScriptDraft>,
-    pub(super) groups: Vec<SyncGroup>,
-}
-
-/// `[profile.X]`.
-#[derive(Debug)]
-pub(super) struct Profile {
-    pub(super) at: Span,
-    pub(super) from: Option<Spanned<String>>,
-    pub(super) settings: Settings,
-}
-
-/// A frontend, backend or listen.
-#[derive(Debug)]
-pub(super) struct Proxy {
-    pub(super) name: Spanned<String>,
-    pub(super) side: Side,
-    pub(super) from: Option<Spanned<String>>,
-    pub(super) settings: Settings,
-    /// The keys it has that concern HTTP only.
-    pub(super) of_http: Vec<Spanned<&'static str>>,
-    pub(super) binds: Vec<Spanned<BindDraft>>,
-    pub(super) servers: Vec<ServerDraft>,
-    pub(super) stick: Vec<StickDraft>,
-    pub(super) routing: Routing,
-}
-
-/// Which halves a section is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    Frontend,
-    Backend,
-    Listen,
-}
-
-impl Side {
-    pub(super) const fn is_front(self) -> bool {
-        matches!(self, Self::Frontend | Self::Listen)
-    }
-
-    pub(super) const fn is_back(self) -> bool {
-        matches!(self, Self::Backend | Self::Listen)
-    }
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Frontend => "frontend",
-            Self::Backend => "backend",
-            Self::Listen => "listen",
-        }
-    }
-}
-
-/// One entry of `bind`.
-#[derive(Debug, Clone)]
-pub(super) struct BindDraft {
-    pub(super) at: Bind,
-    pub(super) tls: Option<Arc<Acceptor>>,
-    /// It says which protocols are offered inside TLS.
-    pub(super) alpn_said: bool,
-    /// Networks of proxies.
-    pub(super) accept_proxy: Arc<[(IpAddr, u8)]>,
-}
-
-/// Where a bind is.
-#[derive(Debug, Clone)]
-pub(super) enum Bind {
-    Addrs(Vec<SocketAddr>),
-    /// Every address of a virtual router, by its name.
-    Router(Spanned<String>, u16),
-}
-
-/// One entry of `server`.
-#[derive(Debug, Clone)]
-pub(super) struct ServerDraft {
-    pub(super) name: Spanned<String>,
-    pub(super) addr: Option<Spanned<Place>>,
-    /// How its name is looked up.
-    pub(super) place: PlaceSettings,
-    pub(super) cookie: Option<Spanned<String>>,
-    pub(super) settings: ServerSettings,
-    pub(super) tls: ServerTls,
-    pub(super) watch: WatchSettings,
-    /// The server it follows.
-    pub(super) track: Option<Spanned<String>>,
-}
 
 /// Reads all sections of all files. `cpus` is the default of `nbthread`.
 pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cpus: u16) -> Draft {

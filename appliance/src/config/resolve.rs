@@ -8,8 +8,8 @@ use evenkeel_proxy::table::TableConfig;
 
 use super::codes::Code;
 use super::diagnostic::Diagnostic;
+use super::draft::{Draft, Side};
 use super::model::{Backend, Frontend, Script, SyncGroup, VirtualRouter};
-use super::parse::{Draft, Side};
 use super::read::Reader;
 
 mod balance;

@@ -9,10 +9,9 @@ use evenkeel_proxy::plan::{
     BackendId, ErrorFiles, FrontendId, HelloRoute, HelloRouting, LogTargetId, Plan, ServerId, Watch,
 };
 
-use super::{ProxyParts, Refusal};
 use crate::config::codes::Code;
-use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{self, Backend, ErrorResponses, Frontend, Global, Listening, Server};
+use crate::config::diagnostic::{Diagnostic, Refusal};
+use crate::config::model::{self, Backend, ErrorResponses, Frontend, Global, Listening, ProxyParts, Server};
 use crate::config::resolve::Resolved;
 
 pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<ProxyParts, Refusal> {

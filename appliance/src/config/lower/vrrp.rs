@@ -5,10 +5,9 @@ use evenkeel_vrrp::config::{
 };
 use evenkeel_vrrp::types::{AuthPass, RouterId, TrackId};
 
-use super::{Refusal, VrrpParts};
 use crate::config::codes::Code;
-use crate::config::diagnostic::Diagnostic;
-use crate::config::model::{Track, Tracked, VirtualRouter};
+use crate::config::diagnostic::{Diagnostic, Refusal};
+use crate::config::model::{Track, Tracked, VirtualRouter, VrrpParts};
 use crate::config::resolve::Resolved;
 use crate::config::source::Spanned;
 

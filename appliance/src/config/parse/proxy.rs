@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
 
-use super::{
-    Bind, BindDraft, Profile, Proxy, Side, balance, check, cookie, errorfile, http, log, route, server,
-    stick, template, tls, watch,
-};
+use super::{balance, check, cookie, errorfile, http, log, route, server, stick, template, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::{Bind, BindDraft, Profile, Proxy, Side};
 use crate::config::keys::{self, Key};
 use crate::config::model::{Global, GlobalTls};
 use crate::config::read::{Fields, Node, Reader, shown};

@@ -1,25 +1,14 @@
 //! `use_backend`: where connections go by what TLS clients say first.
 
-use std::time::Duration;
-
 use evenkeel_proxy::hello::HelloMatch;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::Routing;
 use crate::config::keys::{self, Key};
 use crate::config::model::HelloRoute;
 use crate::config::read::{Fields, Node, Reader};
-use crate::config::source::{Span, Spanned};
 use crate::config::value::Bad;
-
-/// What a section says of it.
-#[derive(Debug, Default)]
-pub(in crate::config) struct Routing {
-    /// Where `use_backend` stands.
-    pub(in crate::config) said: Option<Span>,
-    pub(in crate::config) routes: Vec<HelloRoute>,
-    pub(in crate::config) inspect_delay: Option<Spanned<Duration>>,
-}
 
 /// Reads both keys, if the section has them.
 pub(super) fn routing(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Routing {

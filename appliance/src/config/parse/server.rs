@@ -6,9 +6,10 @@ use evenkeel_proxy::names::{InitAddr, Prefer};
 use evenkeel_proxy::plan::{AdminState, ServerProtocol};
 use evenkeel_proxy::proxy_protocol::Version;
 
-use super::{ServerDraft, cookie, tls, watch};
+use super::{cookie, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::ServerDraft;
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader, shown};
 use crate::config::settings::{PlaceSettings, ServerSettings, ServerTls, WatchSettings};

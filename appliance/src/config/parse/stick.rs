@@ -5,18 +5,11 @@ use evenkeel_proxy::table::{KeyType, TableConfig};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::StickDraft;
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader};
 use crate::config::source::Spanned;
 use crate::config::value::{self, Bad};
-
-/// One entry of `stick`, its table not looked up.
-#[derive(Debug)]
-pub(in crate::config) struct StickDraft {
-    pub(in crate::config) action: StickAction,
-    pub(in crate::config) key: StickKey,
-    pub(in crate::config) table: Spanned<String>,
-}
 
 /// Reads one `[table.X]`.
 pub(super) fn table(

@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::{ServerDraft, server, tls, watch};
+use super::{server, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::ServerDraft;
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader, shown};
 use crate::config::source::Spanned;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::TrackDraft;
 use super::vip::interface;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::TrackDraft;
 use crate::config::keys::{self, Key};
 use crate::config::model::Tracked;
 use crate::config::read::{Fields, Node, Reader};

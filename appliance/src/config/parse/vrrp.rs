@@ -1,68 +1,21 @@
 //! `[vrrp.X]`, `[vrrp_script.X]` and `[sync_group.X]`.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
-use evenkeel_vrrp::types::{IfName, Version};
+use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, VipMismatch};
+use evenkeel_vrrp::types::Version;
 
 use super::vip::{interface, unicast, unicasts, vips};
 use super::{secret, track};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::{RouterDraft, ScriptDraft};
 use crate::config::keys::{self, Key};
-use crate::config::model::{Notify, SyncGroup, Tracked};
-use crate::config::read::{Fields, Node, PerNode, Reader};
+use crate::config::model::{Notify, SyncGroup};
+use crate::config::read::{Fields, Node, Reader};
 use crate::config::secret::Secret;
-use crate::config::source::{Span, Spanned};
+use crate::config::source::Spanned;
 use crate::config::value::Bad;
-
-/// `[vrrp.X]` as it was read, for all nodes.
-#[derive(Debug)]
-pub(in crate::config) struct RouterDraft {
-    pub(in crate::config) name: Spanned<String>,
-    pub(in crate::config) interface: Option<PerNode<IfName>>,
-    pub(in crate::config) vrid: Option<Spanned<u8>>,
-    pub(in crate::config) priority: Option<PerNode<u8>>,
-    pub(in crate::config) version: Option<Spanned<Version>>,
-    pub(in crate::config) advert_int: Option<Spanned<Duration>>,
-    pub(in crate::config) auth_pass: Option<Spanned<Secret>>,
-    pub(in crate::config) vips: Vec<Spanned<Vip>>,
-    pub(in crate::config) excluded: Vec<Spanned<Vip>>,
-    pub(in crate::config) preempt: Option<Spanned<Preempt>>,
-    pub(in crate::config) peers: Option<PerNode<Vec<Spanned<IpAddr>>>>,
-    pub(in crate::config) unicast_src_ip: Option<PerNode<IpAddr>>,
-    pub(in crate::config) mcast_src_ip: Option<PerNode<IpAddr>>,
-    pub(in crate::config) check_unicast_src: bool,
-    pub(in crate::config) use_vmac: bool,
-    pub(in crate::config) checksum: ChecksumForm,
-    pub(in crate::config) vip_mismatch: VipMismatch,
-    pub(in crate::config) announce: AnnounceConfig,
-    /// `None`: not said.
-    pub(in crate::config) tracks: Option<Spanned<Vec<TrackDraft>>>,
-    pub(in crate::config) lease: Option<Spanned<Duration>>,
-    pub(in crate::config) down_timer_adverts: u8,
-    pub(in crate::config) notify: Notify,
-}
-
-/// One entry of `track` as it was read.
-#[derive(Debug)]
-pub(in crate::config) struct TrackDraft {
-    pub(in crate::config) what: Tracked,
-    pub(in crate::config) at: Span,
-    pub(in crate::config) weight: Option<Spanned<i16>>,
-    pub(in crate::config) reverse: Option<bool>,
-}
-
-/// `[vrrp_script.X]` as it was read.
-#[derive(Debug)]
-pub(in crate::config) struct ScriptDraft {
-    pub(in crate::config) name: Spanned<String>,
-    /// `None`: without a program.
-    pub(in crate::config) run: Option<ScriptConfig>,
-    pub(in crate::config) weight: Option<Spanned<i16>>,
-    pub(in crate::config) reverse: bool,
-}
 
 /// Reads one `[vrrp.X]`.
 pub(super) fn router(cx: &mut Reader<'_>, name: Spanned<String>, node: Node<'_>) -> Option<RouterDraft> {

@@ -9,8 +9,8 @@ use evenkeel_proxy::plan::Mode;
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::{Bind, BindDraft, RouterDraft};
 use crate::config::model::{Frontend, Listening};
-use crate::config::parse::{Bind, BindDraft, RouterDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::source::Spanned;
 

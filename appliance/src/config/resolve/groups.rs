@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::RouterDraft;
 use crate::config::model::{SyncGroup, VirtualRouter};
-use crate::config::parse::RouterDraft;
 use crate::config::read::{Reader, shown};
 use crate::config::source::Span;
 

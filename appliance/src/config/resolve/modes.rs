@@ -5,8 +5,8 @@ use evenkeel_proxy::sticky::StickKey;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::{Proxy, ServerDraft};
 use crate::config::model::{Backend, Frontend, Listening, Server};
-use crate::config::parse::{Proxy, ServerDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{ServerTls, Settings};
 use crate::config::source::Spanned;

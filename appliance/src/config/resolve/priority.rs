@@ -7,8 +7,8 @@ use evenkeel_vrrp::types::Priority;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::RouterDraft;
 use crate::config::model::{Track, Tracked};
-use crate::config::parse::RouterDraft;
 use crate::config::read::{PerNode, Reader};
 use crate::config::source::Spanned;
 

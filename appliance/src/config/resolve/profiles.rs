@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::parse::Profile;
+use crate::config::draft::Profile;
 use crate::config::read::{Reader, shown};
 use crate::config::settings::Settings;
 use crate::config::source::Spanned;

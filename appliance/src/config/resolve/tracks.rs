@@ -3,8 +3,8 @@
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::{RouterDraft, ScriptDraft, TrackDraft};
 use crate::config::model::{Track, Tracked};
-use crate::config::parse::{RouterDraft, ScriptDraft, TrackDraft};
 use crate::config::read::{Reader, shown};
 use crate::config::source::Spanned;
 

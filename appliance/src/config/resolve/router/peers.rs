@@ -6,7 +6,7 @@ use evenkeel_vrrp::types::Family;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::parse::RouterDraft;
+use crate::config::draft::RouterDraft;
 use crate::config::read::{PerNode, Reader};
 use crate::config::source::{Span, Spanned};
 

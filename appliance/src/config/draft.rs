@@ -1,0 +1,181 @@
+//! What the sections say, read each by itself and nothing looked up between them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_proxy::names::Resolvers;
+use evenkeel_proxy::sticky::{StickAction, StickKey};
+use evenkeel_proxy::table::TableConfig;
+use evenkeel_proxy::tls::Acceptor;
+use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
+use evenkeel_vrrp::types::{IfName, Version};
+
+use super::model::{Global, HelloRoute, Notify, SyncGroup, Tracked};
+use super::read::PerNode;
+use super::secret::Secret;
+use super::settings::{PlaceSettings, ServerSettings, ServerTls, Settings, WatchSettings};
+use super::source::{Span, Spanned};
+use super::value::Place;
+
+/// All sections as they were read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) global: Global,
+    pub(super) defaults: Settings,
+    pub(super) profiles: BTreeMap<String, Profile>,
+    pub(super) proxies: Vec<Proxy>,
+    pub(super) tables: Vec<Spanned<TableConfig>>,
+    pub(super) resolvers: Vec<Spanned<Resolvers>>,
+    pub(super) routers: Vec<RouterDraft>,
+    pub(super) scripts: Vec<ScriptDraft>,
+    pub(super) groups: Vec<SyncGroup>,
+}
+
+/// `[profile.X]`.
+#[derive(Debug)]
+pub(super) struct Profile {
+    pub(super) at: Span,
+    pub(super) from: Option<Spanned<String>>,
+    pub(super) settings: Settings,
+}
+
+/// A frontend, backend or listen.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    pub(super) name: Spanned<String>,
+    pub(super) side: Side,
+    pub(super) from: Option<Spanned<String>>,
+    pub(super) settings: Settings,
+    /// The keys it has that concern HTTP only.
+    pub(super) of_http: Vec<Spanned<&'static str>>,
+    pub(super) binds: Vec<Spanned<BindDraft>>,
+    pub(super) servers: Vec<ServerDraft>,
+    pub(super) stick: Vec<StickDraft>,
+    pub(super) routing: Routing,
+}
+
+/// Which halves a section is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Frontend,
+    Backend,
+    Listen,
+}
+
+impl Side {
+    pub(super) const fn is_front(self) -> bool {
+        matches!(self, Self::Frontend | Self::Listen)
+    }
+
+    pub(super) const fn is_back(self) -> bool {
+        matches!(self, Self::Backend | Self::Listen)
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frontend => "frontend",
+            Self::Backend => "backend",
+            Self::Listen => "listen",
+        }
+    }
+}
+
+/// One entry of `bind`.
+#[derive(Debug, Clone)]
+pub(super) struct BindDraft {
+    pub(super) at: Bind,
+    pub(super) tls: Option<Arc<Acceptor>>,
+    /// It says which protocols are offered inside TLS.
+    pub(super) alpn_said: bool,
+    /// Networks of proxies.
+    pub(super) accept_proxy: Arc<[(IpAddr, u8)]>,
+}
+
+/// Where a bind is.
+#[derive(Debug, Clone)]
+pub(super) enum Bind {
+    Addrs(Vec<SocketAddr>),
+    /// Every address of a virtual router, by its name.
+    Router(Spanned<String>, u16),
+}
+
+/// One entry of `server`.
+#[derive(Debug, Clone)]
+pub(super) struct ServerDraft {
+    pub(super) name: Spanned<String>,
+    pub(super) addr: Option<Spanned<Place>>,
+    /// How its name is looked up.
+    pub(super) place: PlaceSettings,
+    pub(super) cookie: Option<Spanned<String>>,
+    pub(super) settings: ServerSettings,
+    pub(super) tls: ServerTls,
+    pub(super) watch: WatchSettings,
+    /// The server it follows.
+    pub(super) track: Option<Spanned<String>>,
+}
+
+/// What a section says of `use_backend`.
+#[derive(Debug, Default)]
+pub(super) struct Routing {
+    /// Where `use_backend` stands.
+    pub(super) said: Option<Span>,
+    pub(super) routes: Vec<HelloRoute>,
+    pub(super) inspect_delay: Option<Spanned<Duration>>,
+}
+
+/// One entry of `stick`, its table not looked up.
+#[derive(Debug)]
+pub(super) struct StickDraft {
+    pub(super) action: StickAction,
+    pub(super) key: StickKey,
+    pub(super) table: Spanned<String>,
+}
+
+/// `[vrrp.X]` as it was read, for all nodes.
+#[derive(Debug)]
+pub(super) struct RouterDraft {
+    pub(super) name: Spanned<String>,
+    pub(super) interface: Option<PerNode<IfName>>,
+    pub(super) vrid: Option<Spanned<u8>>,
+    pub(super) priority: Option<PerNode<u8>>,
+    pub(super) version: Option<Spanned<Version>>,
+    pub(super) advert_int: Option<Spanned<Duration>>,
+    pub(super) auth_pass: Option<Spanned<Secret>>,
+    pub(super) vips: Vec<Spanned<Vip>>,
+    pub(super) excluded: Vec<Spanned<Vip>>,
+    pub(super) preempt: Option<Spanned<Preempt>>,
+    pub(super) peers: Option<PerNode<Vec<Spanned<IpAddr>>>>,
+    pub(super) unicast_src_ip: Option<PerNode<IpAddr>>,
+    pub(super) mcast_src_ip: Option<PerNode<IpAddr>>,
+    pub(super) check_unicast_src: bool,
+    pub(super) use_vmac: bool,
+    pub(super) checksum: ChecksumForm,
+    pub(super) vip_mismatch: VipMismatch,
+    pub(super) announce: AnnounceConfig,
+    /// `None`: not said.
+    pub(super) tracks: Option<Spanned<Vec<TrackDraft>>>,
+    pub(super) lease: Option<Spanned<Duration>>,
+    pub(super) down_timer_adverts: u8,
+    pub(super) notify: Notify,
+}
+
+/// One entry of `track` as it was read.
+#[derive(Debug)]
+pub(super) struct TrackDraft {
+    pub(super) what: Tracked,
+    pub(super) at: Span,
+    pub(super) weight: Option<Spanned<i16>>,
+    pub(super) reverse: Option<bool>,
+}
+
+/// `[vrrp_script.X]` as it was read.
+#[derive(Debug)]
+pub(super) struct ScriptDraft {
+    pub(super) name: Spanned<String>,
+    /// `None`: without a program.
+    pub(super) run: Option<ScriptConfig>,
+    pub(super) weight: Option<Spanned<i16>>,
+    pub(super) reverse: bool,
+}
