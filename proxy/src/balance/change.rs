@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::layout::{Layout, Member};
+use super::layout::Layout;
+use super::member::Member;
 use super::rise::{FULL, Rising};
 use super::server::Switches;
 use super::{Group, ServerState, State, Usable, queue};

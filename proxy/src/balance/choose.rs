@@ -7,7 +7,8 @@
 use std::num::NonZeroU16;
 use std::sync::atomic::Ordering;
 
-use super::layout::{Layout, Member};
+use super::layout::Layout;
+use super::member::Member;
 use super::queue::Wait;
 use super::server::ServerState;
 use super::{Group, Outcome, Place, State, Wish};

@@ -3,22 +3,10 @@
 //! Data threads read a layout and never change it; a change of state makes a new one. It holds what can be prepared:
 //! who takes part, in which order, with which weight. How many requests each server has is not in it.
 
+use super::member::Member;
 use super::ring::Ring;
 use super::{Usable, map, rotation};
 use crate::plan::{Balance, HashLayout, ServerId};
-
-/// A server that can take work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Member {
-    pub(super) id: ServerId,
-    /// Position in its backend, from 0.
-    pub(super) position: u32,
-    /// In units of the algorithm; never 0.
-    pub(super) weight: u32,
-    /// Sum of the weights of the members before it.
-    pub(super) before: u32,
-    pub(super) backup: bool,
-}
 
 /// What one choice is made from.
 #[derive(Debug, Default)]

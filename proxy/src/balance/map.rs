@@ -4,7 +4,7 @@
 //! first server of the file whose score is furthest ahead, counted in whole rounds, gets the turn and pays a round for
 //! it. Nothing here may be improved: the same key has to lead to the same server as it does with HAProxy.
 
-use super::layout::Member;
+use super::member::Member;
 use crate::plan::ServerId;
 
 /// The turns of all members.

@@ -28,6 +28,7 @@ mod key;
 mod layout;
 mod lease;
 mod map;
+mod member;
 mod queue;
 mod ring;
 mod rise;

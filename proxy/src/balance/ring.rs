@@ -2,7 +2,7 @@
 //! says, and a key belongs to the closest point. A server that comes or goes moves the keys next to its points only.
 
 use super::hash;
-use super::layout::Member;
+use super::member::Member;
 use crate::plan::ServerId;
 
 /// The ring. Bounded by the configuration: 8 bytes × 16 × sum of weights.

@@ -10,7 +10,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::layout::Member;
+use super::member::Member;
 use crate::plan::ServerId;
 
 /// A turn that a server is due, while a round is laid out. Ordered as a heap wants it: first to close, then the
