@@ -32,15 +32,21 @@ use crate::plan::{Frontend, FrontendId};
 pub(in crate::io) struct Connection {
     thread: Rc<DataThread>,
     stream: Stream,
-    party: Party,
+    whose: Box<Whose>,
     state: State,
     /// What was read and not yet used: part of a head, or what the client sent ahead.
     inbox: Vec<u8>,
-    /// When the connection began to wait for a request.
+    /// When the connection began to wait for a request, or for the client to close.
     since: Instant,
     alarm: Alarm,
     /// A request has been answered.
     served: bool,
+}
+
+/// What is looked at when a request begins or a connection ends. A task is made of whole pairs of cache lines, and this
+/// would make it one more.
+struct Whose {
+    party: Party,
     /// Absent for a stream of a connection, which has one.
     permit: Option<Permit>,
     /// Where it waits for requests.
@@ -59,7 +65,7 @@ enum State {
     /// For our own answer to go out.
     Answering(Open, Farewell),
     /// For the client to close, having read our last answer.
-    Lingering { until: Instant, left: usize },
+    Lingering { left: usize },
     /// Between states.
     Moving,
 }
@@ -124,9 +130,7 @@ impl Connection {
         let Caller { source: client, destination } = caller;
         let tls = stream.session().cloned();
         let party = Party { client, destination, frontend, http2: false, tls };
-        let mut this = Self::of_stream(thread, stream, party, now);
-        this.permit = Some(permit);
-        this
+        Self::of(thread, stream, Whose { party, permit: Some(permit), place: Place::default() }, now)
     }
 
     /// One stream of a connection that is counted already.
@@ -136,17 +140,19 @@ impl Connection {
         party: Party,
         now: Instant,
     ) -> Self {
+        Self::of(thread, stream, Whose { party, permit: None, place: Place::default() }, now)
+    }
+
+    fn of(thread: Rc<DataThread>, stream: Stream, whose: Whose, now: Instant) -> Self {
         Self {
             thread,
             stream,
-            party,
+            whose: Box::new(whose),
             state: State::Waiting,
             inbox: Vec::new(),
             since: now,
             alarm: Alarm::default(),
             served: false,
-            permit: None,
-            place: Place::default(),
         }
     }
 
@@ -157,7 +163,7 @@ impl Connection {
             State::Forwarding(open) => self.forward(open, scratch, cx, now),
             State::Tunnel(open, halves) => self.tunnel(open, halves, scratch, cx, now),
             State::Answering(open, farewell) => self.answer(open, farewell, cx, now),
-            State::Lingering { until, left } => self.linger(until, left, scratch, cx),
+            State::Lingering { left } => self.linger(left, scratch, cx),
             State::Moving => Step::Over,
         }
     }
@@ -167,7 +173,7 @@ impl Connection {
         match state {
             State::Waiting if self.served => Step::Over,
             State::Waiting => {
-                let open = Open::new(&self.thread, &self.party, self.since);
+                let open = Open::new(&self.thread, &self.whose.party, self.since);
                 self.fail(open, Failure::HeadTimeout, now)
             }
             State::Head(open) => self.fail(open, Failure::HeadTimeout, now),
@@ -188,7 +194,7 @@ impl Connection {
             let total = self.inbox.len().min(scratch.bytes.len());
             scratch.bytes[..total].copy_from_slice(&self.inbox[..total]);
             self.inbox = Vec::new();
-            let mut open = Open::new(&self.thread, &self.party, now);
+            let mut open = Open::new(&self.thread, &self.whose.party, now);
             open.up.read = total as u64;
             return self.handle_head(open, total, scratch, now);
         }
@@ -199,12 +205,12 @@ impl Connection {
             Poll::Pending => self.rest(cx),
             Poll::Ready(Ok(0) | Err(_)) if self.served => Step::Over,
             Poll::Ready(Ok(0) | Err(_)) => {
-                let open = Open::new(&self.thread, &self.party, self.since);
+                let open = Open::new(&self.thread, &self.whose.party, self.since);
                 self.fail(open, Failure::HeadCutShort, now)
             }
             Poll::Ready(Ok(n)) => {
-                self.thread.idle.rise(&self.place);
-                let mut open = Open::new(&self.thread, &self.party, now);
+                self.thread.idle.rise(&self.whose.place);
+                let mut open = Open::new(&self.thread, &self.whose.party, now);
                 open.up.read = n as u64;
                 self.handle_head(open, n, scratch, now)
             }
@@ -213,9 +219,9 @@ impl Connection {
 
     /// Nothing to do: until a request comes, or until room is needed.
     fn rest(&mut self, cx: &Context<'_>) -> Step {
-        let frontend = self.party.frontend;
-        if self.permit.is_some()
-            && self.thread.idle.sit(&mut self.place, frontend, self.since, cx) == Rest::Leave
+        let frontend = self.whose.party.frontend;
+        if self.whose.permit.is_some()
+            && self.thread.idle.sit(&mut self.whose.place, frontend, self.since, cx) == Rest::Leave
         {
             count_evicted(&self.thread, frontend);
             return Step::Over;
@@ -224,7 +230,7 @@ impl Connection {
     }
 
     fn frontend(&self) -> Option<&Frontend> {
-        self.thread.plan.frontends().get(usize::from(self.party.frontend.0))
+        self.thread.plan.frontends().get(usize::from(self.whose.party.frontend.0))
     }
 
     /// When the first byte of a request is due.
@@ -281,7 +287,7 @@ impl Connection {
             }
             Err(error) => match Beginning::of(bytes) {
                 Beginning::Http2 => self.switch(open, bytes.to_vec(), now),
-                Beginning::Neither if !self.served && self.permit.is_some() => self.hang_up(open, now),
+                Beginning::Neither if !self.served && self.whose.permit.is_some() => self.hang_up(open, now),
                 Beginning::Neither | Beginning::Request => {
                     self.fail(open, Failure::Refused(error.into()), now)
                 }
@@ -292,14 +298,14 @@ impl Connection {
 
     /// The client speaks HTTP/2 by prior knowledge (RFC 9113 §3.3), or is refused where that makes no sense.
     fn switch(&mut self, open: Open, ahead: Vec<u8>, now: Instant) -> Step {
-        let Some(permit) = (!self.served).then(|| self.permit.take()).flatten() else {
+        let Some(permit) = (!self.served).then(|| self.whose.permit.take()).flatten() else {
             return self.fail(open, Failure::Refused(HeadError::Version.into()), now);
         };
         open.discard(&self.thread);
         if self.stream.register().is_err() {
             return Step::Over;
         }
-        let party = Party { http2: true, ..self.party.clone() };
+        let party = Party { http2: true, ..self.whose.party.clone() };
         let stream = self.stream.hand_over();
         let serve = http2::Serve::new(Rc::clone(&self.thread), stream, ahead, party, permit, now);
         // The thread owns its tasks: they end with it, and a panic in one ends that one only and is counted.
@@ -319,7 +325,7 @@ impl Connection {
         let Scratch { bytes, index } = scratch;
         let (head, rest) = bytes[..total].split_at_mut(request.len);
         let parsed = Parsed { request, index, bytes: head };
-        let assign = match request::prepare(&mut open, &self.thread, &self.party, &parsed, now) {
+        let assign = match request::prepare(&mut open, &self.thread, &self.whose.party, &parsed, now) {
             Ok(assign) => assign,
             Err(failure) => return self.fail(open, failure, now),
         };
@@ -386,9 +392,9 @@ pub(in crate::io) fn count_out(thread: &DataThread, frontend: FrontendId) {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.thread.idle.leave(&mut self.place);
-        if self.permit.is_some() {
-            count_out(&self.thread, self.party.frontend);
+        self.thread.idle.leave(&mut self.whose.place);
+        if self.whose.permit.is_some() {
+            count_out(&self.thread, self.whose.party.frontend);
         }
         if std::thread::panicking() {
             self.thread.control.count_panic();

@@ -58,7 +58,7 @@ impl Connection {
     fn error_file(&self, open: &Open, status: u16) -> Option<Arc<[u8]>> {
         let plan = &self.thread.plan;
         let backend = open.facts.backend.and_then(|b| plan.backends().get(usize::from(b.0)));
-        let frontend = plan.frontends().get(usize::from(self.party.frontend.0));
+        let frontend = plan.frontends().get(usize::from(self.whose.party.frontend.0));
         let of_backend = backend.and_then(|b| b.error_files.0.get(&status));
         of_backend.or_else(|| frontend.and_then(|f| f.error_files.0.get(&status))).cloned()
     }
@@ -89,19 +89,14 @@ impl Connection {
         if farewell == Farewell::Close || self.stream.shutdown().is_err() {
             return Step::Over;
         }
-        Step::Next(State::Lingering { until: now + LINGER, left: MOST_DISCARDED })
+        self.since = now;
+        Step::Next(State::Lingering { left: MOST_DISCARDED })
     }
 
-    pub(super) fn linger(
-        &mut self,
-        until: Instant,
-        mut left: usize,
-        scratch: &mut Scratch,
-        cx: &mut Context<'_>,
-    ) -> Step {
+    pub(super) fn linger(&mut self, mut left: usize, scratch: &mut Scratch, cx: &mut Context<'_>) -> Step {
         loop {
             match self.stream.poll_read(cx, &mut scratch.bytes) {
-                Poll::Pending => return Step::Wait(State::Lingering { until, left }, Some(until)),
+                Poll::Pending => return Step::Wait(State::Lingering { left }, Some(self.since + LINGER)),
                 Poll::Ready(Ok(0) | Err(_)) => return Step::Over,
                 Poll::Ready(Ok(n)) if n >= left => return Step::Over,
                 Poll::Ready(Ok(n)) => left -= n,

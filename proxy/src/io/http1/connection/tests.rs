@@ -84,3 +84,11 @@ fn a_panic_in_a_connection_is_contained() {
         assert_eq!(lines(&spools), ["I--- \"<BADREQ>\""]);
     });
 }
+
+/// The runtime adds some 96 bytes and rounds up to pairs of cache lines: two of them as long as this holds.
+#[test]
+fn a_connection_is_small() {
+    assert!(size_of::<Connection>() <= 160, "{}", size_of::<Connection>());
+    // What the allocator has left over beside each of them.
+    assert!(size_of::<Whose>() <= 104, "{}", size_of::<Whose>());
+}
