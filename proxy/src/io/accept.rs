@@ -14,6 +14,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::admit::{Arrival, admit};
+use super::idle::Eviction;
 use super::runtime::DataThread;
 use super::stream::Stream;
 use crate::plan::{FrontendId, ListenerId};
@@ -76,7 +77,8 @@ pub(super) async fn accept(thread: Rc<DataThread>, listeners: Vec<Listening>) {
     }
 }
 
-/// Lets an idle connection make room for one that waits to be accepted. `false`: nobody waits, or nobody here is idle.
+/// Lets an idle connection make room for one that waits to be accepted. `false`: nobody waits, nobody here is idle, or
+/// room is being made already.
 fn make_room(thread: &DataThread, listeners: &[Listening]) -> bool {
     let mut made = false;
     for listening in listeners {
@@ -84,10 +86,10 @@ fn make_room(thread: &DataThread, listeners: &[Listening]) -> bool {
         if !is_waited_at(&listening.listener) {
             continue;
         }
-        if thread.idle.evict(full) {
-            made = true;
-        } else {
-            thread.gate.ask_for_room(full);
+        match thread.idle.evict(full) {
+            Eviction::Asked => made = true,
+            Eviction::UnderWay => {}
+            Eviction::Nobody => thread.gate.ask_for_room(full),
         }
     }
     made
@@ -98,7 +100,7 @@ pub(super) async fn lend_room(thread: Rc<DataThread>) {
     loop {
         let full = thread.gate.asked_for_room().await;
         // Whoever asked looks again by itself, whether or not there was anyone.
-        let _made = thread.idle.evict(full);
+        let _made: Eviction = thread.idle.evict(full);
     }
 }
 

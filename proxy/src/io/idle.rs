@@ -44,6 +44,17 @@ pub(super) enum Rest {
     Leave,
 }
 
+/// What came of looking for one that can leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Eviction {
+    /// One leaves when its task is run.
+    Asked,
+    /// One that was asked before has not yet left.
+    UnderWay,
+    /// All have something to do.
+    Nobody,
+}
+
 impl Idle {
     /// The connection waits for a request, and has done so since then. It is always the same task that does.
     #[inline]
@@ -83,21 +94,24 @@ impl Idle {
         }
     }
 
-    /// Asks the connection that has waited for the longest, of those that would make room, to leave. `false`: there is
-    /// none. If its request comes just then it is served, and makes no room.
-    pub(super) fn evict(&self, full: Full) -> bool {
+    /// Asks the connection that has waited for the longest, of those that would make room, to leave, unless one that was
+    /// asked is still about to. If its request comes just then it is served, and makes no room.
+    pub(super) fn evict(&self, full: Full) -> Eviction {
         let mut seats = self.seats.borrow_mut();
-        let makes_room = |seat: &&mut Seat| match full {
+        let makes_room = |seat: &Seat| match full {
             Full::Process => true,
             Full::Frontend(frontend) => seat.frontend == frontend,
         };
-        let waiting = seats.all.iter_mut().filter(|s| s.since.is_some()).filter(makes_room);
-        let Some(seat) = waiting.min_by_key(|s| s.since) else { return false };
+        if seats.all.iter().any(|s| s.leave && makes_room(s)) {
+            return Eviction::UnderWay;
+        }
+        let waiting = seats.all.iter_mut().filter(|s| s.since.is_some() && makes_room(s));
+        let Some(seat) = waiting.min_by_key(|s| s.since) else { return Eviction::Nobody };
         (seat.since, seat.leave) = (None, true);
         if let Some(waker) = &seat.waker {
             waker.wake_by_ref();
         }
-        true
+        Eviction::Asked
     }
 }
 
@@ -132,22 +146,32 @@ mod tests {
             assert_eq!(idle.sit(place, frontend, since(n), &cx), Rest::Stay);
         }
         let [first, second, third] = &mut places;
-        assert!(idle.evict(Full::Frontend(one)));
-        assert_eq!(idle.sit(third, one, since(2), &cx), Rest::Leave);
-        assert!(idle.evict(Full::Process));
+        assert_eq!(idle.evict(Full::Frontend(one)), Eviction::Asked);
+        assert_eq!(idle.evict(Full::Frontend(one)), Eviction::UnderWay, "one is enough");
+        assert_eq!(
+            idle.evict(Full::Frontend(two)),
+            Eviction::Asked,
+            "that one does not help another frontend"
+        );
         assert_eq!(idle.sit(second, two, since(1), &cx), Rest::Leave);
-        idle.rise(first);
-        assert!(!idle.evict(Full::Process), "it has something to do");
-        // One whose request came when it was asked to leave stays.
         idle.rise(second);
-        assert_eq!(idle.sit(second, two, since(4), &cx), Rest::Stay);
-        // Seats are used again.
+        assert_eq!(idle.sit(second, two, since(1), &cx), Rest::Stay);
+        assert_eq!(idle.sit(third, one, since(2), &cx), Rest::Leave);
+        assert_eq!(idle.evict(Full::Process), Eviction::UnderWay);
         idle.leave(third);
         assert!(third.0.is_none());
+        assert_eq!(idle.evict(Full::Process), Eviction::Asked);
+        assert_eq!(idle.sit(second, two, since(1), &cx), Rest::Leave);
+        idle.rise(first);
+        idle.rise(second);
+        assert_eq!(idle.evict(Full::Process), Eviction::Nobody, "it has something to do");
+        // One whose request came when it was asked to leave stays.
+        assert_eq!(idle.sit(second, two, since(4), &cx), Rest::Stay);
+        // Seats are used again.
         assert_eq!(idle.sit(third, two, since(0), &cx), Rest::Stay);
         assert_eq!(idle.seats.borrow().all.len(), 3);
-        assert!(!idle.evict(Full::Frontend(one)));
-        assert!(idle.evict(Full::Frontend(two)));
+        assert_eq!(idle.evict(Full::Frontend(one)), Eviction::Nobody);
+        assert_eq!(idle.evict(Full::Frontend(two)), Eviction::Asked);
         assert_eq!(idle.sit(third, two, since(0), &cx), Rest::Leave);
     }
 }

@@ -133,12 +133,17 @@ fn idle_connections_make_room_for_one_that_has_a_request() {
             }
             let proxy = setup.start();
             let mut house = fill(&proxy, 8);
-            assert_eq!(proxy.proxy().connections(), 8);
+            if threads == 1 {
+                assert_eq!(proxy.proxy().connections(), 8);
+            }
             let mut polite = proxy.client();
             assert_eq!(get(&mut polite), 200);
-            until("the house is within its limit", || proxy.proxy().connections() == 8);
-            let gone = house.iter().filter(|c| is_closed(&c.stream)).count();
-            assert_eq!((gone, proxy.frontend_totals().evicted), (1, 1), "{threads} threads");
+            until("the house is within its limit", || proxy.proxy().connections() <= 8);
+            // A connection waits for all threads: each may find somebody to make room, for the last of the house as well.
+            let gone = || house.iter().filter(|c| is_closed(&c.stream)).count();
+            until("who is gone was asked to leave", || proxy.frontend_totals().evicted == gone() as u64);
+            let most = if threads == 1 { 1 } else { 3 };
+            assert!((1..=most).contains(&gone()), "{} for {threads} threads", gone());
             if threads == 1 {
                 assert!(is_closed(&house[0].stream), "the one idle for the longest");
             }
