@@ -29,7 +29,7 @@ use crate::tls::{Acceptor, Connector};
 
 mod tcp;
 
-pub use tcp::{HelloRoute, HelloRouting, Mode, SendProxy};
+pub use tcp::{AnnounceOption, AnnounceOptions, HelloRoute, HelloRouting, Mode, SendProxy};
 
 /// Position of a frontend in [`Plan::frontends`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,8 +11,9 @@ use std::time::Duration;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::names::{InitAddr, Prefer};
 use evenkeel_proxy::plan::{
-    AdminState, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction, HashKey,
-    HashLayout, InitState, LogFormat, Mode, Script, SendProxy, ServerLimits, ServerProtocol, ServerTimeouts,
+    AdminState, AnnounceOptions, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction,
+    HashKey, HashLayout, InitState, LogFormat, Mode, Script, SendProxy, ServerLimits, ServerProtocol,
+    ServerTimeouts,
 };
 
 use evenkeel_proxy::proxy_protocol::Version;
@@ -136,8 +137,8 @@ pub(super) struct ServerSettings {
     pub(super) protocol: Option<ServerProtocol>,
     /// `Some(None)`: said to be off.
     pub(super) send_proxy: Option<Option<Version>>,
-    /// A header of version 2 has a checksum.
-    pub(super) proxy_crc32c: Option<bool>,
+    /// What a header of version 2 says besides.
+    pub(super) proxy_options: Option<AnnounceOptions>,
     pub(super) check_send_proxy: Option<bool>,
 }
 
@@ -303,7 +304,7 @@ impl ServerSettings {
             check_addr: self.check_addr.or(base.check_addr),
             protocol: self.protocol.or(base.protocol),
             send_proxy: self.send_proxy.or(base.send_proxy),
-            proxy_crc32c: self.proxy_crc32c.or(base.proxy_crc32c),
+            proxy_options: self.proxy_options.or(base.proxy_options),
             check_send_proxy: self.check_send_proxy.or(base.check_send_proxy),
         }
     }
@@ -311,7 +312,8 @@ impl ServerSettings {
     /// How the server is told whose connections it gets.
     pub(super) fn announcement(&self) -> Option<SendProxy> {
         let version = self.send_proxy.flatten()?;
-        Some(SendProxy { version, crc32c: version == Version::V2 && self.proxy_crc32c.unwrap_or(false) })
+        let options = self.proxy_options.filter(|_| version == Version::V2).unwrap_or_default();
+        Some(SendProxy { version, options })
     }
 
     /// The form of the header that health checks begin with.

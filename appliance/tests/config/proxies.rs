@@ -6,8 +6,8 @@ use evenkeel::config::{self, lower};
 use evenkeel_proxy::access_log::{Destination, Facility, Level};
 use evenkeel_proxy::hello::ClientHello;
 use evenkeel_proxy::plan::{
-    Action, AdminState, BackendId, CheckConfig, Expect, HttpCheck, HttpVersion, InitState, Layer, LogFormat,
-    Mode, OnError, Protocol, ServerId,
+    Action, AdminState, AnnounceOption, AnnounceOptions, BackendId, CheckConfig, Expect, HttpCheck,
+    HttpVersion, InitState, Layer, LogFormat, Mode, OnError, Protocol, ServerId,
 };
 use evenkeel_proxy::proxy_protocol::Version;
 
@@ -135,23 +135,30 @@ server = [
   { name = "c", addr = "10.0.0.3:80", send_proxy = false },
   { name = "d", addr = "10.0.0.4:80", check_port = 81 },
   { name = "e", addr = "10.0.0.5:80", check_send_proxy = false },
-  { name = "f", addr = "10.0.0.6:80", send_proxy_v2 = true, check_port = 81, check_send_proxy = true },
+  { name = "f", addr = "10.0.0.6:80", send_proxy_v2 = true, check_port = 81, check_send_proxy = true, proxy_v2_options = [
+    "ssl", "cert-cn", "cert-key", "cert-sig", "ssl-cipher", "authority", "crc32c"] },
+  { name = "g", addr = "10.0.0.7:80", send_proxy_v2 = true, proxy_v2_options = ["cert-key"] },
 ]
 "#,
     );
     let plan = lower::proxy(&config).plan;
-    let (v1, v2) = (Some((Version::V1, false)), |crc32c| Some((Version::V2, crc32c)));
-    let said =
-        plan.servers().iter().map(|s| (s.send_proxy.map(|p| (p.version, p.crc32c)), s.check_send_proxy));
+    let none = AnnounceOptions::NONE;
+    let (v1, v2) = (Some((Version::V1, none)), |options| Some((Version::V2, options)));
+    let of_client = [AnnounceOption::CertCn, AnnounceOption::SslCipher, AnnounceOption::Authority];
+    let all = [AnnounceOption::CertKey, AnnounceOption::CertSig, AnnounceOption::Crc32c];
+    let said = of_client.into_iter().chain(all).fold(none, AnnounceOptions::with);
+    let found =
+        plan.servers().iter().map(|s| (s.send_proxy.map(|p| (p.version, p.options)), s.check_send_proxy));
     assert_eq!(
-        said.collect::<Vec<_>>(),
+        found.collect::<Vec<_>>(),
         [
             (v1, Some(Version::V1)),
-            (v2(true), Some(Version::V2)),
+            (v2(none.with(AnnounceOption::Crc32c)), Some(Version::V2)),
             (None, None),
             (v1, None),
             (v1, None),
-            (v2(false), Some(Version::V2)),
+            (v2(said), Some(Version::V2)),
+            (v2(none.with(AnnounceOption::CertKey)), Some(Version::V2)),
         ]
     );
     let expects = |source: &str| {

@@ -196,6 +196,7 @@ fn httplog_lines_are_haproxys() {
 
 fn session() -> SessionFacts {
     SessionFacts {
+        own: None,
         version: Version::Tls13,
         cipher: "TLS_AES_128_GCM_SHA256",
         server_name: Some("www.example.com".into()),

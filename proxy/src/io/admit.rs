@@ -16,11 +16,11 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use super::caller::Caller;
+use super::caller::{Caller, Told};
 use super::http1::Connection;
 use super::http2;
 use super::idle::{Place, Rest};
-use super::proxy_header::{self, NoHeader};
+use super::proxy_header::{self, NoHeader, Said};
 use super::runtime::{DataThread, Permit};
 use super::stream::Stream;
 use super::tcp;
@@ -43,7 +43,7 @@ pub(super) struct Arrival {
 /// connection only and is counted.
 pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
     let Arrival { mut stream, client, listener, frontend, permit } = arrival;
-    let whose = Guest { caller: Caller { source: client, destination: None }, listener, frontend };
+    let whose = Guest { caller: Caller::of(client), listener, frontend };
     let asks = thread.plan.listeners().get(usize::from(listener.0));
     let thread = Rc::clone(thread);
     match asks {
@@ -79,7 +79,7 @@ pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
 }
 
 /// Whose connection it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Guest {
     caller: Caller,
     listener: ListenerId,
@@ -89,8 +89,9 @@ struct Guest {
 impl Guest {
     /// Finds out what the client has connected to, if a server may want to know.
     fn with_destination(mut self, thread: &DataThread, stream: &Stream) -> Self {
-        if thread.plan.announces() && self.caller.destination.is_none() {
-            self.caller.destination = stream.addresses().map(|(own, _)| own);
+        if thread.plan.announces() && self.caller.told.is_none() {
+            let destination = stream.addresses().map(|(own, _)| own);
+            self.caller.told = Some(Rc::new(Told { destination, authority: None }));
         }
         self
     }
@@ -105,13 +106,15 @@ async fn admit_announced(
     arrived: Instant,
 ) {
     match proxy_header::read(&thread, &stream, arrived).await {
-        Ok(Origin::Own) => {}
-        Ok(Origin::Relayed { source, destination }) => {
-            whose.caller = Caller { source, destination: Some(destination) };
+        Ok(Said { origin: Origin::Own, .. }) => {}
+        Ok(Said { origin: Origin::Relayed { source, destination }, authority }) => {
+            let told = Told { destination: Some(destination), authority };
+            let told = thread.plan.announces().then(|| Rc::new(told));
+            whose.caller = Caller { told, ..Caller::of(source) };
         }
         Err(failure) => {
             let turned_away = |counters: &Counters| counters.proxy_refused.add(1);
-            return turn_away(&thread, whose, &Refusal::from(&failure), turned_away, arrived);
+            return turn_away(&thread, &whose, &Refusal::from(&failure), turned_away, arrived);
         }
     }
     let whose = whose.with_destination(&thread, &stream);
@@ -137,7 +140,7 @@ async fn admit_encrypted(
     let shaken = match stream.accept_tls(acceptor) {
         Ok(stream) => {
             let deadline = arrived + acceptor.handshake_timeout();
-            handshake(&thread, stream, whose, arrived, deadline).await
+            handshake(&thread, stream, whose.frontend, arrived, deadline).await
         }
         Err(error) => Err(NoTls::Failed(error.to_string())),
     };
@@ -157,14 +160,15 @@ async fn admit_encrypted(
                 NoTls::Closed { .. } | NoTls::Broken(_) | NoTls::Failed(_) => |counters| &counters.tls_failed,
             };
             let turned_away = |counters: &Counters| counter(counters).add(1);
-            turn_away(&thread, whose, &Refusal::from(failure), turned_away, arrived);
+            turn_away(&thread, &whose, &Refusal::from(failure), turned_away, arrived);
         }
     }
 }
 
 /// Speaks the protocol of the frontend, to its end.
 async fn serve(thread: Rc<DataThread>, stream: Stream, whose: Guest, permit: Permit) {
-    let (Guest { caller, frontend, .. }, now) = (whose, Instant::now());
+    let (Guest { mut caller, frontend, .. }, now) = (whose, Instant::now());
+    caller.tls = stream.session().cloned();
     match mode(&thread, frontend) {
         Mode::Http if stream.has_agreed_on_http2() => {
             http2::Serve::of_tls(thread, stream, caller, frontend, permit, now).await;
@@ -206,7 +210,7 @@ enum Shaken {
 async fn handshake(
     thread: &Rc<DataThread>,
     mut stream: Stream,
-    whose: Guest,
+    frontend: FrontendId,
     since: Instant,
     deadline: Instant,
 ) -> Result<Stream, NoTls> {
@@ -219,7 +223,7 @@ async fn handshake(
         if Instant::now() >= deadline {
             return Poll::Ready(Shaken::Late);
         }
-        if thread.idle.sit(&mut place, whose.frontend, since, cx) == Rest::Leave {
+        if thread.idle.sit(&mut place, frontend, since, cx) == Rest::Leave {
             return Poll::Ready(Shaken::Unwanted);
         }
         slot.get_or_insert_with(|| thread.deadlines.slot(cx.waker().clone())).set(Some(deadline));
@@ -288,7 +292,7 @@ impl From<&NoHeader> for Refusal {
 /// Counts and logs a connection that comes to nothing, which closes it.
 fn turn_away(
     thread: &DataThread,
-    whose: Guest,
+    whose: &Guest,
     refusal: &Refusal,
     count: impl Fn(&Counters),
     arrived: Instant,
@@ -313,7 +317,7 @@ fn turn_away(
 }
 
 /// Counted from 1.
-fn number_in_frontend(thread: &DataThread, whose: Guest) -> u16 {
+fn number_in_frontend(thread: &DataThread, whose: &Guest) -> u16 {
     let first = thread.plan.listeners().iter().position(|l| l.frontend == whose.frontend);
     let first = first.and_then(|f| u16::try_from(f).ok()).unwrap_or(0);
     whose.listener.0.saturating_sub(first) + 1

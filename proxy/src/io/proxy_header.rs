@@ -12,7 +12,21 @@ use tokio::net::TcpStream;
 use super::deadline::Alarm;
 use super::runtime::DataThread;
 use super::stream::Stream;
-use crate::proxy_protocol::{HeaderError, MOST_BYTES, Origin, parse};
+use crate::proxy_protocol::{Header, HeaderError, MOST_BYTES, Origin, kind, parse};
+
+/// What a header says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) origin: Origin,
+    /// The name that the client asked for. Of what else is said of the client nothing is passed on, as with HAProxy.
+    pub(super) authority: Option<Box<[u8]>>,
+}
+
+impl From<&Header<'_>> for Said {
+    fn from(header: &Header<'_>) -> Self {
+        Self { origin: header.origin, authority: header.tlvs.find(kind::AUTHORITY).map(Box::from) }
+    }
+}
 
 /// Why there is no header.
 #[derive(Debug)]
@@ -38,7 +52,7 @@ pub(super) async fn read(
     thread: &Rc<DataThread>,
     stream: &Stream,
     arrived: Instant,
-) -> Result<Origin, NoHeader> {
+) -> Result<Said, NoHeader> {
     // Only sockets that were accepted come here.
     let Some(tcp) = stream.plain_tcp() else { return Err(NoHeader::Bad(HeaderError::Absent)) };
     let deadline = arrived + HEADER_TIMEOUT;
@@ -58,7 +72,7 @@ pub(super) async fn read(
 }
 
 /// Looks at what there is before it takes it: what follows the header is for others to read.
-fn poll_header(cx: &mut Context<'_>, tcp: &TcpStream, held: &mut Vec<u8>) -> Poll<Result<Origin, NoHeader>> {
+fn poll_header(cx: &mut Context<'_>, tcp: &TcpStream, held: &mut Vec<u8>) -> Poll<Result<Said, NoHeader>> {
     let mut room = [0; PEEK_BYTES];
     loop {
         let mut peeked = ReadBuf::new(&mut room);
@@ -68,13 +82,13 @@ fn poll_header(cx: &mut Context<'_>, tcp: &TcpStream, held: &mut Vec<u8>) -> Pol
         }
         let before = held.len();
         held.extend_from_slice(peeked.filled());
-        let found = parse(held).map_err(NoHeader::Bad)?.map(|header| (header.len, header.origin));
+        let found = parse(held).map_err(NoHeader::Bad)?.map(|header| (header.len, Said::from(&header)));
         // All that was seen belongs to a header that is not complete.
-        let whole = found.map_or(held.len(), |(len, _)| len);
+        let whole = found.as_ref().map_or(held.len(), |(len, _)| *len);
         held.truncate(whole);
         take(tcp, &mut room, whole - before)?;
-        if let Some((_, origin)) = found {
-            return Poll::Ready(Ok(origin));
+        if let Some((_, said)) = found {
+            return Poll::Ready(Ok(said));
         }
         if held.len() >= MOST_BYTES {
             return Poll::Ready(Err(NoHeader::Bad(HeaderError::Length)));

@@ -16,6 +16,7 @@ use rustls::ProtocolVersion;
 use self::room::{ROOM, Room};
 use self::session::{Opened, Sealed, Session};
 use super::stream::Stream;
+use crate::tls::certificates::Hello;
 use crate::tls::{Acceptor, Connector, SessionFacts};
 
 /// A TLS session and the stream it runs over.
@@ -30,8 +31,8 @@ pub(super) struct TlsStream {
     out: Backlog,
     incoming_end: Option<End>,
     outgoing_end: OutgoingEnd,
-    /// The name the client has asked for, until the handshake is over.
-    asked: Option<Box<str>>,
+    /// What the client's hello came to, until the handshake is over.
+    hello: Option<Hello>,
     facts: Option<Arc<SessionFacts>>,
     /// Something has come from the peer.
     heard: bool,
@@ -109,7 +110,7 @@ impl TlsStream {
             out: Backlog::default(),
             incoming_end: None,
             outgoing_end: OutgoingEnd::Open,
-            asked: None,
+            hello: None,
             facts: None,
             heard: false,
         }
@@ -136,7 +137,7 @@ impl TlsStream {
                 let _later = self.poll_flush(cx).map_err(HandshakeError::Io)?;
             }
             if over {
-                self.facts = self.session.facts(self.asked.take()).map(Arc::new);
+                self.facts = self.session.facts(self.hello.take().unwrap_or_default()).map(Arc::new);
                 return Poll::Ready(Ok(()));
             }
             match ready!(self.poll_fill(room, cx, 0)).map_err(HandshakeError::Io)? {
@@ -316,7 +317,7 @@ impl TlsStream {
     fn open(&mut self, room: &mut Room, total: usize, buf: &mut [u8]) -> Result<usize, HandshakeError> {
         let input = room.input(total);
         let opened = self.session.open(input, buf, &mut self.plain, &mut self.out.records);
-        let Opened { used, plain, closed, name } = match opened {
+        let Opened { used, plain, closed, hello } = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 self.incoming_end = Some(End::Broken);
@@ -328,8 +329,8 @@ impl TlsStream {
         if closed {
             self.incoming_end = Some(End::Notified);
         }
-        if name.is_some() {
-            self.asked = name;
+        if hello.is_some() {
+            self.hello = hello;
         }
         Ok(plain)
     }

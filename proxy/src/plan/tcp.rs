@@ -56,6 +56,54 @@ pub struct HelloRoute {
 pub struct SendProxy {
     /// Form of the header.
     pub version: Version,
-    /// With a checksum: version 2 only.
-    pub crc32c: bool,
+    /// What one of version 2 says besides (HAProxy: `proxy-v2-options`).
+    pub options: AnnounceOptions,
+}
+
+/// What a header of version 2 may say besides addresses, and the protocol agreed on by ALPN, which it always says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum AnnounceOption {
+    /// A checksum.
+    Crc32c,
+    /// The name the client asked for.
+    Authority,
+    /// Whether and how the client speaks TLS.
+    Ssl,
+    /// The common name in its certificate; this one and the next ones come with [`Self::Ssl`].
+    CertCn,
+    /// The kind of key in the certificate it was shown.
+    CertKey,
+    /// How that certificate is signed.
+    CertSig,
+    /// The cipher suite.
+    SslCipher,
+}
+
+/// A set of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AnnounceOptions(u8);
+
+impl AnnounceOptions {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// The same and `option`, with what it comes with.
+    #[must_use]
+    pub const fn with(self, option: AnnounceOption) -> Self {
+        let ssl = match option {
+            AnnounceOption::Crc32c | AnnounceOption::Authority => 0,
+            AnnounceOption::Ssl
+            | AnnounceOption::CertCn
+            | AnnounceOption::CertKey
+            | AnnounceOption::CertSig
+            | AnnounceOption::SslCipher => 1 << AnnounceOption::Ssl as u8,
+        };
+        Self(self.0 | ssl | 1 << option as u8)
+    }
+
+    /// Whether `option` is among them.
+    pub const fn has(self, option: AnnounceOption) -> bool {
+        self.0 & (1 << option as u8) != 0
+    }
 }

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 pub use read::{HeaderError, MOST_BYTES, parse};
 pub use tlv::{Tlv, Tlvs, kind};
-pub use write::{Announcement, MOST_VALUE_BYTES, Ssl, local, v1, v2};
+pub use write::{Announcement, MOST_VALUE_BYTES, Secured, Shown, Ssl, local, v1, v2};
 
 /// A header that has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -115,7 +115,7 @@ fn binary(bytes: &[u8]) -> Result<Option<Header<'_>>, HeaderError> {
         None => (rest, Default::default()),
     };
     let (tlvs, origin) = if relays && family != Family::Unspecified {
-        (Tlvs::new(tlvs).ok_or(HeaderError::Tlv)?, family.origin(addresses))
+        (Tlvs::new(tlvs).filter(are_short).ok_or(HeaderError::Tlv)?, family.origin(addresses))
     } else {
         // Nothing is said, and bytes that follow nevertheless may be anything.
         (Tlvs::new(tlvs).unwrap_or_default(), Origin::Own)
@@ -123,6 +123,15 @@ fn binary(bytes: &[u8]) -> Result<Option<Header<'_>>, HeaderError> {
     let len = FIXED + length;
     check(bytes.get(..len).unwrap_or_default(), len - tlvs.bytes().len(), tlvs)?;
     Ok(Some(Header { len, version: Version::V2, origin, tlvs }))
+}
+
+/// Whether those have lengths that HAProxy takes too.
+fn are_short(tlvs: &Tlvs<'_>) -> bool {
+    tlvs.iter().all(|tlv| match tlv.kind {
+        kind::AUTHORITY => tlv.value.len() <= LONGEST_AUTHORITY,
+        kind::UNIQUE_ID => tlv.value.len() <= LONGEST_UNIQUE_ID,
+        _ => true,
+    })
 }
 
 /// §2.2.3: the checksum, if there is one, is that of the whole header with zeros in its place.
@@ -211,6 +220,12 @@ const LONGEST_LINE: usize = 107;
 
 /// What version 2 begins with, up to its length.
 const FIXED: usize = 16;
+
+/// As long as a name of a host can be.
+const LONGEST_AUTHORITY: usize = 255;
+
+/// §2.2.6.
+const LONGEST_UNIQUE_ID: usize = 128;
 
 const TCP4_BYTES: usize = 12;
 const TCP6_BYTES: usize = 36;

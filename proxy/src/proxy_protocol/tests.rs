@@ -173,32 +173,70 @@ fn what_is_written() {
     assert_eq!(parse(&bytes).unwrap().unwrap().origin, relayed("[::1]:3", "[::2]:4"));
 }
 
+/// As HAProxy 2.6.12 wrote it for such clients, checksums and addresses aside, which are those of [`PLAIN`] here.
 #[test]
-fn what_else_is_written() {
-    let ssl =
-        Ssl { verified: true, version: "TLSv1.3", cipher: Some("TLS_AES_128_GCM_SHA256"), cn: Some("me") };
-    let said = Announcement {
+fn what_else_is_written_is_what_haproxy_writes() {
+    let secured = Secured {
+        version: "TLSv1.3",
+        shown: Shown::Now,
+        cn: Some("alice"),
+        key: Some("EC256"),
+        signature: Some("ecdsa-with-SHA256"),
+        cipher: Some("TLS_AES_256_GCM_SHA384"),
+    };
+    let with_tls = b"\x20\0\x50\x07\0\0\0\0\x21\0\x07TLSv1.3\x22\0\x05alice\x25\0\x05EC256\
+        \x24\0\x11ecdsa-with-SHA256\x23\0\x16TLS_AES_256_GCM_SHA384";
+    let resumed = b"\x20\0\x0f\x05\0\0\0\0\x21\0\x07TLSv1.2";
+    let anonymous = b"\x20\0\x0f\x01\0\0\0\0\x21\0\x07TLSv1.2";
+    let tls12 =
+        |shown| Secured { version: "TLSv1.2", shown, cn: None, key: None, signature: None, cipher: None };
+    let cases: [(Announcement<'_>, &[u8]); 7] = [
+        (Announcement { alpn: Some(b"h2"), ..PLAIN }, b"\x01\0\x02h2"),
+        (Announcement { authority: Some(b"www.example.com"), ..PLAIN }, b"\x02\0\x0fwww.example.com"),
+        (Announcement { unique_id: Some(b""), ..PLAIN }, b"\x05\0\0"),
+        (Announcement { ssl: Some(Ssl::Clear), ..PLAIN }, b"\x20\0\x05\0\0\0\0\0"),
+        (Announcement { ssl: Some(Ssl::Secured(secured)), ..PLAIN }, with_tls),
+        (Announcement { ssl: Some(Ssl::Secured(tls12(Shown::Before))), ..PLAIN }, resumed),
+        (Announcement { ssl: Some(Ssl::Secured(tls12(Shown::Never))), ..PLAIN }, anonymous),
+    ];
+    for (said, tlvs) in cases {
+        let mut bytes = Vec::new();
+        v2(&mut bytes, &said);
+        assert_eq!(bytes, binary(0x21, 0x11, &[&V4_BYTES[..], tlvs].concat()), "{said:?}");
+    }
+    let all = Announcement {
         alpn: Some(b"h2"),
-        authority: Some(b"example.com"),
-        unique_id: Some(&[1, 2]),
-        ssl: Some(ssl),
+        authority: Some(b"www.example.com"),
+        unique_id: Some(b""),
+        ssl: Some(Ssl::Secured(secured)),
         crc32c: true,
         ..PLAIN
     };
     let mut bytes = Vec::new();
-    v2(&mut bytes, &said);
-    let tlvs = parse(&bytes).unwrap().unwrap().tlvs;
-    assert_eq!(tlvs.iter().map(|t| t.kind).collect::<Vec<_>>(), [3, 1, 2, 5, 0x20]);
-    assert_eq!((tlvs.find(kind::ALPN), tlvs.find(kind::UNIQUE_ID)), (Some(&b"h2"[..]), Some(&[1, 2][..])));
-    let of_ssl = tlvs.find(kind::SSL).unwrap();
-    assert_eq!(of_ssl[..5], [0x07, 0, 0, 0, 0]);
-    let parts = Tlvs::new(&of_ssl[5..]).unwrap();
-    assert_eq!(parts.find(kind::SSL_VERSION), Some(&b"TLSv1.3"[..]));
-    assert_eq!(parts.find(kind::SSL_CIPHER), Some(&b"TLS_AES_128_GCM_SHA256"[..]));
-    assert_eq!(parts.find(kind::SSL_CN), Some(&b"me"[..]));
+    v2(&mut bytes, &all);
+    let tlvs = parse(&bytes).unwrap().unwrap().tlvs.iter().map(|t| t.kind).collect::<Vec<_>>();
+    assert_eq!(tlvs, [kind::CRC32C, kind::ALPN, kind::AUTHORITY, kind::UNIQUE_ID, kind::SSL]);
+}
 
+#[test]
+fn what_is_too_long_is_not_said() {
     let endless = vec![b'x'; MOST_VALUE_BYTES + 1];
-    bytes.clear();
+    let mut bytes = Vec::new();
     v2(&mut bytes, &Announcement { authority: Some(&endless), ..PLAIN });
-    assert_eq!(bytes, binary(0x21, 0x11, &V4_BYTES), "what is too long is not said");
+    assert_eq!(bytes, binary(0x21, 0x11, &V4_BYTES));
+}
+
+#[test]
+fn what_is_too_long_is_not_taken_either() {
+    for (kind, most) in [(kind::AUTHORITY, 255), (kind::UNIQUE_ID, 128)] {
+        for (len, good) in [(most, true), (most + 1, false)] {
+            let tlv = [&[kind, (len >> 8) as u8, len as u8][..], &vec![b'x'; len]].concat();
+            let found = parse(&binary(0x21, 0x11, &[&V4_BYTES[..], &tlv].concat())).map(|h| h.is_some());
+            assert_eq!(found, if good { Ok(true) } else { Err(HeaderError::Tlv) }, "{kind} of {len} bytes");
+        }
+    }
+    // Of two the last one holds.
+    let twice = b"\x02\0\x01a\x02\0\x01b";
+    let twice = binary(0x21, 0x11, &[&V4_BYTES[..], twice].concat());
+    assert_eq!(parse(&twice).unwrap().unwrap().tlvs.find(kind::AUTHORITY), Some(&b"b"[..]));
 }

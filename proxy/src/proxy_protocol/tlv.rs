@@ -35,6 +35,10 @@ pub mod kind {
     pub const SSL_CN: u8 = 0x22;
     /// Within [`SSL`]: the cipher.
     pub const SSL_CIPHER: u8 = 0x23;
+    /// Within [`SSL`]: how the certificate shown to the client is signed.
+    pub const SSL_SIG_ALG: u8 = 0x24;
+    /// Within [`SSL`]: the kind of key in it.
+    pub const SSL_KEY_ALG: u8 = 0x25;
 }
 
 impl<'a> Tlvs<'a> {
@@ -63,9 +67,9 @@ impl<'a> Tlvs<'a> {
         })
     }
 
-    /// The value of the first one of this type.
+    /// The value of the last one of this type, which holds for HAProxy.
     pub fn find(&self, kind: u8) -> Option<&'a [u8]> {
-        self.iter().find(|tlv| tlv.kind == kind).map(|tlv| tlv.value)
+        self.iter().filter(|tlv| tlv.kind == kind).last().map(|tlv| tlv.value)
     }
 }
 

@@ -28,16 +28,40 @@ pub struct Announcement<'a> {
 }
 
 /// What is said of TLS (§2.2.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ssl<'a> {
-    /// The client has shown a certificate, and it was found good.
-    pub verified: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ssl<'a> {
+    /// The client does not speak it.
+    Clear,
+    /// It does.
+    Secured(Secured<'a>),
+}
+
+/// How a client's connection is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Secured<'a> {
     /// As in `TLSv1.3`.
     pub version: &'a str,
+    /// Whether the client has shown a certificate, which is good.
+    pub shown: Shown,
+    /// The common name in it.
+    pub cn: Option<&'a str>,
+    /// The kind of key in the certificate that the client was shown, as in `EC256`.
+    pub key: Option<&'a str>,
+    /// How that certificate is signed, by OpenSSL's short name.
+    pub signature: Option<&'a str>,
     /// OpenSSL's name of the cipher.
     pub cipher: Option<&'a str>,
-    /// The common name in the client's certificate.
-    pub cn: Option<&'a str>,
+}
+
+/// Where a client has shown a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Nowhere.
+    Never,
+    /// On an earlier connection, whose session this one resumes.
+    Before,
+    /// On this one.
+    Now,
 }
 
 /// A line of version 1 for a connection.
@@ -73,8 +97,8 @@ pub fn v2(out: &mut Vec<u8>, said: &Announcement<'_>) {
             tlv(out, kind, value);
         }
     }
-    if let Some(ssl) = &said.ssl {
-        secured(out, ssl);
+    if let Some(ssl) = said.ssl {
+        about_tls(out, ssl);
     }
     end(out, start, checksum);
 }
@@ -85,19 +109,37 @@ pub fn local(out: &mut Vec<u8>) {
     end(out, start, None);
 }
 
-fn secured(out: &mut Vec<u8>, ssl: &Ssl<'_>) {
-    let client = if ssl.verified { OVER_TLS | CERTIFICATE_SHOWN } else { OVER_TLS };
-    let mut value = vec![client];
-    // Zero: the certificate is good, or none was asked for.
-    value.extend_from_slice(&0_u32.to_be_bytes());
-    let parts =
-        [(kind::SSL_VERSION, Some(ssl.version)), (kind::SSL_CN, ssl.cn), (kind::SSL_CIPHER, ssl.cipher)];
+/// The second field is a verdict on the client's certificate: zero, for it is good, or there is none.
+fn about_tls(out: &mut Vec<u8>, ssl: Ssl<'_>) {
+    let Ssl::Secured(said) = ssl else { return tlv(out, kind::SSL, &[0; FIXED_OF_SSL]) };
+    let mut value = [0; FIXED_OF_SSL].to_vec();
+    if let Some(client) = value.first_mut() {
+        *client = OVER_TLS | said.shown.flags();
+    }
+    let parts = [
+        (kind::SSL_VERSION, Some(said.version)),
+        (kind::SSL_CN, said.cn),
+        (kind::SSL_KEY_ALG, said.key),
+        (kind::SSL_SIG_ALG, said.signature),
+        (kind::SSL_CIPHER, said.cipher),
+    ];
     for (kind, said) in parts {
         if let Some(said) = said.filter(|s| s.len() <= MOST_PART_BYTES) {
             tlv(&mut value, kind, said.as_bytes());
         }
     }
     tlv(out, kind::SSL, &value);
+}
+
+impl Shown {
+    /// §2.2.5: `PP2_CLIENT_CERT_CONN` and `PP2_CLIENT_CERT_SESS`.
+    fn flags(self) -> u8 {
+        match self {
+            Self::Never => 0,
+            Self::Before => 0x04,
+            Self::Now => 0x02 | 0x04,
+        }
+    }
 }
 
 fn tlv(out: &mut Vec<u8>, kind: u8, value: &[u8]) {
@@ -153,8 +195,8 @@ fn mapped(address: SocketAddr) -> SocketAddr {
 /// §2.2.5: `PP2_CLIENT_SSL`.
 const OVER_TLS: u8 = 0x01;
 
-/// §2.2.5: `PP2_CLIENT_CERT_CONN` and `PP2_CLIENT_CERT_SESS`: shown on this connection, and known in the session.
-const CERTIFICATE_SHOWN: u8 = 0x02 | 0x04;
+/// §2.2.5: what stands before the TLVs within it.
+const FIXED_OF_SSL: usize = 5;
 
 /// Several of them make one value.
-const MOST_PART_BYTES: usize = 256;
+const MOST_PART_BYTES: usize = 192;

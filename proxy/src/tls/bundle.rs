@@ -9,6 +9,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::names::{self, Name};
+use super::own::OwnCertificate;
 
 /// The content of the files of one certificate.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,7 @@ pub struct Certificate {
     names: Vec<Name>,
     not_after: i64,
     subject: String,
+    own: Arc<OwnCertificate>,
 }
 
 /// Why files are no certificate with its key.
@@ -91,9 +93,10 @@ impl Certificate {
         let parsed = parse(&leaf)?;
         let (names, subject) = (names::of(&parsed), parsed.subject().to_string());
         let not_after = parsed.validity().not_after.timestamp();
+        let own = Arc::new(OwnCertificate::of(&parsed));
         let mut key = CertifiedKey::new(ordered(leaf.clone(), parts.chain)?, signer);
         key.ocsp = files.ocsp.filter(|o| !o.is_empty()).map(checked_ocsp).transpose()?;
-        Ok(Self { key: Arc::new(key), names, not_after, subject })
+        Ok(Self { key: Arc::new(key), names, not_after, subject, own })
     }
 
     /// Whom it is for, as the certificate says.
@@ -112,6 +115,11 @@ impl Certificate {
 
     pub(super) fn key(&self) -> &Arc<CertifiedKey> {
         &self.key
+    }
+
+    /// What it is, in a word each.
+    pub fn own(&self) -> &Arc<OwnCertificate> {
+        &self.own
     }
 
     /// What is preferred if the client can do with either: less work for us first.

@@ -15,6 +15,7 @@ use rustls::sign::CertifiedKey;
 
 use super::bundle::Certificate;
 use super::names::Name;
+use super::own::OwnCertificate;
 
 /// What to do with a client that asks for a name nobody has, or for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +44,7 @@ struct Choice(Vec<Ranked>);
 struct Ranked {
     rank: u8,
     key: Arc<CertifiedKey>,
+    own: Arc<OwnCertificate>,
 }
 
 impl Choice {
@@ -51,15 +53,18 @@ impl Choice {
         let rank = certificate.rank();
         let at = self.0.partition_point(|r| r.rank < rank);
         if self.0.get(at).is_none_or(|r| r.rank != rank) {
-            self.0.insert(at, Ranked { rank, key: Arc::clone(certificate.key()) });
+            self.0.insert(
+                at,
+                Ranked { rank, key: Arc::clone(certificate.key()), own: Arc::clone(certificate.own()) },
+            );
         }
     }
 
     /// The best one whose signatures the client can verify. If there is none, the first: the handshake then fails for
     /// the reason it has.
-    fn pick(&self, schemes: &[SignatureScheme]) -> Option<&Arc<CertifiedKey>> {
+    fn pick(&self, schemes: &[SignatureScheme]) -> Option<&Ranked> {
         let fits = |r: &&Ranked| r.key.key.choose_scheme(schemes).is_some();
-        self.0.iter().find(fits).or_else(|| self.0.first()).map(|r| &r.key)
+        self.0.iter().find(fits).or_else(|| self.0.first())
     }
 }
 
@@ -89,6 +94,10 @@ impl Certificates {
 
     /// The certificate for a client that asks for `name`, in lower case, and can verify `schemes`.
     pub fn select(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Arc<CertifiedKey>> {
+        self.find(name, schemes).map(|r| &r.key)
+    }
+
+    fn find(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Ranked> {
         let known = name.and_then(|name| {
             let parent = || self.wildcard.get(name.split_once('.')?.1);
             self.exact.get(name).or_else(parent)
@@ -112,22 +121,33 @@ impl Resolver {
 }
 
 thread_local! {
-    /// The name in the client's hello that was looked at last.
-    static ASKED: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
+    /// The client's hello that was looked at last.
+    static HELLO: RefCell<Option<Hello>> = const { RefCell::new(None) };
 }
 
-/// The name that the handshake just gone on with has asked for, if it came to that. A session of the library's
-/// unbuffered kind does not tell: only its certificate resolver hears it, on the thread and during the call that handles
-/// the client's hello.
+/// What a client's hello came to.
+#[derive(Debug, Default)]
+pub(crate) struct Hello {
+    /// The name it asked for.
+    pub(crate) name: Option<Box<str>>,
+    /// The certificate it gets.
+    pub(crate) own: Option<Arc<OwnCertificate>>,
+}
+
+/// The hello that the handshake just gone on with has heard, if it came to that. A session of the library's unbuffered
+/// kind does not tell: only its certificate resolver hears it, on the thread and during the call that handles it.
 #[cfg(feature = "io")]
-pub(crate) fn take_asked() -> Option<Box<str>> {
-    ASKED.take()
+pub(crate) fn take_hello() -> Option<Hello> {
+    HELLO.take()
 }
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        ASKED.set(hello.server_name().map(Box::from));
-        self.0.load().select(hello.server_name(), hello.signature_schemes()).cloned()
+        let name = hello.server_name();
+        let certificates = self.0.load();
+        let found = certificates.find(name, hello.signature_schemes());
+        HELLO.set(Some(Hello { name: name.map(Box::from), own: found.map(|r| Arc::clone(&r.own)) }));
+        found.map(|r| Arc::clone(&r.key))
     }
 }
 

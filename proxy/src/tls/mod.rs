@@ -6,6 +6,7 @@
 //! | [`certificates`] | the certificates of a listener, by the name the client asks for |
 //! | [`suites`] | versions, cipher suites and curves, by OpenSSL's names |
 //! | [`acceptor`] | what a listener asks of TLS clients |
+//! | [`own`] | what a certificate of ours is |
 //! | [`connector`] | how TLS servers are talked to |
 //! | [`trust`] | authorities and revocation lists |
 //! | [`peer`] | what a client's certificate says |
@@ -25,6 +26,7 @@ pub mod connector;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod names;
+pub mod own;
 pub mod peer;
 pub mod session;
 pub mod suites;
@@ -34,6 +36,7 @@ pub use acceptor::{Acceptor, AcceptorConfig, ClientAuth};
 pub use bundle::Certificate;
 pub use certificates::Certificates;
 pub use connector::{Connector, ConnectorConfig, ServerAuth};
+pub use own::OwnCertificate;
 pub use session::SessionFacts;
 pub use suites::Policy;
 

@@ -1,5 +1,8 @@
 //! What is known of a client's TLS session once its handshake is over: for rules and for the log.
 
+use std::sync::Arc;
+
+use super::own::OwnCertificate;
 use super::peer::ClientCertificate;
 use super::suites::Version;
 
@@ -16,6 +19,8 @@ pub struct SessionFacts {
     pub alpn: Option<Box<[u8]>>,
     /// Whether it goes on with an earlier session (`ssl_fc_is_resumed`).
     pub resumed: bool,
+    /// The certificate the client was shown, or would have been without an earlier session.
+    pub own: Option<Arc<OwnCertificate>>,
     /// What the client has shown, which is verified: a certificate that is not good ends the handshake. `None`: it was
     /// not asked, or has shown none (`ssl_c_used`).
     pub client: Option<ClientCertificate>,

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use evenkeel_proxy::balance::State;
 use evenkeel_proxy::health::CheckStatus;
 use evenkeel_proxy::io::checker::Checker;
-use evenkeel_proxy::plan::{Action, CheckConfig, HttpCheck, HttpVersion, InitState, Plan, Script, SendProxy};
+use evenkeel_proxy::plan::{
+    Action, AnnounceOption, AnnounceOptions, CheckConfig, HttpCheck, HttpVersion, InitState, Plan, Script,
+    SendProxy,
+};
 use evenkeel_proxy::proxy_protocol::Version;
 
 use super::common::{PATIENCE, Setup, TestProxy, closed_port, scripted, until};
@@ -90,7 +93,9 @@ impl Drop for Program {
 }
 
 fn announcing(mut setup: Setup, version: Version, crc32c: bool) -> TestProxy {
-    setup.servers[0].send_proxy = Some(SendProxy { version, crc32c });
+    let options =
+        if crc32c { AnnounceOptions::NONE.with(AnnounceOption::Crc32c) } else { AnnounceOptions::NONE };
+    setup.servers[0].send_proxy = Some(SendProxy { version, options });
     setup.start()
 }
 

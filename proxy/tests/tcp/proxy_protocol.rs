@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{Mode, SendProxy};
+use evenkeel_proxy::plan::{AnnounceOption, AnnounceOptions, Mode, SendProxy};
 use evenkeel_proxy::proxy_protocol::{Announcement, Origin, Version, local, parse, v1, v2};
 
 use super::common::{Scripted, Served, Setup, TestProxy, scripted};
@@ -69,7 +69,8 @@ fn telling() -> Scripted {
 }
 
 fn announcing(mut setup: Setup, version: Version) -> Setup {
-    setup.servers[0].send_proxy = Some(SendProxy { version, crc32c: version == Version::V2 });
+    let options = AnnounceOptions::NONE.with(AnnounceOption::Crc32c).with(AnnounceOption::Authority);
+    setup.servers[0].send_proxy = Some(SendProxy { version, options });
     setup
 }
 

@@ -380,8 +380,12 @@ const SEND_PROXY_V2: Key =
     Key::new("send_proxy_v2", Type::Bool, "Likewise, with a binary header of version 2.").default("false");
 const PROXY_V2_OPTIONS: Key = Key::new(
     "proxy_v2_options",
-    Type::Text("\"crc32c\", or an array of it"),
-    "What else `send_proxy_v2` says: `crc32c` a checksum of the header.",
+    Type::Text("an option such as \"ssl\", or an array of them"),
+    "What `send_proxy_v2` says besides addresses and the protocol that the client has agreed on by ALPN: `crc32c` a \
+     checksum of the header, `authority` the name the client asked for, as its TLS session or the header that it came \
+     with says, `ssl` whether it speaks TLS, which version, and whether it has shown a certificate. With `ssl` come \
+     `cert-cn`, the common name in that certificate, `ssl-cipher`, the cipher suite, `cert-key` and `cert-sig`, the kind \
+     of key and of signature of the certificate it was shown.",
 );
 const CHECK_SEND_PROXY: Key = Key::new(
     "check_send_proxy",
@@ -398,5 +402,7 @@ const SERVER_HINTS: &[(&str, &str)] = &[
     ("enabled", "state = \"ready\""),
     ("address", "addr = \"IP:PORT\""),
     ("port", "the port is part of the address: addr = \"IP:PORT\"; that of the checks is check_port"),
+    ("send_proxy_v2_ssl", "send_proxy_v2 = true, proxy_v2_options = [\"ssl\"]"),
+    ("send_proxy_v2_ssl_cn", "send_proxy_v2 = true, proxy_v2_options = [\"cert-cn\"]"),
     ("timeout", "timeout = { check = \"…\" }, in the backend"),
 ];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use evenkeel_proxy::names::{InitAddr, Prefer};
-use evenkeel_proxy::plan::{AdminState, ServerProtocol};
+use evenkeel_proxy::plan::{AdminState, AnnounceOption, AnnounceOptions, ServerProtocol};
 use evenkeel_proxy::proxy_protocol::Version;
 
 use super::{cookie, tls, watch};
@@ -14,6 +14,7 @@ use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader, shown};
 use crate::config::settings::{PlaceSettings, ServerSettings, ServerTls, WatchSettings};
 use crate::config::source::Spanned;
+use crate::config::suggest::nearest;
 use crate::config::value;
 
 /// An array of servers. Those with errors are kept as far as they have a name.
@@ -93,7 +94,7 @@ pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSetting
         check_addr: plain(t.read(cx, "check_addr", |cx, key, node| cx.address(key, node, value::ip))),
         protocol: t.read(cx, "proto", Reader::word).map(|w| protocol(w.value)),
         send_proxy: send_proxy(cx, t),
-        proxy_crc32c: t.read(cx, "proxy_v2_options", proxy_v2_options),
+        proxy_options: t.read(cx, "proxy_v2_options", proxy_v2_options),
         check_send_proxy: plain(t.read(cx, "check_send_proxy", Reader::bool)),
     }
 }
@@ -122,20 +123,39 @@ fn send_proxy(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Option<Version>
     }
 }
 
-/// The one option there is: a checksum.
-fn proxy_v2_options(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<bool> {
-    let mut crc32c = false;
-    for node in node.one_or_many() {
-        let option = cx.text(key, node)?;
-        if option.value == "crc32c" {
-            crc32c = true;
-        } else {
-            let message = format!("`proxy_v2_options` must be \"crc32c\", not {}", shown(&option.value));
-            cx.push(Diagnostic::error(Code::BadValue, option.span, message));
-        }
-    }
-    Some(crc32c)
+fn proxy_v2_options(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<AnnounceOptions> {
+    let all: Vec<_> = node.one_or_many().into_iter().map(|node| proxy_v2_option(cx, key, node)).collect();
+    // One that is wrong has been reported; the others do not stand for the whole.
+    all.into_iter().try_fold(AnnounceOptions::NONE, |options, one| Some(options.with(one?)))
 }
+
+fn proxy_v2_option(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<AnnounceOption> {
+    let text = cx.text(key, node)?;
+    let found = PROXY_V2_OPTIONS.iter().find(|(word, _)| *word == text.value);
+    if found.is_none() {
+        let message = format!("`{}`: there is no option {}", key.name, shown(&text.value));
+        let d = Diagnostic::error(Code::BadValue, node.span, message);
+        let words = PROXY_V2_OPTIONS.map(|(word, _)| word);
+        let d = match nearest(&text.value, words) {
+            _ if text.value == "unique-id" => d.help("requests and connections have no unique id to tell of"),
+            _ if text.value.contains(',') => d.help("an array of them: [\"ssl\", \"crc32c\"]"),
+            Some(meant) => d.replace_with(format!("\"{meant}\"")),
+            None => d.help(words.join(", ")),
+        };
+        cx.push(d);
+    }
+    found.map(|(_, option)| *option)
+}
+
+const PROXY_V2_OPTIONS: [(&str, AnnounceOption); 7] = [
+    ("ssl", AnnounceOption::Ssl),
+    ("cert-cn", AnnounceOption::CertCn),
+    ("cert-key", AnnounceOption::CertKey),
+    ("cert-sig", AnnounceOption::CertSig),
+    ("ssl-cipher", AnnounceOption::SslCipher),
+    ("authority", AnnounceOption::Authority),
+    ("crc32c", AnnounceOption::Crc32c),
+];
 
 fn state(word: &str) -> AdminState {
     match word {

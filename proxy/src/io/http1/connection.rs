@@ -127,9 +127,7 @@ impl Connection {
         now: Instant,
     ) -> Self {
         count_in(&thread, frontend);
-        let Caller { source: client, destination } = caller;
-        let tls = stream.session().cloned();
-        let party = Party { client, destination, frontend, http2: false, tls };
+        let party = Party { caller, frontend, http2: false };
         Self::of(thread, stream, Whose { party, permit: Some(permit), place: Place::default() }, now)
     }
 

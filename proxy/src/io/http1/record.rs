@@ -1,9 +1,7 @@
 //! The access record of an exchange, written exactly once, however the exchange ends.
 
-use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::caller::Caller;
@@ -18,7 +16,6 @@ use crate::access_log::{
 use crate::h1::head::Request;
 use crate::health::Sign;
 use crate::plan::{BackendId, FrontendId, ServerId};
-use crate::tls::SessionFacts;
 
 /// What the record will say.
 #[derive(Debug, Default)]
@@ -97,21 +94,10 @@ impl Facts {
 /// Whose exchange it is.
 #[derive(Debug, Clone)]
 pub(in crate::io) struct Party {
-    pub(in crate::io) client: SocketAddr,
-    /// What the client connected to, if anybody asks.
-    pub(in crate::io) destination: Option<SocketAddr>,
+    pub(in crate::io) caller: Caller,
     pub(in crate::io) frontend: FrontendId,
     /// It speaks HTTP/2, whatever the head that was made of its request says.
     pub(in crate::io) http2: bool,
-    /// Its TLS session, if it speaks TLS.
-    pub(in crate::io) tls: Option<Arc<SessionFacts>>,
-}
-
-impl Party {
-    /// Whom servers are told of.
-    pub(super) fn caller(&self) -> Caller {
-        Caller { source: self.client, destination: self.destination }
-    }
 }
 
 /// Whose exchange it is, and the thread it runs on.
@@ -276,10 +262,10 @@ fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Ter
     let ended = facts.ended.unwrap_or_else(Instant::now);
     let timers = facts.timers(ended);
     let record = AccessRecord {
-        client: party.client,
+        client: party.caller.source,
         time: thread.time_of_day.at(facts.started.unwrap_or(ended)),
         frontend: &frontend.name,
-        tls: party.tls.as_deref(),
+        tls: party.caller.tls.as_deref(),
         backend: backend.map_or(&frontend.name, |b| &b.name),
         server: server.map_or(ServerName::None, |s| ServerName::Server(&s.name)),
         timers,

@@ -113,11 +113,12 @@ pub(super) fn prepare(
     exchange.facts.backend = Some(id);
     thread.recorder.backend(id).current.raise();
 
-    let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.client.ip());
+    let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.caller.source.ip());
     let mut wish = Wish::default();
     let mut cookie = None;
     if persist::is_used(backend) {
-        let persistence = Persistence::of_request(thread, (id, backend), party.client.ip(), parsed, now);
+        let persistence =
+            Persistence::of_request(thread, (id, backend), party.caller.source.ip(), parsed, now);
         wish = persistence.wish();
         cookie = backend.cookie.as_deref().filter(|_| persistence.is_edited());
         exchange.facts.persistence = persistence;
@@ -127,7 +128,7 @@ pub(super) fn prepare(
     exchange.up.out.keep();
     exchange.up.body = Body::new(framing, Output::Chunks);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
-    wish.key = key_of(&backend.balance, &Asking { parsed, client: party.client.ip() });
+    wish.key = key_of(&backend.balance, &Asking { parsed, client: party.caller.source.ip() });
     Ok(Assign::new(id, wish))
 }
 

@@ -74,9 +74,7 @@ impl Serve {
         now: Instant,
     ) -> Self {
         http1::count_in(&thread, frontend);
-        let Caller { source: client, destination } = caller;
-        let tls = stream.session().cloned();
-        let party = http1::Party { client, destination, frontend, http2: true, tls };
+        let party = http1::Party { caller, frontend, http2: true };
         Self::new(thread, stream, Vec::new(), party, permit, now)
     }
 

@@ -114,12 +114,11 @@ impl Connection {
             counters.connections.add(1);
             counters.current.raise();
         }
-        let tls = client.session().cloned();
         Self {
             thread,
             client,
+            facts: Facts::new(caller.source, frontend, caller.tls.clone(), now),
             caller,
-            facts: Facts::new(caller.source, frontend, tls, now),
             state: State::Routing,
             up: Passage::default(),
             down: Passage::default(),
@@ -226,7 +225,7 @@ impl Connection {
                 self.facts.server = Some(server);
                 self.facts.assigned = Some(now);
                 self.lease = Some(assigned.lease);
-                let dial = Dial::new(&self.thread, assign.backend(), server, self.caller);
+                let dial = Dial::new(&self.thread, assign.backend(), server, self.caller.clone());
                 Step::Next(State::Dialing(dial.by(assign.key())))
             }
         }

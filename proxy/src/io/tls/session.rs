@@ -6,7 +6,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{CommonState, Error, HandshakeKind, ProtocolVersion};
 
 use super::room::{LONGEST_PLAIN, MOST_SEALED, Room};
-use crate::tls::certificates::take_asked;
+use crate::tls::certificates::{Hello, take_hello};
 use crate::tls::peer::ClientCertificate;
 use crate::tls::suites::{Suite, Version};
 use crate::tls::{Acceptor, Connector, SessionFacts};
@@ -26,8 +26,8 @@ pub(super) struct Opened {
     pub(super) plain: usize,
     /// The peer has said that it will send no more.
     pub(super) closed: bool,
-    /// The name the client asks for, if this was its hello.
-    pub(super) name: Option<Box<str>>,
+    /// What the client's hello came to, if this was it.
+    pub(super) hello: Option<Hello>,
 }
 
 /// What became of plain bytes that go out.
@@ -80,7 +80,7 @@ impl Session {
         }
         opened.plain = sink.filled;
         if hello {
-            opened.name = take_asked();
+            opened.hello = take_hello();
         }
         Ok(opened)
     }
@@ -128,8 +128,8 @@ impl Session {
         matches!(self, Self::Server(_))
     }
 
-    /// What is known of it, at the server's side, for a client that asked for `name`.
-    pub(super) fn facts(&self, name: Option<Box<str>>) -> Option<SessionFacts> {
+    /// What is known of it, at the server's side, for a client with this hello.
+    pub(super) fn facts(&self, hello: Hello) -> Option<SessionFacts> {
         let Self::Server(session) = self else { return None };
         let suite = Suite::of(session.negotiated_cipher_suite()?.suite())?;
         let tls13 = session.protocol_version() == Some(ProtocolVersion::TLSv1_3);
@@ -137,7 +137,8 @@ impl Session {
         Some(SessionFacts {
             version: if tls13 { Version::Tls13 } else { Version::Tls12 },
             cipher: suite.name(),
-            server_name: name,
+            server_name: hello.name,
+            own: hello.own,
             alpn: session.alpn_protocol().map(Into::into),
             resumed: self.is_resumed(),
             client: shown.and_then(|der| ClientCertificate::read(der)),

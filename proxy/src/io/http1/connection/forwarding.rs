@@ -42,7 +42,7 @@ impl Connection {
         open.lease = Some(assigned.lease);
         if open.repeat.from.is_some() && repeat::handle_assigned(open, &self.thread, server) {
             open.dial = Some(
-                Dial::new(&self.thread, backend, server, self.whose.party.caller())
+                Dial::new(&self.thread, backend, server, self.whose.party.caller.clone())
                     .after(open.repeat.made)
                     .by(open.repeat.key),
             );
@@ -68,7 +68,7 @@ impl Connection {
             }
             None => {
                 open.dial = Some(
-                    Dial::new(&self.thread, backend, server, self.whose.party.caller())
+                    Dial::new(&self.thread, backend, server, self.whose.party.caller.clone())
                         .after(open.repeat.made)
                         .by(open.repeat.key),
                 )
@@ -128,7 +128,7 @@ impl Connection {
                     self.thread.recorder.server(server).retries.add(1);
                     open.facts.retries = open.facts.retries.saturating_add(1);
                     open.dial = Some(
-                        Dial::new(&self.thread, backend, server, self.whose.party.caller())
+                        Dial::new(&self.thread, backend, server, self.whose.party.caller.clone())
                             .after(open.repeat.made)
                             .by(open.repeat.key),
                     );

@@ -10,11 +10,9 @@ use crate::access_log::spool::Entry;
 
 fn party() -> Party {
     Party {
-        client: SocketAddr::from(([127, 0, 0, 1], 4711)),
-        destination: None,
+        caller: Caller::of(SocketAddr::from(([127, 0, 0, 1], 4711))),
         frontend: FrontendId(0),
         http2: false,
-        tls: None,
     }
 }
 
@@ -70,7 +68,7 @@ fn a_panic_in_a_connection_is_contained() {
         let (tcp, client) = listener.accept().await.unwrap();
         let permit = gate.enter(FrontendId(0)).unwrap();
         let stream = Stream::new(tcp).unwrap();
-        let caller = Caller { source: client, destination: None };
+        let caller = Caller::of(client);
         let mut connection =
             Connection::new(Rc::clone(&thread), stream, caller, FrontendId(0), permit, Instant::now());
         connection.state = State::Forwarding(Open::new(&thread, &party(), Instant::now()));
