@@ -184,7 +184,7 @@ fn what_else_is_written_is_what_haproxy_writes() {
         signature: Some("ecdsa-with-SHA256"),
         cipher: Some("TLS_AES_256_GCM_SHA384"),
     };
-    let with_tls = b"\x20\0\x50\x07\0\0\0\0\x21\0\x07TLSv1.3\x22\0\x05alice\x25\0\x05EC256\
+    let with_tls = b"\x20\0\x4c\x07\0\0\0\0\x21\0\x07TLSv1.3\x22\0\x05alice\x25\0\x05EC256\
         \x24\0\x11ecdsa-with-SHA256\x23\0\x16TLS_AES_256_GCM_SHA384";
     let resumed = b"\x20\0\x0f\x05\0\0\0\0\x21\0\x07TLSv1.2";
     let anonymous = b"\x20\0\x0f\x01\0\0\0\0\x21\0\x07TLSv1.2";

@@ -4,6 +4,7 @@
 //! the first certificate, unless `strict_sni`. Of several certificates for one name the client gets one it can verify,
 //! ECDSA before RSA: an old client gets RSA and everybody else what is cheaper.
 
+#[cfg(feature = "io")]
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use rustls::sign::CertifiedKey;
 
 use super::bundle::Certificate;
 use super::names::Name;
+#[cfg(feature = "io")]
 use super::own::OwnCertificate;
 
 /// What to do with a client that asks for a name nobody has, or for none.
@@ -44,6 +46,7 @@ struct Choice(Vec<Ranked>);
 struct Ranked {
     rank: u8,
     key: Arc<CertifiedKey>,
+    #[cfg(feature = "io")]
     own: Arc<OwnCertificate>,
 }
 
@@ -55,7 +58,12 @@ impl Choice {
         if self.0.get(at).is_none_or(|r| r.rank != rank) {
             self.0.insert(
                 at,
-                Ranked { rank, key: Arc::clone(certificate.key()), own: Arc::clone(certificate.own()) },
+                Ranked {
+                    rank,
+                    key: Arc::clone(certificate.key()),
+                    #[cfg(feature = "io")]
+                    own: Arc::clone(certificate.own()),
+                },
             );
         }
     }
@@ -120,12 +128,14 @@ impl Resolver {
     }
 }
 
+#[cfg(feature = "io")]
 thread_local! {
     /// The client's hello that was looked at last.
     static HELLO: RefCell<Option<Hello>> = const { RefCell::new(None) };
 }
 
 /// What a client's hello came to.
+#[cfg(feature = "io")]
 #[derive(Debug, Default)]
 pub(crate) struct Hello {
     /// The name it asked for.
@@ -146,6 +156,7 @@ impl ResolvesServerCert for Resolver {
         let name = hello.server_name();
         let certificates = self.0.load();
         let found = certificates.find(name, hello.signature_schemes());
+        #[cfg(feature = "io")]
         HELLO.set(Some(Hello { name: name.map(Box::from), own: found.map(|r| Arc::clone(&r.own)) }));
         found.map(|r| Arc::clone(&r.key))
     }

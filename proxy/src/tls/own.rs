@@ -55,3 +55,31 @@ const SIGNATURES: [(Oid<'static>, &str); 11] = [
     (OID_SIG_ED25519, "ED25519"),
     (OID_SIG_ED448, "ED448"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::prelude::FromDer as _;
+
+    use super::*;
+
+    /// Words that OpenSSL has for such certificates, as HAProxy 2.6.12 uses them.
+    #[test]
+    fn kinds_of_certificates() {
+        for (key, signer, expected) in [
+            (&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_RSA_SHA256, (Some("EC256"), "RSA-SHA256")),
+            (&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_RSA_SHA512, (Some("EC384"), "RSA-SHA512")),
+            (&rcgen::PKCS_RSA_SHA256, &rcgen::PKCS_ECDSA_P256_SHA256, (Some("RSA2048"), "ecdsa-with-SHA256")),
+            (&rcgen::PKCS_RSA_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, (Some("RSA2048"), "ecdsa-with-SHA384")),
+            (&rcgen::PKCS_ED25519, &rcgen::PKCS_ED25519, (None, "ED25519")),
+        ] {
+            let [key, signer] = [key, signer].map(|kind| rcgen::KeyPair::generate_for(kind).unwrap());
+            let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+            let issuer = rcgen::Issuer::new(rcgen::CertificateParams::default(), signer);
+            let der = params.signed_by(&key, &issuer).unwrap();
+            let (_, parsed) = X509Certificate::from_der(der.der()).unwrap();
+            let own = OwnCertificate::of(&parsed);
+            assert_eq!((own.key.as_deref(), &*own.signature), expected);
+        }
+        assert_eq!((bits_of_curve(528), bits_of_curve(384)), (521, 384));
+    }
+}

@@ -10,6 +10,7 @@
 )]
 
 mod agents;
+mod announce;
 mod cables;
 mod checks;
 mod dialects;
