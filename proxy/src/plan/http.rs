@@ -12,6 +12,8 @@ pub struct ClientHttp {
 pub struct ServerHttp {
     /// When requests are sent again.
     pub retry: Retry,
+    /// A client that closes its side is taken to have gone (HAProxy: `option abortonclose`); in mode tcp too.
+    pub abort_on_close: bool,
 }
 
 /// The least that a client has to send or take while it is waited for, in bytes per second. 0: anything will do.

@@ -516,7 +516,7 @@ fn a_client_that_leaves_during_its_download_is_noticed() {
 }
 
 /// A listener whose backlog is full: the kernel ignores further connections.
-fn full_backlog() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
+pub(crate) fn full_backlog() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(0).unwrap();

@@ -2,6 +2,8 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "deadlines of tests are real time"))]
 
 #[cfg(test)]
+mod aborts;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod common;

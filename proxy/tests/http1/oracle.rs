@@ -18,6 +18,11 @@ pub(crate) struct Haproxy {
 impl Haproxy {
     /// Starts Debian's HAProxy with these lines in its backend.
     pub(crate) fn start(backend: &str) -> Self {
+        Self::start_with("", backend)
+    }
+
+    /// The same with more lines in its defaults.
+    pub(crate) fn start_with(defaults: &str, backend: &str) -> Self {
         let addr = closed_port();
         let records = UdpSocket::bind("127.0.0.1:0").unwrap();
         records.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -25,7 +30,7 @@ impl Haproxy {
             std::env::temp_dir().join(format!("evenkeel-oracle-{}-{}.cfg", std::process::id(), addr.port()));
         let text = format!(
             "global\n log {} local0\ndefaults\n mode http\n log global\n option httplog\n retries 0\n \
-             timeout connect 20s\n timeout client 60s\n timeout server 60s\n\
+             timeout connect 20s\n timeout client 60s\n timeout server 60s\n{defaults}\
              frontend front\n bind {addr}\n default_backend back\nbackend back\n{backend}",
             records.local_addr().unwrap()
         );

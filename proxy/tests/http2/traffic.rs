@@ -232,6 +232,26 @@ fn a_client_that_resets_its_stream_ends_the_exchange() {
 }
 
 #[test]
+fn a_client_that_resets_its_stream_leaves_the_queue() {
+    let server = scripted(|served, _| while served.request().is_some() {});
+    let mut setup = Setup::new(&[server.addr]);
+    setup.servers[0].limits.maxconn = Some(1);
+    let mut proxy = setup.start();
+    let mut raw = Raw::connect(&proxy);
+    raw.send(headers(1, true, "GET", &[]));
+    server.head();
+    raw.send(headers(3, true, "GET", &[]));
+    until("it waits", || proxy.stats.snapshot().backends[0].current == 2);
+    raw.send(frame(3, 0, 3, &8_u32.to_be_bytes()));
+    // As HAProxy 2.6.12 records it.
+    assert_eq!(gist(&proxy.record()), "front back/<NOSRV> -1 CQ-- 0 GET / HTTP/2.0");
+    assert_eq!(server.count(), 1);
+    drop(raw);
+    assert!(gist(&proxy.record()).starts_with("front back/s1 "));
+    proxy.no_more_records();
+}
+
+#[test]
 fn a_websocket_is_a_tunnel() {
     let server = scripted(|served, _| {
         let head = served.request().unwrap();

@@ -243,6 +243,23 @@ fn connections_beyond_maxconn_wait() {
 }
 
 #[test]
+fn a_client_that_closes_leaves_the_queue_if_it_is_to() {
+    let server = echoing();
+    let mut setup = setup(&[server.addr]);
+    setup.servers[0].limits.maxconn = Some(1);
+    setup.backend.http.abort_on_close = true;
+    let proxy = setup.start();
+    let (mut first, mut second) = (proxy.client(), proxy.client());
+    first.send("1");
+    assert_eq!(first.take(1), b"1");
+    second.send("2");
+    second.shut();
+    assert_eq!(second.rest_or_reset().0, b"");
+    assert!(gist(&proxy).contains(" CQ "));
+    assert_eq!(server.count(), 1);
+}
+
+#[test]
 fn a_connection_ends_with_its_server_if_it_is_to() {
     let server = echoing();
     let mut setup = setup(&[server.addr]);

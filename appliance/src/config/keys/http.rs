@@ -50,3 +50,13 @@ pub(super) const RETRY_BUDGET: Key = Key::new(
      retries do not multiply an outage. Ten in 10 seconds always may. Attempts to connect do not count.",
 )
 .default("20");
+
+/// `abortonclose`.
+pub(super) const ABORTONCLOSE: Key = Key::new(
+    "abortonclose",
+    Type::Bool,
+    "A client that closes its side while its request waits in a queue, for a connection or for the answer has gone: the \
+     request is given up. Without it such a client may still read the answer. A stream of HTTP/2 that is reset is given \
+     up in any case.",
+)
+.default("false");

@@ -3,7 +3,9 @@
 use super::balance::{BALANCE, FULLCONN, HASH_AVALANCHE, HASH_BALANCE_FACTOR, HASH_FUNCTION, HASH_TYPE};
 use super::check::CHECK_STEP;
 use super::cookie::COOKIE;
-use super::http::{MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON};
+use super::http::{
+    ABORTONCLOSE, MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON,
+};
 use super::route::{INSPECT_DELAY, USE_BACKENDS};
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 use super::stick::STICK;
@@ -44,6 +46,7 @@ pub static DEFAULTS: Section = Section {
         RETRY_ON,
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
+        ABORTONCLOSE,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -83,6 +86,7 @@ pub static PROFILE: Section = Section {
         RETRY_ON,
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
+        ABORTONCLOSE,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -141,6 +145,7 @@ pub static BACKEND: Section = Section {
         RETRY_ON,
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
+        ABORTONCLOSE,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -185,6 +190,7 @@ pub static LISTEN: Section = Section {
         RETRY_ON,
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
+        ABORTONCLOSE,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,

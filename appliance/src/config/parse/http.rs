@@ -17,6 +17,7 @@ pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HttpSettings 
         retry_on: t.known(cx, "retry_on", retry_on),
         retry_non_idempotent: t.known(cx, "retry_non_idempotent", Reader::bool).map(|b| b.value),
         retry_budget: t.known(cx, "retry_budget", Reader::int).map(|n| n.value),
+        abort_on_close: t.known(cx, "abortonclose", Reader::bool).map(|b| b.value),
     }
 }
 

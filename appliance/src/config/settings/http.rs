@@ -10,6 +10,7 @@ pub(in crate::config) struct HttpSettings {
     pub(in crate::config) retry_on: Option<RetryOn>,
     pub(in crate::config) retry_non_idempotent: Option<bool>,
     pub(in crate::config) retry_budget: Option<u16>,
+    pub(in crate::config) abort_on_close: Option<bool>,
 }
 
 impl HttpSettings {
@@ -21,6 +22,7 @@ impl HttpSettings {
             retry_on: self.retry_on.or(base.retry_on),
             retry_non_idempotent: self.retry_non_idempotent.or(base.retry_non_idempotent),
             retry_budget: self.retry_budget.or(base.retry_budget),
+            abort_on_close: self.abort_on_close.or(base.abort_on_close),
         }
     }
 
@@ -42,6 +44,6 @@ impl HttpSettings {
             non_idempotent: self.retry_non_idempotent.unwrap_or(usual.non_idempotent),
             budget_percent: self.retry_budget.unwrap_or(usual.budget_percent),
         };
-        ServerHttp { retry }
+        ServerHttp { retry, abort_on_close: self.abort_on_close.unwrap_or(false) }
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct Asked {
     pub(super) persists: bool,
     pub(super) expectation: Expectation,
     pub(super) upgrade: bool,
+    /// A client that closes its side has gone.
+    pub(super) abort_on_close: bool,
 }
 
 impl Default for Asked {
@@ -75,6 +77,7 @@ impl Default for Asked {
             persists: false,
             expectation: Expectation::None,
             upgrade: false,
+            abort_on_close: false,
         }
     }
 }

@@ -102,13 +102,20 @@ pub(super) fn prepare(
     // A request with content first has to end before anything else can be spoken (RFC 9110 §7.8), which no client does.
     let upgrade = framing == BodyFraming::None && conn::wants_upgrade(request.version, options, index, bytes);
     let persists = options.persists(request.version);
-    exchange.asked =
-        Asked { method: request.method, version: request.version, persists, expectation, upgrade };
+    exchange.asked = Asked {
+        method: request.method,
+        version: request.version,
+        persists,
+        expectation,
+        upgrade,
+        abort_on_close: false,
+    };
 
     let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
     let id = frontend.default_backend.ok_or(Failure::NoServer)?;
     let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
     exchange.timeouts.server = backend.timeout;
+    exchange.asked.abort_on_close = backend.http.abort_on_close;
     exchange.repeat = Repeat::new(backend, request.method);
     exchange.facts.backend = Some(id);
     thread.recorder.backend(id).current.raise();

@@ -257,16 +257,21 @@ impl Connection {
     }
 
     /// A client that has closed without a word is not worth a connection to a server; one that has said something may
-    /// wait for the answer. The same as HAProxy without `option abortonclose`.
+    /// wait for the answer, unless `abortonclose` says that it does not.
     fn watch_client(&mut self, cx: &mut Context<'_>, phase: Phase) -> Option<Step> {
         let mut scratch = self.thread.scratch.borrow_mut();
         let seen = self.up.read_ahead(cx, &mut self.client, &mut scratch.bytes);
         drop(scratch);
         match seen {
-            Ok(()) if self.up.is_open() || !self.up.ahead().is_empty() => None,
+            Ok(()) if self.up.is_open() || !(self.up.ahead().is_empty() || self.aborts_on_close()) => None,
             Ok(()) => Some(Step::Over(Termination::new(Cause::Client, phase))),
             Err(_) => Some(Step::Over(Termination::new(Cause::Client, Phase::Data))),
         }
+    }
+
+    fn aborts_on_close(&self) -> bool {
+        let backend = self.facts.backend.and_then(|b| self.thread.plan.backends().get(usize::from(b.0)));
+        backend.is_some_and(|b| b.http.abort_on_close)
     }
 
     fn relay(&mut self, mut server: Stream, cx: &mut Context<'_>, now: Instant) -> Step {

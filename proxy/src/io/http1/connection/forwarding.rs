@@ -10,11 +10,12 @@ use super::super::super::underway::Seat;
 use super::super::super::upstream::{Dial, Reuse};
 use super::super::exchange::{Persist, ResponseState, ServerSide};
 use super::super::failure::Failure;
+use super::super::flow::SMALL;
 use super::super::record::{self, Open};
 use super::super::relay::{self, Client, End};
 use super::super::repeat;
 use super::{Connection, Farewell, State, Step};
-use crate::access_log::Termination;
+use crate::access_log::{Cause, Phase, Termination};
 use crate::health::Sign;
 use crate::plan::{BackendId, ServerId};
 
@@ -84,6 +85,11 @@ impl Connection {
         now: Instant,
     ) -> Step {
         match self.assign(&mut open, cx, now) {
+            Poll::Pending if self.poll_gone(&mut open, scratch, cx).is_ready() => {
+                open.facts.queue = open.assign.as_ref().map(Assign::positions).unwrap_or_default();
+                open.facts.assigned = Some(now);
+                return Self::abandon(open, Phase::Queue, now);
+            }
             Poll::Pending => {
                 let deadline = open.assign.as_ref().and_then(Assign::deadline);
                 return Step::Wait(State::Forwarding(open), deadline);
@@ -93,6 +99,9 @@ impl Connection {
         }
         if open.dial.is_some() {
             match self.dial(&mut open, cx, now) {
+                Poll::Pending if self.poll_gone(&mut open, scratch, cx).is_ready() => {
+                    return Self::abandon(open, Phase::Connect, now);
+                }
                 Poll::Pending => {
                     let deadline = open.dial.as_ref().and_then(|d| d.deadline(&self.thread));
                     return Step::Wait(State::Forwarding(open), deadline);
@@ -106,7 +115,7 @@ impl Connection {
         }
         let mut client = Client { stream: &mut self.stream, inbox: &mut self.inbox };
         match relay::poll(&mut open, &mut client, &self.thread, scratch, cx, now) {
-            Poll::Pending if self.stream.poll_aborted(cx).is_ready() => {
+            Poll::Pending if self.poll_gone(&mut open, scratch, cx).is_ready() => {
                 self.fail(open, Failure::ClientAborted, now)
             }
             Poll::Pending => {
@@ -141,6 +150,51 @@ impl Connection {
             }
             Poll::Ready(End::Failed(failure)) => self.fail_or_repeat(open, failure, now),
         }
+    }
+
+    /// Whether the client has gone while its request waits. A stream of HTTP/2 says so. Of a connection only reading can
+    /// tell, which is done if it matters (`abortonclose`): what is read belongs to the content or to the next request.
+    #[inline]
+    fn poll_gone(&mut self, open: &mut Open, scratch: &mut Scratch, cx: &mut Context<'_>) -> Poll<()> {
+        if self.stream.is_multiplexed() || !open.asked.abort_on_close {
+            return self.stream.poll_aborted(cx);
+        }
+        self.poll_closed(open, scratch, cx)
+    }
+
+    #[cold]
+    fn poll_closed(&mut self, open: &mut Open, scratch: &mut Scratch, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let whole = open.up.body.is_done();
+            // While there is a server content is read for it, and an end is seen there.
+            let full = if whole { self.inbox.len() } else { open.up.out.buffer().len() } >= SMALL;
+            if full || (!whole && open.server.is_some()) {
+                return Poll::Pending;
+            }
+            if whole {
+                match ready!(self.stream.poll_read(cx, &mut scratch.bytes[..SMALL])) {
+                    Ok(0) | Err(_) => return Poll::Ready(()),
+                    Ok(n) => self.inbox.extend_from_slice(&scratch.bytes[..n]),
+                }
+                continue;
+            }
+            match ready!(open.up.poll_fill(cx, &mut self.stream, &mut scratch.bytes, SMALL)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(total) => {
+                    let input = &mut scratch.bytes[..total];
+                    let Ok(kept) = open.up.offer(input, &mut self.inbox) else { return Poll::Ready(()) };
+                    open.up.append(&input[..kept]);
+                }
+            }
+        }
+    }
+
+    /// Ends an exchange whose client has gone before a server had the request. Nobody is there to be told.
+    fn abandon(mut open: Open, phase: Phase, now: Instant) -> Step {
+        open.facts.failure = Some(Failure::ClientAborted);
+        open.facts.termination = Some(Termination::new(Cause::Client, phase));
+        open.facts.ended = Some(now);
+        Step::Over
     }
 
     /// Ends an exchange that has failed while a server was at it, or starts it over.
