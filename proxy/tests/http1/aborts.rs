@@ -31,6 +31,15 @@ fn theirs(server: SocketAddr) -> Haproxy {
     Haproxy::start_with(" option abortonclose\n", &format!(" server s1 {server} maxconn 1\n"))
 }
 
+/// The record of a client that closes as soon as it has asked.
+fn closes_at_once(addr: SocketAddr, request: &str, record: impl Fn() -> String) -> String {
+    let mut client = client(addr);
+    client.send(request);
+    client.shut();
+    client.rest_or_reset();
+    gist(&record())
+}
+
 /// The records of clients that close in the queue, and of the one with the server, which closes last.
 fn in_queue(addr: SocketAddr, server: &Scripted, record: impl Fn() -> String) -> Vec<String> {
     let mut first = client(addr);
@@ -38,12 +47,8 @@ fn in_queue(addr: SocketAddr, server: &Scripted, record: impl Fn() -> String) ->
     server.head();
     let post = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n";
     let mut records = Vec::new();
-    for request in [GET.to_owned(), GET.repeat(2), format!("{post}abc"), format!("{post}ab")] {
-        let mut client = client(addr);
-        client.send(request);
-        client.shut();
-        client.rest_or_reset();
-        records.push(gist(&record()));
+    for request in [GET.to_owned(), format!("{post}abc"), format!("{post}ab")] {
+        records.push(closes_at_once(addr, &request, &record));
     }
     first.shut();
     assert!(first.rest_or_reset().0.starts_with(b"HTTP/1.1 400 "));
@@ -68,10 +73,23 @@ fn who_closes_leaves_the_queue_and_the_server_as_with_haproxy() {
     let fates = |gists: &[String]| gists.iter().map(|g| fate(g).join(" ")).collect::<Vec<_>>();
     assert_eq!(fates(&found), fates(&expected), "{found:?} {expected:?}");
     assert_eq!(found[0], "front back/<NOSRV> -1 CQ-- 0 GET /a HTTP/1.1");
-    assert_eq!(found[4], "front back/s1 400 CH-- 0 GET /first HTTP/1.1");
+    assert_eq!(found[3], "front back/s1 400 CH-- 0 GET /first HTTP/1.1");
     until("the slot is free", || proxy.balance.in_flight(ServerId(0)) == 0);
     assert_eq!(server.count(), 2);
     proxy.no_more_records();
+}
+
+/// HAProxy sees the end of such a client only if it comes before the second request is looked at, and else lets it wait for
+/// `timeout queue`.
+#[test]
+fn who_closes_behind_requests_sent_ahead_leaves_the_queue() {
+    let server = silent();
+    let proxy = ours(server.addr, true);
+    let mut first = client(proxy.addr);
+    first.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n");
+    server.head();
+    let found = closes_at_once(proxy.addr, &GET.repeat(2), || proxy.record());
+    assert_eq!(found, "front back/<NOSRV> -1 CQ-- 0 GET /a HTTP/1.1");
 }
 
 #[test]
