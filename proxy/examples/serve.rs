@@ -2,7 +2,7 @@
 //!
 //! `serve --listen 127.0.0.1:8080 --backend 127.0.0.1:9000 [--backend …] [--threads N] [--timeout-ms MS]
 //! [--keep-alive-ms MS] [--connect-ms MS] [--retries N] [--log UDP-ADDRESS|FILE]
-//! [--cert PEM-BUNDLE [--tickets off]]`
+//! [--host NAME] [--cert PEM-BUNDLE [--tickets off]]`
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -18,6 +18,7 @@ use evenkeel_proxy::plan::{
     FrontendId, Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
     ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
+use evenkeel_proxy::route::{RequestMatch, Route, Routes};
 use evenkeel_proxy::stats::Stats;
 use evenkeel_proxy::tls::acceptor::{Sessions, Tickets};
 use evenkeel_proxy::tls::bundle::Files;
@@ -56,6 +57,11 @@ fn run() -> Result<(), Problem> {
     }
 }
 
+fn route(host: &str) -> Route {
+    let when = RequestMatch { hosts: vec![host.into()], ..RequestMatch::default() };
+    Route { when, backend: BackendId(0) }
+}
+
 fn log_target(to: Destination) -> LogTarget {
     LogTarget { to, facility: Facility::LOCAL0, level: Level::Info, tag: "serve".into() }
 }
@@ -69,6 +75,8 @@ struct Options {
     connect: Duration,
     retries: u8,
     log: Option<Destination>,
+    /// Requests for this host are sent to the backend by a rule.
+    host: Option<String>,
     /// A PEM bundle: clients speak TLS.
     cert: Option<std::path::PathBuf>,
     tickets: Tickets,
@@ -85,6 +93,7 @@ impl Options {
             connect: Duration::from_secs(5),
             retries: 3,
             log: None,
+            host: None,
             cert: None,
             tickets: Tickets::On,
         };
@@ -103,6 +112,7 @@ impl Options {
                     options.log =
                         Some(value.parse().map_or_else(|_| Destination::File(value.into()), Destination::Udp))
                 }
+                "--host" => options.host = Some(value),
                 "--cert" => options.cert = Some(value.into()),
                 "--tickets" => options.tickets = if value == "off" { Tickets::Off } else { Tickets::On },
                 "--retries" => options.retries = value.parse()?,
@@ -124,6 +134,7 @@ impl Options {
             name: "front".into(),
             mode: Mode::Http,
             default_backend: Some(BackendId(0)),
+            routes: Routes::new(self.host.iter().map(|host| route(host)).collect()),
             hello: None,
             timeout: client,
             forwarded_for: Some(ForwardedFor {

@@ -15,6 +15,7 @@
 //! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`pace`] | whether a client keeps up |
 //! | [`plan`] | the compiled configuration, immutable and shared |
+//! | [`route`] | where requests go by their host and their client |
 //! | [`retry`] | how many requests may be sent again |
 //! | [`sticky`] | persistence: a client goes back to the server it had |
 //! | [`table`] | what is remembered of clients |
@@ -42,6 +43,7 @@ pub mod pace;
 pub mod plan;
 pub mod proxy_protocol;
 pub mod retry;
+pub mod route;
 pub mod stats;
 pub mod sticky;
 pub mod table;

@@ -23,6 +23,7 @@ pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 use crate::endpoint::{self, Endpoint};
 use crate::names::{Name, Resolvers};
 use crate::proxy_protocol::Version;
+use crate::route::Routes;
 use crate::sticky::{Cookie, StickRule};
 use crate::table::TableConfig;
 use crate::tls::{Acceptor, Connector};
@@ -140,6 +141,8 @@ pub struct Frontend {
     pub mode: Mode,
     /// Where requests go that no rule sends elsewhere. `None`: 503.
     pub default_backend: Option<BackendId>,
+    /// Mode http: requests that go elsewhere.
+    pub routes: Routes,
     /// Mode tcp: where connections go that begin with a TLS handshake. `None`: nobody looks.
     pub hello: Option<HelloRouting>,
     /// Timers of the client side.
@@ -362,8 +365,8 @@ impl Plan {
             return Err(PlanError::Range("threads".into()));
         }
         for f in &frontends {
-            let routes = f.hello.iter().flat_map(|h| &h.routes).map(|r| r.backend);
-            for to in f.default_backend.into_iter().chain(routes) {
+            let by_hello = f.hello.iter().flat_map(|h| &h.routes).map(|r| r.backend);
+            for to in f.default_backend.into_iter().chain(f.routes.backends()).chain(by_hello) {
                 let to =
                     backends.get(usize::from(to.0)).ok_or_else(|| PlanError::Dangling(f.name.clone()))?;
                 if to.mode != f.mode {

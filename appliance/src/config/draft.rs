@@ -12,7 +12,7 @@ use evenkeel_proxy::tls::Acceptor;
 use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
 use evenkeel_vrrp::types::{IfName, Version};
 
-use super::model::{Global, HelloRoute, Notify, SyncGroup, Tracked};
+use super::model::{Global, Notify, Route, SyncGroup, Tracked};
 use super::read::PerNode;
 use super::secret::Secret;
 use super::settings::{PlaceSettings, ServerSettings, ServerTls, Settings, WatchSettings};
@@ -121,7 +121,7 @@ pub(super) struct ServerDraft {
 pub(super) struct Routing {
     /// Where `use_backend` stands.
     pub(super) said: Option<Span>,
-    pub(super) routes: Vec<HelloRoute>,
+    pub(super) routes: Vec<Route>,
     pub(super) inspect_delay: Option<Spanned<Duration>>,
 }
 

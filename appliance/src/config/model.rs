@@ -14,6 +14,7 @@ use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
     SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
+use evenkeel_proxy::route::RequestMatch;
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
 use evenkeel_proxy::tls::{Acceptor, Connector, Policy};
@@ -100,11 +101,20 @@ pub struct Listening {
 
 /// One entry of `use_backend`.
 #[derive(Debug, Clone)]
-pub struct HelloRoute {
-    /// Which connections.
-    pub when: HelloMatch,
+pub struct Route {
+    /// Which requests or connections.
+    pub when: When,
     /// Where they go.
     pub backend: Spanned<String>,
+}
+
+/// What an entry of `use_backend` looks at.
+#[derive(Debug, Clone)]
+pub enum When {
+    /// Mode http.
+    Request(RequestMatch),
+    /// Mode tcp.
+    Hello(HelloMatch),
 }
 
 /// `[global.worker]`.
@@ -131,8 +141,8 @@ pub struct Frontend {
     pub binds: Vec<Spanned<Listening>>,
     /// Where requests go.
     pub default_backend: Option<Spanned<String>>,
-    /// Mode tcp: where connections go by the ClientHello that they begin with; empty: nobody looks.
-    pub routes: Vec<HelloRoute>,
+    /// What goes elsewhere: requests, or in mode tcp connections by the ClientHello that they begin with.
+    pub routes: Vec<Route>,
     /// How long such a hello is waited for.
     pub inspect_delay: Duration,
     /// Timers of the client side.

@@ -6,6 +6,30 @@ use rcgen::{
 };
 
 use super::bundle::{Certificate, Files};
+use super::peer::{ClientCertificate, DistinguishedName};
+use super::session::SessionFacts;
+use super::suites::Version;
+
+/// The session of a client with a certificate for `subject`; empty: without one.
+pub(crate) fn session_of(subject: &str) -> SessionFacts {
+    let certificate = ClientCertificate {
+        subject: DistinguishedName::of_line(subject),
+        issuer: DistinguishedName::default(),
+        serial: "01".into(),
+        not_before: 0,
+        not_after: 0,
+        der: Box::default(),
+    };
+    SessionFacts {
+        version: Version::Tls13,
+        cipher: "TLS_AES_128_GCM_SHA256",
+        server_name: None,
+        alpn: None,
+        resumed: false,
+        own: None,
+        client: (!subject.is_empty()).then_some(certificate),
+    }
+}
 
 /// An authority and its key.
 pub(crate) struct Authority {

@@ -60,6 +60,13 @@ impl DistinguishedName {
         Self(name.iter_attributes().map(part).collect())
     }
 
+    /// From how it is written on one line.
+    #[cfg(test)]
+    pub(crate) fn of_line(line: &str) -> Self {
+        let parts = line.split('/').filter_map(|part| part.split_once('='));
+        Self(parts.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
     /// One part: the first with that short name (`CN`, `O`, …).
     pub fn part(&self, short_name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(short_name)).map(|(_, value)| value.as_str())

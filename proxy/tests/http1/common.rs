@@ -17,6 +17,7 @@ use evenkeel_proxy::plan::{
     Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
     ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
+use evenkeel_proxy::route::Routes;
 use evenkeel_proxy::stats::{Stats, Totals};
 use evenkeel_proxy::table::TableConfig;
 
@@ -54,6 +55,7 @@ impl Setup {
                 name: "front".into(),
                 mode: Mode::Http,
                 default_backend: Some(BackendId(0)),
+                routes: Routes::default(),
                 hello: None,
                 timeout: ClientTimeouts { client: long, ..ClientTimeouts::default() },
                 forwarded_for: None,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::{Setup, answering, await_signal, field, gist, scripted, signal, status};
-use evenkeel_proxy::plan::ForwardedFor;
+use evenkeel_proxy::plan::{Backend, BackendId, ForwardedFor};
+use evenkeel_proxy::route::{RequestMatch, Route, Routes};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -443,4 +444,30 @@ fn the_record_has_the_times() {
     assert!(times[..3].iter().all(|t| (0..5000).contains(t)), "{times:?}");
     assert!(times[3] >= 25 && times[4] >= times[3], "{times:?}");
     assert!(Duration::from_millis(u64::try_from(times[4]).unwrap()) < super::common::PATIENCE);
+}
+
+#[test]
+fn requests_go_where_their_host_says() {
+    let (first, second) = (answering(), answering());
+    let mut setup = Setup::new(&[first.addr, second.addr]);
+    setup.backend.servers = 0..1;
+    let other = Backend { name: "other".into(), servers: 1..2, ..Setup::new(&[]).backend };
+    setup.more_backends.push(other);
+    setup.servers[1].backend = BackendId(1);
+    let when = RequestMatch { hosts: vec!["other.example".into()], ..RequestMatch::default() };
+    setup.frontend.routes = Routes::new(vec![Route { when, backend: BackendId(1) }]);
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    for (target, host, asked) in [
+        ("/", "some.example", "front back/s1 200 "),
+        ("/", "Other.Example:8080", "front other/s2 200 "),
+        ("http://other.example/", "some.example", "front other/s2 200 "),
+        ("http://some.example/", "other.example", "front back/s1 200 "),
+    ] {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(status(&client.response().0), 200);
+        let record = gist(&proxy.record());
+        assert!(record.starts_with(asked), "{target} {host}: {record}");
+    }
+    assert_eq!((first.count(), second.count()), (1, 1));
 }

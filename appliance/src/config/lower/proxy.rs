@@ -8,10 +8,11 @@ use evenkeel_proxy::plan;
 use evenkeel_proxy::plan::{
     BackendId, ErrorFiles, FrontendId, HelloRoute, HelloRouting, LogTargetId, Plan, ServerId, Watch,
 };
+use evenkeel_proxy::route::{Route, Routes};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::{Diagnostic, Refusal};
-use crate::config::model::{self, Backend, ErrorResponses, Frontend, Global, Listening, ProxyParts, Server};
+use crate::config::model::{Backend, ErrorResponses, Frontend, Global, Listening, ProxyParts, Server, When};
 use crate::config::resolve::Resolved;
 
 pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<ProxyParts, Refusal> {
@@ -26,8 +27,8 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         let id = FrontendId(number(i, "frontends")?);
         listeners.extend(f.binds.iter().map(|b| listener(id, &b.value)));
         let to = f.default_backend.as_ref().and_then(|b| ids.get(b.value.as_str()).copied());
-        let hello = hello_routing(f, &ids);
-        frontends.push(plan::Frontend { hello, ..frontend(f, to, &mut log_targets)? });
+        let (routes, hello) = routing(f, &ids);
+        frontends.push(plan::Frontend { routes, hello, ..frontend(f, to, &mut log_targets)? });
     }
     number(listeners.len(), "listening addresses")?;
     let mut servers = Vec::new();
@@ -73,6 +74,7 @@ fn frontend(
         name: f.name.value.clone(),
         mode: f.mode,
         default_backend,
+        routes: Routes::default(),
         hello: None,
         timeout: f.timeout,
         forwarded_for: f.forwardfor.clone(),
@@ -85,13 +87,18 @@ fn frontend(
     })
 }
 
-fn hello_routing(f: &Frontend, ids: &BTreeMap<&str, BackendId>) -> Option<HelloRouting> {
-    let route = |r: &model::HelloRoute| {
-        let backend = ids.get(r.backend.value.as_str()).copied()?;
-        Some(HelloRoute { when: r.when.clone(), backend })
-    };
-    let routes: Vec<_> = f.routes.iter().filter_map(route).collect();
-    (!routes.is_empty()).then_some(HelloRouting { inspect_delay: f.inspect_delay, routes })
+/// Where requests go, and connections by their hello. The loader has seen to it that a frontend has rules of one kind.
+fn routing(f: &Frontend, ids: &BTreeMap<&str, BackendId>) -> (Routes, Option<HelloRouting>) {
+    let (mut of_requests, mut of_hellos) = (Vec::new(), Vec::new());
+    for r in &f.routes {
+        let Some(backend) = ids.get(r.backend.value.as_str()).copied() else { continue };
+        match &r.when {
+            When::Request(when) => of_requests.push(Route { when: when.clone(), backend }),
+            When::Hello(when) => of_hellos.push(HelloRoute { when: when.clone(), backend }),
+        }
+    }
+    let routing = HelloRouting { inspect_delay: f.inspect_delay, routes: of_hellos };
+    (Routes::new(of_requests), (!routing.routes.is_empty()).then_some(routing))
 }
 
 /// Equal targets share a number, and so a socket.

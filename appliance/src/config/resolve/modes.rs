@@ -6,7 +6,7 @@ use evenkeel_proxy::sticky::StickKey;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Proxy, ServerDraft};
-use crate::config::model::{Backend, Frontend, Listening, Server};
+use crate::config::model::{Backend, Frontend, Listening, Server, When};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{ServerTls, Settings};
 use crate::config::source::Spanned;
@@ -29,16 +29,31 @@ pub(super) fn check_keys(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
     }
 }
 
-/// Refuses to look for a ClientHello where none can be seen, or where nobody asks for it.
+/// Refuses rules that look at what is not to be seen: a ClientHello in mode http or where TLS is ended, requests in mode
+/// tcp. And to wait for a hello that nobody asks for.
 pub(super) fn check_routing(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode, binds: &[Spanned<Listening>]) {
     let name = shown(&proxy.name.value);
     let delay = proxy.routing.inspect_delay.as_ref().map(|d| d.span);
+    for route in &proxy.routing.routes {
+        let (looks_at, other) = match (&route.when, mode) {
+            (When::Hello(_), Mode::Http) => ("TLS that is passed on", "tcp"),
+            (When::Request(_), Mode::Tcp) => ("requests", "http"),
+            (When::Hello(_), Mode::Tcp) | (When::Request(_), Mode::Http) => continue,
+        };
+        let message = format!(
+            "this rule of `use_backend` looks at {looks_at}, and {name} is of mode {}",
+            mode.as_str()
+        );
+        let help = format!("mode = \"{other}\"");
+        cx.push(Diagnostic::error(Code::Mode, route.backend.span, message).help(help));
+    }
     match (proxy.routing.said, delay) {
         (None, None) => {}
-        (Some(span), _) | (None, Some(span)) if mode == Mode::Http => {
-            let message = format!("`use_backend` looks at TLS that is passed on, and {name} is of mode http");
+        (_, Some(span)) if mode == Mode::Http => {
+            let message = format!("`inspect_delay` is for TLS that is passed on, and {name} is of mode http");
             cx.push(Diagnostic::error(Code::Mode, span, message).help("mode = \"tcp\""));
         }
+        (Some(_), None) if mode == Mode::Http => {}
         (None, Some(span)) => {
             let message = "`inspect_delay` without `use_backend`: nothing is waited for";
             cx.push(Diagnostic::error(Code::BadCombination, span, message));

@@ -21,7 +21,7 @@ use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{Field, HeadIndex, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
-use crate::plan::{ForwardedFor, Frontend};
+use crate::plan::{BackendId, ForwardedFor, Frontend};
 
 /// A head as it was parsed.
 pub(super) struct Parsed<'a> {
@@ -112,7 +112,7 @@ pub(super) fn prepare(
     };
 
     let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
-    let id = frontend.default_backend.ok_or(Failure::NoServer)?;
+    let id = backend_of(frontend, party, parsed, &target).ok_or(Failure::NoServer)?;
     let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
     exchange.timeouts.server = backend.timeout;
     exchange.asked.abort_on_close = backend.http.abort_on_close;
@@ -137,6 +137,26 @@ pub(super) fn prepare(
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
     wish.key = key_of(&backend.balance, &Asking { parsed, client: party.caller.source.ip() });
     Ok(Assign::new(id, wish))
+}
+
+/// Where the request goes. What the target says of the host goes before `Host` (RFC 9112 §3.2.2).
+#[inline]
+fn backend_of(
+    frontend: &Frontend,
+    party: &Party,
+    parsed: &Parsed<'_>,
+    target: &Target<'_>,
+) -> Option<BackendId> {
+    if frontend.routes.is_empty() {
+        return frontend.default_backend;
+    }
+    let host = match target {
+        Target::Absolute { authority, .. } => authority,
+        Target::Origin(_) | Target::Asterisk => {
+            parsed.index.first(Known::Host).map_or(&[][..], |f| f.value.of(parsed.bytes))
+        }
+    };
+    frontend.routes.backend(host, party.caller.tls.as_deref()).or(frontend.default_backend)
 }
 
 fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {

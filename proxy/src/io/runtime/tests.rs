@@ -5,6 +5,7 @@ use crate::access_log::Spools;
 use crate::plan::{
     ClientHttp, ClientTimeouts, ErrorFiles, Frontend, Global, Http2, Listener, LogFormat, LogTargetId, Mode,
 };
+use crate::route::Routes;
 
 /// One thread, one frontend, no servers.
 pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
@@ -20,6 +21,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         name: "fe".into(),
         mode: Mode::Http,
         default_backend: None,
+        routes: Routes::default(),
         hello: None,
         timeout: ClientTimeouts { client: Some(Duration::from_secs(5)), ..ClientTimeouts::default() },
         forwarded_for: None,
