@@ -3,8 +3,6 @@
 //! Rules stand in an order, and the first that matches decides. Those that ask for hosts are found by the host, so that
 //! ten thousand of them cost a request little more than one.
 
-use std::cmp::Ordering;
-
 use crate::plan::BackendId;
 use crate::tls::SessionFacts;
 
@@ -20,7 +18,7 @@ pub struct Route {
 /// What is asked of a request. All that is said must hold, each by one of its values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestMatch {
-    /// Hosts, in lower case, without a port and a dot at the end; empty: any.
+    /// Hosts, in lower case, without a port and a dot at the end, of at most 255 bytes; empty: any.
     pub hosts: Vec<Box<str>>,
     /// Whether the client speaks TLS (`ssl_fc`).
     pub tls: Option<bool>,
@@ -84,11 +82,17 @@ impl Routes {
 
     /// Where a request for `authority`, which may have a port, goes. `None`: no rule matches.
     pub fn backend(&self, authority: &[u8], tls: Option<&SessionFacts>) -> Option<BackendId> {
+        let mut room = [0; LONGEST_HOST];
         let host = host_of(authority);
-        let start = self.by_host.partition_point(|(name, _)| compare(name, host) == Ordering::Less);
+        // No rule has a longer one.
+        let host = room.get_mut(..host.len()).map_or(&[][..], |lower| {
+            lower.copy_from_slice(host);
+            lower.make_ascii_lowercase();
+            lower
+        });
+        let start = self.by_host.partition_point(|(name, _)| name.as_bytes() < host);
         let of_host = self.by_host.get(start..).unwrap_or_default().iter();
-        let mut of_host =
-            of_host.take_while(|(name, _)| name.as_bytes().eq_ignore_ascii_case(host)).map(|(_, at)| *at);
+        let mut of_host = of_host.take_while(|(name, _)| name.as_bytes() == host).map(|(_, at)| *at);
         let mut of_any = self.of_any_host.iter().copied();
         let (mut next, mut other) = (of_host.next(), of_any.next());
         loop {
@@ -127,10 +131,8 @@ fn host_of(authority: &[u8]) -> &[u8] {
     host.strip_suffix(b".").unwrap_or(host)
 }
 
-/// Orders `name`, which is in lower case, and `host` in whatever case.
-fn compare(name: &str, host: &[u8]) -> Ordering {
-    name.bytes().cmp(host.iter().map(u8::to_ascii_lowercase))
-}
+/// RFC 1035 §2.3.4: more than a name may have.
+const LONGEST_HOST: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -206,5 +208,6 @@ mod tests {
             assert_eq!(routes.backend(name.as_bytes(), None), Some(BackendId(i)));
         }
         assert_eq!(routes.backend(b"host-10000.example", None), None);
+        assert_eq!(routes.backend(&[b'a'; 1000], None), None);
     }
 }
