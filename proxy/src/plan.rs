@@ -17,7 +17,7 @@ pub use check::{
     HeaderExpect, HttpCheck, HttpExpect, HttpVersion, InitState, MysqlCheck, MysqlLogin, OkStatus, Pattern,
     Protocol, Says, Script, Step, TextMatch, TimeoutStatus,
 };
-pub use http::{ClientHttp, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
+pub use http::{ClientHttp, HttpReuse, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
 pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 
 use crate::endpoint::{self, Endpoint};

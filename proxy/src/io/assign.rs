@@ -51,6 +51,14 @@ impl Assign {
         Self { backend, wish, queued: None, positions: QueuePositions::default() }
     }
 
+    /// Goes to `server` if it is of the backend and usable, and persistence says nothing else.
+    pub(super) fn prefer(&mut self, server: ServerId, thread: &DataThread) {
+        let backend = thread.plan.backends().get(usize::from(self.backend.0));
+        if backend.is_some_and(|b| b.servers.contains(&server.0)) {
+            self.wish.pinned.get_or_insert(server);
+        }
+    }
+
     /// Whose servers.
     pub(super) fn backend(&self) -> BackendId {
         self.backend

@@ -34,6 +34,7 @@ mod idle;
 pub mod log_sink;
 mod passage;
 mod persist;
+mod private;
 mod proxy_header;
 pub mod runtime;
 mod socket;

@@ -14,6 +14,21 @@ pub struct ServerHttp {
     pub retry: Retry,
     /// A client that closes its side is taken to have gone (HAProxy: `option abortonclose`); in mode tcp too.
     pub abort_on_close: bool,
+    /// Which connections requests of different clients share.
+    pub reuse: HttpReuse,
+}
+
+/// Which HTTP/1.1 connections to servers requests of different clients share (HAProxy: `http-reuse`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HttpReuse {
+    /// None: each belongs to one client's connection.
+    Never,
+    /// Any, for requests that can be sent again if the server closes just then; others get one that was in use a moment
+    /// ago, or a new one.
+    #[default]
+    Safe,
+    /// Any, for any request: one that meets the end of the connection is lost.
+    Always,
 }
 
 /// The least that a client has to send or take while it is waited for, in bytes per second. 0: anything will do.

@@ -18,6 +18,8 @@ mod persistence;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]
+mod reuse;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod slow;

@@ -205,5 +205,5 @@ fn a_server_of_http_gets_each_clients_connection_for_itself() {
             assert_eq!(body, format!("V2 {origin:?}"));
         }
     }
-    assert_eq!(server.count(), 4);
+    assert_eq!(server.count(), 2);
 }

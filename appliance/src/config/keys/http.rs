@@ -51,6 +51,17 @@ pub(super) const RETRY_BUDGET: Key = Key::new(
 )
 .default("20");
 
+/// `http_reuse`.
+pub(super) const HTTP_REUSE: Key = Key::new(
+    "http_reuse",
+    Type::Word(&["never", "safe", "always"]),
+    "Which HTTP/1.1 connections to servers requests of different clients share. \"never\": none. \"safe\": any, but a request \
+     that must not be sent twice, such as POST, goes over one that was in use within the last half second, which no \
+     server closes, or a new one. \"always\": any. A connection belongs to one client in any case once its server has asked \
+     for NTLM or Negotiate, and if the server is told whose it is (`send_proxy`).",
+)
+.default("\"safe\"");
+
 /// `abortonclose`.
 pub(super) const ABORTONCLOSE: Key = Key::new(
     "abortonclose",

@@ -4,7 +4,8 @@ use super::balance::{BALANCE, FULLCONN, HASH_AVALANCHE, HASH_BALANCE_FACTOR, HAS
 use super::check::CHECK_STEP;
 use super::cookie::COOKIE;
 use super::http::{
-    ABORTONCLOSE, MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT, RETRY_ON,
+    ABORTONCLOSE, HTTP_REUSE, MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT,
+    RETRY_ON,
 };
 use super::route::{INSPECT_DELAY, USE_BACKENDS};
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
@@ -47,6 +48,7 @@ pub static DEFAULTS: Section = Section {
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
         ABORTONCLOSE,
+        HTTP_REUSE,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -87,6 +89,7 @@ pub static PROFILE: Section = Section {
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
         ABORTONCLOSE,
+        HTTP_REUSE,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -146,6 +149,7 @@ pub static BACKEND: Section = Section {
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
         ABORTONCLOSE,
+        HTTP_REUSE,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,
@@ -191,6 +195,7 @@ pub static LISTEN: Section = Section {
         RETRY_NON_IDEMPOTENT,
         RETRY_BUDGET,
         ABORTONCLOSE,
+        HTTP_REUSE,
         REDISPATCH,
         ALLBACKUPS,
         HTTPCHK,

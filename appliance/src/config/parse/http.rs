@@ -1,6 +1,6 @@
 //! Keys about how HTTP is spoken.
 
-use evenkeel_proxy::plan::{RetryEvent, RetryOn};
+use evenkeel_proxy::plan::{HttpReuse, RetryEvent, RetryOn};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -18,6 +18,11 @@ pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HttpSettings 
         retry_non_idempotent: t.known(cx, "retry_non_idempotent", Reader::bool).map(|b| b.value),
         retry_budget: t.known(cx, "retry_budget", Reader::int).map(|n| n.value),
         abort_on_close: t.known(cx, "abortonclose", Reader::bool).map(|b| b.value),
+        reuse: t.known(cx, "http_reuse", Reader::word).map(|word| match word.value {
+            "never" => HttpReuse::Never,
+            "always" => HttpReuse::Always,
+            _ => HttpReuse::Safe,
+        }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a proxy section says about HTTP.
 
-use evenkeel_proxy::plan::{ClientHttp, MinRate, Retry, RetryOn, ServerHttp};
+use evenkeel_proxy::plan::{ClientHttp, HttpReuse, MinRate, Retry, RetryOn, ServerHttp};
 
 /// Keys of [`crate::config::keys`] about HTTP.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +11,7 @@ pub(in crate::config) struct HttpSettings {
     pub(in crate::config) retry_non_idempotent: Option<bool>,
     pub(in crate::config) retry_budget: Option<u16>,
     pub(in crate::config) abort_on_close: Option<bool>,
+    pub(in crate::config) reuse: Option<HttpReuse>,
 }
 
 impl HttpSettings {
@@ -23,6 +24,7 @@ impl HttpSettings {
             retry_non_idempotent: self.retry_non_idempotent.or(base.retry_non_idempotent),
             retry_budget: self.retry_budget.or(base.retry_budget),
             abort_on_close: self.abort_on_close.or(base.abort_on_close),
+            reuse: self.reuse.or(base.reuse),
         }
     }
 
@@ -44,6 +46,10 @@ impl HttpSettings {
             non_idempotent: self.retry_non_idempotent.unwrap_or(usual.non_idempotent),
             budget_percent: self.retry_budget.unwrap_or(usual.budget_percent),
         };
-        ServerHttp { retry, abort_on_close: self.abort_on_close.unwrap_or(false) }
+        ServerHttp {
+            retry,
+            abort_on_close: self.abort_on_close.unwrap_or(false),
+            reuse: self.reuse.unwrap_or_default(),
+        }
     }
 }

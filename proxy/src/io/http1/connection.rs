@@ -14,6 +14,7 @@ use super::super::deadline::Alarm;
 use super::super::http2;
 use super::super::idle::{Place, Rest};
 use super::super::passage::Means;
+use super::super::private::Private;
 use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Broken, Halves};
@@ -51,6 +52,14 @@ struct Whose {
     permit: Option<Permit>,
     /// Where it waits for requests.
     place: Place,
+    /// Its own connections to servers.
+    private: Private,
+}
+
+impl Whose {
+    fn new(party: Party, permit: Option<Permit>) -> Self {
+        Self { party, permit, place: Place::default(), private: Private::default() }
+    }
 }
 
 enum State {
@@ -128,7 +137,7 @@ impl Connection {
     ) -> Self {
         count_in(&thread, frontend);
         let party = Party { caller, frontend, http2: false };
-        Self::of(thread, stream, Whose { party, permit: Some(permit), place: Place::default() }, now)
+        Self::of(thread, stream, Whose::new(party, Some(permit)), now)
     }
 
     /// One stream of a connection that is counted already.
@@ -138,7 +147,7 @@ impl Connection {
         party: Party,
         now: Instant,
     ) -> Self {
-        Self::of(thread, stream, Whose { party, permit: None, place: Place::default() }, now)
+        Self::of(thread, stream, Whose::new(party, None), now)
     }
 
     fn of(thread: Rc<DataThread>, stream: Stream, whose: Whose, now: Instant) -> Self {
@@ -323,7 +332,7 @@ impl Connection {
         let Scratch { bytes, index } = scratch;
         let (head, rest) = bytes[..total].split_at_mut(request.len);
         let parsed = Parsed { request, index, bytes: head };
-        let assign = match request::prepare(&mut open, &self.thread, &self.whose.party, &parsed, now) {
+        let mut assign = match request::prepare(&mut open, &self.thread, &self.whose.party, &parsed, now) {
             Ok(assign) => assign,
             Err(failure) => return self.fail(open, failure, now),
         };
@@ -333,6 +342,9 @@ impl Connection {
         }
         // What belongs to the next request was not read for this one.
         open.up.read -= self.inbox.len() as u64;
+        if let Some(server) = self.whose.private.known_at() {
+            assign.prefer(server, &self.thread);
+        }
         open.assign = Some(assign);
         Step::Next(State::Forwarding(open))
     }

@@ -16,7 +16,7 @@ use crate::h1::conn::Expectation;
 use crate::h1::head::{Method, Version};
 use crate::names::Epoch;
 use crate::pace::{Pace, Turn};
-use crate::plan::{ClientTimeouts, MinRate, ServerTimeouts};
+use crate::plan::{ClientTimeouts, HttpReuse, MinRate, ServerTimeouts};
 
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
 #[derive(Default)]
@@ -38,6 +38,8 @@ pub(in crate::io) struct Exchange {
     pub(super) lease: Option<Lease<Balance>>,
     /// While it is with a server whose sessions may be ended.
     pub(super) seat: Option<Seat>,
+    /// The server knows the client by the connection from here on.
+    pub(super) authenticates: bool,
     /// What the server sent behind its response: nothing it may send.
     pub(super) surplus: Vec<u8>,
     pub(in crate::io) timeouts: Timeouts,
@@ -67,6 +69,7 @@ pub(super) struct Asked {
     pub(super) upgrade: bool,
     /// A client that closes its side has gone.
     pub(super) abort_on_close: bool,
+    pub(super) reuse: HttpReuse,
 }
 
 impl Default for Asked {
@@ -78,6 +81,7 @@ impl Default for Asked {
             expectation: Expectation::None,
             upgrade: false,
             abort_on_close: false,
+            reuse: HttpReuse::default(),
         }
     }
 }
@@ -87,6 +91,8 @@ pub(in crate::io) struct ServerSide {
     pub(in crate::io) stream: Stream,
     /// It has carried a request before.
     pub(super) reused: bool,
+    /// No other client's request may go over it.
+    pub(super) private: bool,
     /// It takes no more of the request; what it has to say is still read.
     pub(super) deaf: bool,
     /// When the server was where this leads.
@@ -205,6 +211,7 @@ impl Exchange {
         self.server = None;
         self.lease = None;
         self.seat = None;
+        self.authenticates = false;
         self.surplus = Vec::new();
         self.timeouts = Timeouts::default();
         self.activity = Activity::default();

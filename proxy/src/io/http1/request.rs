@@ -21,7 +21,7 @@ use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{Field, HeadIndex, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
-use crate::plan::{BackendId, ForwardedFor, Frontend};
+use crate::plan::{BackendId, ForwardedFor, Frontend, HttpReuse};
 
 /// A head as it was parsed.
 pub(super) struct Parsed<'a> {
@@ -109,6 +109,7 @@ pub(super) fn prepare(
         expectation,
         upgrade,
         abort_on_close: false,
+        reuse: HttpReuse::default(),
     };
 
     let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
@@ -116,6 +117,7 @@ pub(super) fn prepare(
     let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
     exchange.timeouts.server = backend.timeout;
     exchange.asked.abort_on_close = backend.http.abort_on_close;
+    exchange.asked.reuse = backend.http.reuse;
     exchange.repeat = Repeat::new(backend, request.method);
     exchange.facts.backend = Some(id);
     thread.recorder.backend(id).current.raise();

@@ -66,6 +66,9 @@ pub(super) fn handle_head(
             Ok(Verdict::Interim)
         }
         _ => {
+            if matches!(response.status, 401 | 407) && authenticates_connections(index, bytes) {
+                exchange.authenticates = true;
+            }
             let until_close = to_client_needs_close(framing, asked.version);
             let server = response_persists(response, index, bytes, framing);
             // RFC 9112 §9.3, §9.6: whoever answers before it has read the request cannot keep the connection, because
@@ -112,6 +115,23 @@ fn write(
     if let Some(server) = facts.server {
         facts.persistence.handle_answer(thread, server, now);
     }
+}
+
+/// Whether the server takes whoever gets through for the user of the connection, not of the request: NTLM and Negotiate
+/// do (RFC 4559 §6). HAProxy looks for the same beginnings.
+#[cold]
+fn authenticates_connections(index: &HeadIndex, bytes: &[u8]) -> bool {
+    let begins = |value: &[u8], with: &[u8]| {
+        value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    let challenge = |name: &[u8]| {
+        name.eq_ignore_ascii_case(b"www-authenticate") || name.eq_ignore_ascii_case(b"proxy-authenticate")
+    };
+    let mut challenges = index.fields().iter().filter(|f| challenge(f.name.of(bytes)));
+    challenges.any(|f| {
+        let value = f.value.of(bytes);
+        begins(value, b"nego") || begins(value, b"ntlm")
+    })
 }
 
 /// Whether only closing tells this client where the content ends.

@@ -17,11 +17,11 @@ use super::super::repeat;
 use super::{Connection, Farewell, State, Step};
 use crate::access_log::{Cause, Phase, Termination};
 use crate::health::Sign;
-use crate::plan::{BackendId, ServerId};
+use crate::plan::{BackendId, HttpReuse, ServerId};
 
 impl Connection {
     /// Gets a server, then takes a connection that is there, or sets out to make one.
-    fn assign(&self, open: &mut Open, cx: &Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
+    fn assign(&mut self, open: &mut Open, cx: &Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
         let Some(assign) = &mut open.assign else { return Poll::Ready(Ok(())) };
         let backend = assign.backend();
         let polled = ready!(assign.poll(cx, &self.thread, now));
@@ -53,18 +53,20 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    fn connect(&self, open: &mut Open, backend: BackendId, server: ServerId, cx: &Context<'_>, now: Instant) {
-        let reuse = if open.asked.method.is_idempotent() { Reuse::Any } else { Reuse::JustUsed };
-        let addresses = self.thread.balance.addresses();
-        let epoch = addresses.epoch();
-        let mut pool = self.thread.pool.borrow_mut();
-        pool.follow(addresses);
-        match pool.take(server, reuse, now) {
-            Some(stream) => {
+    fn connect(
+        &mut self,
+        open: &mut Open,
+        backend: BackendId,
+        server: ServerId,
+        cx: &Context<'_>,
+        now: Instant,
+    ) {
+        match self.kept(open, server, now) {
+            Some(side) => {
                 self.thread.recorder.server(server).reused.add(1);
                 open.facts.connected = Some(now);
                 open.activity.server = Some(now);
-                open.server = Some(ServerSide { stream, reused: true, deaf: false, epoch });
+                open.server = Some(side);
                 open.seat = self.thread.seat(server, cx);
             }
             None => {
@@ -74,6 +76,45 @@ impl Connection {
                         .by(open.repeat.key),
                 )
             }
+        }
+    }
+
+    /// A connection to `server` that is there: the client's own, else one of those that all share.
+    #[inline]
+    fn kept(&mut self, open: &Open, server: ServerId, now: Instant) -> Option<ServerSide> {
+        let addresses = self.thread.balance.addresses();
+        if let Some((stream, epoch)) = self.whose.private.take(server, addresses) {
+            return Some(ServerSide { stream, reused: true, private: true, deaf: false, epoch });
+        }
+        let reuse = match open.asked.reuse {
+            HttpReuse::Safe if open.asked.method.is_idempotent() => Reuse::Any,
+            HttpReuse::Never | HttpReuse::Safe => Reuse::JustUsed,
+            HttpReuse::Always => Reuse::Any,
+        };
+        let epoch = addresses.epoch();
+        let mut pool = self.thread.pool.borrow_mut();
+        pool.follow(addresses);
+        let stream = pool.take(server, reuse, now)?;
+        Some(ServerSide { stream, reused: true, private: false, deaf: false, epoch })
+    }
+
+    /// Keeps a connection to `server` for the next request: of this client, or of any.
+    #[inline]
+    fn keep(&mut self, open: &Open, server: ServerId, side: ServerSide, now: Instant) {
+        if self.thread.balance.addresses().is_outdated(server, side.epoch) {
+            return;
+        }
+        if open.authenticates {
+            self.whose.private.handle_authentication(server);
+        }
+        let own = side.private
+            || open.authenticates
+            || open.asked.reuse == HttpReuse::Never
+            || is_announced(&self.thread, server);
+        if !own {
+            self.thread.pool.borrow_mut().put(server, side.stream, now);
+        } else if !side.stream.is_multiplexed() {
+            self.whose.private.put(server, side.stream, side.epoch);
         }
     }
 
@@ -228,7 +269,8 @@ impl Connection {
                 open.facts.connected = Some(now);
                 open.activity.server = Some(now);
                 let epoch = dial.epoch();
-                open.server = Some(ServerSide { stream, reused: dial.joined, deaf: false, epoch });
+                open.server =
+                    Some(ServerSide { stream, reused: dial.joined, private: false, deaf: false, epoch });
                 open.seat = self.thread.seat(dial.server, cx);
                 Poll::Ready(Ok(()))
             }
@@ -248,10 +290,8 @@ impl Connection {
             && server == Persist::Yes
             && clean
             && !side.deaf
-            && !is_announced(&self.thread, id)
-            && !self.thread.balance.addresses().is_outdated(id, side.epoch)
         {
-            self.thread.pool.borrow_mut().put(id, side.stream, now);
+            self.keep(&open, id, side, now);
         }
         open.facts.termination = Some(Termination::default());
         open.facts.ended = Some(now);
