@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
-use crate::plan::{Ejection, Layer, Observe, Plan, Server, ServerId};
+use crate::plan::{Ejection, Layer, Mode, Observe, Plan, Server, ServerId};
 
 /// What a request showed of a server. Words and weight are HAProxy's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Observations {
 struct Observed {
     observe: Option<Observe>,
     ejection: Option<Ejection>,
+    /// What ejection looks at: the best sign that there is of a server that works.
+    ejection_layer: Layer,
     /// Failures in a row, as `observe` sees them.
     errors: AtomicU32,
     /// Failures in a row, as `ejection` sees them.
@@ -127,7 +129,9 @@ impl Sign {
 impl Observations {
     /// Nothing seen of anyone.
     pub fn new(plan: &Plan) -> Self {
-        let servers = plan.servers().iter().map(Observed::new).collect();
+        let mode = |server: &Server| plan.backends().get(usize::from(server.backend.0)).map(|b| b.mode);
+        let observed = |server: &Server| Observed::new(server, mode(server).unwrap_or_default());
+        let servers = plan.servers().iter().map(observed).collect();
         Self { servers, marked: AtomicBool::new(false), wake: OnceLock::new() }
     }
 
@@ -196,12 +200,18 @@ impl fmt::Debug for Observations {
 }
 
 impl Observed {
-    fn new(server: &Server) -> Option<Box<Self>> {
+    fn new(server: &Server, mode: Mode) -> Option<Box<Self>> {
+        // Bytes that are passed on say nothing of a server but that it could be connected to.
+        let ejection_layer = match mode {
+            Mode::Http => Layer::Layer7,
+            Mode::Tcp => Layer::Layer4,
+        };
         let (observe, ejection) = (server.watch.observe, server.watch.ejection);
         (observe.is_some() || ejection.is_some()).then(|| {
             Box::new(Self {
                 observe,
                 ejection,
+                ejection_layer,
                 errors: AtomicU32::new(0),
                 streak: AtomicU32::new(0),
                 requests: AtomicU32::new(0),
@@ -222,7 +232,7 @@ impl Observed {
             mark |= ERRORS;
         }
         if let Some(ejection) = self.ejection
-            && let Some(failure) = sign.is_failure(Layer::Layer7)
+            && let Some(failure) = sign.is_failure(self.ejection_layer)
         {
             self.requests.fetch_add(1, Ordering::Relaxed);
             if failure {

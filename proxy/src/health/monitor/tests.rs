@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::*;
-use crate::balance::fixture::{backup, check, plan, server};
+use crate::balance::fixture::{backup, check, plan, plan_with, server};
 use crate::balance::{Lease, Outcome, Wish};
 use crate::health::CheckStatus;
 use crate::health::announce::lines;
-use crate::plan::{BackendId, Script, Server};
+use crate::plan::{BackendId, Mode, Script, Server};
 
 const BE: BackendId = BackendId(0);
 
@@ -40,13 +40,22 @@ impl World {
         Self::with(servers, None)
     }
 
+    /// A backend of mode tcp.
+    fn tcp(servers: Vec<Server>) -> Self {
+        Self::of(plan_with(servers, |backend| backend.mode = Mode::Tcp), None)
+    }
+
+    fn with(servers: Vec<Server>, inherited: Option<&HealthSnapshot>) -> Self {
+        Self::of(plan(servers), inherited)
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "an instant to count from; there is no other way to make one"
     )]
-    fn with(servers: Vec<Server>, inherited: Option<&HealthSnapshot>) -> Self {
-        let passes = vec![true; servers.len()];
-        let plan = Arc::new(plan(servers));
+    fn of(plan: Plan, inherited: Option<&HealthSnapshot>) -> Self {
+        let passes = vec![true; plan.servers().len()];
+        let plan = Arc::new(plan);
         let state = Arc::new(State::new(&plan));
         let start = Instant::now() + Duration::from_secs(3600);
         let monitor = Monitor::new(Arc::clone(&plan), Arc::clone(&state), start, 7, inherited);

@@ -243,6 +243,29 @@ fn the_share_of_failures_counts_too() {
 }
 
 #[test]
+fn connections_are_what_servers_of_mode_tcp_are_ejected_by() {
+    let watch = || Watch { ejection: Some(EJECTION), ..Watch::default() };
+    let pair = || World::tcp(vec![Server { watch: watch(), ..server(1) }, server(1)]);
+    let mut world = pair();
+    // Now and then one is refused: never two in a row.
+    for n in 1..20 {
+        world.sees(0, &[Sign::NotConnected, Sign::Connected, Sign::NotConnected, Sign::Connected]);
+        world.sees(0, &[Sign::Connected]);
+        assert_eq!(world.operational(), ["UP", "UP"], "{n}");
+        world.run_until(ms(n * 10_000));
+        assert_eq!(world.operational(), ["UP", "UP"], "two of five in an interval, {n}");
+    }
+    world.sees(0, &[Sign::NotConnected; 3]);
+    assert_eq!(world.operational(), ["DOWN", "UP"]);
+    let mut world = pair();
+    let half = [Sign::NotConnected, Sign::Connected, Sign::NotConnected, Sign::Connected];
+    world.sees(0, &half);
+    world.run_until(ms(10_000));
+    assert_eq!(world.operational(), ["DOWN", "UP"]);
+    assert!(world.said()[0].contains("reason: 2 of 4 requests failed"));
+}
+
+#[test]
 fn what_a_server_is_before_its_first_check() {
     let cases = [
         (InitState::FullyUp, "UP", false, 3),
