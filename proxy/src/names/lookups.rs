@@ -160,7 +160,11 @@ impl Looked {
     fn share_out(&mut self, now: Instant, mut places: Vec<Place>, whole: bool, moves: &mut VecDeque<Move>) {
         self.found = Some(now);
         if self.name.port.is_some() {
-            places.sort_by_key(|place| !self.name.prefer.is(place.at.ip()));
+            // One family, as HAProxy: a server of two families is one server, not two.
+            let is_preferred = |place: &Place| self.name.prefer.is(place.at.ip());
+            if places.iter().any(is_preferred) {
+                places.retain(is_preferred);
+            }
         }
         let listed: BTreeMap<SocketAddr, Option<u16>> =
             places.iter().rev().map(|p| (p.at, p.weight)).collect();

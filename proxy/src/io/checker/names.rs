@@ -8,12 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ServerOrderingStrategy};
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
 use tokio::task::{JoinError, JoinSet};
 
@@ -27,15 +27,15 @@ type Answers = JoinSet<(NameId, Answer)>;
 /// # Cancel safety
 /// Dropping the future leaves servers where they are.
 pub(super) async fn run(shared: Arc<Shared>, mut lookups: Lookups) {
-    let clients: Vec<_> = shared.plan.resolvers().iter().map(|r| client(r).map(Arc::new)).collect();
+    let panels: Vec<_> = shared.plan.resolvers().iter().map(panel).collect();
     let mut answers = Answers::new();
     while !lookups.is_empty() {
         let now = Instant::now();
         while let Some((id, name)) = lookups.poll_lookup(now) {
-            match clients.get(usize::from(name.resolvers.0)) {
-                Some(Ok(client)) => {
-                    let client = Arc::clone(client);
-                    answers.spawn(async move { (id, look_up(&client, &name).await) });
+            match panels.get(usize::from(name.resolvers.0)) {
+                Some(Ok(panel)) => {
+                    let panel = Arc::clone(panel);
+                    answers.spawn(async move { (id, look_up(&panel, &name).await) });
                 }
                 Some(Err(_)) | None => lookups.handle_answer(now, id, Answer::Failed(Unresolved::Other)),
             }
@@ -80,16 +80,21 @@ fn take_in(lookups: &mut Lookups, answered: Result<(NameId, Answer), JoinError>)
     }
 }
 
-/// Asks these name servers, and nothing of this machine: neither its hosts file nor its search list.
-fn client(resolvers: &Resolvers) -> Result<TokioResolver, NetError> {
-    let servers = resolvers.nameservers.iter().map(|at| name_server(*at)).collect();
-    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+/// Name servers that are asked together, each by a client of its own.
+type Panel = Arc<[Arc<TokioResolver>]>;
+
+fn panel(resolvers: &Resolvers) -> Result<Panel, NetError> {
+    resolvers.nameservers.iter().map(|at| client(resolvers, *at).map(Arc::new)).collect()
+}
+
+/// Asks this name server, and nothing of this machine: neither its hosts file nor its search list.
+fn client(resolvers: &Resolvers, at: SocketAddr) -> Result<TokioResolver, NetError> {
+    let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server(at)]);
     let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
     options.timeout = resolvers.answer_within;
     options.attempts = usize::from(resolvers.retries);
     options.use_hosts_file = ResolveHosts::Never;
-    options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
     // What holds for how long is decided by the lookups.
     options.cache_size = 0;
     options.edns_payload_len = resolvers.payload_bytes;
@@ -105,21 +110,79 @@ fn name_server(at: SocketAddr) -> NameServerConfig {
 }
 
 /// The addresses of a host, or the records of a service.
-async fn look_up(client: &Arc<TokioResolver>, name: &Name) -> Answer {
-    let host = format!("{}.", name.host.trim_end_matches('.'));
+async fn look_up(panel: &Panel, name: &Name) -> Answer {
+    let host: Arc<str> = format!("{}.", name.host.trim_end_matches('.')).into();
     match name.port {
-        Some(port) => answer(families(client, &host).await, port),
-        None => services(client, &host, name.prefer).await,
+        Some(port) => answer(families(panel, &host).await, port),
+        None => services(panel, &host, name.prefer).await,
     }
 }
 
-/// Both families of a name at once.
-async fn families(client: &TokioResolver, host: &str) -> Found {
-    let (v4, v6) = tokio::join!(ask(client, host, RecordType::A), ask(client, host, RecordType::AAAA));
-    join(v4, v6)
+/// What an answer is worth beside those of other name servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Silence,
+    Refusal,
+    Fault,
+    /// There is nothing of that name, as far as this name server knows.
+    Nothing,
+    /// A part of what there is.
+    Half,
+    All,
 }
 
-fn answer(found: Found, port: u16) -> Answer {
+/// Puts a question to all name servers at once. The first full answer is taken; without one, the best of the others once
+/// all have said theirs. So neither a name server that is dead nor one that knows nothing hides what another knows.
+async fn ask_all<T, F>(panel: &Panel, ask: impl Fn(Arc<TokioResolver>) -> F) -> Result<T, Unresolved>
+where
+    T: Found + Send + 'static,
+    F: Future<Output = Result<T, Unresolved>> + Send + 'static,
+{
+    let mut asked = JoinSet::new();
+    for client in panel.iter() {
+        asked.spawn(ask(Arc::clone(client)));
+    }
+    let mut best = Err(Unresolved::Timeout);
+    while let Some(ended) = asked.join_next().await {
+        match ended {
+            Ok(said) if worth(&said) == Worth::All => return said,
+            Ok(said) if worth(&said) > worth(&best) => best = said,
+            Ok(_) => {}
+            Err(error) => super::pass_on(error),
+        }
+    }
+    best
+}
+
+/// What a name server may have found.
+trait Found {
+    fn worth(&self) -> Worth;
+}
+
+fn worth<T: Found>(said: &Result<T, Unresolved>) -> Worth {
+    match said {
+        Ok(found) => found.worth(),
+        Err(Unresolved::Timeout) => Worth::Silence,
+        Err(Unresolved::Refused) => Worth::Refusal,
+        Err(Unresolved::Other) => Worth::Fault,
+        Err(Unresolved::Nx | Unresolved::NoneLeft | Unresolved::Removed) => Worth::Nothing,
+    }
+}
+
+/// Both families of a name at once, as one name server knows them.
+async fn families(panel: &Panel, host: &Arc<str>) -> Result<Addresses, Unresolved> {
+    let of_one = |client: Arc<TokioResolver>| {
+        let host = Arc::clone(host);
+        async move {
+            let v4 = ask(&client, &host, RecordType::A);
+            let (v4, v6) = tokio::join!(v4, ask(&client, &host, RecordType::AAAA));
+            join(v4, v6)
+        }
+    };
+    ask_all(panel, of_one).await
+}
+
+fn answer(found: Result<Addresses, Unresolved>, port: u16) -> Answer {
     match found {
         Ok(Addresses { addresses, ttl, whole }) => {
             let place = |ip| Place { at: SocketAddr::new(ip, port), weight: None };
@@ -129,26 +192,35 @@ fn answer(found: Found, port: u16) -> Answer {
     }
 }
 
-/// The records of a service. Targets whose addresses do not come with them are looked up, all at once.
-async fn services(client: &Arc<TokioResolver>, host: &str, prefer: Prefer) -> Answer {
-    let found = match client.lookup(host, RecordType::SRV).await {
+/// The records of a service. Targets whose addresses do not come with them are looked up, [`MOST_TARGETS`] at once.
+async fn services(panel: &Panel, host: &Arc<str>, prefer: Prefer) -> Answer {
+    let of_one = |client: Arc<TokioResolver>| {
+        let host = Arc::clone(host);
+        async move {
+            match client.lookup(&*host, RecordType::SRV).await {
+                Ok(found) => Ok(found),
+                Err(error) if error.is_nx_domain() => Err(Unresolved::Nx),
+                Err(error) if error.is_no_records_found() => Err(Unresolved::Other),
+                Err(error) => Err(fault(&error)),
+            }
+        }
+    };
+    let found = match ask_all(panel, of_one).await {
         Ok(found) => found,
-        Err(error) if error.is_nx_domain() => return Answer::Failed(Unresolved::Nx),
-        Err(error) if error.is_no_records_found() => return Answer::Failed(Unresolved::Other),
-        Err(error) => return Answer::Failed(fault(&error)),
+        Err(why) => return Answer::Failed(why),
     };
     let mut ttl = found.valid_until().saturating_duration_since(Instant::now());
-    let (mut services, mut whole) = (Vec::new(), true);
-    let mut lookups = JoinSet::new();
-    for (service, target) in records(&found, &mut ttl) {
-        if service.addresses.is_empty() {
-            let client = Arc::clone(client);
-            lookups.spawn(async move { (service, families(&client, &target).await) });
-        } else {
-            services.push(service);
+    let (known, mut unknown): (Vec<_>, Vec<_>) =
+        records(&found, &mut ttl).into_iter().partition(|(service, _)| !service.addresses.is_empty());
+    let mut services: Vec<_> = known.into_iter().map(|(service, _)| service).collect();
+    let (mut lookups, mut whole) = (JoinSet::new(), true);
+    loop {
+        let room = MOST_TARGETS.saturating_sub(lookups.len()).min(unknown.len());
+        for (service, target) in unknown.drain(..room) {
+            let panel = Arc::clone(panel);
+            lookups.spawn(async move { (service, families(&panel, &target.into()).await) });
         }
-    }
-    while let Some(ended) = lookups.join_next().await {
+        let Some(ended) = lookups.join_next().await else { break };
         match ended {
             Ok((service, Ok(found))) => {
                 (ttl, whole) = (ttl.min(found.ttl), whole && found.whole);
@@ -190,7 +262,22 @@ struct Addresses {
     whole: bool,
 }
 
-type Found = Result<Addresses, Unresolved>;
+impl Found for Addresses {
+    fn worth(&self) -> Worth {
+        match (self.addresses.is_empty(), self.whole) {
+            (true, _) => Worth::Nothing,
+            (false, false) => Worth::Half,
+            (false, true) => Worth::All,
+        }
+    }
+}
+
+impl Found for Lookup {
+    fn worth(&self) -> Worth {
+        let is_service = |record: &Record| matches!(record.data, RData::SRV(_));
+        if self.answers().iter().any(is_service) { Worth::All } else { Worth::Nothing }
+    }
+}
 
 /// What is known of one family: addresses, maybe none, and how long they hold.
 type Half = Result<(Vec<IpAddr>, Duration), Unresolved>;
@@ -230,7 +317,7 @@ fn fault(error: &NetError) -> Unresolved {
 
 /// Both halves of an answer. Addresses of one family are worth more than the failure of the other; a name that does not
 /// exist has no family at all.
-fn join(v4: Half, v6: Half) -> Found {
+fn join(v4: Half, v6: Half) -> Result<Addresses, Unresolved> {
     match (v4, v6) {
         (Ok((mut addresses, ttl)), Ok((more, other))) => {
             addresses.extend(more);
@@ -243,6 +330,9 @@ fn join(v4: Half, v6: Half) -> Found {
         (Err(why), _) | (_, Err(why)) => Err(why),
     }
 }
+
+/// Targets of one service that are looked up at once: an answer may list thousands.
+const MOST_TARGETS: usize = 16;
 
 #[cfg(test)]
 mod tests {

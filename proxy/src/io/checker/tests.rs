@@ -1,4 +1,5 @@
 mod names;
+mod nameservers;
 mod over_tls;
 
 use std::net::SocketAddr;

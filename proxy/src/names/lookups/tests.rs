@@ -161,9 +161,16 @@ fn a_family_that_could_not_be_asked_for_takes_nothing_away() {
 }
 
 #[test]
-fn the_preferred_family_goes_first() {
-    let mut run = Run::new(&["a"]);
-    assert_eq!(run.answer(0.0, found(&["2001:db8::1", "192.0.2.1"], 5)), [(0, at("192.0.2.1"))]);
+fn the_other_family_is_taken_only_if_there_is_none_of_the_preferred_one() {
+    let mut run = Run::new(&["a", "a"]);
+    assert_eq!(
+        run.answer(0.0, found(&["2001:db8::1", "2001:db8::2"], 5)),
+        [(0, at("[2001:db8::1]")), (1, at("[2001:db8::2]"))]
+    );
+    assert_eq!(
+        run.answer(5.0, found(&["2001:db8::1", "192.0.2.1", "2001:db8::2"], 5)),
+        [(0, at("192.0.2.1")), (1, Err(Unresolved::NoneLeft))]
+    );
 }
 
 #[test]

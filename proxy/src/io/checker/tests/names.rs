@@ -8,10 +8,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::*;
-use crate::endpoint::Endpoint;
 use crate::health::Cause;
 use crate::names::{Hold, InitAddr, Name, Prefer, Resolvers, ResolversId, Unresolved};
-use crate::plan::ServerAddr;
 
 /// A running dnsmasq that knows `test` and nothing else; ended when dropped.
 struct Dnsmasq {
@@ -56,13 +54,22 @@ impl Drop for Dnsmasq {
 }
 
 fn named(count: usize, port: u16, nameserver: SocketAddr, config: Option<&CheckConfig>) -> Plan {
+    known_to(vec![nameserver], count, port, config)
+}
+
+pub(super) fn known_to(
+    nameservers: Vec<SocketAddr>,
+    count: usize,
+    port: u16,
+    config: Option<&CheckConfig>,
+) -> Plan {
     let (port, init) = (Some(port), [InitAddr::Last].into());
     let name = Name { host: "app.test".into(), port, resolvers: ResolversId(0), prefer: Prefer::V4, init };
     let one = || Server { addr: ServerAddr::Named(name.clone()), check: config.cloned(), ..server(1) };
     let hold = Hold { nx: Duration::ZERO, ..Hold::default() };
     let resolvers = Resolvers {
         name: "dns".into(),
-        nameservers: vec![nameserver],
+        nameservers,
         hold,
         retries: 1,
         answer_within: Duration::from_millis(500),
@@ -73,7 +80,7 @@ fn named(count: usize, port: u16, nameserver: SocketAddr, config: Option<&CheckC
 }
 
 /// Waits for it, whatever comes before.
-async fn until(events: &mut mpsc::Receiver<Event>, wanted: impl Fn(&Turn) -> bool) -> Turn {
+pub(super) async fn until(events: &mut mpsc::Receiver<Event>, wanted: impl Fn(&Turn) -> bool) -> Turn {
     loop {
         let turn = next(events).await;
         if wanted(&turn) {
@@ -82,7 +89,7 @@ async fn until(events: &mut mpsc::Receiver<Event>, wanted: impl Fn(&Turn) -> boo
     }
 }
 
-fn endpoint(ip: &str, port: u16) -> Endpoint {
+pub(super) fn endpoint(ip: &str, port: u16) -> Endpoint {
     SocketAddr::new(ip.parse::<IpAddr>().unwrap(), port).into()
 }
 
