@@ -46,10 +46,11 @@ pub struct Evaluation<'a> {
 
 #[derive(Debug)]
 enum Stage {
-    /// The head so far, and how much of it is known not to contain its end.
+    /// The head so far, how much of it is known not to contain its end, and how long those before it were.
     Head {
         head: Vec<u8>,
         searched: usize,
+        before: usize,
     },
     Body(Response),
 }
@@ -87,7 +88,7 @@ struct Fields {
 impl<'a> Evaluation<'a> {
     /// Nothing received yet.
     pub fn new(check: &'a HttpCheck) -> Self {
-        Self { check, stage: Stage::Head { head: Vec::new(), searched: 0 } }
+        Self { check, stage: Stage::Head { head: Vec::new(), searched: 0, before: 0 } }
     }
 
     /// Takes bytes in. `Some`: judged; more bytes would change nothing.
@@ -107,13 +108,13 @@ impl<'a> Evaluation<'a> {
                         Ok(()) => judge::early(response, self.check),
                     };
                 }
-                Stage::Head { head, searched } => {
+                Stage::Head { head, searched, before } => {
                     head.extend_from_slice(pending);
                     if !begins_as_response(head) {
                         return Some(invalid("response does not begin with HTTP/"));
                     }
                     let end = head_end(head, *searched);
-                    if end.unwrap_or(head.len()) > HEAD_BYTES {
+                    if before.saturating_add(end.unwrap_or(head.len())) > HEAD_BYTES {
                         return Some(invalid("response head too large"));
                     }
                     let Some(end) = end else {
@@ -126,6 +127,7 @@ impl<'a> Evaluation<'a> {
                         Err(text) => return Some(invalid(text)),
                         // RFC 9110 §15.2: interim responses come before the one that counts.
                         Ok(interim) if (100..200).contains(&interim.code) && interim.code != 101 => {
+                            *before += head.len();
                             head.clear();
                             *searched = 0;
                         }
@@ -280,7 +282,7 @@ fn invalid(text: &str) -> CheckResult {
     CheckResult::new(CheckStatus::L7Response).with_info(text.as_bytes())
 }
 
-/// Most bytes of a response's head, as HAProxy's buffer.
+/// Most bytes of a response's head, as HAProxy's buffer, interim responses before it included.
 pub const HEAD_BYTES: usize = 16 * 1024;
 
 /// Most bytes of a response's body that are looked at, as HAProxy's buffer.

@@ -83,7 +83,7 @@ impl Stream {
             }
             Endpoint::Unix(to) => {
                 let address = socket2::SockAddr::unix(to.as_path())?;
-                let socket = start_to_connect(socket2::Domain::UNIX, &address)?;
+                let socket = start_to_connect(socket2::Domain::UNIX, &address).map_err(no_room)?;
                 Ok(Self { kind: Kind::Unix(UnixStream::from_std(socket.into())?) })
             }
         }
@@ -345,6 +345,18 @@ fn start_to_connect(domain: socket2::Domain, to: &socket2::SockAddr) -> io::Resu
         Err(e) => Err(e),
     }
 }
+
+/// `EAGAIN` of a Unix socket means that its listener's backlog is full: that is the server's fault, not a want of this
+/// machine's.
+fn no_room(error: io::Error) -> io::Error {
+    if error.raw_os_error() == Some(nix::libc::EAGAIN) {
+        return io::Error::new(io::ErrorKind::ConnectionRefused, BACKLOG_IS_FULL);
+    }
+    error
+}
+
+/// Why a Unix socket takes no connection that somebody listens on.
+pub(super) const BACKLOG_IS_FULL: &str = "Backlog of the socket is full";
 
 #[cfg(test)]
 impl Stream {

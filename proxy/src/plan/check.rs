@@ -399,6 +399,13 @@ impl Pattern {
         self.0.is_match(bytes)
     }
 
+    /// Whether what it matches in bytes it also matches in these with others behind them. Says no too often rather than
+    /// too rarely: an end or a boundary in the pattern may look at what follows.
+    pub fn keeps_matches(&self) -> bool {
+        let looks_ahead = ["$", "\\b", "\\B", "\\z", "\\<", "\\>"];
+        !looks_ahead.iter().any(|assertion| self.as_str().contains(assertion))
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

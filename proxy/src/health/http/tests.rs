@@ -151,6 +151,24 @@ fn expectations_are_judged_as_haproxy_judges_them() {
             "HTTP/1.0 200 OK\r\n\r\ndown",
             "L7RSP HTTP check matched unwanted content",
         ),
+        (
+            "not a text of no body",
+            vec![not(string("down"))],
+            "HTTP/1.0 200 OK\r\n\r\n",
+            "L7RSP HTTP content check could not find a response body",
+        ),
+        (
+            "not a pattern of no body",
+            vec![not(Expect::Regex(pattern("down")))],
+            "HTTP/1.1 204 No\r\n\r\n",
+            "L7RSP HTTP content check could not find a response body",
+        ),
+        (
+            "a pattern that takes no body",
+            vec![Expect::Regex(pattern("^"))],
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            "L7RSP HTTP content check could not find a response body",
+        ),
         ("not not", vec![not(not(string("up")))], "HTTP/1.0 200 OK\r\n\r\nup", "L7OK 200"),
         (
             "all must hold: first",
@@ -281,7 +299,8 @@ fn bodyless_responses_end_with_their_head() {
     let head = HttpCheck { method: "HEAD".into(), ..check(vec![not(string("x"))]) };
     let mut evaluation = Evaluation::new(&head);
     let result = evaluation.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-    assert_eq!(result.as_ref().map(summary).as_deref(), Some("L7OK 200"), "judged without waiting");
+    let nothing = "L7RSP HTTP content check could not find a response body";
+    assert_eq!(result.as_ref().map(summary).as_deref(), Some(nothing), "judged without waiting");
 }
 
 #[test]
@@ -301,6 +320,15 @@ fn judgement_does_not_wait_for_what_cannot_change_it() {
         feed(vec![Expect::Status(vec![201..=201]), string("x")], open).as_deref(),
         Some("L7STS 200 OK")
     );
+    let regex = |text: &str| Expect::Regex(pattern(text));
+    assert_eq!(feed(vec![regex("^st.ll")], open).as_deref(), Some("L7OK 200"));
+    assert_eq!(
+        feed(vec![not(regex("^st.ll"))], open).as_deref(),
+        Some("L7RSP HTTP check matched unwanted content")
+    );
+    assert_eq!(feed(vec![regex("still $")], open), None, "it may not be the end");
+    assert_eq!(feed(vec![regex(r"still\b")], open), None, "nor of a word");
+    assert_eq!(feed(vec![regex("")], "HTTP/1.1 200 OK\r\n\r\n"), None, "there is no body yet");
     assert_eq!(feed(vec![string("more")], open), None);
     assert_eq!(feed(vec![not(string("more"))], open), None);
     assert_eq!(feed(vec![string("x"), Expect::Status(vec![201..=201])], open), None, "in order");
@@ -325,6 +353,7 @@ fn endless_responses_are_cut_off() {
     assert_eq!(endless("HTTP/1.0 200 ", b"AAAAAAAA", vec![]), large, "status line");
     assert_eq!(endless("HTTP/1.0 200 OK\r\nX: ", b"\0", vec![]), large, "one field");
     assert_eq!(endless("HTTP/1.0 200 OK\r\n", b"X: y\r\n", vec![]), large, "many fields");
+    assert_eq!(endless("HTTP/1.1 1", b"00 C\r\n\r\nHTTP/1.1 1", vec![]), large, "interim responses");
     assert_eq!(
         endless("HTTP/1.0 200 OK\r\n\r\n", b"AAA", vec![string("b")]),
         "L7RSP HTTP content check did not match"

@@ -13,7 +13,7 @@ use crate::health::agent::AgentLine;
 use crate::health::run::{Failure, Limits, Run, Want};
 use crate::health::{CheckResult, CheckStatus, Job, Probe};
 use crate::io::caller::of_our_own;
-use crate::io::stream::Stream;
+use crate::io::stream::{BACKLOG_IS_FULL, Stream};
 use crate::plan::{CheckConfig, Connect, Plan};
 use crate::proxy_protocol::Version;
 use crate::tls::Connector;
@@ -38,7 +38,8 @@ pub(super) async fn probe(plan: &Plan, job: Job, at: Option<Endpoint>) -> Probed
     let mut run = Run::new(&config.script, limits, Instant::now());
     let mut stream = None;
     loop {
-        let want = run.poll(Instant::now());
+        let now = Instant::now();
+        let want = run.poll(now);
         if let Want::Done(result, farewell) = want {
             if let Some(stream) = stream {
                 leave(stream, &farewell);
@@ -48,6 +49,11 @@ pub(super) async fn probe(plan: &Plan, job: Job, at: Option<Endpoint>) -> Probed
         }
         // Dropping what is under way when time is up loses nothing: the run is over, and so is its connection.
         let due = run.poll_timeout();
+        // A server that always has something to say never makes the timer look at the clock.
+        if now >= due {
+            run.handle_timeout(now);
+            continue;
+        }
         let whom = (&target, config, header);
         if timeout_at(due.into(), carry_out(want, whom, &mut stream, &mut run)).await.is_err() {
             run.handle_timeout(Instant::now());
@@ -173,6 +179,9 @@ fn leave(mut stream: Stream, farewell: &[u8]) {
 /// Tells what is wrong with the server from what this machine has run out of, descriptors, ports or memory: that must
 /// not take every server down at once.
 pub(super) fn failure(error: &io::Error) -> Failure {
+    if error.raw_os_error().is_none() && error.kind() == io::ErrorKind::ConnectionRefused {
+        return Failure { words: BACKLOG_IS_FULL, ours: false };
+    }
     let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
     let ours = matches!(
         errno,

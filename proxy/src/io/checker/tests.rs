@@ -13,8 +13,15 @@ use tokio::time::timeout;
 use super::*;
 use crate::balance::Wish;
 use crate::balance::fixture::{check, pick, plan, plan_with, server};
+use crate::endpoint::{Endpoint, UnixName};
 use crate::health::{CheckStatus, Operational, Turn};
-use crate::plan::{Action, CheckConfig, Expect, HttpCheck, HttpVersion, Script, Server};
+use crate::plan::{
+    Action, ByteExpect, ByteMatch, CheckConfig, Expect, HttpCheck, HttpVersion, Says, Script, Server,
+    ServerAddr,
+};
+
+/// Long enough for many reads at once.
+const ENDLESS: &str = include_str!("tests.rs");
 
 /// Nothing here takes this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -101,8 +108,8 @@ fn quick(script: Script) -> CheckConfig {
     CheckConfig { inter: Duration::from_millis(20), timeout: Some(PATIENCE), ..check(script) }
 }
 
-fn at(addr: SocketAddr, config: CheckConfig) -> Server {
-    Server { addr: addr.into(), check: Some(config), ..server(1) }
+fn at(addr: impl Into<Endpoint>, config: CheckConfig) -> Server {
+    Server { addr: ServerAddr::Fixed(addr.into()), check: Some(config), ..server(1) }
 }
 
 /// A port that nobody listens on.
@@ -123,7 +130,7 @@ async fn next(events: &mut mpsc::Receiver<Event>) -> Turn {
 }
 
 /// Outcome, code and remark of one check.
-async fn probe_once(addr: SocketAddr, config: CheckConfig) -> String {
+async fn probe_once(addr: impl Into<Endpoint>, config: CheckConfig) -> String {
     let plan = plan(vec![at(addr, config)]);
     let server = &plan.servers()[0];
     let at = server.check.as_ref().and_then(|c| c.target(server.addr.fixed()));
@@ -181,7 +188,27 @@ async fn silence_ends_with_the_timeout() {
     let dripping =
         Backend::start(Manner::Endless("HTTP/1.0 100 Wait\r\n\r\n", "HTTP/1.0 100 Wait\r\n\r\n")).await;
     let short = CheckConfig { timeout: Some(Duration::from_millis(50)), ..quick(http(Vec::new())) };
-    assert_eq!(probe_once(dripping.addr, short).await, "L7TOUT", "activity does not prolong a check");
+    let outcome = probe_once(dripping.addr, short).await;
+    // Which bound is met first is a matter of speed.
+    let bounds = ["L7TOUT", "L7RSP response head too large"];
+    assert!(bounds.contains(&&*outcome), "activity does not prolong a check: {outcome}");
+}
+
+/// A server that is always faster than the steps of the check never lets a timer look at the clock.
+#[tokio::test]
+async fn a_server_that_never_pauses_does_not_prolong_a_check() {
+    let backend = Backend::start(Manner::Endless("a", ENDLESS)).await;
+    let expect = ByteExpect {
+        wanted: ByteMatch::Contains(b"a".to_vec()),
+        negate: false,
+        min_recv: None,
+        says: Says::default(),
+    };
+    let step = || [Action::Send(b"x".to_vec()), Action::Expect(expect.clone())];
+    let script = Script::of((0..30_000).flat_map(|_| step()));
+    let short = CheckConfig { timeout: Some(Duration::from_millis(50)), ..quick(script) };
+    let outcome = probe_once(backend.addr, short).await;
+    assert!(outcome.starts_with("L7TOUT at step "), "{outcome}");
 }
 
 #[tokio::test]
@@ -199,6 +226,54 @@ async fn no_connection_in_time() {
     let config =
         CheckConfig { inter: PATIENCE, timeout: Some(Duration::from_millis(50)), ..check(Script::default()) };
     assert_eq!(probe_once(addr, config).await, "L4TOUT");
+}
+
+/// A path in the directory for temporary files that no other test takes.
+fn socket_path(name: &str) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("evenkeel-{name}-{}.sock", std::process::id()))
+}
+
+fn unix(path: &std::path::Path) -> Endpoint {
+    Endpoint::Unix(UnixName::Path(path.into()))
+}
+
+#[tokio::test]
+async fn a_socket_in_the_file_system_is_checked_like_a_port() {
+    let path = socket_path("check");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = [0; 1024];
+        let asked = stream.read(&mut buffer).await.unwrap();
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
+        buffer[..asked].to_vec()
+    });
+    assert_eq!(probe_once(unix(&path), quick(http(Vec::new()))).await, "L7OK 200");
+    assert_eq!(serving.await.unwrap(), b"GET /health HTTP/1.0\r\n\r\n");
+    std::fs::remove_file(&path).unwrap();
+    let gone = probe_once(unix(&path), quick(Script::default())).await;
+    assert_eq!(gone, "L4CON No such file or directory");
+}
+
+#[tokio::test]
+async fn a_full_backlog_of_a_socket_is_its_servers_fault() {
+    let path = socket_path("full");
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    socket.listen(0).unwrap();
+    let client = || {
+        let client =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM.nonblocking(), None).unwrap();
+        client.connect(&socket2::SockAddr::unix(&path).unwrap()).map(|()| client)
+    };
+    let mut filling = Vec::new();
+    while let Ok(stream) = client() {
+        filling.push(stream);
+        assert!(filling.len() < 100, "the queue does not fill");
+    }
+    let outcome = probe_once(unix(&path), quick(Script::default())).await;
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(outcome, "L4CON Backlog of the socket is full");
 }
 
 #[test]
