@@ -1,7 +1,8 @@
 //! What an agent says of its server: one line of words, in HAProxy's language.
 //!
 //! `up`, `down`, `stopped` and `fail` are its health, `ready`, `drain` and `maint` what it wants in an operator's place,
-//! `75%` and `weight:10` its weight, `maxconn:30` its room. After `#` stands why. Of two words of one kind the last counts.
+//! `75%` and `weight:10` its weight, `maxconn:30` its room. Behind a `#` in a word's place stands why. Of two words of
+//! one kind the last counts.
 
 use crate::plan::AdminState;
 
@@ -31,7 +32,7 @@ pub enum AgentHealth {
     Down,
     /// `stopped`.
     Stopped,
-    /// `fail`, or `failed`.
+    /// `fail`.
     Fail,
 }
 
@@ -73,12 +74,21 @@ impl AgentLine {
     /// Reads a line, without its end.
     pub fn parse(line: &[u8]) -> Self {
         let text = String::from_utf8_lossy(line);
-        let (words, description) = text.split_once('#').unwrap_or((&text, ""));
-        let mut read = Self { description: description.trim().to_owned(), ..Self::default() };
-        for word in words.split([' ', '\t', ',']).filter(|w| !w.is_empty()) {
+        let (mut read, mut rest) = (Self::default(), &*text);
+        loop {
+            rest = rest.trim_start_matches(SEPARATORS);
+            // Within a word it is part of it, as HAProxy reads it.
+            if let Some(description) = rest.strip_prefix('#') {
+                description.trim().clone_into(&mut read.description);
+                return read;
+            }
+            let (word, after) = rest.split_at(rest.find(SEPARATORS).unwrap_or(rest.len()));
+            if word.is_empty() {
+                return read;
+            }
             read.take(word);
+            rest = after;
         }
-        read
     }
 
     fn take(&mut self, word: &str) {
@@ -87,7 +97,7 @@ impl AgentLine {
             "up" => self.health = Some(AgentHealth::Up),
             "down" => self.health = Some(AgentHealth::Down),
             "stopped" => self.health = Some(AgentHealth::Stopped),
-            "fail" | "failed" => self.health = Some(AgentHealth::Fail),
+            "fail" => self.health = Some(AgentHealth::Fail),
             "ready" => self.admin = Some(AdminState::Ready),
             "drain" => self.admin = Some(AdminState::Drain),
             "maint" => self.admin = Some(AdminState::Maint),
@@ -112,6 +122,9 @@ fn weight(text: &str) -> Option<AgentWeight> {
         None => text.parse().ok().filter(|w| u64::from(*w) <= HEAVIEST).map(AgentWeight::Absolute),
     }
 }
+
+/// What stands between words.
+const SEPARATORS: [char; 3] = [' ', '\t', ','];
 
 const HEAVIEST: u64 = 256;
 
@@ -142,7 +155,21 @@ mod tests {
                 "down # disk is full ",
                 AgentLine { health: Some(AgentHealth::Down), description: "disk is full".into(), ..base() },
             ),
-            ("failed#x", AgentLine { health: Some(AgentHealth::Fail), description: "x".into(), ..base() }),
+            ("fail,#x", AgentLine { health: Some(AgentHealth::Fail), description: "x".into(), ..base() }),
+            ("#only", AgentLine { description: "only".into(), ..base() }),
+            (
+                "failed # x up",
+                AgentLine { unknown: Some("failed".into()), description: "x up".into(), ..base() },
+            ),
+            (
+                "stopped#x down \t#\t a#b",
+                AgentLine {
+                    health: Some(AgentHealth::Down),
+                    unknown: Some("stopped#x".into()),
+                    description: "a#b".into(),
+                    ..base()
+                },
+            ),
             ("drain maint", AgentLine { admin: Some(AdminState::Maint), ..base() }),
             ("weight:10", AgentLine { weight: Some(AgentWeight::Absolute(10)), ..base() }),
             ("weight:50%", AgentLine { weight: Some(AgentWeight::Percent(50)), ..base() }),
