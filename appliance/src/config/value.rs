@@ -251,7 +251,7 @@ fn port_number(text: &str) -> Result<u16, Bad> {
 fn not_an_address(text: &str) -> Bad {
     let name = text.contains(|c: char| c.is_ascii_alphabetic()) && !text.contains(':');
     if name {
-        Bad::new("is a name, not an IP address").help("names are not resolved: write the address")
+        Bad::new("is a name, not an IP address").help("only servers may have names: write the address")
     } else {
         Bad::new("is not an IP address")
     }

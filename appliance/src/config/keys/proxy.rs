@@ -448,8 +448,12 @@ const T_SERVER_FIN: Key = Key::new(
     "Inactivity of the server in a tunnel of which one direction has ended.",
 )
 .default_is("`tunnel`, else `server`");
-const T_CHECK: Key = Key::new("check", ms(1, DAY), "Of one whole health check.")
-    .default_is("`connect` if shorter than `inter`, else `inter`");
+const T_CHECK: Key = Key::new(
+    "check",
+    ms(1, DAY),
+    "Of one whole health check, connecting included, which takes no longer than `connect` and `inter` either.",
+)
+.default_is("`inter`");
 
 const PROXY_HINTS: &[(&str, &str)] = &[
     ("stick_table", "[table.NAME], and stick = [{ on = \"src\", table = \"NAME\" }] in the backend"),

@@ -13,8 +13,8 @@ pub static RESOLVERS: Section = Section {
         Key::new(
             "nameserver",
             Type::Text("\"IP:PORT\" or an array of them"),
-            "The name servers, best first: the next one is asked when one does not answer. Over UDP, and over TCP where an \
-             answer is too long. These or `parse_resolv_conf` must be said.",
+            "The name servers. All are asked at once: the first answer with addresses counts, and that there are none is \
+             believed once nobody knows better. Over UDP, and over TCP where an answer is too long. These or `parse_resolv_conf` must be said.",
         ),
         Key::new(
             "parse_resolv_conf",
@@ -24,7 +24,7 @@ pub static RESOLVERS: Section = Section {
         .default("false"),
         Key::new(
             "accepted_payload_size",
-            Type::Int { min: 512, max: 8192 },
+            Type::Int { min: 512, max: 4096 },
             "Longest answer in bytes that is taken over UDP; a longer one is asked for again over TCP.",
         )
         .default("1232"),

@@ -162,8 +162,9 @@ pub static SERVER_TEMPLATE: Section = Section {
 pub static EJECTION: Section = Section {
     path: "backend.NAME.outlier_ejection",
     called: "outlier_ejection",
-    doc: "Takes a server out for a while whose requests fail although its checks pass: connections that fail, bad \
-          responses (5xx but 501 and 505), broken and late ones. The last usable server is never taken out.",
+    doc: "Takes a server out for a while whose requests fail although its checks pass: connections that fail, in mode \
+          http also bad responses (5xx but 501 and 505), broken and late ones. In mode tcp each connection is a request. \
+          The last usable server is never taken out.",
     keys: &[
         Key::new(
             "consecutive_errors",
@@ -266,7 +267,7 @@ const RESOLVERS: Key =
 const RESOLVE_PREFER: Key = Key::new(
     "resolve_prefer",
     Type::Word(&["ipv4", "ipv6"]),
-    "The family that is taken if the name has addresses of both.",
+    "The family that is taken if the name has addresses of both; the other one is left alone.",
 )
 .default("\"ipv6\"");
 const INIT_ADDR: Key = Key::new(
@@ -332,8 +333,8 @@ const AGENT_SEND: Key = Key::new(
 const OBSERVE: Key = Key::new(
     "observe",
     Type::Word(&["layer4", "layer7"]),
-    "Watches clients' requests: failed connections, with `layer7` also bad responses (5xx but 501 and 505), broken and \
-     late ones.",
+    "Watches clients' requests: failed connections, with `layer7`, in mode http, also bad responses (5xx but 501 and \
+     505), broken and late ones.",
 );
 const ERROR_LIMIT: Key = Key::new(
     "error_limit",

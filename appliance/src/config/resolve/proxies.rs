@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::names::Resolvers;
-use evenkeel_proxy::plan::{AdminState, CheckConfig, Mode, ServerAddr};
+use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
 use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
@@ -202,15 +202,20 @@ fn server(
         ServerAddr::Named(name) => Some(name.host.trim_end_matches('.').to_owned()),
     };
     let how = draft.tls.over(&settings.server_tls);
-    let (own_check, timeout) = (draft.settings.check == Some(true), settings.timeout.check);
+    let timeout = settings.timeout.check;
+    let said = watch::Said {
+        check: draft.settings.check == Some(true),
+        observe: draft.watch.observe.is_some(),
+        agent: draft.watch.agent_check.or(settings.watch.agent_check).is_some_and(|on| on.value),
+    };
     let own = draft.settings.over(settings.server);
     let protocol = own.protocol.unwrap_or_default();
     let tls = tls::connector(cx, &draft.name, host.as_deref(), &how, protocol);
-    let watch = draft.watch.over(&settings.watch);
-    let agent_wanted = watch.agent_check.is_some_and(|on| on.value);
+    let mut watch = draft.watch.over(&settings.watch);
+    // What `default_server` says is not for who follows another: no check of its own would bring it up again.
+    watch.observe = watch.observe.filter(|_| draft.track.is_none() || said.observe);
     let mut check = own.checks(settings.check.as_ref(), timeout).filter(|_| draft.track.is_none());
     if let Some(check) = &mut check {
-        check_elsewhere(cx, &draft.name, &addr, check);
         check.init = watch.init_state.unwrap_or_default();
         check.spread_percent = global.spread_checks;
     }
@@ -237,23 +242,9 @@ fn server(
         send_proxy: own.announcement(),
         check_send_proxy: own.check_announcement(),
     };
-    watch::check_server(cx, &server, agent_wanted, own_check);
+    watch::check_server(cx, &server, &said, settings.mode.unwrap_or_default());
     modes::check_announced(cx, &server, &how, settings.mode.unwrap_or_default());
     Some(server)
-}
-
-/// A socket has neither address nor port: one of them alone says nothing of where its checks go.
-fn check_elsewhere(cx: &mut Reader<'_>, server: &Spanned<String>, at: &ServerAddr, check: &CheckConfig) {
-    let (said, other) = match (check.addr, check.port) {
-        (Some(_), None) => ("check_addr", "check_port"),
-        (None, Some(_)) => ("check_port", "check_addr"),
-        (Some(_), Some(_)) | (None, None) => return,
-    };
-    if matches!(at, ServerAddr::Fixed(at) if at.ip().is_none()) {
-        let message =
-            format!("server {} is at a socket: `{said}` needs `{other}` beside it", shown(&server.value));
-        cx.push(Diagnostic::error(Code::BadCombination, server.span, message));
-    }
 }
 
 fn check_servers(cx: &mut Reader<'_>, proxy: &Proxy) {

@@ -3,26 +3,80 @@
 use std::collections::BTreeMap;
 
 use super::profiles::undefined;
+use evenkeel_proxy::plan::{Action, Layer, Mode, ServerAddr};
+
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::model::{Backend, Server};
 use crate::config::read::{Reader, shown};
 
+/// What is said of a server, whatever came of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    /// It is checked, and that in its own words.
+    pub(super) check: bool,
+    /// It is observed, likewise.
+    pub(super) observe: bool,
+    /// It has an agent.
+    pub(super) agent: bool,
+}
+
 /// What a server says that cannot be.
-pub(super) fn check_server(cx: &mut Reader<'_>, server: &Server, agent_wanted: bool, own_check: bool) {
+pub(super) fn check_server(cx: &mut Reader<'_>, server: &Server, said: &Said, mode: Mode) {
     let name = &server.name;
     let mut refuse = |message: &str, help: &str| {
         let message = format!("server {}: {message}", shown(&name.value));
-        cx.push(Diagnostic::error(Code::BadCombination, name.span, message).help(help));
+        let d = Diagnostic::error(Code::BadCombination, name.span, message);
+        cx.push(if help.is_empty() { d } else { d.help(help) });
     };
-    if agent_wanted && server.watch.agent.is_none() {
+    if said.agent && server.watch.agent.is_none() {
         refuse("`agent_check` needs to know where the agent is", "agent_port = 9999");
     }
     if server.watch.observe.is_some() && server.check.is_none() && server.track.is_none() {
         refuse("`observe` needs checks, which bring the server up again", "check = true");
     }
-    if server.track.is_some() && own_check {
+    if mode == Mode::Tcp && server.watch.observe.is_some_and(|o| o.layer == Layer::Layer7) {
+        let message = "`observe` with \"layer7\" looks at HTTP responses, and its backend is of mode tcp";
+        refuse(message, "observe = \"layer4\"");
+    }
+    if server.track.is_some() && said.check {
         refuse("it follows another server and is not checked itself", "drop `check` or `track`");
+    }
+    if server.track.is_some() && said.observe {
+        let message =
+            "it follows another server: `observe` would take it down, and no check would bring it up";
+        refuse(message, "drop `observe` or `track`");
+    }
+    check_elsewhere(server, refuse);
+}
+
+/// A socket has neither address nor port: one of them alone does not say where a probe goes.
+fn check_elsewhere(server: &Server, mut refuse: impl FnMut(&str, &str)) {
+    if !matches!(&server.addr, ServerAddr::Fixed(at) if at.ip().is_none()) {
+        return;
+    }
+    let mut both = |what: &str, (addr, port): (&str, &str), is: (bool, bool)| {
+        let (said, other) = match is {
+            (true, false) => (addr, port),
+            (false, true) => (port, addr),
+            (true, true) | (false, false) => return,
+        };
+        refuse(&format!("it is at a socket: {what}`{said}` needs `{other}` beside it"), "");
+    };
+    if let Some(agent) = &server.watch.agent {
+        both("", ("agent_addr", "agent_port"), (agent.addr.is_some(), agent.port.is_some()));
+    }
+    let Some(check) = &server.check else { return };
+    both("", ("check_addr", "check_port"), (check.addr.is_some(), check.port.is_some()));
+    // Steps say something else than the check: what both have in common goes for both.
+    if check.addr.is_some() && check.port.is_some() {
+        return;
+    }
+    for step in &check.script.steps {
+        if let Action::Connect(connect) = &step.action {
+            let what = format!("step {} of its checks connects elsewhere, and ", step.number);
+            both(&what, ("addr", "port"), (connect.addr.is_some(), connect.port.is_some()));
+        }
     }
 }
 

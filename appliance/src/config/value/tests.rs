@@ -78,7 +78,7 @@ fn binds() {
         ("fe80::1", "has no port|for instance \"[fe80::1]:80\""),
         ("2001:db8::1:80", "has no port|for instance \"[2001:db8::1:80]:80\""),
         ("1:2:3:4:5:6:7:8:80", "is IPv6 without brackets|\"[1:2:3:4:5:6:7:8]:80\""),
-        ("web.example.com:80", "is a name, not an IP address|names are not resolved: write the address"),
+        ("web.example.com:80", "is a name, not an IP address|only servers may have names: write the address"),
         ("10.0.0:80", "is not an IP address|"),
         ("", "is not an IP address|"),
     ] {
