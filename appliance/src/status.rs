@@ -185,7 +185,7 @@ pub struct ServerReport {
     pub name: String,
     /// Address.
     pub address: String,
-    /// `UP`, `DOWN`, `UP 2/3`, `DRAIN`, `MAINT`, `no check`.
+    /// `UP`, `DOWN`, `UP 2/3`, `NOLB`, `DRAIN`, `MAINT`, `MAINT (via BACKEND/SERVER)`, `MAINT (resolution)`, `no check`.
     pub state: String,
     /// How long in this state, if it ever changed.
     pub since_ms: Option<u64>,
@@ -219,7 +219,7 @@ pub struct ServerReport {
 pub struct ChangeReport {
     /// How long ago.
     pub ago_ms: u64,
-    /// `UP`, `DOWN`, `DRAIN` or `MAINT`.
+    /// `UP`, `DOWN`, `NOLB`, `DRAIN` or `MAINT`.
     pub from: String,
     /// The same.
     pub to: String,

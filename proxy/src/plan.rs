@@ -14,8 +14,8 @@ use std::time::Duration;
 pub use balance::{Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, ServerLimits, UriKey};
 pub use check::{
     Action, ByteExpect, ByteMatch, CheckConfig, CheckHello, CheckTls, Connect, ErrorStatus, Expect,
-    HeaderExpect, HttpCheck, HttpExpect, HttpVersion, InitState, MysqlCheck, MysqlLogin, OkStatus, Pattern,
-    Protocol, Says, Script, Step, TextMatch, TimeoutStatus,
+    HeaderExpect, HttpCheck, HttpExpect, HttpManner, HttpVersion, InitState, MysqlCheck, MysqlLogin,
+    OkStatus, Pattern, Protocol, Says, Script, Step, TextMatch, TimeoutStatus,
 };
 pub use http::{ClientHttp, HttpReuse, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
 pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
@@ -325,9 +325,10 @@ impl From<SocketAddr> for ServerAddr {
 }
 
 /// What the operator wants of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum AdminState {
     /// Takes work.
+    #[default]
     Ready,
     /// Takes no new work; running requests finish, checks go on.
     Drain,

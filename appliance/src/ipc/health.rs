@@ -96,6 +96,9 @@ pub struct Probes {
     pub fall: u16,
     /// The last one.
     pub last: Option<LastCheck>,
+    /// It said that the server wants no new work.
+    #[serde(default)]
+    pub stopping: bool,
 }
 
 /// A check's result.
@@ -157,6 +160,7 @@ fn of_probes(h: &InheritedHealth) -> Probes {
         rise: h.rise,
         fall: h.fall,
         last: h.last.as_ref().map(of_result),
+        stopping: h.stopping,
     }
 }
 
@@ -224,6 +228,7 @@ fn to_probes(c: &Probes) -> InheritedHealth {
         rise: c.rise,
         fall: c.fall,
         last: c.last.as_ref().and_then(to_result),
+        stopping: c.stopping,
     }
 }
 
@@ -277,6 +282,7 @@ mod tests {
             rise: 2,
             fall: 3,
             last: Some(last.clone()),
+            stopping: true,
         };
         let causes = [
             Cause::Found(last),

@@ -68,7 +68,7 @@ impl Sources<'_> {
             backend: backend.map_or_else(String::new, |b| b.name.clone()),
             name: server.name.clone(),
             address: self.state.addresses().endpoint(id).map_or_else(|| "-".to_owned(), |at| at.to_string()),
-            state: known.map_or_else(|| "no check".to_owned(), state_words),
+            state: known.map_or_else(|| "no check".to_owned(), |known| self.state_words(server, known)),
             since_ms: known.map(|k| ms(k.since)),
             check: known.map(reason).unwrap_or_default(),
             agent: known.and_then(|k| k.last_agent.as_ref()).map(check_words),
@@ -81,6 +81,33 @@ impl Sources<'_> {
             sessions: u64::from(self.state.in_flight(id)),
             requests,
             history: known.map(|k| k.history.iter().map(|c| self.change(c)).collect()).unwrap_or_default(),
+        }
+    }
+
+    /// HAProxy's words: `UP`, or `UP 2/3` while checks fail, when two more of three take it down; `DOWN 1/2` while they
+    /// pass; `no check` of a server that nothing but its requests can take down.
+    fn state_words(&self, server: &Server, known: &health::ServerReport) -> String {
+        if let Some(leader) = known.rests_via {
+            return format!("MAINT (via {})", self.plan.name_of(leader));
+        }
+        if known.is_lost {
+            return "MAINT (resolution)".to_owned();
+        }
+        let name = known.operational.as_str();
+        let is_up = match known.operational {
+            Operational::Up | Operational::Stopping => true,
+            Operational::Down => false,
+            Operational::Drain | Operational::Maint => return name.to_owned(),
+        };
+        let Some(health) = known.health else {
+            let unwatched = is_up && server.watch.track.is_none();
+            return if unwatched { "no check" } else { name }.to_owned();
+        };
+        let (value, rise) = (health.value(), u32::from(health.rise()));
+        match health.standing() {
+            Standing::Falling if is_up => format!("{name} {}/{}", value - rise + 1, health.fall()),
+            Standing::Rising if !is_up => format!("{name} {value}/{rise}"),
+            Standing::Up | Standing::Falling | Standing::Down | Standing::Rising => name.to_owned(),
         }
     }
 
@@ -106,24 +133,6 @@ impl Sources<'_> {
             reason: change.cause.to_string(),
             check,
         }
-    }
-}
-
-/// `UP`, or `UP 2/3` while checks fail: two more of three take it down; `DOWN 1/2` while they pass. HAProxy's words.
-fn state_words(known: &health::ServerReport) -> String {
-    if known.is_lost {
-        return "MAINT (resolution)".to_owned();
-    }
-    let name = known.operational.as_str();
-    let (Operational::Up | Operational::Down, Some(health)) = (known.operational, known.health) else {
-        return name.to_owned();
-    };
-    let (value, rise) = (health.value(), u32::from(health.rise()));
-    let up = known.operational == Operational::Up;
-    match health.standing() {
-        Standing::Falling if up => format!("{name} {}/{}", value - rise + 1, health.fall()),
-        Standing::Rising if !up => format!("{name} {value}/{rise}"),
-        Standing::Up | Standing::Falling | Standing::Down | Standing::Rising => name.to_owned(),
     }
 }
 

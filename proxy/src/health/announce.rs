@@ -1,8 +1,6 @@
 //! Events as log lines, in HAProxy's words and at its levels, so that alerts which look for them go on working.
 
-use std::fmt::Write as _;
-
-use super::event::{Event, Turn};
+use super::event::{Event, Turn, Via};
 use crate::access_log::Level;
 use crate::plan::{AdminState, Plan};
 
@@ -28,17 +26,15 @@ fn about_server(plan: &Plan, subject: &str, event: &Event) -> Option<Line> {
     let line = match &event.turn {
         Turn::Down(result) => (Level::Alert, format!("{subject} is DOWN, reason: {result}.{}", left(event))),
         Turn::Up(result) => (Level::Notice, format!("{subject} is UP, reason: {result}.{}", online(event))),
-        Turn::DownVia(leader) => {
-            (Level::Alert, format!("{subject} is DOWN via {}.{}", plan.name_of(*leader), left(event)))
-        }
-        Turn::UpVia(leader) => {
-            (Level::Notice, format!("{subject} is UP via {}.{}", plan.name_of(*leader), online(event)))
-        }
+        Turn::Via(leader, how) => by_leader(&plan.name_of(*leader), *how, subject, event),
         Turn::Ejected(why, time) => {
             let seconds = time.as_secs_f64();
             (Level::Alert, format!("{subject} is ejected for {seconds}s, reason: {why}.{}", left(event)))
         }
         Turn::Readmitted => (Level::Notice, format!("{subject} is no longer ejected.{}", online(event))),
+        Turn::Stopping(result) => {
+            (Level::Notice, format!("{subject} is stopping, reason: {result}.{}", online(event)))
+        }
         Turn::Maint => (Level::Alert, format!("{subject} is going DOWN for maintenance.{}", left(event))),
         Turn::Drain => (Level::Notice, format!("{subject} enters drain state.{}", online(event))),
         Turn::Ready(AdminState::Maint) => {
@@ -59,18 +55,44 @@ fn about_server(plan: &Plan, subject: &str, event: &Event) -> Option<Line> {
     Some(line)
 }
 
-/// What is left after a loss. There are no queues, so nothing is requeued and nothing remains in one.
-fn left(event: &Event) -> String {
-    let mut text = servers(event, "left");
-    // Writing to a string does not fail.
-    if write!(text, " {} sessions active, 0 requeued, 0 remaining in queue.", event.in_flight).is_err() {
-        text.push('?');
+/// The line for a server that goes where the one goes that it follows.
+fn by_leader(leader: &str, how: Via, subject: &str, event: &Event) -> Line {
+    match how {
+        Via::Down => (Level::Alert, format!("{subject} is DOWN via {leader}.{}", left(event))),
+        Via::Up => (Level::Notice, format!("{subject} is UP via {leader}.{}", online(event))),
+        Via::Stopping => (Level::Notice, format!("{subject} is stopping via {leader}.{}", online(event))),
+        Via::Maint => {
+            (Level::Alert, format!("{subject} is going DOWN for maintenance via {leader}.{}", left(event)))
+        }
+        Via::Drain => (Level::Notice, format!("{subject} enters drain state via {leader}.{}", online(event))),
+        Via::Ready(AdminState::Maint) => {
+            (Level::Notice, format!("{subject} is UP/READY (leaving maintenance)."))
+        }
+        Via::Ready(AdminState::Drain | AdminState::Ready) => {
+            (Level::Notice, format!("{subject} is UP (leaving drain) via {leader}."))
+        }
     }
-    text
+}
+
+/// What is left after a loss.
+fn left(event: &Event) -> String {
+    let (active, queue) = (event.in_flight, event.queue);
+    format!(
+        "{} {active} sessions active, {} requeued, {} remaining in queue.",
+        servers(event, "left"),
+        queue.requeued,
+        queue.waiting
+    )
 }
 
 fn online(event: &Event) -> String {
-    servers(event, "online") + " 0 sessions requeued, 0 total in queue."
+    let queue = event.queue;
+    format!(
+        "{} {} sessions requeued, {} total in queue.",
+        servers(event, "online"),
+        queue.requeued,
+        queue.waiting
+    )
 }
 
 fn servers(event: &Event, word: &str) -> String {

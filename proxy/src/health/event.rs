@@ -26,6 +26,17 @@ pub struct Event {
     pub backend_lost: bool,
     /// Requests running on the server.
     pub in_flight: u32,
+    /// Requests that wait.
+    pub queue: Queued,
+}
+
+/// Requests that wait when a server changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Queued {
+    /// Left a queue by it: to other servers, or to this one.
+    pub requeued: u32,
+    /// Still wait for this server.
+    pub waiting: u32,
 }
 
 /// What happened to a server.
@@ -35,10 +46,10 @@ pub enum Turn {
     Down(CheckResult),
     /// Checks or its agent brought it up.
     Up(CheckResult),
-    /// The server it follows went down.
-    DownVia(ServerId),
-    /// The server it follows came up.
-    UpVia(ServerId),
+    /// It answers, but wants no new work.
+    Stopping(CheckResult),
+    /// Something happened to the server that it follows.
+    Via(ServerId, Via),
     /// Its requests failed: it is out for so long.
     Ejected(EjectedFor, Duration),
     /// It is back from being ejected.
@@ -59,6 +70,23 @@ pub enum Turn {
     Resolved,
     /// Its name has another address: from the one, to the other.
     Moved(Endpoint, Endpoint),
+}
+
+/// What happened to the server that another one follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// It went down.
+    Down,
+    /// It came up.
+    Up,
+    /// It wants no new work.
+    Stopping,
+    /// It was taken out of service, or nobody knows where it is.
+    Maint,
+    /// It is let finish.
+    Drain,
+    /// It was put back, from what is named.
+    Ready(AdminState),
 }
 
 /// What is known of a server, for status.
@@ -82,6 +110,8 @@ pub struct ServerReport {
     pub ejected_until: Option<Instant>,
     /// Whether it is out of service only because nobody knows where it is.
     pub is_lost: bool,
+    /// The server it follows, if it is out of service only because that is.
+    pub rests_via: Option<ServerId>,
     /// Why, if it has been looked for.
     pub unresolved: Option<Unresolved>,
     /// Its last changes, oldest first.

@@ -17,6 +17,8 @@ pub enum Operational {
     Up,
     /// Failed its checks.
     Down,
+    /// Takes no new work, as its own checks want it.
+    Stopping,
     /// Takes no new work.
     Drain,
     /// Out of service.
@@ -65,6 +67,7 @@ impl Operational {
         match self {
             Self::Up => "UP",
             Self::Down => "DOWN",
+            Self::Stopping => "NOLB",
             Self::Drain => "DRAIN",
             Self::Maint => "MAINT",
         }
@@ -73,7 +76,7 @@ impl Operational {
 
 impl Operational {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Drain, Self::Maint];
+    pub const ALL: [Self; 5] = [Self::Up, Self::Down, Self::Stopping, Self::Drain, Self::Maint];
 
     /// The one of that name.
     pub fn named(name: &str) -> Option<Self> {
@@ -85,8 +88,8 @@ impl Cause {
     /// What of a turn is the reason of a change. `None`: a turn that changes nothing of what a server is.
     pub fn of(turn: &Turn, plan: &Plan) -> Option<Self> {
         Some(match turn {
-            Turn::Up(result) | Turn::Down(result) => Self::Found(result.clone()),
-            Turn::UpVia(leader) | Turn::DownVia(leader) => Self::Followed(plan.name_of(*leader)),
+            Turn::Up(result) | Turn::Down(result) | Turn::Stopping(result) => Self::Found(result.clone()),
+            Turn::Via(leader, _) => Self::Followed(plan.name_of(*leader)),
             Turn::Ejected(why, time) => Self::Ejected(*why, *time),
             Turn::Readmitted => Self::Readmitted,
             Turn::Maint => Self::Admin(AdminState::Maint),

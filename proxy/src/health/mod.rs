@@ -34,7 +34,7 @@ pub mod run;
 pub mod schedule;
 pub mod snapshot;
 
-pub use event::{Event, ServerReport, Turn};
+pub use event::{Event, Queued, ServerReport, Turn, Via};
 pub use history::{Cause, Change, Operational};
 pub use monitor::{EjectedFor, Job, Monitor, Probe};
 pub use observe::{Observations, Sign};

@@ -16,15 +16,17 @@ mod observe;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod whom;
+mod wishes;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::event::{Event, ServerReport, Turn};
+use super::event::{Event, Queued, ServerReport, Turn};
 use super::history::{Cause, Change, History, Operational};
 use super::machine::Health;
-use super::result::{CheckResult, Verdict};
+use super::result::{CheckResult, CheckStatus, Verdict};
 use super::schedule::{Random, interval, second_delay, spread};
 use super::snapshot::HealthSnapshot;
 use crate::balance::{State, Usable};
@@ -33,6 +35,7 @@ use crate::names::Unresolved;
 use crate::plan::{AdminState, CheckConfig, Plan, ServerId};
 use eject::Ejected;
 pub use eject::EjectedFor;
+use wishes::Wishes;
 
 /// Health of all servers of a plan.
 #[derive(Debug)]
@@ -78,6 +81,9 @@ struct Watched {
     ejected: Ejected,
     /// Why nobody knows where it is, if it has been looked for in vain.
     unresolved: Option<Unresolved>,
+    wishes: Wishes,
+    /// What it was when that was last told.
+    told: Operational,
     /// Who follows it.
     followers: Vec<ServerId>,
     history: History,
@@ -184,6 +190,7 @@ impl Monitor {
         if result.status.verdict() != Verdict::Inconclusive {
             check.health.observe(passed);
         }
+        let is_up = check.health.is_up();
         check.last = Some(result.clone());
         if std::mem::take(&mut check.awaited) {
             self.unchecked -= 1;
@@ -192,32 +199,15 @@ impl Monitor {
             self.state.observations().forgive(id);
         }
         self.schedule_next(now, since, job);
-        let turn = if passed { Turn::Up(result) } else { Turn::Down(result) };
-        self.settle(now, id, turn);
-    }
-
-    /// Carries out what an operator wants of a server. A server that leaves maintenance is up until a check fails,
-    /// and is checked at once.
-    pub fn handle_admin(&mut self, now: Instant, id: ServerId, admin: AdminState) {
-        let Some(before) = self.state.server(id).map(|s| s.admin) else { return };
-        if before == admin {
-            return;
+        if passed || !is_up {
+            self.note_stopping(id, is_up && result.status == CheckStatus::L7OkConditional);
         }
-        let turn = match admin {
-            AdminState::Ready => Turn::Ready(before),
-            AdminState::Drain => Turn::Drain,
-            AdminState::Maint => Turn::Maint,
+        let turn = match (passed, self.is_stopping(id)) {
+            (true, true) => Turn::Stopping(result),
+            (true, false) => Turn::Up(result),
+            (false, _) => Turn::Down(result),
         };
-        match (before, admin) {
-            (_, AdminState::Maint) => self.stop_checks(id),
-            (AdminState::Maint, _) => self.restart_checks(now, id),
-            (AdminState::Ready | AdminState::Drain, AdminState::Ready | AdminState::Drain) => {}
-        }
-        let up = self.is_up(id);
-        self.change(now, id, turn, |state| {
-            state.set_admin(id, admin);
-            state.set_up(id, up)
-        });
+        self.settle(now, id, turn);
     }
 
     /// Changes a server's weight, 0–256.
@@ -262,6 +252,7 @@ impl Monitor {
             last_agent: watched.agent.as_ref().and_then(|c| c.last.clone()),
             ejected_until: watched.ejected.until(),
             is_lost: self.is_lost(id) && self.state.server(id).is_some_and(|s| s.admin != AdminState::Maint),
+            rests_via: self.rests_via(id),
             unresolved: watched.unresolved,
             history: watched.history.iter().cloned().collect(),
         };
@@ -318,6 +309,8 @@ impl Monitor {
         let Some(config) = self.config(job).cloned() else { return };
         let Some(check) = self.checked_mut(job) else { return };
         check.health = Health::boot(config.rise, config.fall);
+        self.note_stopping(id, false);
+        let Some(check) = self.checked_mut(job) else { return };
         if check.phase == Phase::Stopped {
             self.schedule(job, now);
         }
@@ -350,46 +343,71 @@ impl Monitor {
     /// Whether who follows this server is up by it.
     fn leads_up(&self, leader: ServerId) -> bool {
         match self.operational(leader) {
-            Operational::Up | Operational::Drain => true,
+            Operational::Up | Operational::Stopping | Operational::Drain => true,
             Operational::Down | Operational::Maint => false,
         }
     }
 
-    /// Brings the state in line with what watches the server; if that is a change, `turn` is why.
+    /// Brings the state in line with what watches the server and what is wanted of it; if that is a change, `turn` is
+    /// why. A server that leaves maintenance is up until a check fails, and is checked at once.
     fn settle(&mut self, now: Instant, id: ServerId, turn: Turn) {
         let Some(state) = self.state.server(id) else { return };
+        let admin = self.admin(id);
+        match (state.admin, admin) {
+            (AdminState::Maint, AdminState::Maint) => {}
+            (_, AdminState::Maint) => self.stop_checks(id),
+            (AdminState::Maint, _) => self.restart_checks(now, id),
+            (AdminState::Ready | AdminState::Drain, AdminState::Ready | AdminState::Drain) => {}
+        }
         let up = self.is_up(id);
-        if state.up != up {
-            self.change(now, id, turn, |state| state.set_up(id, up));
+        // What it is may change although the state does not: from wanting no work to being wanted to have none.
+        let is_told = self.servers.get(id.0 as usize).is_some_and(|w| w.told == self.operational(id));
+        if (state.admin, state.up) != (admin, up) || !is_told {
+            self.change(now, id, turn, |state| {
+                state.set_admin(id, admin);
+                state.set_up(id, up)
+            });
         }
     }
 
     /// Applies a change to the state, remembers it and tells about it, and to those who follow the server.
     fn change(&mut self, now: Instant, id: ServerId, turn: Turn, apply: impl FnOnce(&State) -> Usable) {
         let Some(backend) = self.plan.servers().get(id.0 as usize).map(|s| s.backend) else { return };
-        let (from, before) = (self.operational(id), self.state.usable(backend));
+        let waiting = || self.state.waiting(id);
+        let (before, lines) = (self.state.usable(backend), (waiting(), self.state.waiting_for_any(backend)));
         let usable = apply(&self.state);
-        let to = self.operational(id);
+        let requeued =
+            lines.0.saturating_sub(waiting()) + lines.1.saturating_sub(self.state.waiting_for_any(backend));
+        let (waiting, to) = (waiting(), self.operational(id));
+        let Some(watched) = self.servers.get_mut(id.0 as usize) else { return };
+        let from = std::mem::replace(&mut watched.told, to);
+        let followers = watched.followers.clone();
         self.shut_down(id, from, to, &turn);
-        let mut followers = Vec::new();
         // One that was lost all along has a reason to be, now.
         let told = from != to || matches!(turn, Turn::Unresolved(_));
         let cause = Cause::of(&turn, &self.plan).filter(|_| told);
         if let Some((watched, cause)) = self.servers.get_mut(id.0 as usize).zip(cause) {
             watched.since = now;
             watched.history.push(Change { at: now, from, to, cause });
-            followers.clone_from(&watched.followers);
         }
         let backend_lost = before != Usable::default() && usable == Usable::default();
         let in_flight = self.state.in_flight(id);
         if self.events.len() == MOST_EVENTS {
             self.dropped_events += 1;
         } else {
-            self.events.push_back(Event { at: now, server: id, turn, usable, backend_lost, in_flight });
+            let queue = Queued { requeued, waiting };
+            self.events.push_back(Event {
+                at: now,
+                server: id,
+                turn,
+                usable,
+                backend_lost,
+                in_flight,
+                queue,
+            });
         }
         for follower in followers {
-            let turn = if self.leads_up(id) { Turn::UpVia(id) } else { Turn::DownVia(id) };
-            self.settle(now, follower, turn);
+            self.follow(now, follower, id);
         }
     }
 
@@ -401,6 +419,7 @@ impl Monitor {
                 // HAProxy's words: maintenance, for want of an address.
                 _ if self.is_lost(id) => Operational::Maint,
                 (_, false) => Operational::Down,
+                (AdminState::Drain, true) if self.ordered(id) == AdminState::Ready => Operational::Stopping,
                 (AdminState::Drain, true) => Operational::Drain,
                 (AdminState::Ready, true) => Operational::Up,
             },

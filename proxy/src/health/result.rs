@@ -32,6 +32,8 @@ pub enum CheckStatus {
     L6Response,
     /// The response is what was expected.
     L7Ok,
+    /// The response is the one by which the server says that it wants no new work.
+    L7OkConditional,
     /// No full response in time.
     L7Timeout,
     /// The response is malformed, or its content is not what was expected.
@@ -70,7 +72,7 @@ pub struct Info(String);
 
 impl CheckStatus {
     /// All outcomes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unknown,
         Self::Initializing,
         Self::HealthAnalyze,
@@ -83,6 +85,7 @@ impl CheckStatus {
         Self::L6Timeout,
         Self::L6Response,
         Self::L7Ok,
+        Self::L7OkConditional,
         Self::L7Timeout,
         Self::L7Response,
         Self::L7Status,
@@ -106,7 +109,7 @@ impl CheckStatus {
     /// What it says about the server.
     pub fn verdict(self) -> Verdict {
         match self {
-            Self::L4Ok | Self::L6Ok | Self::L7Ok => Verdict::Pass,
+            Self::L4Ok | Self::L6Ok | Self::L7Ok | Self::L7OkConditional => Verdict::Pass,
             Self::Unknown | Self::Initializing | Self::Checked | Self::SocketError => Verdict::Inconclusive,
             Self::HealthAnalyze
             | Self::L4Timeout
@@ -133,6 +136,7 @@ impl CheckStatus {
             Self::L6Timeout => ("L6TOUT", "Layer6 timeout"),
             Self::L6Response => ("L6RSP", "Layer6 invalid response"),
             Self::L7Ok => ("L7OK", "Layer7 check passed"),
+            Self::L7OkConditional => ("L7OKC", "Layer7 check conditionally passed"),
             Self::L7Timeout => ("L7TOUT", "Layer7 timeout"),
             Self::L7Response => ("L7RSP", "Layer7 invalid response"),
             Self::L7Status => ("L7STS", "Layer7 wrong status"),
@@ -144,6 +148,7 @@ impl From<OkStatus> for CheckStatus {
     fn from(status: OkStatus) -> Self {
         match status {
             OkStatus::L7Ok => Self::L7Ok,
+            OkStatus::L7OkConditional => Self::L7OkConditional,
             OkStatus::L6Ok => Self::L6Ok,
             OkStatus::L4Ok => Self::L4Ok,
         }
@@ -153,6 +158,7 @@ impl From<OkStatus> for CheckStatus {
 impl From<ErrorStatus> for CheckStatus {
     fn from(status: ErrorStatus) -> Self {
         match status {
+            ErrorStatus::L7OkConditional => Self::L7OkConditional,
             ErrorStatus::L7Response => Self::L7Response,
             ErrorStatus::L7Status => Self::L7Status,
             ErrorStatus::L6Response => Self::L6Response,

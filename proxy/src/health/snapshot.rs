@@ -81,6 +81,8 @@ pub struct InheritedHealth {
     pub fall: u16,
     /// The last one; `None`: none had ended.
     pub last: Option<CheckResult>,
+    /// It said that it wants no new work.
+    pub stopping: bool,
 }
 
 /// A configured value and the one in force.

@@ -85,15 +85,15 @@ fn servers_follow_the_addresses_of_their_name() {
     let node = Node::start(&lab.a, &config(&template));
     let prober = Prober::start(&lab.client, web());
     prober.wait_answer(SOON);
-    become_so(&node, &["UP 1", NONE, NONE]);
+    become_so(&node, &["no check 1", NONE, NONE]);
     unharmed(&prober, || {
         turn(&dns, "10.77.0.11 app.test\n10.77.0.12 app.test\n");
-        become_so(&node, &["UP 1", "UP 1", NONE]);
+        become_so(&node, &["no check 1", "no check 1", NONE]);
         wait::until_true("the second one is used", SOON, || two.requests() > 10);
     });
     unharmed(&prober, || {
         turn(&dns, "10.77.0.12 app.test\n");
-        become_so(&node, &[NONE, "UP 1", NONE]);
+        become_so(&node, &[NONE, "no check 1", NONE]);
     });
     // What was under way has ended by then.
     prober.run_for(Duration::from_millis(100));
@@ -102,13 +102,15 @@ fn servers_follow_the_addresses_of_their_name() {
     assert_eq!(one.requests(), left, "nobody goes where the name does not lead any more");
     unharmed(&prober, || {
         turn(&dns, "10.77.0.12 app.test\n10.77.0.11 app.test\n");
-        become_so(&node, &["UP 1", "UP 1", NONE]);
+        become_so(&node, &["no check 1", "no check 1", NONE]);
     });
 
     // A name server that dies takes nobody with it.
     unharmed(&prober, || {
         dns.signal(Signal::SIGKILL);
-        wait::holds("servers stay", Duration::from_secs(2), || servers(&node) == ["UP 1", "UP 1", NONE]);
+        wait::holds("servers stay", Duration::from_secs(2), || {
+            servers(&node) == ["no check 1", "no check 1", NONE]
+        });
     });
     drop(dns);
 
@@ -131,10 +133,10 @@ fn nothing_waits_for_a_name_server() {
     let prober = Prober::start(&lab.client, web());
     prober.wait_answer(SOON);
     // Nobody answers on port 53: that is told at once, and where the other one begins holds.
-    become_so(&node, &["MAINT (resolution) 1 DNS timeout status", "UP 1"]);
+    become_so(&node, &["MAINT (resolution) 1 DNS timeout status", "no check 1"]);
     unharmed(&prober, || {
         let _dns = dnsmasq(&lab, "10.77.0.12 app.test\n10.77.0.11 other.test\n", &[]);
-        become_so(&node, &["UP 1", "UP 1"]);
+        become_so(&node, &["no check 1", "no check 1"]);
     });
 }
 
@@ -153,7 +155,7 @@ fn servers_follow_the_records_of_a_service() {
     );
     let prober = Prober::start(&lab.client, web());
     prober.wait_answer(SOON);
-    become_so(&node, &["UP 10", NONE]);
+    become_so(&node, &["no check 10", NONE]);
     let at: IpAddr = one.address.ip();
     assert_eq!(node.status_at("/proxy/servers/0/address"), format!("{at}:{port}"));
 
@@ -161,14 +163,14 @@ fn servers_follow_the_records_of_a_service() {
     drop(dns);
     let dns = dnsmasq(&lab, hosts, &[&first, &second]);
     unharmed(&prober, || {
-        become_so(&node, &["UP 10", "UP 30"]);
+        become_so(&node, &["no check 10", "no check 30"]);
         wait::until_true("the second one is used", SOON, || two.requests() > 10);
     });
     drop(dns);
     let dns = dnsmasq(&lab, hosts, &[&first, &heavier]);
-    unharmed(&prober, || become_so(&node, &["UP 10", "UP 90"]));
+    unharmed(&prober, || become_so(&node, &["no check 10", "no check 90"]));
     drop(dns);
     let _dns = dnsmasq(&lab, hosts, &[&heavier]);
     let removed = "MAINT (resolution) 10 entry removed from SRV record";
-    unharmed(&prober, || become_so(&node, &[removed, "UP 90"]));
+    unharmed(&prober, || become_so(&node, &[removed, "no check 90"]));
 }

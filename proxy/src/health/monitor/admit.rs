@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::eject::Ejected;
+use super::wishes::Wishes;
 use super::{Checked, Job, Monitor, Phase, Probe, Watched};
-use crate::health::history::{Change, History};
+use crate::health::history::{Change, History, Operational};
 use crate::health::machine::Health;
 use crate::health::schedule::first_delay;
 use crate::health::snapshot::{HealthSnapshot, InheritedChange, InheritedHealth, InheritedServer, Override};
@@ -36,10 +37,17 @@ impl Monitor {
         // Leaders may come after those who follow them.
         for _ in plan.servers().iter().filter(|s| s.watch.track.is_some()) {
             for (id, server) in (0..).map(ServerId).zip(plan.servers()) {
-                if server.watch.track.is_some() {
-                    let up = self.is_up(id);
-                    self.state.set_up(id, up);
+                if let Some(leader) = server.watch.track {
+                    self.inherit(id, leader);
+                    self.state.set_admin(id, self.admin(id));
+                    self.state.set_up(id, self.is_up(id));
                 }
+            }
+        }
+        for id in (0..plan.servers().len()).filter_map(|id| u32::try_from(id).ok()).map(ServerId) {
+            let told = self.operational(id);
+            if let Some(watched) = self.servers.get_mut(id.0 as usize) {
+                watched.told = told;
             }
         }
     }
@@ -58,7 +66,7 @@ impl Monitor {
         self.state.set_weight(id, known.map_or(server.weight, |k| k.weight.merged(server.weight)));
         let maxconn = known.map_or(server.limits.maxconn, |k| k.maxconn.merged(server.limits.maxconn));
         self.state.set_maxconn(id, maxconn);
-        self.servers.push(Watched::new(now, server, known));
+        self.servers.push(Watched::new(now, server, admin, known));
         if let ServerAddr::Named(name) = &server.addr {
             let last = known.and_then(|k| k.address.clone());
             self.state.addresses().set(id, name.begins_at(last));
@@ -73,6 +81,8 @@ impl Monitor {
             if let Some(watched) = self.servers.last_mut() {
                 watched.check = Some(check);
             }
+            self.note_stopping(id, known.is_some_and(|k| k.stopping));
+            self.state.set_admin(id, self.admin(id));
             if !self.rests(id) {
                 let job = Job { server: id, probe: Probe::Check };
                 self.schedule(job, now + first_delay(config, position, count));
@@ -117,13 +127,15 @@ impl Monitor {
     ) -> Option<InheritedServer> {
         let state = self.state.server(id)?;
         let backend = self.plan.backends().get(usize::from(server.backend.0))?;
-        let found = |(checked, config): (&Checked, &CheckConfig)| InheritedHealth {
+        let found = |(checked, config): (&Checked, &CheckConfig), stopping| InheritedHealth {
             checked: self.probed_at(id, config),
             counter: checked.health.value(),
             rise: checked.health.rise(),
             fall: checked.health.fall(),
             last: checked.last.clone(),
+            stopping,
         };
+        let (check, agent) = (watched.check.as_ref().zip(server.check.as_ref()), watched.agent.as_ref());
         let change = |change: &Change| InheritedChange {
             ago: now.saturating_duration_since(change.at),
             from: change.from,
@@ -133,9 +145,9 @@ impl Monitor {
         Some(InheritedServer {
             backend: backend.name.clone(),
             server: server.name.clone(),
-            health: watched.check.as_ref().zip(server.check.as_ref()).map(found),
-            agent: watched.agent.as_ref().zip(server.watch.agent.as_ref()).map(found),
-            admin: Override { configured: server.admin, in_force: state.admin },
+            health: check.map(|check| found(check, self.is_stopping(id))),
+            agent: agent.zip(server.watch.agent.as_ref()).map(|agent| found(agent, false)),
+            admin: Override { configured: server.admin, in_force: watched.wishes.own },
             weight: Override { configured: server.weight, in_force: state.weight },
             maxconn: Override { configured: server.limits.maxconn, in_force: state.maxconn },
             ejected: watched.ejected.remember(now),
@@ -147,7 +159,7 @@ impl Monitor {
 }
 
 impl Watched {
-    fn new(now: Instant, server: &Server, known: Option<&InheritedServer>) -> Self {
+    fn new(now: Instant, server: &Server, own: AdminState, known: Option<&InheritedServer>) -> Self {
         let mut history = History::default();
         for InheritedChange { ago, from, to, cause } in known.map(|k| &k.history).into_iter().flatten() {
             if let Some(at) = now.checked_sub(*ago) {
@@ -161,6 +173,8 @@ impl Watched {
             agent: None,
             ejected: ejected.map_or_else(Ejected::default, |known| Ejected::resume(known, now)),
             unresolved: None,
+            wishes: Wishes::of(own),
+            told: Operational::Up,
             followers: Vec::new(),
             history,
             since: known.and_then(|k| now.checked_sub(k.since_change)).unwrap_or(now),

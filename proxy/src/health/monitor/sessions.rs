@@ -29,7 +29,7 @@ impl Monitor {
 
 fn has_sessions(operational: Operational) -> bool {
     match operational {
-        Operational::Up | Operational::Drain => true,
+        Operational::Up | Operational::Stopping | Operational::Drain => true,
         Operational::Down | Operational::Maint => false,
     }
 }

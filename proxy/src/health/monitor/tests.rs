@@ -1,6 +1,7 @@
 mod moves;
 mod slowstart;
 mod watching;
+mod wishes;
 
 use std::net::SocketAddr;
 use std::time::Duration;

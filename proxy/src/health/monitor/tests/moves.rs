@@ -105,14 +105,14 @@ fn maintenance_and_names_do_not_undo_each_other() {
 }
 
 #[test]
-fn followers_of_a_lost_server_are_down() {
+fn followers_of_a_lost_server_are_out_of_service_with_it() {
     let watch = Watch { track: Some(ServerId(0)), ..Watch::default() };
     let mut world = World::new(vec![named(), Server { watch, ..server(1) }]);
-    assert_eq!(world.operational(), ["MAINT", "DOWN"]);
+    assert_eq!(world.operational(), ["MAINT", "MAINT"]);
     world.moves(0, Ok(1));
     assert_eq!(world.operational(), ["UP", "UP"]);
     world.moves(0, Err(Unresolved::Refused));
-    assert_eq!(world.operational(), ["MAINT", "DOWN"]);
+    assert_eq!(world.operational(), ["MAINT", "MAINT"]);
 }
 
 #[test]

@@ -108,11 +108,13 @@ fn followers_go_where_their_leader_goes() {
     world.run_until(ms(20_000));
     assert_eq!(world.operational(), ["UP"; 4]);
     world.admin(2, AdminState::Maint);
-    assert_eq!(world.operational(), ["DOWN", "DOWN", "MAINT", "UP"]);
+    assert_eq!(world.operational(), ["MAINT", "MAINT", "MAINT", "UP"]);
     let snapshot = world.monitor.snapshot(world.now);
     let next =
         World::with(vec![follow(1), follow(2), checked(server(1)), checked(server(1))], Some(&snapshot));
-    assert_eq!(next.operational(), ["DOWN", "DOWN", "MAINT", "UP"], "from the start");
+    assert_eq!(next.operational(), ["MAINT", "MAINT", "MAINT", "UP"], "from the start");
+    let via: Vec<_> = next.monitor.report().iter().map(|r| r.rests_via.map(|id| id.0)).collect();
+    assert_eq!(via, [Some(1), Some(2), None, None]);
 }
 
 fn observed(layer: Layer, error_limit: u32, on_error: OnError) -> World {
