@@ -12,8 +12,8 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::names::{InitAddr, Prefer};
 use evenkeel_proxy::plan::{
     AdminState, AnnounceOptions, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction,
-    HashKey, HashLayout, InitState, LogFormat, Mode, Script, SendProxy, ServerLimits, ServerProtocol,
-    ServerTimeouts,
+    HashKey, HashLayout, HttpManner, InitState, LogFormat, Mode, Script, SendProxy, ServerLimits,
+    ServerProtocol, ServerTimeouts,
 };
 
 use evenkeel_proxy::proxy_protocol::Version;
@@ -50,6 +50,7 @@ pub(super) struct Settings {
     pub(super) allbackups: Option<bool>,
     pub(super) http: HttpSettings,
     pub(super) check: Option<HowChecked>,
+    pub(super) http_checks: HttpChecks,
     pub(super) server: ServerSettings,
     pub(super) server_tls: ServerTls,
     pub(super) server_place: PlaceSettings,
@@ -71,6 +72,32 @@ pub(super) enum Log {
 pub(super) enum HowChecked {
     Off,
     By(Arc<Script>),
+}
+
+/// What is particular about the HTTP requests of checks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct HttpChecks {
+    pub(super) disable_on_404: Option<Spanned<bool>>,
+    pub(super) send_state: Option<Spanned<bool>>,
+}
+
+impl HttpChecks {
+    fn over(self, base: Self) -> Self {
+        Self {
+            disable_on_404: self.disable_on_404.or(base.disable_on_404),
+            send_state: self.send_state.or(base.send_state),
+        }
+    }
+
+    /// With nothing said meaning no.
+    pub(super) fn manner(self) -> HttpManner {
+        let is_on = |said: Option<Spanned<bool>>| said.is_some_and(|on| on.value);
+        HttpManner {
+            disable_on_404: is_on(self.disable_on_404),
+            send_state: is_on(self.send_state),
+            protocol: None,
+        }
+    }
 }
 
 /// `balance`.
@@ -135,6 +162,7 @@ pub(super) struct ServerSettings {
     pub(super) check_port: Option<u16>,
     pub(super) check_addr: Option<IpAddr>,
     pub(super) protocol: Option<ServerProtocol>,
+    pub(super) check_protocol: Option<Spanned<ServerProtocol>>,
     /// `Some(None)`: said to be off.
     pub(super) send_proxy: Option<Option<Version>>,
     /// What a header of version 2 says besides.
@@ -225,6 +253,7 @@ impl Settings {
             allbackups: self.allbackups.or(base.allbackups),
             http: self.http.over(&base.http),
             check: self.check.or_else(|| base.check.clone()),
+            http_checks: self.http_checks.over(base.http_checks),
             server: self.server.over(base.server),
             server_tls: self.server_tls.over(&base.server_tls),
             server_place: self.server_place.over(&base.server_place),
@@ -303,6 +332,7 @@ impl ServerSettings {
             check_port: self.check_port.or(base.check_port),
             check_addr: self.check_addr.or(base.check_addr),
             protocol: self.protocol.or(base.protocol),
+            check_protocol: self.check_protocol.or(base.check_protocol),
             send_proxy: self.send_proxy.or(base.send_proxy),
             proxy_options: self.proxy_options.or(base.proxy_options),
             check_send_proxy: self.check_send_proxy.or(base.check_send_proxy),
@@ -347,6 +377,7 @@ impl ServerSettings {
             init: InitState::default(),
             spread_percent: 0,
             script,
+            http: HttpManner::default(),
         })
     }
 }

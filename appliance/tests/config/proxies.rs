@@ -7,7 +7,7 @@ use evenkeel_proxy::access_log::{Destination, Facility, Level};
 use evenkeel_proxy::hello::ClientHello;
 use evenkeel_proxy::plan::{
     Action, AdminState, AnnounceOption, AnnounceOptions, BackendId, CheckConfig, Expect, HttpCheck,
-    HttpVersion, InitState, Layer, LogFormat, Mode, OnError, Protocol, ServerId,
+    HttpManner, HttpVersion, InitState, Layer, LogFormat, Mode, OnError, Protocol, ServerId, ServerProtocol,
 };
 use evenkeel_proxy::proxy_protocol::Version;
 
@@ -319,7 +319,7 @@ fn steps_of(check: &str) -> String {
 fn steps_become_a_script() {
     let smtp = r#"check = [{ connect = true }, { expect = { string = "220" } }, { send = "EHLO haproxy\r\n" }, { expect = { not = { rstring = "^5" }, min_recv = 4 } }, { send = "QUIT", raw = true }]"#;
     let expected = [
-        "1 Connect(Connect { addr: None, port: None, linger: false, tls: None, hello: None })",
+        "1 Connect(Connect { addr: None, port: None, linger: false, tls: None, hello: None, protocol: None })",
         "2 Expect(ByteExpect { wanted: Contains([50, 50, 48]), negate: false, min_recv: None,",
         "3 Send([69, 72, 76, 79, 32, 104, 97, 112, 114, 111, 120, 121, 13, 10])",
         "4 Expect(ByteExpect { wanted: Regex(Pattern(Regex(\"^5\"))), negate: true, min_recv: Some(4),",
@@ -345,7 +345,7 @@ fn steps_become_a_script() {
         ("ssl_hello = { sni = \"a.example\" }", "1 Protocol(SslHello { sni: Some(\"a.example\") })"),
         (
             "connect = { port = 81, addr = \"10.0.0.9\", linger = true }",
-            "1 Connect(Connect { addr: Some(10.0.0.9), port: Some(81), linger: true, tls: None, hello: None })",
+            "1 Connect(Connect { addr: Some(10.0.0.9), port: Some(81), linger: true, tls: None, hello: None, protocol: None })",
         ),
     ] {
         assert_eq!(steps_of(&format!("check = [{{ {step} }}]")), expected);
@@ -373,6 +373,23 @@ fn requests_of_one_check_keep_their_own_expectations() {
     assert_eq!((connect.port, b.uri.as_str(), b.expect.len()), (Some(81), "/b", 1));
     assert_eq!(b.expect[0].says.on_error.as_deref(), Some("down"));
     assert_eq!(check.script.steps[2].number, 4);
+}
+
+#[test]
+fn what_is_particular_about_requests_of_checks() {
+    let plain = check_of("httpchk = \"/\"").unwrap();
+    assert_eq!(plain.http, HttpManner::default());
+    let all = check_of("httpchk = \"/\"\ndisable_on_404 = true\nsend_state = true").unwrap();
+    assert_eq!(all.http, HttpManner { disable_on_404: true, send_state: true, protocol: None });
+    for (server, protocol) in [
+        ("proto = \"h2\"", Some(ServerProtocol::Http2)),
+        ("proto = \"h2\", check_port = 81", None),
+        ("proto = \"h2\", check_proto = \"h1\"", Some(ServerProtocol::Http1)),
+        ("check_proto = \"h2\", check_port = 81", Some(ServerProtocol::Http2)),
+    ] {
+        let check = check_of(&format!("httpchk = \"/\"\ndefault_server = {{ {server} }}")).unwrap();
+        assert_eq!(check.http.protocol, protocol, "{server}");
+    }
 }
 
 #[test]

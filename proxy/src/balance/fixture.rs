@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Lease, Outcome, State, Wish};
 use crate::plan::{
-    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, InitState, Mode, Plan,
-    Script, Server, ServerHttp, ServerId, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
+    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, HttpManner, InitState,
+    Mode, Plan, Script, Server, ServerHttp, ServerId, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 
 /// A server `sN` of weight 1, active, ready, unchecked.
@@ -50,6 +50,7 @@ pub(crate) fn check(script: Script) -> CheckConfig {
         init: InitState::default(),
         spread_percent: 0,
         script: Arc::new(script),
+        http: HttpManner::default(),
     }
 }
 

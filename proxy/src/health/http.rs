@@ -10,8 +10,8 @@ use super::result::{CheckResult, CheckStatus};
 use crate::plan::{HttpCheck, HttpExpect, HttpVersion};
 
 /// The bytes of the request: no field but the configured ones, `Content-Length` with a body, and `Connection: close`
-/// with HTTP/1.1.
-pub fn request(check: &HttpCheck) -> Vec<u8> {
+/// with HTTP/1.1; and `state`, if the server is told what is known of it.
+pub fn request(check: &HttpCheck, state: Option<&str>) -> Vec<u8> {
     let version = match check.version {
         HttpVersion::V1_0 => "HTTP/1.0",
         HttpVersion::V1_1 => "HTTP/1.1",
@@ -22,7 +22,7 @@ pub fn request(check: &HttpCheck) -> Vec<u8> {
             out.extend_from_slice(part.as_bytes());
         }
     };
-    for (name, value) in &check.headers {
+    for (name, value) in fields(check, state) {
         field(name, value);
     }
     let has = |name: &str| check.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
@@ -37,11 +37,28 @@ pub fn request(check: &HttpCheck) -> Vec<u8> {
     out
 }
 
+/// The fields of the request that are none of the protocol's.
+pub fn fields<'a>(check: &'a HttpCheck, state: Option<&'a str>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let configured = check.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    configured.chain(state.map(|state| ("X-Haproxy-Server-State", state)))
+}
+
 /// A response while it comes in.
 #[derive(Debug)]
 pub struct Evaluation<'a> {
     check: &'a HttpCheck,
+    on_404: On404,
     stage: Stage,
+}
+
+/// What a 404 means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum On404 {
+    /// What any other status does.
+    #[default]
+    Judge,
+    /// The server wants no new work, whatever is expected of it.
+    Stop,
 }
 
 #[derive(Debug)]
@@ -88,7 +105,13 @@ struct Fields {
 impl<'a> Evaluation<'a> {
     /// Nothing received yet.
     pub fn new(check: &'a HttpCheck) -> Self {
-        Self { check, stage: Stage::Head { head: Vec::new(), searched: 0, before: 0 } }
+        Self { check, on_404: On404::Judge, stage: Stage::Head { head: Vec::new(), searched: 0, before: 0 } }
+    }
+
+    /// With another meaning of a 404.
+    #[must_use]
+    pub fn taking_404(self, on_404: On404) -> Self {
+        Self { on_404, ..self }
     }
 
     /// Takes bytes in. `Some`: judged; more bytes would change nothing.
@@ -130,6 +153,9 @@ impl<'a> Evaluation<'a> {
                             *before += head.len();
                             head.clear();
                             *searched = 0;
+                        }
+                        Ok(Response { code: code @ 404, .. }) if self.on_404 == On404::Stop => {
+                            return Some(CheckResult::new(CheckStatus::L7OkConditional).with_code(code));
                         }
                         Ok(response) => self.stage = Stage::Body(response),
                     }

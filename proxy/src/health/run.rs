@@ -11,16 +11,17 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use super::agent::AgentLine;
-use super::http::{self, Evaluation};
+use super::http::{self, Evaluation, On404};
 use super::protocol::{Dialogue, Heard};
 use super::result::{CheckResult, CheckStatus};
-use crate::plan::{Action, CheckConfig, Connect, Protocol, Script, Step};
+use crate::plan::{Action, CheckConfig, Connect, HttpCheck, Protocol, Script, Step};
 
 /// One check while it is made.
 #[derive(Debug)]
 pub struct Run<'a> {
     script: &'a Script,
     limits: Limits,
+    whom: Whom,
     begun: Instant,
     /// Position of the step that is under way, or of the next one.
     at: usize,
@@ -70,6 +71,15 @@ pub struct Limits {
     pub whole: Duration,
 }
 
+/// What a check needs to know of the server it is of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Whom {
+    /// What HTTP requests tell the server of itself.
+    pub state: Option<String>,
+    /// What a 404 of it means.
+    pub on_404: On404,
+}
+
 /// What is going on.
 #[derive(Debug)]
 enum Stage<'a> {
@@ -111,6 +121,7 @@ impl<'a> Run<'a> {
         Self {
             script,
             limits,
+            whom: Whom::default(),
             begun: now,
             at: 0,
             stage: Stage::Next,
@@ -121,6 +132,12 @@ impl<'a> Run<'a> {
             unsent: None,
             last: None,
         }
+    }
+
+    /// Begun with what is known of the server.
+    #[must_use]
+    pub fn of(self, whom: Whom) -> Self {
+        Self { whom, ..self }
     }
 
     /// What is to be done at `now`. Asked again before it is answered, it says the same.
@@ -272,7 +289,17 @@ impl<'a> Run<'a> {
 }
 
 /// What else a driver may want to know.
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// The HTTP request that is to be sent, and what it tells the server of itself. `None`: something else is.
+    pub fn request(&self) -> Option<(&'a HttpCheck, Option<&str>)> {
+        match (&self.stage, &self.script.steps.get(self.at)?.action) {
+            (Stage::Sending(_, After::Asking(_)), Action::Http(check)) => {
+                Some((check, self.whom.state.as_deref()))
+            }
+            _ => None,
+        }
+    }
+
     /// The line that an agent has said.
     pub fn agent_line(&self) -> Option<AgentLine> {
         super::protocol::agent::line(&self.received).map(AgentLine::parse)
@@ -310,7 +337,9 @@ impl<'a> Run<'a> {
             }
             Action::Http(check) => {
                 self.forget();
-                self.stage = Stage::Sending(http::request(check), After::Asking(Evaluation::new(check)));
+                let request = http::request(check, self.whom.state.as_deref());
+                let evaluation = Evaluation::new(check).taking_404(self.whom.on_404);
+                self.stage = Stage::Sending(request, After::Asking(evaluation));
             }
             Action::Protocol(protocol) => {
                 self.forget();
@@ -334,7 +363,7 @@ impl<'a> Run<'a> {
                 {
                     match expect::judge(expect, *number, comment.as_deref(), &self.received, last) {
                         None => {}
-                        Some(result) if result.status.verdict() == super::Verdict::Pass => {
+                        Some(result) if goes_on(&result) => {
                             self.last = Some(result);
                             self.at += 1;
                             self.stage = Stage::Next;
@@ -374,8 +403,7 @@ impl<'a> Run<'a> {
 
     /// A step that has a verdict of its own is over.
     fn stepped(&mut self, now: Instant, result: CheckResult, farewell: Vec<u8>) {
-        let passed = result.status.verdict() == super::Verdict::Pass;
-        if passed && self.at + 1 < self.script.steps.len() {
+        if goes_on(&result) && self.at + 1 < self.script.steps.len() {
             self.last = Some(result);
             self.at += 1;
             self.connected = false;
@@ -441,6 +469,11 @@ impl<'a> Run<'a> {
     fn is_byte_script(&self) -> bool {
         !self.script.steps.iter().any(|s| matches!(s.action, Action::Http(_) | Action::Protocol(_)))
     }
+}
+
+/// Whether the next step follows. That a server wants no new work settles a check, whatever else would be asked.
+fn goes_on(result: &CheckResult) -> bool {
+    result.status.verdict() == super::Verdict::Pass && result.status != CheckStatus::L7OkConditional
 }
 
 fn passed_script() -> CheckResult {

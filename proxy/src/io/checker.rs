@@ -5,6 +5,7 @@
 //! which data threads balance by. Operators' changes come in from any thread through [`Checker::set_admin`] and
 //! [`Checker::set_weight`].
 
+mod http2;
 mod names;
 mod probe;
 #[cfg(test)]
@@ -181,7 +182,8 @@ fn turn(
     while let Some(job) = monitor.poll_check(now) {
         let plan = Arc::clone(&shared.plan);
         let at = monitor.target(job).map(|(_, at)| at);
-        checks.spawn(async move { (job, probe::probe(&plan, job, at).await) });
+        let whom = monitor.whom(job);
+        checks.spawn(async move { (job, probe::probe(&plan, job, at, whom).await) });
     }
     while let Some(event) = monitor.poll_event() {
         if events.try_send(event).is_err() {

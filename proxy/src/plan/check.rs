@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ServerProtocol;
 use crate::endpoint::Endpoint;
 use crate::tls::Connector;
 
@@ -17,7 +18,7 @@ pub struct CheckConfig {
     pub fastinter: Option<Duration>,
     /// Between checks while down; `None`: `inter`.
     pub downinter: Option<Duration>,
-    /// Of one whole check; `None`: the connect timeout bounded by `inter`, then `inter`.
+    /// Of one whole check; `None`: `inter`. Connecting takes no longer than `inter` and the backend's connect timeout.
     pub timeout: Option<Duration>,
     /// Consecutive failures that take an up server down, at least 1.
     pub fall: u16,
@@ -35,6 +36,19 @@ pub struct CheckConfig {
     pub spread_percent: u8,
     /// What is done. Servers of one backend share it.
     pub script: Arc<Script>,
+    /// What is particular about its HTTP requests.
+    pub http: HttpManner,
+}
+
+/// What is particular about the HTTP requests of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HttpManner {
+    /// A server that is up says by a 404 that it wants no new work (HAProxy: `http-check disable-on-404`).
+    pub disable_on_404: bool,
+    /// They tell the server what is known of it (HAProxy: `http-check send-state`).
+    pub send_state: bool,
+    /// What they are made in (HAProxy: `check-proto`); `None`: what was agreed on inside TLS, else HTTP/1.
+    pub protocol: Option<ServerProtocol>,
 }
 
 /// How checks speak TLS.
@@ -92,6 +106,14 @@ impl CheckConfig {
 }
 
 impl Connect {
+    /// What HTTP requests are made in on the connection; `agreed`: HTTP/2 has been agreed on inside TLS.
+    pub fn speaks(&self, config: &CheckConfig, agreed: bool) -> ServerProtocol {
+        let is_elsewhere = self.addr.is_some() || self.port.is_some() || self.hello.is_some();
+        let of_check = config.http.protocol.filter(|_| !is_elsewhere);
+        let agreed = if agreed { ServerProtocol::Http2 } else { ServerProtocol::Http1 };
+        self.protocol.or(of_check).unwrap_or(agreed)
+    }
+
     /// Where the step connects in a check of `target`.
     pub fn target(&self, target: &Endpoint) -> Endpoint {
         elsewhere(Some(target), self.addr, self.port).unwrap_or_else(|| target.clone())
@@ -164,6 +186,8 @@ pub struct Connect {
     pub tls: Option<bool>,
     /// What it asks for then; `None`: what the check does.
     pub hello: Option<CheckHello>,
+    /// What HTTP requests on it are made in; `None`: as the check does, if it goes where that goes.
+    pub protocol: Option<ServerProtocol>,
 }
 
 /// What must have been received.
@@ -213,6 +237,8 @@ pub struct Says {
 pub enum OkStatus {
     /// `L7OK`.
     L7Ok,
+    /// `L7OKC`: the server wants no new work.
+    L7OkConditional,
     /// `L6OK`.
     L6Ok,
     /// `L4OK`.
@@ -222,6 +248,8 @@ pub enum OkStatus {
 /// Outcomes of an expectation that is not met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorStatus {
+    /// `L7OKC`: no failure, but the server wants no new work.
+    L7OkConditional,
     /// `L7RSP`.
     L7Response,
     /// `L7STS`.

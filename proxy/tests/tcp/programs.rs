@@ -11,8 +11,8 @@ use evenkeel_proxy::balance::State;
 use evenkeel_proxy::health::CheckStatus;
 use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::plan::{
-    Action, AnnounceOption, AnnounceOptions, CheckConfig, HttpCheck, HttpVersion, InitState, Plan, Script,
-    SendProxy,
+    Action, AnnounceOption, AnnounceOptions, CheckConfig, HttpCheck, HttpManner, HttpVersion, InitState,
+    Plan, Script, SendProxy,
 };
 use evenkeel_proxy::proxy_protocol::Version;
 
@@ -192,6 +192,7 @@ fn checked(server: SocketAddr, header: Option<Version>) -> CheckStatus {
             body: Vec::new(),
             expect: Vec::new(),
         })])),
+        http: HttpManner::default(),
     });
     let plan =
         Plan::new(config.global, vec![config.frontend], vec![config.backend], config.servers, Vec::new());

@@ -1,5 +1,6 @@
 //! What agents say and what requests show, to HAProxy and to us at once: both think the same of the server.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,6 +69,21 @@ impl Answering {
                     format!("HTTP/1.1 {status} So\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                 stream.write_all(answer.as_bytes()).unwrap_or_default();
             }
+        })
+    }
+
+    /// A web server whose status is what it is told to say, and whose ears are `heard`.
+    fn moody_site(host: &Host, port: u16, heard: Arc<Mutex<BTreeSet<String>>>) -> Self {
+        Self::start(host, port, move |stream, line| {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            heard.lock().unwrap().extend(head.lines().map(ToOwned::to_owned));
+            let answer = format!("HTTP/1.0 {} So\r\nContent-Length: 0\r\n\r\n", line.trim());
+            stream.write_all(answer.as_bytes()).unwrap_or_default();
         })
     }
 
@@ -217,4 +233,102 @@ fn failing_requests_are_weighed_as_by_haproxy() {
         until(&what, SOON, || (ours(&node)?.state == state).then_some(()));
         assert_eq!(agreed(&oracle, &node, &what).state, state, "{what}");
     }
+}
+
+#[test]
+fn a_server_says_by_404_that_it_wants_no_more_as_to_haproxy() {
+    let lab = Lab::new();
+    let heard = Arc::new(Mutex::new(BTreeSet::new()));
+    let site = Answering::moody_site(&lab.a, 80, Arc::clone(&heard));
+    *site.told.line.lock().unwrap() = "200".into();
+    let oracle = Oracle::start(
+        &lab.a,
+        " mode http\n option httpchk GET / HTTP/1.0\n http-check disable-on-404\n http-check send-state\n \
+         server s 127.0.0.1:80 check inter 20ms fall 3 rise 2",
+    );
+    let node = Node::start(
+        &lab.a,
+        "[backend.b]\ntimeout = { connect = \"2s\", server = \"5s\", check = \"2s\" }\n\
+         httpchk = \"GET / HTTP/1.0\"\ndisable_on_404 = true\nsend_state = true\n\
+         server = [{ name = \"s\", addr = \"127.0.0.1:80\", inter = \"20ms\", fall = 3, rise = 2 }]\n",
+    );
+    let moods = [
+        ("200", "UP"),
+        ("404", "NOLB"),
+        ("200", "UP"),
+        ("404", "NOLB"),
+        ("500", "DOWN"),
+        ("404", "DOWN"),
+        ("200", "UP"),
+    ];
+    for (status, state) in moods {
+        site.say(status);
+        until(&format!("{status} to count"), SOON, || (ours(&node)?.state == state).then_some(()));
+        assert_eq!(agreed(&oracle, &node, status).state, state, "{status}");
+    }
+    let told = heard.lock().unwrap().clone();
+    for state in ["UP", "NOLB", "NOLB 2/3", "DOWN", "DOWN 1/2"] {
+        let begins = format!("X-Haproxy-Server-State: {state}; address=127.0.0.1; port=80; name=b/s; node=");
+        let both: BTreeSet<_> = told
+            .iter()
+            .filter(|line| line.to_ascii_lowercase().starts_with(&begins.to_ascii_lowercase()))
+            .filter_map(|line| line.split_once("; weight="))
+            .collect();
+        let rest: BTreeSet<_> = both.iter().map(|(_, rest)| *rest).collect();
+        assert!(!rest.is_empty(), "{state}: {told:?}");
+        assert_eq!(both.len(), 2 * rest.len(), "both tell the same: {state}: {both:?}");
+    }
+}
+
+/// Two servers, of which the second is good for nothing, and clients that notice until it is out.
+#[test]
+fn a_server_whose_requests_fail_is_out_for_a_while() {
+    let lab = Lab::new();
+    let _good = Answering::site(&lab.a, 80);
+    let _bad = Answering::start(&lab.a, 81, |stream, _| {
+        let answer = "HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let mut request = [0; 1024];
+        stream.read(&mut request).map(drop).unwrap_or_default();
+        stream.write_all(answer.as_bytes()).unwrap_or_default();
+    });
+    for (mode, bad) in [("http", 81), ("tcp", 82)] {
+        let node = Node::start(
+            &lab.a,
+            &format!(
+                "[defaults]\nlog = false\nmode = \"{mode}\"\nretries = 0\n\
+                 timeout = {{ connect = \"2s\", client = \"5s\", server = \"5s\" }}\n\
+                 [frontend.f]\nbind = \"127.0.0.1:8002\"\ndefault_backend = \"b\"\n[backend.b]\n\
+                 outlier_ejection = {{ consecutive_errors = 3, time = \"1s\" }}\n\
+                 server = [{{ name = \"good\", addr = \"127.0.0.1:80\" }},\n\
+                 {{ name = \"bad\", addr = \"127.0.0.1:{bad}\" }}]\n"
+            ),
+        );
+        let ejected = || node.status_at("/proxy/servers/1/ejected_ms").as_u64();
+        until("the bad one to be out", SOON, || {
+            touch(&lab.a, 8002);
+            ejected()
+        });
+        assert_eq!(node.status_at("/proxy/servers/1/state"), "DOWN", "{mode}");
+        assert_eq!(node.status_at("/proxy/servers/0/state"), "no check", "{mode}");
+        let reason = node.status_at("/proxy/servers/1/history/0/reason");
+        assert_eq!(reason, "ejected for 1s: 3 consecutive errors", "{mode}");
+        until("it to be back", SOON, || ejected().is_none().then_some(()));
+        assert_eq!(node.status_at("/proxy/servers/1/state"), "no check", "{mode}");
+        until("it to be out for longer", SOON, || {
+            touch(&lab.a, 8002);
+            ejected()
+        });
+        let reason = node.status_at("/proxy/servers/1/history/2/reason");
+        assert_eq!(reason, "ejected for 2s: 3 consecutive errors", "{mode}");
+    }
+}
+
+/// Sends a request to wherever it goes, whatever becomes of it.
+fn touch(host: &Host, port: u16) {
+    host.ns.run(move || {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return };
+        stream.set_read_timeout(Some(SOON)).expect("set a timeout");
+        stream.write_all(b"GET /200 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap_or_default();
+        stream.read_to_end(&mut Vec::new()).map(drop).unwrap_or_default();
+    });
 }

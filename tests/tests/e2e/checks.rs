@@ -20,7 +20,7 @@ fn ours(lab: &Lab, port: u16, check: &str) -> Verdict {
 fn config(port: u16, check: &str) -> String {
     format!(
         "[defaults]\ntimeout = {{ connect = \"2s\", client = \"5s\", server = \"5s\", check = \"2s\" }}\n\
-         [backend.b]\ncheck = [{check}]\ndefault_server = {{ inter = \"100ms\" }}\n\
+         [backend.b]\ncheck = [{check}]\ndefault_server = {{ inter = \"100ms\", verify = \"none\" }}\n\
          server = [{{ name = \"s\", addr = \"127.0.0.1:{port}\" }}]\n"
     )
 }
@@ -262,7 +262,11 @@ fn nginx_conf(scratch: &Scratch) {
         &format!(
             "user root; daemon off; pid {dir}/pid; error_log {dir}/errors; events {{}}\nhttp {{ access_log off;\n\
              server {{ listen 127.0.0.1:80; location /health {{ add_header X-State up; return 200 '{{\"status\":\"ok\"}}'; }}\n\
-             location /busy {{ return 503; }} }}\n\
+             location /busy {{ return 503; }} location /empty {{ return 204; }} location /gone {{ return 404; }}\n\
+             location /list {{ add_header X-List \"a, b\"; add_header X-Other c; return 201 here; }} }}\n\
+             server {{ listen 127.0.0.1:81 http2; location / {{ return 200 $server_protocol; }} }}\n\
+             server {{ listen 127.0.0.1:444 ssl http2; ssl_certificate {dir}/crt; ssl_certificate_key {dir}/key;\n\
+             location / {{ return 200 $server_protocol; }} }}\n\
              server {{ listen 127.0.0.1:443 ssl; ssl_certificate {dir}/crt; ssl_certificate_key {dir}/key; }}\n}}\n"
         ),
     );
@@ -321,6 +325,57 @@ fn nginx_over_http_and_tls() {
     for (expect, theirs, status, info) in cases {
         let verdict = compared(&lab, 80, &format!("{send}, {expect}"), &format!("{http}\n {theirs}"));
         assert_eq!((verdict.status.as_str(), verdict.info.as_str()), (status, info), "{expect}");
+    }
+    let list = r#"{ send = { uri = "/list" } }"#;
+    let http = "mode http\n option httpchk GET /list";
+    let cases = [
+        (r#"rstatus = "^20""#, "rstatus ^20", "L7OK"),
+        (r#"rstatus = "^2.0$""#, "rstatus ^2.0$", "L7STS"),
+        (r#"not = { rstatus = "^[45]" }"#, "! rstatus ^[45]", "L7OK"),
+        (r#"not = { rstatus = "1$" }"#, "! rstatus 1$", "L7STS"),
+        (r#"header = { name = "X-List", value = "b" }"#, "hdr name x-list value b", "L7OK"),
+        (r#"header = { name = "X-List", value = "b", full = true }"#, "fhdr name x-list value b", "L7STS"),
+        (
+            r#"header = { name = "X-List", value_end = "b", full = true }"#,
+            "fhdr name x-list value -m end b",
+            "L7OK",
+        ),
+        (
+            r#"header = { name_beg = "x-o", value_reg = "^[cd]$" }"#,
+            "hdr name -m beg x-o value -m reg ^[cd]$",
+            "L7OK",
+        ),
+        (r#"not = { header = { name = "x-none" } }"#, "! hdr name x-none", "L7OK"),
+        (r#"not = { header = { name = "x-list" } }"#, "! hdr name x-list", "L7STS"),
+        (r#"not = { rstring = "t?here" }"#, "! rstring t?here", "L7RSP"),
+        (r#"status = 201, ok_status = "L7OKC""#, "ok-status L7OKC status 201", "L7OKC"),
+        (r#"not = { status = 201 }, error_status = "L7OKC""#, "error-status L7OKC ! status 201", "L7OKC"),
+        (r#"string = "here", ok_status = "L6OK""#, "ok-status L6OK string here", "L6OK"),
+        (r#"string = "gone", error_status = "L4CON""#, "error-status L4CON string gone", "L4CON"),
+    ];
+    for (expect, theirs, status) in cases {
+        let theirs = format!("{http}\n http-check expect {theirs}");
+        let verdict = compared(&lab, 80, &format!("{list}, {{ expect = {{ {expect} }} }}"), &theirs);
+        assert_eq!(verdict.status, status, "{expect}");
+    }
+    for (expect, theirs) in [("string = \"x\"", "string x"), ("not = { rstring = \"x\" }", "! rstring x")] {
+        let empty = format!("{{ send = {{ uri = \"/empty\" }} }}, {{ expect = {{ {expect} }} }}");
+        let theirs = format!("mode http\n option httpchk GET /empty\n http-check expect {theirs}");
+        let verdict = compared(&lab, 80, &empty, &theirs);
+        let nothing = "HTTP content check could not find a response body";
+        assert_eq!((verdict.status.as_str(), verdict.info.as_str()), ("L7RSP", nothing), "{expect}");
+    }
+    // HTTP/2 by prior knowledge, and as TLS comes to it.
+    let send = r#"{ send = { uri = "/", version = "HTTP/1.1", headers = { Host = "h" } } }, { expect = { string = "HTTP/2.0" } }"#;
+    let theirs = "mode http\n option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host h\n \
+                  http-check expect string HTTP/2.0\n default-server verify none";
+    for (port, how, connect) in [
+        (81, "check-proto h2", r#"{ connect = { proto = "h2" } }"#),
+        (444, "check-ssl check-alpn h2", r#"{ connect = { alpn = "h2" } }"#),
+    ] {
+        listening(&lab, port);
+        let verdict = compared(&lab, port, &format!("{connect}, {send}"), &format!("{theirs} {how}"));
+        assert_eq!((verdict.status.as_str(), verdict.code.as_str()), ("L7OK", "200"), "{how}");
     }
     let busy = compared(&lab, 80, r#"{ send = { uri = "/busy" } }"#, "mode http\n option httpchk GET /busy");
     assert_eq!((busy.status.as_str(), busy.code.as_str()), ("L7STS", "503"));

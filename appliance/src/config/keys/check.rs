@@ -88,6 +88,8 @@ pub static CONNECT: Section = Section {
             .default_is("`check_sni`"),
         Key::new("alpn", Type::Text(super::tls::ALPN_FORM), "Protocols that this connection offers the server inside TLS.")
             .default_is("`check_alpn`"),
+        Key::new("proto", Type::Word(&["h1", "h2"]), "What HTTP requests on this connection are made in.")
+            .default_is("as the check's; what TLS comes to with `port`, `addr`, `sni` or `alpn`"),
     ],
     hints: &[("default", "connect = true"), ("address", "addr")],
 };
@@ -153,14 +155,14 @@ pub static EXPECT: Section = Section {
         Key::new("on_error", Type::Text("text"), "Reported when it does not hold."),
         Key::new(
             "ok_status",
-            Type::Word(&["L7OK", "L6OK", "L4OK"]),
-            "The result when the check ends with it.",
+            Type::Word(&["L7OK", "L7OKC", "L6OK", "L4OK"]),
+            "The result when the check ends with it. With `L7OKC` it does, and the server gets no new work (NOLB).",
         )
         .default("\"L7OK\""),
         Key::new(
             "error_status",
-            Type::Word(&["L7RSP", "L7STS", "L6RSP", "L4CON"]),
-            "The result when it does not hold.",
+            Type::Word(&["L7OKC", "L7RSP", "L7STS", "L6RSP", "L4CON"]),
+            "The result when it does not hold. With `L7OKC` that is no failure, but the server gets no new work (NOLB).",
         )
         .default_is("L7STS for `status`, `rstatus` and `header`, else L7RSP"),
         Key::new(

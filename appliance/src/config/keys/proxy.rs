@@ -53,6 +53,8 @@ pub static DEFAULTS: Section = Section {
         ALLBACKUPS,
         HTTPCHK,
         CHECK,
+        DISABLE_ON_404,
+        SEND_STATE,
         EJECT,
         DEFAULTS_SERVER,
     ],
@@ -94,6 +96,8 @@ pub static PROFILE: Section = Section {
         ALLBACKUPS,
         HTTPCHK,
         CHECK,
+        DISABLE_ON_404,
+        SEND_STATE,
         EJECT,
         DEFAULTS_SERVER,
     ],
@@ -154,6 +158,8 @@ pub static BACKEND: Section = Section {
         ALLBACKUPS,
         HTTPCHK,
         CHECK,
+        DISABLE_ON_404,
+        SEND_STATE,
         EJECT,
         DEFAULTS_SERVER,
         SERVERS,
@@ -200,6 +206,8 @@ pub static LISTEN: Section = Section {
         ALLBACKUPS,
         HTTPCHK,
         CHECK,
+        DISABLE_ON_404,
+        SEND_STATE,
         EJECT,
         DEFAULTS_SERVER,
         SERVERS,
@@ -397,6 +405,20 @@ const CHECK: Key = Key::new(
      not say otherwise.",
 )
 .default_is("what the server's `check` says, by a TCP connection");
+const DISABLE_ON_404: Key = Key::new(
+    "disable_on_404",
+    Type::Bool,
+    "A server that is up says by a 404 to an HTTP check that it wants no new work, whatever else is expected: it gets \
+     only clients that stay with it (NOLB), until another answer comes. One that is down is not brought up by it.",
+)
+.default("false");
+const SEND_STATE: Key = Key::new(
+    "send_state",
+    Type::Bool,
+    "HTTP checks tell each server what is known of it, in HAProxy's field and words: `X-Haproxy-Server-State: UP 2/3; \
+     address=…; port=…; name=app/s1; node=a; weight=1/2; scur=3/5; qcur=0`.",
+)
+.default("false");
 const DEFAULTS_SERVER: Key = Key::new(
     "default_server",
     Type::Table(&DEFAULT_SERVER),
@@ -461,5 +483,7 @@ const PROXY_HINTS: &[(&str, &str)] = &[
     ("errorfiles", "errorfile = { 503 = \"…\" }"),
     ("servers", "server = [{ name = \"…\", addr = \"…\" }]"),
     ("timeouts", "timeout = { connect = \"5s\", client = \"50s\", server = \"50s\" }"),
+    ("http_check_disable_on_404", "disable_on_404 = true"),
+    ("http_check_send_state", "send_state = true"),
     ("http_check", "check = [{ send = { … } }, { expect = { status = 200 } }]"),
 ];

@@ -54,6 +54,7 @@ pub static SERVER: Section = Section {
         CHECK_SSL,
         CHECK_SNI,
         CHECK_ALPN,
+        CHECK_PROTO,
         SERVER_CRT,
         MIN_VER,
         MAX_VER,
@@ -133,6 +134,7 @@ pub static SERVER_TEMPLATE: Section = Section {
         CHECK_SSL,
         CHECK_SNI,
         CHECK_ALPN,
+        CHECK_PROTO,
         SERVER_CRT,
         MIN_VER,
         MAX_VER,
@@ -240,6 +242,7 @@ pub static DEFAULT_SERVER: Section = Section {
         CHECK_SSL,
         CHECK_SNI,
         CHECK_ALPN,
+        CHECK_PROTO,
         SERVER_CRT,
         MIN_VER,
         MAX_VER,
@@ -367,9 +370,15 @@ const ON_MARKED_UP: Key = Key::new(
 const PROTO: Key = Key::new(
     "proto",
     Type::Word(&["h1", "h2"]),
-    "In mode http, `h2` speaks HTTP/2 with the server without asking it whether it does, in clear text or inside TLS. Requests of all clients share connections. Health checks speak HTTP/1.",
+    "In mode http, `h2` speaks HTTP/2 with the server without asking it whether it does, in clear text or inside TLS. Requests of all clients share connections. HTTP checks do so too, unless they go elsewhere.",
 )
 .default_is("`h1`, unless `alpn` comes to \"h2\"");
+const CHECK_PROTO: Key = Key::new(
+    "check_proto",
+    Type::Word(&["h1", "h2"]),
+    "What HTTP checks are made in; `h2` is spoken without asking. A `Host` among the fields is the authority.",
+)
+.default_is("`proto`, if the checks go where requests go (no `check_addr`, `check_port` or `check_ssl`); else what TLS comes to by `check_alpn`");
 const SEND_PROXY: Key = Key::new(
     "send_proxy",
     Type::Bool,

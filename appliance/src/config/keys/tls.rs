@@ -119,7 +119,7 @@ pub(super) const CHECK_SNI: Key =
         .default_is("`sni`");
 pub(super) const CHECK_ALPN: Key =
     Key::new("check_alpn", Type::Text(ALPN_FORM), "Protocols that checks offer the server inside TLS.")
-        .default_is("none is named");
+        .default_is("none is named; \"h2\" if that is what the checks are made in");
 pub(super) const VERIFYHOST: Key = Key::new(
     "verifyhost",
     Type::Text("a host name or IP address"),

@@ -227,7 +227,8 @@ fn connect(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Con
     let linger = t.read(cx, "linger", Reader::bool).is_some_and(|b| b.value);
     let ssl = t.read(cx, "ssl", Reader::bool);
     let sni = t.read(cx, "sni", Reader::text);
-    let alpn = t.read(cx, "alpn", super::tls::check_alpn);
+    let alpn = t.read(cx, "alpn", super::tls::alpn);
+    let protocol = t.read(cx, "proto", Reader::word).map(|word| super::server::protocol(word.value));
     t.finish(cx);
     let asks = sni.is_some() || alpn.is_some();
     if let Some(ssl) = ssl.filter(|ssl| asks && !ssl.value) {
@@ -235,7 +236,8 @@ fn connect(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Con
         cx.push(Diagnostic::error(Code::BadCombination, ssl.span, message));
     }
     let hello = asks.then(|| CheckHello { sni: sni.map(|s| s.value), alpn });
-    Some(Connect { addr, port, linger, tls: ssl.map(|s| s.value).or_else(|| asks.then_some(true)), hello })
+    let tls = ssl.map(|s| s.value).or_else(|| asks.then_some(true));
+    Some(Connect { addr, port, linger, tls, hello, protocol })
 }
 
 /// Bytes as hexadecimal digits, with blanks between them if wanted.

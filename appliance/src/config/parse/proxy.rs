@@ -13,7 +13,7 @@ use crate::config::draft::{Bind, BindDraft, Profile, Proxy, Side};
 use crate::config::keys::{self, Key};
 use crate::config::model::{Global, GlobalTls};
 use crate::config::read::{Fields, Node, Reader, shown};
-use crate::config::settings::{HowChecked, Log, ServerSettings, Settings, Timeouts};
+use crate::config::settings::{HowChecked, HttpChecks, Log, ServerSettings, Settings, Timeouts};
 use crate::config::source::{Span, Spanned};
 use crate::config::value;
 
@@ -91,6 +91,10 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         allbackups: t.known(cx, "allbackups", Reader::bool).map(|b| b.value),
         http: http::settings(cx, t),
         check,
+        http_checks: HttpChecks {
+            disable_on_404: t.known(cx, "disable_on_404", Reader::bool),
+            send_state: t.known(cx, "send_state", Reader::bool),
+        },
         server,
         server_tls,
         server_place: place,

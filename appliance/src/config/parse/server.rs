@@ -93,13 +93,14 @@ pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerSetting
         check_port: plain(t.read(cx, "check_port", Reader::int)),
         check_addr: plain(t.read(cx, "check_addr", |cx, key, node| cx.address(key, node, value::ip))),
         protocol: t.read(cx, "proto", Reader::word).map(|w| protocol(w.value)),
+        check_protocol: t.read(cx, "check_proto", Reader::word).map(|w| w.map(protocol)),
         send_proxy: send_proxy(cx, t),
         proxy_options: t.read(cx, "proxy_v2_options", proxy_v2_options),
         check_send_proxy: plain(t.read(cx, "check_send_proxy", Reader::bool)),
     }
 }
 
-fn protocol(word: &str) -> ServerProtocol {
+pub(super) fn protocol(word: &str) -> ServerProtocol {
     if word == "h2" { ServerProtocol::Http2 } else { ServerProtocol::Http1 }
 }
 

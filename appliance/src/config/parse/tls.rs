@@ -127,7 +127,7 @@ pub(super) fn server(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> ServerTls {
         alpn: t.read(cx, "alpn", alpn),
         check_ssl: t.read(cx, "check_ssl", Reader::bool).map(|b| b.value),
         check_sni: t.read(cx, "check_sni", Reader::text),
-        check_alpn: t.read(cx, "check_alpn", check_alpn),
+        check_alpn: t.read(cx, "check_alpn", alpn),
         certificate: t.read(cx, "crt", |cx, key, node| {
             let path = cx.text(key, node)?;
             file(cx, Path::new(&path.value), path.span).map(Arc::new)
@@ -224,13 +224,8 @@ fn curves(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<
     Some(found)
 }
 
-fn alpn(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Vec<u8>>> {
+pub(super) fn alpn(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Vec<u8>>> {
     protocols(cx, key, node, PROTOCOLS)
-}
-
-/// What checks may offer: they speak no HTTP/2.
-pub(super) fn check_alpn(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Vec<u8>>> {
-    protocols(cx, key, node, &PROTOCOLS[1..])
 }
 
 fn protocols(

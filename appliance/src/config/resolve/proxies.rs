@@ -145,6 +145,7 @@ pub(super) fn backend(
         modes::check_keys(cx, &proxy, settings.mode.unwrap_or_default());
     }
     check_servers(cx, &proxy);
+    watch::check_requests(cx, &proxy, &settings);
     let mode = settings.mode.unwrap_or_default();
     // A cookie that a default says does not concern what is not HTTP.
     let cookie = settings.cookie.clone().flatten().filter(|_| mode == Mode::Http);
@@ -218,6 +219,12 @@ fn server(
     if let Some(check) = &mut check {
         check.init = watch.init_state.unwrap_or_default();
         check.spread_percent = global.spread_checks;
+        check.http = settings.http_checks.manner();
+        // What speaks in another way than the server's other connections may be something else.
+        let as_server = check.addr.is_none() && check.port.is_none() && how.check_ssl.is_none();
+        check.http.protocol =
+            own.check_protocol.map(|said| said.value).or(own.protocol.filter(|_| as_server));
+        watch::check_protocol(cx, &draft.name, own.check_protocol.as_ref(), check);
     }
     // What keeps requests from TLS has been reported.
     let sound = tls.is_some() == how.ssl.unwrap_or(false);

@@ -24,10 +24,7 @@ pub(super) fn connector(
     if !tls.ssl.unwrap_or(false) {
         return None;
     }
-    let unsaid = match protocol {
-        ServerProtocol::Http1 => None,
-        ServerProtocol::Http2 => Some(vec![b"h2".to_vec()]),
-    };
+    let unsaid = unsaid(protocol);
     let sni = tls.sni.as_ref().map(|s| s.value.as_str());
     build(cx, server, host, tls, (sni, tls.alpn.as_ref().or(unsaid.as_ref())))
 }
@@ -48,7 +45,8 @@ pub(super) fn of_checks(
         return None;
     }
     let sni = tls.check_sni.as_ref().or(tls.sni.as_ref()).map(|s| s.value.as_str());
-    let alpn = tls.check_alpn.as_ref();
+    let unsaid = check.http.protocol.and_then(unsaid);
+    let alpn = tls.check_alpn.as_ref().or(unsaid.as_ref());
     let connector = build(cx, server, host, tls, (sni, alpn))?;
     let mut others: Vec<(CheckHello, Arc<Connector>)> = Vec::new();
     for hello in check.script.steps.iter().filter_map(own_hello) {
@@ -58,6 +56,14 @@ pub(super) fn of_checks(
         }
     }
     Some(CheckTls { connector, others, everywhere })
+}
+
+/// What is offered where nothing is said: many servers speak no HTTP/2 inside TLS that has not agreed on it.
+fn unsaid(protocol: ServerProtocol) -> Option<Vec<Vec<u8>>> {
+    match protocol {
+        ServerProtocol::Http1 => None,
+        ServerProtocol::Http2 => Some(vec![b"h2".to_vec()]),
+    }
 }
 
 fn own_hello(step: &Step) -> Option<&CheckHello> {

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::profiles::undefined;
-use evenkeel_proxy::plan::{Action, Layer, Mode, ServerAddr};
+use evenkeel_proxy::plan::{Action, CheckConfig, Layer, Mode, ServerAddr, ServerProtocol};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::Proxy;
 use crate::config::model::{Backend, Server};
 use crate::config::read::{Reader, shown};
+use crate::config::settings::{HowChecked, HttpChecks, Settings};
+use crate::config::source::Spanned;
 
 /// What is said of a server, whatever came of it.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +79,37 @@ fn check_elsewhere(server: &Server, mut refuse: impl FnMut(&str, &str)) {
         if let Action::Connect(connect) = &step.action {
             let what = format!("step {} of its checks connects elsewhere, and ", step.number);
             both(&what, ("addr", "port"), (connect.addr.is_some(), connect.port.is_some()));
+        }
+    }
+}
+
+/// What requests are made in needs some.
+pub(super) fn check_protocol(
+    cx: &mut Reader<'_>,
+    server: &Spanned<String>,
+    said: Option<&Spanned<ServerProtocol>>,
+    check: &CheckConfig,
+) {
+    let by_request = check.script.steps.iter().any(|step| matches!(step.action, Action::Http(_)));
+    if let Some(said) = said.filter(|said| said.value == ServerProtocol::Http2 && !by_request) {
+        let name = shown(&server.value);
+        let message =
+            format!("server {name}: `check_proto` is about HTTP requests, and its checks make none");
+        let d = Diagnostic::error(Code::BadCombination, said.span, message);
+        cx.push(d.help("httpchk = \"/health\" in the backend"));
+    }
+}
+
+/// What is said of the requests of checks needs checks that make some.
+pub(super) fn check_requests(cx: &mut Reader<'_>, proxy: &Proxy, settings: &Settings) {
+    let by_request = matches!(&settings.check, Some(HowChecked::By(script))
+        if script.steps.iter().any(|step| matches!(step.action, Action::Http(_))));
+    let HttpChecks { disable_on_404, send_state } = proxy.settings.http_checks;
+    for (key, said) in [("disable_on_404", disable_on_404), ("send_state", send_state)] {
+        if let Some(said) = said.filter(|said| said.value && !by_request) {
+            let message = format!("`{key}` is about HTTP requests, and its checks make none");
+            let d = Diagnostic::error(Code::BadCombination, said.span, message);
+            cx.push(d.help("httpchk = \"/health\""));
         }
     }
 }

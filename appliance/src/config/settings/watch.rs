@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::plan::{
-    Action, CheckConfig, Ejection, InitState, Layer, Observe, OnError, OnMarked, Protocol, Script, Watch,
+    Action, CheckConfig, Ejection, HttpManner, InitState, Layer, Observe, OnError, OnMarked, Protocol,
+    Script, Watch,
 };
 
 use crate::config::source::Spanned;
@@ -82,6 +83,7 @@ impl WatchSettings {
             init: InitState::default(),
             spread_percent,
             script: Arc::new(Script::of([Action::Protocol(Protocol::Agent { send })])),
+            http: HttpManner::default(),
         })
     }
 }

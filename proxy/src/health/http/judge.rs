@@ -97,7 +97,7 @@ fn explain(response: &Response, expect: &HttpExpect, kind: Kind) -> CheckResult 
         info.extend_from_slice(b" comment: ");
         info.extend_from_slice(comment.as_bytes());
     }
-    let result = if status == CheckStatus::L7Status {
+    let result = if matches!(status, CheckStatus::L7Status | CheckStatus::L7OkConditional) {
         CheckResult::new(status).with_code(response.code)
     } else {
         CheckResult::new(status)

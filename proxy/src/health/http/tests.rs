@@ -38,7 +38,7 @@ fn judge(check: &HttpCheck, response: &[u8], piece: usize) -> String {
 #[test]
 fn requests_are_exactly_what_is_configured() {
     let shorthand = check(Vec::new());
-    assert_eq!(request(&shorthand), b"GET /health HTTP/1.0\r\n\r\n");
+    assert_eq!(request(&shorthand, None), b"GET /health HTTP/1.0\r\n\r\n");
     let full = HttpCheck {
         method: "POST".into(),
         version: HttpVersion::V1_1,
@@ -47,10 +47,13 @@ fn requests_are_exactly_what_is_configured() {
         ..check(Vec::new())
     };
     let expected = "POST /health HTTP/1.1\r\nHost: app.example\r\nX: 1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-    assert_eq!(String::from_utf8(request(&full)).unwrap(), expected);
+    assert_eq!(String::from_utf8(request(&full, None)).unwrap(), expected);
+    let state = "UP; name=b/s";
+    let told = String::from_utf8(request(&full, Some(state))).unwrap();
+    assert_eq!(told, expected.replace("X: 1\r\n", "X: 1\r\nX-Haproxy-Server-State: UP; name=b/s\r\n"));
     let own =
         HttpCheck { headers: vec![("connection".into(), "keep-alive".into())], body: Vec::new(), ..full };
-    assert_eq!(request(&own), b"POST /health HTTP/1.1\r\nconnection: keep-alive\r\n\r\n");
+    assert_eq!(request(&own, None), b"POST /health HTTP/1.1\r\nconnection: keep-alive\r\n\r\n");
 }
 
 /// What it shows, what is expected, the response, the judgement.
@@ -265,6 +268,22 @@ fn operators_words_replace_the_usual_ones() {
 }
 
 #[test]
+fn a_404_can_mean_that_a_server_wants_no_more() {
+    for (expect, status, judged) in [
+        (vec![], "404 Not Found", "L7OKC 404"),
+        (vec![Expect::Status(vec![200..=200])], "404 Not Found", "L7OKC 404"),
+        (vec![string("here")], "404 Not Found", "L7OKC 404"),
+        (vec![], "410 Gone", "L7STS 410 Gone"),
+        (vec![], "200 OK", "L7OK 200"),
+    ] {
+        let check = check(expect);
+        let mut evaluation = Evaluation::new(&check).taking_404(On404::Stop);
+        let response = format!("HTTP/1.0 {status}\r\n\r\n");
+        assert_eq!(summary(&evaluation.feed(response.as_bytes()).unwrap()), judged);
+    }
+}
+
+#[test]
 fn chunked_bodies_are_decoded() {
     check_all(vec![
         (
@@ -396,7 +415,7 @@ proptest::proptest! {
 fn outcomes_have_haproxys_names() {
     for status in CheckStatus::ALL {
         assert_eq!(CheckStatus::named(status.name()), Some(status));
-        let passes = status.name().ends_with("OK");
+        let passes = status.name().ends_with("OK") || status.name() == "L7OKC";
         let inconclusive = ["UNK", "INI", "CHECKED", "SOCKERR"].contains(&status.name());
         let expected = match (passes, inconclusive) {
             (true, _) => Verdict::Pass,

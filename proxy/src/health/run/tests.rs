@@ -239,6 +239,26 @@ fn an_endless_answer_is_judged_by_its_beginning() {
 }
 
 #[test]
+fn that_a_server_wants_no_new_work_settles_a_check() {
+    let ok = Says { ok_status: Some(OkStatus::L7OkConditional), ..Says::default() };
+    let error = Says { error_status: Some(ErrorStatus::L7OkConditional), ..Says::default() };
+    let text = |says: &Says| {
+        Action::Expect(ByteExpect { says: says.clone(), ..wanted(ByteMatch::Contains(b"up".to_vec())) })
+    };
+    let script = |says| Script::of([text(says), send("more"), expect("more")]);
+    let no_more = "L7OKC TCPCHK did not match content 'up' at step 1";
+    assert_eq!(verdict(&script(&error), &[&[b"down", b"less"]], true), no_more);
+    assert_eq!(verdict(&script(&error), &[&[b"up", b"more"]], true), "L7OK (tcp-check)");
+    assert_eq!(verdict(&script(&ok), &[&[b"up", b"less"]], true), "L7OKC (tcp-check)");
+    let mut script = Script::of([http("/a", vec![Expect::Status(vec![200..=200])]), http("/b", vec![])]);
+    if let Action::Http(check) = &mut script.steps[0].action {
+        check.expect[0].says = error;
+    }
+    let gone: &[u8] = b"HTTP/1.0 410 Gone\r\n\r\n";
+    assert_eq!(verdict(&script, &[&[b"", gone], &[b"", b"HTTP/1.0 500 No\r\n\r\n"]], true), "L7OKC 410 Gone");
+}
+
+#[test]
 fn requests_of_one_check_each_have_a_connection() {
     let script = Script::of([http("/a", vec![]), http("/b", vec![Expect::String(b"up".to_vec())])]);
     let ok: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nup";

@@ -8,13 +8,14 @@ use std::time::Instant;
 use nix::errno::Errno;
 use tokio::time::timeout_at;
 
+use super::http2;
 use crate::endpoint::Endpoint;
 use crate::health::agent::AgentLine;
-use crate::health::run::{Failure, Limits, Run, Want};
+use crate::health::run::{Failure, Limits, Run, Want, Whom};
 use crate::health::{CheckResult, CheckStatus, Job, Probe};
 use crate::io::caller::of_our_own;
 use crate::io::stream::{BACKLOG_IS_FULL, Stream};
-use crate::plan::{CheckConfig, Connect, Plan};
+use crate::plan::{CheckConfig, Connect, Plan, ServerProtocol};
 use crate::proxy_protocol::Version;
 use crate::tls::Connector;
 
@@ -31,18 +32,18 @@ pub(super) struct Probed {
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection; nothing else is left behind.
-pub(super) async fn probe(plan: &Plan, job: Job, at: Option<Endpoint>) -> Probed {
+pub(super) async fn probe(plan: &Plan, job: Job, at: Option<Endpoint>, whom: Whom) -> Probed {
     let (Some((config, limits, header)), Some(target)) = (find(plan, job), at) else {
         return Probed { result: CheckResult::new(CheckStatus::Unknown), line: None };
     };
-    let mut run = Run::new(&config.script, limits, Instant::now());
-    let mut stream = None;
+    let mut run = Run::new(&config.script, limits, Instant::now()).of(whom);
+    let mut line = None;
     loop {
         let now = Instant::now();
         let want = run.poll(now);
         if let Want::Done(result, farewell) = want {
-            if let Some(stream) = stream {
-                leave(stream, &farewell);
+            if let Some(line) = line {
+                leave(line, &farewell);
             }
             let line = (job.probe == Probe::Agent).then(|| run.agent_line()).flatten();
             return Probed { result: *result, line };
@@ -54,8 +55,8 @@ pub(super) async fn probe(plan: &Plan, job: Job, at: Option<Endpoint>) -> Probed
             run.handle_timeout(now);
             continue;
         }
-        let whom = (&target, config, header);
-        if timeout_at(due.into(), carry_out(want, whom, &mut stream, &mut run)).await.is_err() {
+        let how = (&target, config, header);
+        if timeout_at(due.into(), carry_out(want, how, &mut line, &mut run)).await.is_err() {
             run.handle_timeout(Instant::now());
         }
     }
@@ -73,36 +74,54 @@ fn find(plan: &Plan, job: Job) -> Option<(&CheckConfig, Limits, Option<Version>)
     Some((config, Limits::new(config, backend.timeout.connect), header))
 }
 
+/// A connection of a check, and what HTTP requests on it are made in.
+struct Line {
+    stream: Stream,
+    protocol: ServerProtocol,
+}
+
 /// Does one thing that is wanted and tells the run what came of it.
 async fn carry_out(
     want: Want,
     (target, config, header): (&Endpoint, &CheckConfig, Option<Version>),
-    stream: &mut Option<Stream>,
+    line: &mut Option<Line>,
     run: &mut Run<'_>,
 ) {
     match want {
         Want::Connect(how) => {
-            *stream = None;
-            match connect(&how, target, header).await {
+            *line = None;
+            let stream = match connect(&how, target, header).await {
+                Err(error) => return run.handle_failure(Instant::now(), &failure(&error)),
                 Ok(connected) => match config.connector(&how) {
                     None => {
-                        *stream = Some(connected);
                         run.handle_connected();
+                        Some(connected)
                     }
-                    Some(connector) => *stream = secure(connected, connector, run).await,
+                    Some(connector) => secure(connected, connector, run).await,
                 },
-                Err(error) => run.handle_failure(Instant::now(), &failure(&error)),
-            }
+            };
+            *line = stream.map(|stream| {
+                let protocol = how.speaks(config, stream.has_agreed_on_http2());
+                Line { stream, protocol }
+            });
         }
-        Want::Send(bytes) => match stream {
-            Some(stream) => match send(stream, &bytes).await {
-                Ok(()) => run.handle_sent(Instant::now()),
-                Err(error) => run.handle_unsent(Instant::now(), failure(&error)),
-            },
-            None => run.handle_failure(Instant::now(), &UNCONNECTED),
+        Want::Send(bytes) => match (run.request(), line.take()) {
+            (Some(_), Some(Line { stream, protocol: ServerProtocol::Http2 })) => {
+                if let Err(error) = http2::ask(stream, run).await {
+                    run.handle_failure(Instant::now(), &failure(&error));
+                }
+            }
+            (_, Some(Line { mut stream, protocol })) => {
+                match send(&mut stream, &bytes).await {
+                    Ok(()) => run.handle_sent(Instant::now()),
+                    Err(error) => run.handle_unsent(Instant::now(), failure(&error)),
+                }
+                *line = Some(Line { stream, protocol });
+            }
+            (_, None) => run.handle_failure(Instant::now(), &UNCONNECTED),
         },
-        Want::Receive => match stream {
-            Some(stream) => receive(stream, run).await,
+        Want::Receive => match line {
+            Some(Line { stream, .. }) => receive(stream, run).await,
             None => run.handle_failure(Instant::now(), &UNCONNECTED),
         },
         Want::Done(..) => {}
@@ -168,7 +187,7 @@ async fn receive(stream: &mut Stream, run: &mut Run<'_>) {
 }
 
 /// Says goodbye where there is something to say. A server that cannot take it at once is left without.
-fn leave(mut stream: Stream, farewell: &[u8]) {
+fn leave(Line { mut stream, .. }: Line, farewell: &[u8]) {
     if !farewell.is_empty() {
         let mut cx = Context::from_waker(Waker::noop());
         // Whatever comes of it, the connection is closed and the verdict stands.
@@ -179,10 +198,14 @@ fn leave(mut stream: Stream, farewell: &[u8]) {
 /// Tells what is wrong with the server from what this machine has run out of, descriptors, ports or memory: that must
 /// not take every server down at once.
 pub(super) fn failure(error: &io::Error) -> Failure {
-    if error.raw_os_error().is_none() && error.kind() == io::ErrorKind::ConnectionRefused {
-        return Failure { words: BACKLOG_IS_FULL, ours: false };
-    }
-    let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+    let Some(errno) = error.raw_os_error().map(Errno::from_raw) else {
+        let words = match error.kind() {
+            io::ErrorKind::ConnectionRefused => BACKLOG_IS_FULL,
+            io::ErrorKind::InvalidData => "HTTP/2 failure",
+            _ => "Connection broken",
+        };
+        return Failure { words, ours: false };
+    };
     let ours = matches!(
         errno,
         Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EADDRNOTAVAIL | Errno::EAGAIN

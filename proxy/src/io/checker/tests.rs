@@ -1,5 +1,6 @@
 mod names;
 mod nameservers;
+mod over_http2;
 mod over_tls;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use super::*;
 use crate::balance::Wish;
 use crate::balance::fixture::{check, pick, plan, plan_with, server};
 use crate::endpoint::{Endpoint, UnixName};
+use crate::health::run::Whom;
 use crate::health::{CheckStatus, Operational, Turn};
 use crate::plan::{
     Action, ByteExpect, ByteMatch, CheckConfig, Expect, HttpCheck, HttpVersion, Says, Script, Server,
@@ -135,7 +137,10 @@ async fn probe_once(addr: impl Into<Endpoint>, config: CheckConfig) -> String {
     let server = &plan.servers()[0];
     let at = server.check.as_ref().and_then(|c| c.target(server.addr.fixed()));
     let job = Job { server: ServerId(0), probe: Probe::Check };
-    let result = timeout(PATIENCE, probe::probe(&plan, job, at)).await.expect("the check did not end").result;
+    let result = timeout(PATIENCE, probe::probe(&plan, job, at, Whom::default()))
+        .await
+        .expect("the check did not end")
+        .result;
     let code = result.code.map(|c| format!(" {c}")).unwrap_or_default();
     let info = result.info.map(|i| format!(" {}", i.as_str())).unwrap_or_default();
     format!("{}{code}{info}", result.status.name())
@@ -176,6 +181,13 @@ async fn connections_that_fail() {
     assert_eq!(probe_once(backend.addr, quick(Script::default())).await, "L4OK");
     let elsewhere = CheckConfig { port: Some(backend.addr.port()), ..quick(Script::default()) };
     assert_eq!(probe_once(refused, elsewhere).await, "L4OK", "an address of its own to check");
+    let other = TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let there = other.local_addr().unwrap();
+    let elsewhere =
+        CheckConfig { addr: Some(there.ip()), port: Some(there.port()), ..quick(Script::default()) };
+    assert_eq!(probe_once(refused, elsewhere).await, "L4OK");
+    let (reached, _) = timeout(PATIENCE, other.accept()).await.expect("nobody came").unwrap();
+    assert_eq!(reached.local_addr().unwrap(), there);
 }
 
 #[tokio::test]

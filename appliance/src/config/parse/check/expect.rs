@@ -136,11 +136,13 @@ fn says(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Says {
         on_success: t.read(cx, "on_success", text),
         on_error: t.read(cx, "on_error", text),
         ok_status: t.read(cx, "ok_status", Reader::word).map(|w| match w.value {
+            "L7OKC" => OkStatus::L7OkConditional,
             "L6OK" => OkStatus::L6Ok,
             "L4OK" => OkStatus::L4Ok,
             _ => OkStatus::L7Ok,
         }),
         error_status: t.read(cx, "error_status", Reader::word).map(|w| match w.value {
+            "L7OKC" => ErrorStatus::L7OkConditional,
             "L7STS" => ErrorStatus::L7Status,
             "L6RSP" => ErrorStatus::L6Response,
             "L4CON" => ErrorStatus::L4Connection,
