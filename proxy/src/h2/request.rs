@@ -178,8 +178,9 @@ pub fn from_head(
     scheme: Scheme,
 ) -> Result<ForServer, Malformed> {
     let framing = framing::of_request(request, index, bytes).map_err(|_| Malformed::Head)?;
-    let asks =
-        index.first(Known::Upgrade).is_some_and(|f| f.value.of(bytes).eq_ignore_ascii_case(b"websocket"));
+    // RFC 6455 §4.1: the method is GET. Of any other one the extended CONNECT would make it a GET.
+    let asks = request.method == head::Method::Get
+        && index.first(Known::Upgrade).is_some_and(|f| f.value.of(bytes).eq_ignore_ascii_case(b"websocket"));
     let mut websocket = asks.then(Vec::new);
     let source = Source::new(bytes.get(..request.len).unwrap_or(bytes));
     let mut fields = HeaderMap::with_capacity(index.fields().len());
@@ -208,15 +209,32 @@ pub fn from_head(
 }
 
 fn uri(target: &[u8], host: &[u8], scheme: Scheme) -> Result<Uri, Malformed> {
-    let target = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target));
     let mut parts = http::uri::Parts::default();
-    parts.path_and_query = Some(target.map_err(|_| Malformed::Head)?);
+    let path_and_query = PathAndQuery::from_maybe_shared(Bytes::copy_from_slice(target))
+        .or_else(|_| PathAndQuery::from_maybe_shared(Bytes::from(encoded(target))))
+        .map_err(|_| Malformed::Head)?;
+    parts.path_and_query = Some(path_and_query);
     if !host.is_empty() {
         let host = Authority::from_maybe_shared(Bytes::copy_from_slice(host));
         parts.authority = Some(host.map_err(|_| Malformed::Head)?);
         parts.scheme = Some(scheme);
     }
     Uri::from_parts(parts).map_err(|_| Malformed::Head)
+}
+
+/// A target that HTTP/1.1 lets pass, with what RFC 3986 allows nowhere in a URI as it has to be written there.
+fn encoded(target: &[u8]) -> Vec<u8> {
+    let digit = |n: u8| b"0123456789ABCDEF"[usize::from(n & 15)];
+    let mut out = Vec::with_capacity(target.len() + 16);
+    for byte in target {
+        match byte {
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | ..=b' ' | 0x7f.. => {
+                out.extend_from_slice(&[b'%', digit(byte >> 4), digit(*byte)]);
+            }
+            byte => out.push(*byte),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -200,6 +200,11 @@ impl Stream {
         matches!(&self.kind, Kind::Http2Server(stream) if stream.is_unprocessed())
     }
 
+    /// Whether a request cannot be said in the server's protocol.
+    pub(super) fn is_unsayable(&self) -> bool {
+        matches!(&self.kind, Kind::Http2Server(stream) if stream.is_unsayable())
+    }
+
     /// The server has not answered in time. A connection that others share may have to be left.
     pub(super) fn suspect(&self, now: Instant) {
         if let Kind::Http2Server(stream) = &self.kind {

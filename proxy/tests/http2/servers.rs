@@ -92,6 +92,28 @@ fn content_and_trailers_pass_both_ways() {
     assert_eq!(peer.connections(), 1);
 }
 
+/// What HTTP/1.1 lets pass in a target and RFC 3986 does not is written as it has to be. A `Host` that is no authority is
+/// the client's fault, not the server's.
+#[test]
+fn what_has_no_place_in_http_2_is_encoded_or_refused() {
+    let peer = polite();
+    let proxy = before(peer.addr).start();
+    let (head, body) = ask_plainly(&proxy, "GET /a<b>`c|?\"d\"=<e> HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(status(&head), 200, "{head}");
+    assert_eq!(String::from_utf8(body).unwrap(), "GET /a%3Cb%3E%60c%7C a");
+    assert_eq!(gist(&proxy.record()), "front back/s1 200 ---- 0 GET /a<b>`c|?#22d#22=<e> HTTP/1.1");
+    let mut client = proxy.client();
+    client.send("POST /x HTTP/1.1\r\nHost: a%41\r\nContent-Length: 3\r\n\r\nabc");
+    assert_eq!(status(&client.head()), 400);
+    assert_eq!(gist(&proxy.record()), "front back/s1 400 PR-- 0 POST /x HTTP/1.1");
+    with_connection(proxy.addr, async |send| {
+        assert_eq!(ask(&send, get("/next")).await.unwrap().status(), 200);
+    });
+    let totals = proxy.stats.snapshot().servers[0];
+    assert_eq!((totals.response_errors, totals.retries, totals.server_aborts), (0, 0, 0));
+    assert_eq!((peer.connections(), peer.requests()), (1, 2));
+}
+
 /// RFC 9113 §8.1: the answer counts, and the end of the request is not waited for.
 #[test]
 fn an_early_answer_is_the_answer() {

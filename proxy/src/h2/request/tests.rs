@@ -132,6 +132,35 @@ fn an_upgrade_to_a_websocket_becomes_an_extended_connect() {
     assert_eq!(fields, [("sec-websocket-version", &b"13"[..])]);
 }
 
+#[test]
+fn targets_are_encoded_where_they_have_to_be() {
+    let made = |target: &str, host: &str| {
+        let bytes = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes();
+        let mut index = HeadIndex::default();
+        let parsed = index.parse_request(&bytes, &Limits { bytes: 4096, fields: 16 }).unwrap().unwrap();
+        from_head(&parsed, &index, &bytes, Scheme::HTTP).map(|made| made.request.uri().to_string())
+    };
+    for (target, expected) in [
+        ("/a%zz?b=%", "http://a/a%zz?b=%"),
+        ("/[]@!$&'()*+,;=:~-._?/?", "http://a/[]@!$&'()*+,;=:~-._?/?"),
+        ("/<a>", "http://a/%3Ca%3E"),
+        ("/a?\"b\"", "http://a/a?%22b%22"),
+        ("/`a`?<\\^{|}>%20", "http://a/%60a%60?%3C%5C%5E%7B%7C%7D%3E%20"),
+    ] {
+        assert_eq!(made(target, "a").as_deref(), Ok(expected));
+    }
+    assert_eq!(made("/", "a%41"), Err(Malformed::Head));
+}
+
+#[test]
+fn only_a_get_becomes_a_websocket() {
+    let bytes = b"POST /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut index = HeadIndex::default();
+    let parsed = index.parse_request(bytes, &Limits { bytes: 4096, fields: 16 }).unwrap().unwrap();
+    let ForServer { request, websocket, .. } = from_head(&parsed, &index, bytes, Scheme::HTTP).unwrap();
+    assert_eq!((request.method(), request.headers().len(), websocket), (&Method::POST, 0, None));
+}
+
 /// Without an authority there is no scheme either: so it is said to have been HTTP/1.1.
 #[test]
 fn a_request_without_host_names_no_authority() {

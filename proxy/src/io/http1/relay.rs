@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::flow::{FlowError, START};
 use super::repeat;
 use super::response::{self, Verdict};
+use crate::h1::reject::Reject;
 use crate::plan::RetryEvent;
 
 /// Why polling an exchange stopped.
@@ -198,6 +199,9 @@ fn handle_bytes(
 /// The server ended or broke the connection where a response should have been.
 fn end_of_silence(exchange: &mut Exchange, thread: &DataThread) -> End {
     let Some(server) = &exchange.server else { return End::Failed(Failure::ServerClosed) };
+    if server.stream.is_unsayable() {
+        return End::Failed(Failure::Refused(Reject::BadRequest));
+    }
     let untouched = exchange.down.read == 0;
     // RFC 9112 §9.3.1: a connection may be closed just when a request goes out. It may be sent again if that cannot
     // change what it does, or if nothing of it was sent.

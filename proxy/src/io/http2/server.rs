@@ -29,6 +29,8 @@ pub(in crate::io) struct ServerStream {
     since: Instant,
     /// The server has said that it has done nothing about the request.
     unprocessed: bool,
+    /// The request cannot be said in HTTP/2.
+    unsayable: bool,
 }
 
 /// What of the request the response depends on.
@@ -65,7 +67,13 @@ impl ServerStream {
             response: Response::Unasked,
             asked: Asked { method: Method::Get, websocket: None },
             unprocessed: false,
+            unsayable: false,
         }
+    }
+
+    /// Whether the request cannot be said in HTTP/2: the server has not seen it.
+    pub(in crate::io) fn is_unsayable(&self) -> bool {
+        self.unsayable
     }
 
     /// Whether the server has done nothing about the request, so that it may be sent again whatever it is (RFC 9113 §8.7).
@@ -131,7 +139,10 @@ impl ServerStream {
         let parsed = index.parse_request(bytes, &LIMITS).map_err(content::invalid)?;
         let Some(head) = parsed else { return Poll::Ready(Ok(None)) };
         let made = request::from_head(&head, &index, bytes, self.shared.scheme.clone());
-        let mut made = made.map_err(content::invalid)?;
+        let mut made = made.map_err(|malformed| {
+            self.unsayable = true;
+            content::invalid(malformed)
+        })?;
         if made.websocket.is_some() {
             // RFC 8441 §3: not before the server has said that it knows the method.
             ready!(self.shared.poll_settled(cx));
