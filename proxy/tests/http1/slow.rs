@@ -4,7 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::common::{Client, PATIENCE, Setup, TestProxy, answering, gist, scripted, status, until};
+use super::common::{
+    Client, PATIENCE, Setup, TestProxy, answering, await_signal, gist, scripted, signal, status, until,
+};
 
 /// Sends `piece` again and again without a pause that a timeout of inactivity would notice, until the proxy answers or
 /// closes. How long that took.
@@ -62,6 +64,74 @@ fn content_sent_byte_by_byte_ends_in_time() {
         std::thread::yield_now();
     }
     assert_eq!(status(&client.response().0), 200);
+}
+
+/// Whether it is told to go on or does so by itself: from then on it is the client who is waited for.
+#[test]
+fn content_that_was_held_back_has_to_keep_pace_as_well() {
+    for told in [true, false] {
+        let server = scripted(move |served, _| {
+            served.request();
+            if told {
+                served.send("HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            served.client.rest_or_reset();
+        });
+        let mut setup = Setup::new(&[server.addr]);
+        setup.frontend.timeout.client = Some(Duration::from_millis(300));
+        setup.frontend.http.min_rate.request_body = 10_000;
+        let proxy = setup.start();
+        let mut client = proxy.client();
+        client.send("POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n");
+        if told {
+            assert_eq!(status(&client.head()), 100);
+        }
+        assert!(drip(&mut client, b"x") >= Duration::from_millis(250));
+        assert_eq!(status(&client.head()), 408, "{told}");
+        assert_eq!(gist(&proxy.record()), "front back/s1 408 rH-- 0 POST /x HTTP/1.1");
+    }
+}
+
+/// Nobody has read what it had to say, so it cannot have been late.
+#[test]
+fn time_in_the_queue_is_not_the_clients() {
+    for expectation in ["Expect: 100-continue\r\n", ""] {
+        let (go, may_go) = signal();
+        let server = scripted(move |served, number| {
+            if number == 0 {
+                served.request();
+                await_signal(&may_go);
+                return served.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            }
+            let head = served.request().unwrap();
+            if head.contains("xpect") {
+                served.send("HTTP/1.1 100 Continue\r\n\r\n");
+            }
+            assert_eq!(served.client.take(5), b"hello");
+            served.send("HTTP/1.1 204 No Content\r\n\r\n");
+            served.request();
+        });
+        let timeout = Duration::from_millis(200);
+        let mut setup = Setup::new(&[server.addr]);
+        setup.servers[0].limits.maxconn = Some(1);
+        setup.frontend.timeout.client = Some(timeout);
+        let proxy = setup.start();
+        let mut first = proxy.client();
+        first.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        server.head();
+        let mut second = proxy.client();
+        second.send(format!("POST / HTTP/1.1\r\nHost: h\r\n{expectation}Content-Length: 5\r\n\r\n"));
+        let sent = Instant::now();
+        until("it waits", || proxy.stats.snapshot().backends[0].current == 2);
+        until("its time is up", || sent.elapsed() > timeout * 2);
+        go.send(()).unwrap();
+        server.head();
+        if !expectation.is_empty() {
+            assert_eq!(status(&second.head()), 100);
+        }
+        second.send("hello");
+        assert_eq!(status(&second.head()), 204);
+    }
 }
 
 #[test]

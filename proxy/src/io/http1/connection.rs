@@ -337,7 +337,10 @@ impl Connection {
             Err(failure) => return self.fail(open, failure, now),
         };
         match open.up.offer(rest, &mut self.inbox) {
-            Ok(kept) => open.up.append(&rest[..kept]),
+            Ok(kept) => {
+                open.held_back &= kept == 0;
+                open.up.append(&rest[..kept]);
+            }
             Err(_) => return self.fail(open, Failure::BadRequestBody, now),
         }
         // What belongs to the next request was not read for this one.

@@ -40,6 +40,8 @@ pub(in crate::io) struct Exchange {
     pub(super) seat: Option<Seat>,
     /// The server knows the client by the connection from here on.
     pub(super) authenticates: bool,
+    /// The client waits to be told to go on (100) before it sends content.
+    pub(super) held_back: bool,
     /// What the server sent behind its response: nothing it may send.
     pub(super) surplus: Vec<u8>,
     pub(in crate::io) timeouts: Timeouts,
@@ -149,11 +151,11 @@ impl Exchange {
     /// When whom is waited for has to have moved, and what it is called if it has not.
     pub(super) fn deadline(&self) -> Option<(Instant, Failure)> {
         let response_due = !self.down.is_waiting() && self.request_is_out();
-        let client_due = self.down.is_waiting() || (!self.up.body.is_done() && !self.up.is_waiting());
         // A client that expects 100 (Continue) waits for the server, whatever it owes.
-        let held_back =
-            self.asked.expectation == Expectation::Continue && self.response == ResponseState::Awaited;
-        let server_due = self.up.is_waiting() || response_due || (held_back && self.down.read == 0);
+        let held_back = self.is_held_back();
+        let owes = !self.up.body.is_done() && !self.up.is_waiting();
+        let client_due = self.down.is_waiting() || (owes && !held_back);
+        let server_due = self.up.is_waiting() || response_due || held_back;
         let after = |due: bool, since: Option<Instant>, limit: Option<std::time::Duration>| {
             if due { Some(since? + limit?) } else { None }
         };
@@ -171,12 +173,20 @@ impl Exchange {
         }
     }
 
+    /// There is a server: from here on either side may be waited for. What the client had to say was not read before.
+    pub(super) fn start_clocks(&mut self, now: Instant) {
+        self.activity = Activity { client: Some(now), server: Some(now) };
+    }
+
+    /// Whether the client waits to be told to go on, or that there is no need to.
+    fn is_held_back(&self) -> bool {
+        self.held_back && self.response == ResponseState::Awaited
+    }
+
     /// Takes note of whether the client is waited for, and of how it keeps up with `rate`.
     #[inline]
     pub(super) fn keep_pace(&mut self, rate: MinRate, now: Instant) {
-        let held_back =
-            self.asked.expectation == Expectation::Continue && self.response == ResponseState::Awaited;
-        let sends = !self.request_is_out() && !self.up.is_waiting() && !held_back;
+        let sends = !self.request_is_out() && !self.up.is_waiting() && !self.is_held_back();
         let takes = self.down.is_waiting();
         if sends || takes || !self.paces.sends.rests() || !self.paces.takes.rests() {
             self.settle(sends, takes, rate, now);
@@ -212,6 +222,7 @@ impl Exchange {
         self.lease = None;
         self.seat = None;
         self.authenticates = false;
+        self.held_back = false;
         self.surplus = Vec::new();
         self.timeouts = Timeouts::default();
         self.activity = Activity::default();

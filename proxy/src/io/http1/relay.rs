@@ -48,10 +48,15 @@ pub(super) fn poll(
     let before =
         (exchange.up.read, exchange.up.out.written(), exchange.down.read, exchange.down.out.written());
     let end = poll_both(exchange, client, thread, scratch, cx, now);
-    if exchange.up.read != before.0 || exchange.down.out.written() != before.3 {
+    // What one side has taken it may have taken long to: the time of the other begins when it can go on.
+    let passed = exchange.up.out.written() != before.1 || exchange.down.out.written() != before.3;
+    if exchange.up.read != before.0 {
+        exchange.held_back = false;
+    }
+    if exchange.up.read != before.0 || passed {
         exchange.activity.client = Some(now);
     }
-    if exchange.up.out.written() != before.1 || exchange.down.read != before.2 {
+    if exchange.down.read != before.2 || passed {
         exchange.activity.server = Some(now);
     }
     end

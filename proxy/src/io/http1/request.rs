@@ -111,6 +111,7 @@ pub(super) fn prepare(
         abort_on_close: false,
         reuse: HttpReuse::default(),
     };
+    exchange.held_back = expectation == Expectation::Continue;
 
     let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
     let id = backend_of(frontend, party, parsed, &target).ok_or(Failure::NoServer)?;

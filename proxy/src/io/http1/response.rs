@@ -60,6 +60,7 @@ pub(super) fn handle_head(
         100..=199 => {
             // RFC 9110 §15.2: never to HTTP/1.0. And a 100 nobody waits for is what confuses clients.
             let wanted = response.status != 100 || asked.expectation == Expectation::Continue;
+            exchange.held_back &= response.status != 100;
             if asked.version == Version::Http11 && wanted {
                 forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
             }

@@ -65,7 +65,7 @@ impl Connection {
             Some(side) => {
                 self.thread.recorder.server(server).reused.add(1);
                 open.facts.connected = Some(now);
-                open.activity.server = Some(now);
+                open.start_clocks(now);
                 open.server = Some(side);
                 open.seat = self.thread.seat(server, cx);
             }
@@ -222,6 +222,7 @@ impl Connection {
             match ready!(open.up.poll_fill(cx, &mut self.stream, &mut scratch.bytes, SMALL)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(total) => {
+                    open.held_back = false;
                     let input = &mut scratch.bytes[..total];
                     let Ok(kept) = open.up.offer(input, &mut self.inbox) else { return Poll::Ready(()) };
                     open.up.append(&input[..kept]);
@@ -267,7 +268,7 @@ impl Connection {
                 let counters = self.thread.recorder.server(dial.server);
                 if dial.joined { &counters.reused } else { &counters.connections }.add(1);
                 open.facts.connected = Some(now);
-                open.activity.server = Some(now);
+                open.start_clocks(now);
                 let epoch = dial.epoch();
                 open.server =
                     Some(ServerSide { stream, reused: dial.joined, private: false, deaf: false, epoch });
