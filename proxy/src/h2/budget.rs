@@ -16,13 +16,15 @@ use super::frames::{FrameHead, Kind};
 pub struct Budget {
     left: u32,
     most: u32,
+    /// Resets of ours that are not the peer's doing.
+    excused: u32,
     filled: Instant,
 }
 
 impl Budget {
     /// A full one.
     pub const fn new(most: u32, now: Instant) -> Self {
-        Self { left: most, most, filled: now }
+        Self { left: most, most, excused: 0, filled: now }
     }
 
     /// Whether nothing is left.
@@ -61,12 +63,18 @@ impl Budget {
         }
     }
 
+    /// So many resets that the peer is going to be sent cost it nothing: it has not made us.
+    pub const fn excuse(&mut self, resets: u32) {
+        self.excused = self.excused.saturating_add(resets);
+    }
+
     /// The peer is sent a frame.
     #[inline]
     pub fn handle_sent(&mut self, frame: FrameHead) {
         match frame.kind {
             Kind::Headers | Kind::Data => self.earn(SERVED),
-            // One of ours: the peer has made us.
+            Kind::RstStream if self.excused > 0 => self.excused -= 1,
+            // The peer has made us.
             Kind::RstStream => self.left = self.left.saturating_sub(RESET_BY_US),
             Kind::Priority
             | Kind::Settings
@@ -164,6 +172,18 @@ mod tests {
         assert!(!budget.is_spent());
         budget.handle_sent(frame(Kind::RstStream, 4, 0));
         assert!(budget.is_spent());
+    }
+
+    #[test]
+    fn resets_for_the_fault_of_others_cost_nothing() {
+        let mut budget = Budget::new(GLITCHES, Instant::now());
+        budget.excuse(GLITCHES);
+        for _ in 0..GLITCHES {
+            budget.handle_sent(frame(Kind::RstStream, 4, 0));
+        }
+        assert_eq!(budget.left, GLITCHES);
+        budget.handle_sent(frame(Kind::RstStream, 4, 0));
+        assert_eq!(budget.left, GLITCHES - RESET_BY_US);
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! | `session` | a connection to a server: the task that drives it, what the pool and its streams know of it |
 //! | `server` | one stream to a server, as a byte stream of HTTP/1.1 |
 //! | `content` | the content of a stream in either direction |
+//! | `queue` | what waits in h2 to be sent, and the bound on it |
+//! | `takes` | whether a client takes what waits for it |
 //! | `wire` | the bytes of the connection: gathered, and counted against floods |
 //!
 //! h2 does the framing, the compression, flow control and the states of streams. Between a connection's task and those of
@@ -15,9 +17,11 @@
 
 mod client;
 mod content;
+mod queue;
 mod serve;
 mod server;
 mod session;
+mod takes;
 mod wire;
 
 pub(super) use client::ClientStream;

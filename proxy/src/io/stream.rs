@@ -301,6 +301,23 @@ impl Stream {
         }
     }
 
+    /// What is cut short of what was to be sent is not the peer's fault, who would pay for it otherwise.
+    pub(super) fn excuse(&mut self) {
+        if let Kind::Http2(stream) = &mut self.kind {
+            stream.excuse();
+        }
+    }
+
+    /// How much is to be read at once to be written to it. A stream that takes nothing would have us keep it, and others
+    /// of its connection with it.
+    #[inline]
+    pub(super) fn appetite(&self) -> usize {
+        match &self.kind {
+            Kind::Http2(stream) => stream.appetite(),
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Tls(_) | Kind::Http2Server(_) | Kind::Gone => usize::MAX,
+        }
+    }
+
     /// Whether an idle stream is still good: nothing to read, not even an end.
     ///
     /// Costs no system call unless the runtime has seen something.

@@ -121,6 +121,11 @@ impl Raw {
         std::io::Write::write_all(&mut self.client.stream, bytes).is_ok()
     }
 
+    /// What it reads from.
+    pub(crate) fn stream(&mut self) -> &mut std::net::TcpStream {
+        &mut self.client.stream
+    }
+
     /// Everything up to the end of the connection.
     pub(crate) fn rest(&mut self) -> Vec<Frame> {
         let (bytes, _) = self.client.rest_or_reset();

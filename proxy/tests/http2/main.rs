@@ -17,4 +17,6 @@ mod protocol;
 #[cfg(test)]
 mod servers;
 #[cfg(test)]
+mod slow;
+#[cfg(test)]
 mod traffic;

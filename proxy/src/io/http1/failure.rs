@@ -108,6 +108,27 @@ impl Failure {
         Termination::new(cause, phase)
     }
 
+    /// Whether it is the server's doing, or that of whoever has taken the server away.
+    pub(in crate::io) fn is_of_server(self) -> bool {
+        match self {
+            Self::Dial(_)
+            | Self::ServerClosed
+            | Self::ServerTimeout
+            | Self::BadResponse
+            | Self::ShutDown(_) => true,
+            Self::Refused(_)
+            | Self::HeadCutShort
+            | Self::HeadTimeout
+            | Self::NoServer
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::ClientAborted
+            | Self::ClientTimeout
+            | Self::ClientTooSlow
+            | Self::BadRequestBody => false,
+        }
+    }
+
     /// Whether the client may have sent more than was read, so that closing at once would destroy the answer.
     pub(super) fn leaves_input(self) -> bool {
         match self {

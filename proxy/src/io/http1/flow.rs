@@ -94,7 +94,7 @@ impl Flow {
                 ready!(spliced)?;
                 continue;
             }
-            let room = self.window.min(means.scratch.len());
+            let room = self.window.min(means.scratch.len()).min(to.appetite());
             let total =
                 ready!(self.poll_fill(cx, from, means.scratch, room)).map_err(|_| FlowError::Source)?;
             if total == 0 {

@@ -129,7 +129,10 @@ fn poll_head(
     loop {
         let Exchange { down, server: Some(server), .. } = exchange else { return Poll::Pending };
         let spliceable = server.stream.is_plain_tcp() && client.stream.is_plain_tcp();
-        let room = if spliceable { thread.forecast.head_room(exchange.facts.server) } else { START };
+        let room = match spliceable {
+            true => thread.forecast.head_room(exchange.facts.server),
+            false => START.min(client.stream.appetite()),
+        };
         let total = match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes, room) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => {

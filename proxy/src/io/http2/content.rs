@@ -1,11 +1,13 @@
 //! The content of one direction of a stream: DATA frames to bytes, and bytes to DATA frames.
 
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
 
+use super::queue::{Piece, Queue};
 use crate::h1::chunked::Chunker;
 use crate::h1::framing::BodyFraming;
 use crate::h2::Content;
@@ -23,6 +25,8 @@ pub(super) struct Incoming {
     chunker: Option<Chunker>,
     /// Content that has come and is not all read.
     data: Bytes,
+    /// Bytes that have been read, and perhaps not used yet: the peer may send as many more when this is read on.
+    used: usize,
     ended: bool,
     /// It is a response. Whoever has sent one whole may say so by a reset without error (RFC 9113 §8.1).
     response: bool,
@@ -33,7 +37,7 @@ impl Incoming {
     pub(super) fn new(head: Vec<u8>, content: Content, body: RecvStream) -> Self {
         let chunker = (content == Content::Chunks).then_some(Chunker::First);
         let ended = content == Content::None;
-        Self { lines: head, at: 0, body, chunker, data: Bytes::new(), ended, response: false }
+        Self { lines: head, at: 0, body, chunker, data: Bytes::new(), used: 0, ended, response: false }
     }
 
     /// A response that begins with `head`.
@@ -44,12 +48,14 @@ impl Incoming {
     /// Reads on. 0: the message has ended.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut filled = 0;
+        // Whoever reads on has passed on what was read before: so nobody keeps more than the windows allow.
+        self.release()?;
         while filled < buf.len() {
             let room = buf.get_mut(filled..).unwrap_or_default();
             if self.at < self.lines.len() {
                 filled += self.read_lines(room);
             } else if !self.data.is_empty() {
-                filled += self.read_data(room)?;
+                filled += self.read_data(room);
             } else if self.ended {
                 break;
             } else {
@@ -61,6 +67,10 @@ impl Incoming {
                     Poll::Ready(Err(_)) | Poll::Pending => return Poll::Pending,
                 }
             }
+        }
+        if self.body.is_end_stream() {
+            // It may not be read again, and others share the connection's window.
+            self.release()?;
         }
         Poll::Ready(Ok(filled))
     }
@@ -77,12 +87,19 @@ impl Incoming {
         n
     }
 
-    fn read_data(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+    fn read_data(&mut self, buf: &mut [u8]) -> usize {
         let data = self.data.split_to(self.data.len().min(buf.len()));
         buf[..data.len()].copy_from_slice(&data);
-        // What has been read makes room for more.
-        self.body.flow_control().release_capacity(data.len()).map_err(broken)?;
-        Ok(data.len())
+        self.used += data.len();
+        data.len()
+    }
+
+    /// What has been used makes room for more.
+    fn release(&mut self) -> io::Result<()> {
+        match std::mem::take(&mut self.used) {
+            0 => Ok(()),
+            used => self.body.flow_control().release_capacity(used).map_err(broken),
+        }
     }
 
     /// Takes the next frame: some content, or the end.
@@ -157,32 +174,33 @@ impl Outgoing {
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
-        to: &mut SendStream<Bytes>,
+        to: &mut SendStream<Piece>,
+        queue: &Arc<Queue>,
         input: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Length(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
-                let small = here as u64 == *left && here <= SMALL;
-                let n = if small { here } else { ready!(poll_room(cx, to, here))? };
+                let small = here as u64 == *left && here <= SMALL && queue.has_room(here);
+                let n = if small { here } else { ready!(poll_room(cx, to, queue, here))? };
                 *left -= n as u64;
                 let ends = *left == 0;
-                send(to, &input[..n], ends)?;
+                send(to, queue, &input[..n], ends)?;
                 if ends {
                     *self = Self::Ended;
                 }
                 Poll::Ready(Ok(n))
             }
             Self::Chunks(chunks) => {
-                let (taken, ended) = ready!(poll_chunks(cx, chunks, to, input))?;
+                let (taken, ended) = ready!(poll_chunks(cx, chunks, to, queue, input))?;
                 if ended {
                     *self = Self::Ended;
                 }
                 Poll::Ready(Ok(taken))
             }
             Self::Open => {
-                let n = ready!(poll_room(cx, to, input.len()))?;
-                send(to, &input[..n], false)?;
+                let n = ready!(poll_room(cx, to, queue, input.len()))?;
+                send(to, queue, &input[..n], false)?;
                 Poll::Ready(Ok(n))
             }
             Self::Ended => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
@@ -194,7 +212,8 @@ impl Outgoing {
 fn poll_chunks(
     cx: &mut Context<'_>,
     chunks: &mut Dechunker,
-    to: &mut SendStream<Bytes>,
+    to: &mut SendStream<Piece>,
+    queue: &Arc<Queue>,
     input: &[u8],
 ) -> Poll<io::Result<(usize, bool)>> {
     let mut rest = input;
@@ -202,18 +221,18 @@ fn poll_chunks(
         match chunks.advance(&mut rest).map_err(invalid)? {
             Next::More => return Poll::Ready(Ok((input.len() - rest.len(), false))),
             Next::Data(here) => {
-                let Poll::Ready(n) = poll_room(cx, to, here)? else {
+                let Poll::Ready(n) = poll_room(cx, to, queue, here)? else {
                     let taken = input.len() - rest.len();
                     return if taken > 0 { Poll::Ready(Ok((taken, false))) } else { Poll::Pending };
                 };
-                send(to, &rest[..n], false)?;
+                send(to, queue, &rest[..n], false)?;
                 chunks.take(n);
                 rest = &rest[n..];
             }
             Next::End => {
                 let trailers = chunks.take_trailers();
                 let ended = if trailers.is_empty() {
-                    to.send_data(Bytes::new(), true)
+                    to.send_data(Piece::default(), true)
                 } else {
                     to.send_trailers(trailers)
                 };
@@ -224,9 +243,14 @@ fn poll_chunks(
     }
 }
 
-/// How many of `want` bytes the peer's windows have room for, at least 1. Pending: none.
-fn poll_room(cx: &mut Context<'_>, to: &mut SendStream<Bytes>, want: usize) -> Poll<io::Result<usize>> {
-    let want = want.min(MOST_AT_ONCE);
+/// How many of `want` bytes the peer's windows and the connection have room for, at least 1. Pending: none.
+fn poll_room(
+    cx: &mut Context<'_>,
+    to: &mut SendStream<Piece>,
+    queue: &Queue,
+    want: usize,
+) -> Poll<io::Result<usize>> {
+    let want = want.min(MOST_AT_ONCE).min(ready!(queue.poll_room(cx)));
     if to.capacity() < want {
         to.reserve_capacity(want);
     }
@@ -243,8 +267,8 @@ fn poll_room(cx: &mut Context<'_>, to: &mut SendStream<Bytes>, want: usize) -> P
     }
 }
 
-fn send(to: &mut SendStream<Bytes>, data: &[u8], ends: bool) -> io::Result<()> {
-    to.send_data(Bytes::copy_from_slice(data), ends).map_err(broken)
+fn send(to: &mut SendStream<Piece>, queue: &Arc<Queue>, data: &[u8], ends: bool) -> io::Result<()> {
+    to.send_data(queue.piece(data), ends).map_err(broken)
 }
 
 /// The server wants no more of the request, its response being sent.
@@ -262,8 +286,9 @@ pub(super) fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Content that is sent without asking for room: what a stream may make us keep if its window is closed.
-const SMALL: usize = 8 * 1024;
+/// Content that is sent without asking for room: what a stream may make us keep if its window is closed. That of a
+/// hundred streams leaves room for others.
+const SMALL: usize = 4 * 1024;
 
-/// Asked for at once: more than most windows, and not all of a connection's.
-const MOST_AT_ONCE: usize = 64 * 1024;
+/// Asked for at once, and what h2 keeps of one stream: more than most windows, and not all of a connection's.
+pub(super) const MOST_AT_ONCE: usize = 64 * 1024;

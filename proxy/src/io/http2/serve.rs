@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
@@ -19,6 +18,9 @@ use super::super::idle::{Place, Rest};
 use super::super::runtime::{DataThread, Permit};
 use super::super::stream::Stream;
 use super::client::{ClientStream, Shared};
+use super::content::MOST_AT_ONCE;
+use super::queue::Piece;
+use super::takes::{Leftovers, Patience, Takes};
 use super::wire::{Line, Wire};
 use crate::h2::budget::Budget;
 use crate::h2::request::{self, Protocol};
@@ -31,8 +33,14 @@ pub(in crate::io) struct Serve {
     line: Line,
     session: Session,
     shared: Arc<Shared>,
-    /// When the last stream ended.
+    /// Streams that are done but for what h2 has of them.
+    leftovers: Leftovers,
+    /// How the client reads its socket.
+    reads: Takes,
+    /// When it last had something to do.
     active: Instant,
+    /// It has something to do.
+    busy: bool,
     alarm: Alarm,
     /// Where it waits for requests.
     place: Place,
@@ -45,8 +53,8 @@ pub(in crate::io) struct Serve {
 
 enum Session {
     /// Until the client's preface is there.
-    Opening(Handshake<Wire, Bytes>),
-    Running(Connection<Wire, Bytes>),
+    Opening(Handshake<Wire, Piece>),
+    Running(Connection<Wire, Piece>),
     /// All has been said; what the client sends on is taken in, because closing with unread input would destroy our
     /// last frames on their way.
     Parting {
@@ -90,14 +98,17 @@ impl Serve {
         let settings = thread.plan.global.http2;
         let budget = Budget::new(settings.glitches, now);
         let (wire, line) = Wire::new(stream, ahead, budget);
-        let session = Session::Opening(builder(&settings, thread.limits().bytes).handshake(wire));
+        let session = Session::Opening(builder(&settings, thread.limits().bytes).handshake::<_, Piece>(wire));
         Self {
             thread,
             party,
             line,
             session,
             shared: Arc::default(),
+            leftovers: Leftovers::default(),
+            reads: Takes::new(0),
             active: now,
+            busy: false,
             alarm: Alarm::default(),
             place: Place::default(),
             leaving: false,
@@ -173,29 +184,60 @@ impl Serve {
 
     /// The protocol has come to its end: what waits is still written, as far as there is room.
     fn part(&mut self, now: Instant) -> Turn {
+        self.leftovers.clear();
         self.session = Session::Parting { until: now + LINGER, left: MOST_DISCARDED, closed: false };
         Turn::Again
     }
 
+    /// Takes note of whether it has something to do: for a stream, or with bytes that the client has not taken.
+    fn update(&mut self, now: Instant) {
+        self.leftovers.update(|new| self.shared.take_left(new));
+        let before = self.busy;
+        self.busy = self.shared.is_busy() || !self.leftovers.is_empty() || self.line.is_waiting();
+        if self.busy || before {
+            self.active = now;
+        }
+    }
+
     /// When something has to have happened.
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let frontend = self.thread.plan.frontends().get(usize::from(self.party.frontend.0))?;
         let timeout = &frontend.timeout;
-        match &self.session {
-            Session::Parting { until, .. } => Some(*until),
-            // Streams look after themselves; but if nothing at all moves, not even they can tell.
-            Session::Opening(_) | Session::Running(_) if self.shared.is_busy() => None,
-            Session::Opening(_) | Session::Running(_) => {
-                let request = timeout.http_request.or(timeout.client);
-                let limit = if self.served { timeout.http_keep_alive.or(request) } else { request };
-                Some(self.active + limit?)
+        if let Session::Parting { until, .. } = &self.session {
+            return Some(*until);
+        }
+        let patience = timeout.client.map(|t| Patience { timeout: t, rate: frontend.http.min_rate.response });
+        if !self.busy {
+            patience.into_iter().for_each(|p| self.reads.rest(self.line.written(), p, now));
+            let request = timeout.http_request.or(timeout.client);
+            let limit = if self.served { timeout.http_keep_alive.or(request) } else { request };
+            return Some(self.active + limit?);
+        }
+        // A client that may be idle for ever may be slow for ever. Streams that are open look after themselves.
+        let patience = patience?;
+        let (late, next) = self.leftovers.check(patience, now);
+        self.count_slow(late);
+        if self.line.is_waiting() {
+            let due = self.reads.due(self.line.written(), patience, now);
+            return Some(next.map_or(due, |next| next.min(due)));
+        }
+        self.reads.rest(self.line.written(), patience, now);
+        next
+    }
+
+    fn count_slow(&self, streams: u64) {
+        if streams > 0 {
+            for counters in
+                [self.thread.recorder.process(), self.thread.recorder.frontend(self.party.frontend)]
+            {
+                counters.slow_clients.add(streams);
             }
         }
     }
 
     /// Whether it has nothing to do and is to make room.
     fn is_unwanted(&mut self, cx: &Context<'_>) -> bool {
-        if matches!(self.session, Session::Parting { .. }) || self.shared.is_busy() {
+        if matches!(self.session, Session::Parting { .. }) || self.busy {
             self.thread.idle.rise(&self.place);
             return false;
         }
@@ -214,6 +256,12 @@ impl Serve {
 
     /// The deadline has passed: the client is told, if that is possible, and left.
     fn expire(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn {
+        if self.busy && !matches!(self.session, Session::Parting { .. }) {
+            // It does not read. If the reset cannot be arranged the connection is gone.
+            drop(self.line.reset_on_close());
+            self.count_slow(1);
+            return Turn::Over;
+        }
         match &mut self.session {
             Session::Running(connection) if !self.leaving => {
                 self.leaving = true;
@@ -242,6 +290,8 @@ impl Future for Serve {
         let this = self.get_mut();
         let now = Instant::now();
         this.line.begin(now, &this.thread.http2_spare);
+        this.shared.set_task(cx);
+        this.line.excuse(this.shared.take_excused());
         let mut turn = this.turn(cx, now);
         loop {
             match turn {
@@ -258,14 +308,13 @@ impl Future for Serve {
             }
             turn = this.turn(cx, now);
         }
-        if this.shared.take_ended() {
-            this.active = now;
-        }
+        this.shared.kept.feed();
+        this.update(now);
         if this.is_unwanted(cx) {
             this.leave(cx);
             return Poll::Ready(());
         }
-        let deadline = this.deadline();
+        let deadline = this.deadline(now);
         if deadline.is_some_and(|d| d <= now) {
             match this.expire(cx, now) {
                 Turn::Over => return Poll::Ready(()),
@@ -291,6 +340,7 @@ fn builder(settings: &Http2, max_head_bytes: usize) -> Builder {
         .initial_connection_window_size(settings.initial_window.max(CONNECTION_WINDOW))
         .max_frame_size(settings.max_frame)
         .max_concurrent_streams(settings.max_streams)
+        .max_send_buffer_size(MOST_AT_ONCE)
         .header_table_size(settings.header_table)
         .max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX))
         .max_concurrent_reset_streams(RESET_REMEMBERED)
@@ -306,7 +356,7 @@ fn open(
     party: &http1::Party,
     shared: &Arc<Shared>,
     request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
+    mut respond: SendResponse<Piece>,
     now: Instant,
 ) {
     if respond.poll_reset(&mut Context::from_waker(Waker::noop())).is_ready() {

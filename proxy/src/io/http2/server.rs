@@ -7,7 +7,6 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
@@ -15,6 +14,7 @@ use http::response::Parts;
 
 use super::client::LIMITS;
 use super::content::{self, Incoming, Outgoing};
+use super::queue::{Piece, Queue};
 use super::session::Shared;
 use crate::h1::framing::BodyFraming;
 use crate::h1::head::Method;
@@ -25,6 +25,7 @@ pub(in crate::io) struct ServerStream {
     shared: Arc<Shared>,
     request: Request,
     response: Response,
+    queue: Arc<Queue>,
     asked: Asked,
     since: Instant,
     /// The server has said that it has done nothing about the request.
@@ -42,8 +43,8 @@ struct Asked {
 
 enum Request {
     /// Its head is to come. What there is of it is kept.
-    Head(SendRequest<Bytes>, Vec<u8>),
-    Content(SendStream<Bytes>, Outgoing),
+    Head(SendRequest<Piece>, Vec<u8>),
+    Content(SendStream<Piece>, Outgoing),
     Ended,
 }
 
@@ -58,9 +59,10 @@ enum Response {
 }
 
 impl ServerStream {
-    pub(super) fn new(send: SendRequest<Bytes>, shared: Arc<Shared>, now: Instant) -> Self {
+    pub(super) fn new(send: SendRequest<Piece>, shared: Arc<Shared>, now: Instant) -> Self {
         shared.enter();
         Self {
+            queue: Queue::new(&shared.kept),
             shared,
             since: now,
             request: Request::Head(send, Vec::new()),
@@ -97,7 +99,7 @@ impl ServerStream {
         match &mut self.request {
             Request::Head(..) => self.poll_head(cx, input),
             Request::Content(send, outgoing) => {
-                let taken = ready!(outgoing.poll_write(cx, send, input))?;
+                let taken = ready!(outgoing.poll_write(cx, send, &self.queue, input))?;
                 if outgoing.is_ended() {
                     self.request = Request::Ended;
                 }
@@ -233,7 +235,7 @@ impl ServerStream {
         if let Request::Content(send, outgoing) = &mut self.request
             && outgoing.may_end()
         {
-            send.send_data(Bytes::new(), true).map_err(content::broken)?;
+            send.send_data(Piece::default(), true).map_err(content::broken)?;
             self.request = Request::Ended;
         }
         Ok(())

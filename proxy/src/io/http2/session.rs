@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use http::uri::Scheme;
 
@@ -17,6 +16,7 @@ use super::super::deadline::Alarm;
 use super::super::runtime::DataThread;
 use super::super::stream::Stream;
 use super::content;
+use super::queue::{Kept, Piece};
 use super::server::ServerStream;
 use super::wire::{Line, Seen, Wire};
 use crate::h1::head::HeadIndex;
@@ -27,7 +27,7 @@ use crate::plan::Http2;
 /// end.
 #[derive(Debug)]
 pub(in crate::io) struct Session {
-    send: SendRequest<Bytes>,
+    send: SendRequest<Piece>,
     shared: Arc<Shared>,
     /// Streams at once that we open, whatever the server allows.
     most: u32,
@@ -40,6 +40,7 @@ pub(in crate::io) struct Session {
 pub(super) struct Shared {
     pub(super) scheme: Scheme,
     pub(super) index: Mutex<HeadIndex>,
+    pub(super) kept: Arc<Kept>,
     open: AtomicU32,
     opened: Instant,
     /// When the last frame of the server came, in milliseconds since it was opened.
@@ -66,13 +67,14 @@ impl Session {
     ) -> io::Result<Self> {
         let settings = thread.plan.global.http2;
         let (wire, line) = Wire::to_server(stream, Budget::new(settings.glitches, now));
-        let handshake = pin!(builder(&settings, thread.limits().bytes).handshake(wire));
+        let handshake = pin!(builder(&settings, thread.limits().bytes).handshake::<_, Piece>(wire));
         // What it writes is gathered, so it has nothing to wait for.
         let Poll::Ready(opened) = handshake.poll(cx) else { return Err(io::ErrorKind::WouldBlock.into()) };
         let (send, connection) = opened.map_err(content::broken)?;
         let shared = Arc::new(Shared {
             scheme,
             index: Mutex::default(),
+            kept: Arc::default(),
             open: AtomicU32::new(0),
             opened: now,
             heard: AtomicU64::new(0),
@@ -205,7 +207,7 @@ impl Shared {
 /// The task of the connection. As a future it ends when the connection is over.
 struct Drive {
     thread: Rc<DataThread>,
-    connection: Connection<Wire, Bytes>,
+    connection: Connection<Wire, Piece>,
     line: Line,
     shared: Arc<Shared>,
     alarm: Alarm,
@@ -218,6 +220,7 @@ impl Drive {
     fn turn(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         loop {
             let ended = Pin::new(&mut self.connection).poll(cx).is_ready();
+            self.shared.kept.feed();
             self.shared.handle_seen(self.line.take_seen(), now);
             let broken = matches!(self.line.poll_flush(cx), Poll::Ready(Err(_)));
             if ended || broken || self.line.is_spent() {
@@ -278,6 +281,7 @@ fn builder(settings: &Http2, max_head_bytes: usize) -> Builder {
         .initial_window_size(settings.initial_window)
         .initial_connection_window_size(whole)
         .max_frame_size(settings.max_frame)
+        .max_send_buffer_size(content::MOST_AT_ONCE)
         .header_table_size(settings.header_table)
         .max_header_list_size(u32::try_from(max_head_bytes).unwrap_or(u32::MAX))
         .max_concurrent_reset_streams(RESET_REMEMBERED)

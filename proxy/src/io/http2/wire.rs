@@ -40,6 +40,8 @@ struct State {
     out: Vec<u8>,
     /// Bytes of `out` that are written.
     sent: usize,
+    /// Bytes written in all.
+    written: u64,
     received: Scanner,
     given: Scanner,
     budget: Budget,
@@ -77,6 +79,7 @@ impl Wire {
             ahead,
             out: Vec::new(),
             sent: 0,
+            written: 0,
             received: Scanner::new(prefaces[0]),
             given: Scanner::new(prefaces[1]),
             budget,
@@ -110,6 +113,27 @@ impl Seen {
 }
 
 impl Line {
+    /// So many resets that are to be sent are not the peer's fault.
+    pub(super) fn excuse(&self, resets: u32) {
+        self.state.borrow_mut().budget.excuse(resets);
+    }
+
+    /// Whether there is something to be written that the peer leaves no room for.
+    pub(super) fn is_waiting(&self) -> bool {
+        let state = self.state.borrow();
+        state.waiting() > 0 || state.blocked
+    }
+
+    /// Bytes written in all.
+    pub(super) fn written(&self) -> u64 {
+        self.state.borrow().written
+    }
+
+    /// Makes closing say that what was sent is not all there is.
+    pub(super) fn reset_on_close(&self) -> io::Result<()> {
+        self.state.borrow_mut().stream.reset_on_close()
+    }
+
     /// Begins a turn. What is gathered in it goes into a buffer of `spare`.
     pub(super) fn begin(&self, now: Instant, spare: &Spare) {
         let mut state = self.state.borrow_mut();
@@ -180,6 +204,7 @@ impl State {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.sent += n;
+            self.written += n as u64;
         }
         self.out.clear();
         self.sent = 0;
@@ -252,6 +277,7 @@ impl State {
         let Poll::Ready(written) = self.stream.poll_write(cx, waiting, content)? else { return Ok(0) };
         let of_waiting = written.min(waiting.len());
         self.sent += of_waiting;
+        self.written += written as u64;
         if self.sent == self.out.len() {
             self.out.clear();
             self.sent = 0;

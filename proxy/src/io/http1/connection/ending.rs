@@ -27,6 +27,9 @@ impl Connection {
         open.assign = None;
         open.dial = None;
         self.inbox = Vec::new();
+        if failure.is_of_server() {
+            self.stream.excuse();
+        }
         if progress == Progress::Answering {
             // With no framing but the end, an ordinary end would pass for the whole. If the reset cannot be arranged
             // the connection is gone already.
