@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::http1::flow::FlowError;
-use super::http1::{Exchange, Timeouts};
+use super::http1::{Exchange, Failure, Timeouts};
 use super::passage::Means;
 use super::stream::Stream;
 use crate::h1::body::Body;
@@ -14,13 +14,6 @@ use crate::h1::body::Body;
 pub(super) struct Halves {
     to_server: bool,
     to_client: bool,
-}
-
-/// Which side broke a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
-    Client,
-    Server,
 }
 
 /// Turns an exchange into a tunnel. What the client sent ahead goes first.
@@ -40,9 +33,9 @@ pub(super) fn poll(
     means: &mut Means<'_>,
     cx: &mut Context<'_>,
     now: Instant,
-) -> Poll<Result<(), Broken>> {
+) -> Poll<Result<(), Failure>> {
     let Exchange { up, down, server: Some(server), activity, .. } = exchange else {
-        return Poll::Ready(Err(Broken::Server));
+        return Poll::Ready(Err(Failure::ServerClosed));
     };
     let before = (up.read, up.out.written(), down.read, down.out.written());
     let mut surplus = Vec::new();
@@ -52,9 +45,11 @@ pub(super) fn poll(
             // A side that ends may still listen: the end is passed on, the other direction stays.
             Poll::Ready(Ok(())) => {
                 halves.to_server = false;
-                server.stream.shutdown().map_err(|_| Broken::Server)?;
+                server.stream.shutdown().map_err(|_| Failure::ServerClosed)?;
             }
-            Poll::Ready(Err(e)) => return Poll::Ready(Err(blame(e, Broken::Client, Broken::Server))),
+            Poll::Ready(Err(e)) => {
+                return Poll::Ready(Err(blame(e, Failure::ClientAborted, Failure::ServerClosed)));
+            }
         }
     }
     if halves.to_client {
@@ -62,22 +57,43 @@ pub(super) fn poll(
             Poll::Pending => {}
             Poll::Ready(Ok(())) => {
                 halves.to_client = false;
-                client.shutdown().map_err(|_| Broken::Client)?;
+                client.shutdown().map_err(|_| Failure::ClientAborted)?;
             }
-            Poll::Ready(Err(e)) => return Poll::Ready(Err(blame(e, Broken::Server, Broken::Client))),
+            Poll::Ready(Err(e)) => {
+                return Poll::Ready(Err(blame(e, Failure::ServerClosed, Failure::ClientAborted)));
+            }
         }
     }
-    if before != (up.read, up.out.written(), down.read, down.out.written()) {
+    if (up.read, down.out.written()) != (before.0, before.3) {
         activity.client = Some(now);
+    }
+    if (up.out.written(), down.read) != (before.1, before.2) {
+        activity.server = Some(now);
     }
     if halves.to_server || halves.to_client { Poll::Pending } else { Poll::Ready(Ok(())) }
 }
 
-/// When an inactive tunnel ends. `timeout tunnel` replaces the timers of both sides.
-pub(super) fn deadline(exchange: &Exchange) -> Option<Instant> {
-    let Timeouts { client, server } = exchange.timeouts;
-    let limit = shorter(client.tunnel, server.tunnel).or_else(|| shorter(client.client, server.server))?;
-    Some(exchange.activity.client? + limit)
+/// When an inactive tunnel ends, and what that is called. `timeout.tunnel` replaces the timers of both sides; once one side
+/// has ended, those for that (`client_fin`, `server_fin`) replace it, for who is still waited for.
+pub(super) fn deadline(exchange: &Exchange, halves: Halves) -> Option<(Instant, Failure)> {
+    let Exchange { up, down, activity, timeouts: Timeouts { client, server }, .. } = exchange;
+    let usual = shorter(client.tunnel, server.tunnel).or_else(|| shorter(client.client, server.server));
+    if halves.to_server && halves.to_client {
+        return Some((activity.client.max(activity.server)? + usual?, Failure::ClientTimeout));
+    }
+    let due = |waited_for: bool, since: Option<Instant>, limit: Option<Duration>| {
+        if waited_for { Some(since? + limit?) } else { None }
+    };
+    let client_due = halves.to_server || down.is_waiting();
+    let server_due = halves.to_client || up.is_waiting();
+    let client = due(client_due, activity.client, client.client_fin.or(usual));
+    let server = due(server_due, activity.server, server.server_fin.or(usual));
+    match (client, server) {
+        (Some(client), Some(server)) if server < client => Some((server, Failure::ServerTimeout)),
+        (Some(client), _) => Some((client, Failure::ClientTimeout)),
+        (None, Some(server)) => Some((server, Failure::ServerTimeout)),
+        (None, None) => None,
+    }
 }
 
 fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
@@ -87,7 +103,7 @@ fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
     }
 }
 
-fn blame(error: FlowError, source: Broken, sink: Broken) -> Broken {
+fn blame(error: FlowError, source: Failure, sink: Failure) -> Failure {
     match error {
         FlowError::Source | FlowError::Truncated | FlowError::Malformed => source,
         FlowError::Sink => sink,

@@ -25,3 +25,5 @@ mod shutdown;
 mod slow;
 #[cfg(test)]
 mod traffic;
+#[cfg(test)]
+mod tunnels;

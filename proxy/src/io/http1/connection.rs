@@ -17,13 +17,13 @@ use super::super::passage::Means;
 use super::super::private::Private;
 use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
-use super::super::tunnel::{self, Broken, Halves};
+use super::super::tunnel::{self, Halves};
 use super::super::underway::Seat;
 use super::failure::{Failure, Progress};
 use super::flow::SMALL;
 use super::record::{Open, Party};
 use super::request::{self, Parsed};
-use crate::access_log::{Cause, Phase, Termination};
+use crate::access_log::Termination;
 use crate::h1::head::{HeadError, Request};
 use crate::h1::reject::Reject;
 use crate::h2::preface::Beginning;
@@ -188,8 +188,10 @@ impl Connection {
                 let failure = open.deadline().map_or(Failure::ServerTimeout, |(_, failure)| failure);
                 self.fail_or_repeat(open, failure, now)
             }
-            State::Tunnel(mut open, _) => {
-                open.facts.termination = Some(Termination::new(Cause::ClientTimeout, Phase::Data));
+            State::Tunnel(mut open, halves) => {
+                let due = tunnel::deadline(&open, halves);
+                let failure = due.map_or(Failure::ClientTimeout, |(_, failure)| failure);
+                open.facts.termination = Some(failure.termination(Progress::Answering));
                 Step::Over
             }
             State::Answering(..) | State::Lingering { .. } | State::Moving => Step::Over,
@@ -360,23 +362,31 @@ impl Connection {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Step {
-        if let Some(why) = open.seat.as_ref().and_then(Seat::ended) {
-            open.facts.termination = Some(Failure::ShutDown(why).termination(Progress::Answering));
-            return Step::Over;
-        }
-        let mut means = Means { scratch: &mut scratch.bytes, pipes: &self.thread.pipes };
-        let end = tunnel::poll(&mut open, &mut halves, &mut self.stream, &mut means, cx, now);
-        let cause = match end {
+        let end = match open.seat.as_ref().and_then(Seat::ended) {
+            Some(why) => Poll::Ready(Err(Failure::ShutDown(why))),
+            None => {
+                let mut means = Means { scratch: &mut scratch.bytes, pipes: &self.thread.pipes };
+                tunnel::poll(&mut open, &mut halves, &mut self.stream, &mut means, cx, now)
+            }
+        };
+        open.facts.termination = Some(match end {
             Poll::Pending => {
-                let deadline = tunnel::deadline(&open);
+                let deadline = tunnel::deadline(&open, halves).map(|(at, _)| at);
                 return Step::Wait(State::Tunnel(open, halves), deadline);
             }
-            Poll::Ready(Ok(())) => None,
-            Poll::Ready(Err(Broken::Client)) => Some(Cause::Client),
-            Poll::Ready(Err(Broken::Server)) => Some(Cause::Server),
-        };
-        open.facts.termination =
-            Some(cause.map_or_else(Termination::default, |c| Termination::new(c, Phase::Data)));
+            Poll::Ready(Ok(())) => Termination::default(),
+            Poll::Ready(Err(failure)) => {
+                if failure.is_of_server() {
+                    self.stream.excuse();
+                }
+                // What was passed on is not all there was. If the reset cannot be arranged the connection is gone.
+                drop(self.stream.reset_on_close());
+                if let Some(server) = &mut open.server {
+                    drop(server.stream.reset_on_close());
+                }
+                failure.termination(Progress::Answering)
+            }
+        });
         Step::Over
     }
 }
