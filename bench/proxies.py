@@ -1,6 +1,7 @@
 """The proxies under test and the server behind them: their configurations, how they start and when they are ready."""
 
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -10,7 +11,15 @@ from pathlib import Path
 
 SIZES = {"tiny": 64, "1k": 1024, "64k": 64 << 10, "1m": 1 << 20}
 FRONTENDS = ("http", "tls", "h2", "tcp")
+
+# The host that loads ask for: every proxy has a rule for it.
+HOST = "127.0.0.1"
 DEADLINE_S = 15
+
+
+def most_clients():
+    """How many clients a proxy can have, each with a connection to a server, within the limit on descriptors."""
+    return min(15000, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 200) // 2)
 
 
 def free_ports(count):
@@ -137,7 +146,7 @@ class Evenkeel:
         config.write_text(f"""
 [global]
 nbthread = 1
-maxconn = 15000
+maxconn = {most_clients()}
 hard_stop_after = "1s"
 log = [{{ to = "127.0.0.1:{log_port}", facility = "local0", level = "info" }}]
 tls = {{ tls_tickets = false, cache_size = 0 }}
@@ -145,7 +154,7 @@ tls = {{ tls_tickets = false, cache_size = 0 }}
 [defaults]
 timeout = {{ connect = "5s", client = "60s", server = "60s", http_request = "10s", http_keep_alive = "60s" }}
 default_server = {{ check = true, inter = "2s" }}
-maxconn = 15000
+maxconn = {most_clients()}
 
 [frontend.web]
 bind = [
@@ -154,7 +163,7 @@ bind = [
   {{ addr = "127.0.0.1:{ports['tls']}", ssl = true, crt = "{cert}" }},
 ]
 forwardfor = true
-default_backend = "app"
+use_backend = [{{ backend = "app", if = {{ host = "{HOST}" }} }}]
 
 [backend.app]
 httpchk = "GET /tiny"
@@ -193,7 +202,7 @@ class Haproxy:
         config.write_text(f"""
 global
   nbthread 1
-  maxconn 7000
+  maxconn {most_clients()}
   tune.ssl.cachesize 0
   {log}
 defaults
@@ -212,7 +221,8 @@ frontend web
   bind 127.0.0.1:{ports['h2']}
   bind 127.0.0.1:{ports['tls']} ssl crt {cert} no-tls-tickets alpn http/1.1
   option forwardfor
-  default_backend app
+  acl asked hdr(host),field(1,:) -i {HOST}
+  use_backend app if asked
 backend app
   {probe}
   server s1 127.0.0.1:{backend_port} {check}
@@ -255,7 +265,7 @@ http {{
   upstream app {{ server 127.0.0.1:{backend_port}; keepalive 256; keepalive_requests 1000000000; }}
   server {{
     listen 127.0.0.1:{ports['http']} backlog=4096; listen 127.0.0.1:{ports['h2']} http2;
-    listen 127.0.0.1:{ports['tls']} ssl;
+    listen 127.0.0.1:{ports['tls']} ssl; server_name {HOST};
     ssl_certificate {cert}; ssl_certificate_key {cert}; ssl_session_tickets off; ssl_session_cache off;
     location / {{
       proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";

@@ -1,4 +1,4 @@
-"""The report: a table per workload and a picture of the ratios."""
+"""The report: a table per workload and pictures of the ratios."""
 
 import html
 import statistics
@@ -21,13 +21,26 @@ def counted(values):
 
 
 def ratios(results, ours, peer, of):
-    """One ratio per round: both ran within seconds of each other."""
-    return [of(a) / of(b) for a, b in zip(results[ours], results[peer], strict=True)]
+    """One ratio per round: both ran within seconds of each other. Rounds without a figure are left out."""
+    pairs = [(of(a), of(b)) for a, b in zip(results[ours], results[peer], strict=True)]
+    return [a / b for a, b in pairs if a is not None and b]
+
+
+# What is compared: head of the column, and how to get it.
+COMPARED = [
+    ("CPU", lambda w: w.cpu_us),
+    ("user instr", lambda w: w.user_instructions),
+    ("kernel instr", lambda w: w.kernel_instructions),
+    ("requests/s", lambda w: w.rate),
+    ("p50", lambda w: w.p50_us),
+    ("p99", lambda w: w.p99_us),
+]
 
 
 def loaded(results, ours):
     """The tables of one workload."""
-    lines = ["| proxy | CPU µs | user k instr | kernel k instr | requests/s | p50 µs | p99 µs |", "|---|---|---|---|---|---|---|"]
+    heads = ["proxy", "CPU µs", "user k instr", "kernel k instr", "requests/s", "p50 µs", "p99 µs"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for label, windows in results.items():
         lines.append(
             f"| {label} | {span([w.cpu_us for w in windows])} | {counted([w.user_instructions for w in windows])} "
@@ -35,10 +48,10 @@ def loaded(results, ours):
             f"| {span([w.p50_us for w in windows], 0)} | {span([w.p99_us for w in windows], 0)} |")
     peers = [label for label in results if label != ours]
     if peers and ours in results:
-        lines += ["", f"| {ours} to | CPU | requests/s | p99 |", "|---|---|---|---|"]
+        lines += ["", f"| {ours} to | {' | '.join(name for name, _ in COMPARED)} |", "|---" * (1 + len(COMPARED)) + "|"]
         for peer in peers:
-            pairs = [ratios(results, ours, peer, of) for of in (lambda w: w.cpu_us, lambda w: w.rate, lambda w: w.p99_us)]
-            lines.append(f"| {peer} | {' | '.join(span(p) for p in pairs)} |")
+            found = [ratios(results, ours, peer, of) for _, of in COMPARED]
+            lines.append(f"| {peer} | {' | '.join(span(values) if values else '–' for values in found)} |")
     return lines
 
 
@@ -48,18 +61,29 @@ def idle(results, ours):
     lines += [f"| {label} | {span(values, 0)} |" for label, values in results.items()]
     if ours in results:
         for peer in [label for label in results if label != ours]:
-            lines.append(f"| {ours} to {peer} | {middle(results[ours]) / max(1, middle(results[peer])):.2f} |")
+            lines.append(f"| {ours} to {peer} | {span(ratios(results, ours, peer, lambda bytes: bytes))} |")
     return lines
 
 
-def picture(everything, ours):
-    """An SVG: per workload a bar of CPU per request for each peer, ours being 1, with its range."""
-    bars = []
-    for workload, results in everything.items():
-        for peer in [label for label in results if label != ours and ours in results]:
-            bars.append((f"{workload}, {peer}", ratios(results, ours, peer, lambda w: 1 / w.cpu_us)))
-    if not bars:
-        return None
+def pictures(everything, memory, ours):
+    """Figures of the peers as multiples of ours, by the name of their file."""
+    def loads(of):
+        return [(f"{workload}, {peer}", ratios(results, ours, peer, lambda w: 1 / of(w)))
+                for workload, results in everything.items() if ours in results for peer in results if peer != ours]
+
+    idle_bars = [(peer, ratios(memory, ours, peer, lambda bytes: 1 / bytes))
+                 for peer in memory if peer != ours and ours in memory]
+    drawn = {
+        "cpu": (loads(lambda w: w.cpu_us), "CPU time per request"),
+        "p99": (loads(lambda w: w.p99_us), "Latency of the slowest hundredth"),
+        "memory": (idle_bars, "Memory per idle client"),
+    }
+    return {name: (title, picture(bars, f"{title}, as a multiple of {ours}'s"))
+            for name, (bars, title) in drawn.items() if bars}
+
+
+def picture(bars, title):
+    """An SVG: a bar for each of these, ours being 1, with its range."""
     row, left, width = 22, 240, 420
     most = max(max(values) for _, values in bars)
     scale = width / max(1.0, most)
@@ -67,7 +91,7 @@ def picture(everything, ours):
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 70}" height="{height}" '
              'font-family="sans-serif" font-size="12">',
              '<rect width="100%" height="100%" fill="white"/>',
-             f'<text x="8" y="18">CPU time per request, as a multiple of {html.escape(ours)}\'s</text>']
+             f'<text x="8" y="18">{html.escape(title)}</text>']
     for i, (label, values) in enumerate(bars):
         y, mid = 32 + i * row, middle(values)
         parts.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{html.escape(label)}</text>')
@@ -81,12 +105,11 @@ def picture(everything, ours):
 
 
 def write(directory, head, everything, memory, ours, about):
-    """Writes `report.md` and `cpu.svg`, and returns the report."""
+    """Writes `report.md` and its pictures, and returns the report."""
     lines = ["# Benchmark", "", *head, ""]
-    drawing = picture(everything, ours)
-    if drawing:
-        (directory / "cpu.svg").write_text(drawing)
-        lines += ["![CPU per request](cpu.svg)", ""]
+    for name, (title, drawing) in pictures(everything, memory, ours).items():
+        (directory / f"{name}.svg").write_text(drawing)
+        lines += [f"![{title}]({name}.svg)", ""]
     for workload, results in everything.items():
         lines += [f"## {workload}", "", about[workload], "", *loaded(results, ours), ""]
     if memory:
