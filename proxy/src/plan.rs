@@ -20,6 +20,7 @@ pub use check::{
 pub use http::{ClientHttp, HttpReuse, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
 pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 
+use crate::access_log::is_loggable;
 use crate::endpoint::{self, Endpoint};
 use crate::names::{Name, Resolvers};
 use crate::proxy_protocol::Version;
@@ -342,6 +343,9 @@ pub enum PlanError {
     /// An id points nowhere.
     #[error("{0} refers to something that is not in the plan")]
     Dangling(String),
+    /// A name has bytes that log lines would have to escape.
+    #[error("{0:?} is no name of a frontend, backend or server")]
+    Name(String),
     /// A number is out of its range.
     #[error("{0} is out of range")]
     Range(String),
@@ -364,6 +368,11 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         if global.threads == 0 {
             return Err(PlanError::Range("threads".into()));
+        }
+        let names = frontends.iter().map(|f| &f.name).chain(backends.iter().map(|b| &b.name));
+        if let Some(name) = names.chain(servers.iter().map(|s| &s.name)).find(|n| !is_loggable(n.as_bytes()))
+        {
+            return Err(PlanError::Name(name.clone()));
         }
         for f in &frontends {
             let by_hello = f.hello.iter().flat_map(|h| &h.routes).map(|r| r.backend);

@@ -121,11 +121,10 @@ impl Routes {
 
 /// The host of an authority: without its port (RFC 3986 §3.2.2) and the dot of a fully qualified name.
 fn host_of(authority: &[u8]) -> &[u8] {
-    let host = match memchr::memrchr(b':', authority) {
-        // In brackets: a part of an IPv6 address.
-        Some(at) if memchr::memchr(b']', authority.get(at..).unwrap_or_default()).is_none() => {
-            authority.get(..at).unwrap_or_default()
-        }
+    // An IPv6 address is in brackets: its colons have none but digits behind them only up to there.
+    let digits = authority.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let host = match authority.get(..authority.len() - digits) {
+        Some([host @ .., b':']) => host,
         _ => authority,
     };
     host.strip_suffix(b".").unwrap_or(host)

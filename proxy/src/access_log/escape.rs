@@ -65,6 +65,11 @@ fn push_json_char(out: &mut Vec<u8>, c: char) {
     }
 }
 
+/// Whether a name stands for itself in every kind of line.
+pub(crate) fn is_loggable(name: &[u8]) -> bool {
+    is_plain(name)
+}
+
 /// Whether all of `bytes` stand for themselves wherever they are put: `$` to `z`, which is nearly everything. Eight at a
 /// time; the last eight overlap those before them.
 #[inline]

@@ -89,15 +89,16 @@ pub(super) fn push_address_then(out: &mut Vec<u8>, address: IpAddr, after: u8) {
 }
 
 fn push_names(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
-    push_hash_escaped(out, record.frontend.as_bytes(), Place::Word);
+    // A plan has no names that would have to be escaped.
+    out.extend_from_slice(record.frontend.as_bytes());
     if record.tls.is_some() {
         out.push(b'~');
     }
     out.push(b' ');
-    push_hash_escaped(out, record.backend.as_bytes(), Place::Word);
+    out.extend_from_slice(record.backend.as_bytes());
     out.push(b'/');
     match record.server {
-        ServerName::Server(name) => push_hash_escaped(out, name.as_bytes(), Place::Word),
+        ServerName::Server(name) => out.extend_from_slice(name.as_bytes()),
         ServerName::None => out.extend_from_slice(b"<NOSRV>"),
         ServerName::Stats => out.extend_from_slice(b"<STATS>"),
     }

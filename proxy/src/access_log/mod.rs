@@ -19,6 +19,7 @@ mod tests;
 
 pub use admission::{AdmissionRecord, admission};
 pub use date::{Calendar, UnixMillis, UtcOffset};
+pub(crate) use escape::is_loggable;
 pub use httplog::{httplog, tcplog};
 pub use json::json;
 pub use record::{

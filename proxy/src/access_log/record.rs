@@ -13,7 +13,7 @@ pub struct AccessRecord<'a> {
     pub client: SocketAddr,
     /// When the first byte of the request came; without a request, when the connection was accepted.
     pub time: UnixMillis,
-    /// Frontend's name.
+    /// Frontend's name. As all names in a plan, it needs no escapes in a line.
     pub frontend: &'a str,
     /// The TLS session of the client's connection, if it had one.
     pub tls: Option<&'a SessionFacts>,

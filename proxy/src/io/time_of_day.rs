@@ -27,16 +27,30 @@ impl TimeOfDay {
     /// anew is found out [`OUTDATED`] later at most.
     #[inline]
     pub(super) fn at(&self, at: Instant) -> UnixMillis {
-        let mut seen = self.seen.get();
-        if at.saturating_duration_since(seen.instant) > OUTDATED {
-            seen = look();
-            self.seen.set(seen);
-        }
+        let seen = self.seen.get();
         let unix_us = match at.checked_duration_since(seen.instant) {
-            Some(since) => seen.unix_us.saturating_add(micros(since)),
-            None => seen.unix_us.saturating_sub(micros(seen.instant.saturating_duration_since(at))),
+            Some(since) if since <= OUTDATED => seen.unix_us.saturating_add(micros(since)),
+            Some(_) => self.look_again().unix_us_at(at),
+            None => seen.unix_us_at(at),
         };
         UnixMillis(unix_us.div_euclid(1000))
+    }
+
+    #[cold]
+    fn look_again(&self) -> Seen {
+        let seen = look();
+        self.seen.set(seen);
+        seen
+    }
+}
+
+impl Seen {
+    /// What the clock of the day shows at an instant, before or after.
+    fn unix_us_at(self, at: Instant) -> i64 {
+        match at.checked_duration_since(self.instant) {
+            Some(since) => self.unix_us.saturating_add(micros(since)),
+            None => self.unix_us.saturating_sub(micros(self.instant.saturating_duration_since(at))),
+        }
     }
 }
 
