@@ -92,6 +92,7 @@ fn a_step_of_a_check_asks_for_what_it_says() {
         ("connect = { sni = \"b.example\" }", true),
         ("connect = { alpn = [\"http/1.1\"], port = 444 }", true),
         ("connect = { ssl = true, sni = \"b.example\", alpn = \"http/1.1\" }", true),
+        ("connect = { alpn = \"h2\" }", true),
     ] {
         let server = server(step);
         let loaded = machine("", "ssl = true, crt = \"certs\"", &server).load();
@@ -105,7 +106,7 @@ fn a_step_of_a_check_asks_for_what_it_says() {
     }
     for (step, message) in [
         ("connect = { ssl = false, sni = \"b.example\" }", "`ssl = false` is without"),
-        ("connect = { alpn = \"h2\" }", "`h2` is not a protocol that is spoken here"),
+        ("connect = { alpn = \"h3\" }", "`h3` is not a protocol that is spoken here"),
     ] {
         let server = server(step);
         let loaded = machine("", "ssl = true, crt = \"certs\"", &server).load();

@@ -299,6 +299,8 @@ impl Monitor {
         };
         // Nobody waits for the first check of a server that gets none.
         self.unchecked -= usize::from(std::mem::take(&mut check.awaited));
+        // What it has said it will have to say again.
+        self.note_stopping(id, false);
     }
 
     fn restart_checks(&mut self, now: Instant, id: ServerId) {
@@ -309,8 +311,6 @@ impl Monitor {
         let Some(config) = self.config(job).cloned() else { return };
         let Some(check) = self.checked_mut(job) else { return };
         check.health = Health::boot(config.rise, config.fall);
-        self.note_stopping(id, false);
-        let Some(check) = self.checked_mut(job) else { return };
         if check.phase == Phase::Stopped {
             self.schedule(job, now);
         }

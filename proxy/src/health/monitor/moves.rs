@@ -23,7 +23,11 @@ impl Monitor {
         match (before, to) {
             (_, Err(why)) => {
                 self.stop_checks(id);
-                self.change(now, id, Turn::Unresolved(why), |state| state.set_up(id, false));
+                let admin = self.admin(id);
+                self.change(now, id, Turn::Unresolved(why), |state| {
+                    state.set_admin(id, admin);
+                    state.set_up(id, false)
+                });
             }
             (None, Ok(_)) => {
                 if !self.rests(id) {

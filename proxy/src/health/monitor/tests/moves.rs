@@ -105,6 +105,19 @@ fn maintenance_and_names_do_not_undo_each_other() {
 }
 
 #[test]
+fn what_a_server_said_where_it_was_is_not_said_where_it_is() {
+    let mut world = World::new(vec![named()]);
+    world.moves(0, Ok(1));
+    let job = world.monitor.poll_check(world.now).unwrap();
+    world.monitor.handle_result(world.now, job.server, CheckResult::new(CheckStatus::L7OkConditional));
+    assert_eq!(world.operational(), ["NOLB"]);
+    world.moves(0, Err(Unresolved::Nx));
+    assert_eq!(world.operational(), ["MAINT"]);
+    world.moves(0, Ok(2));
+    assert_eq!((world.operational(), world.state.usable(BE).active), (vec!["UP"], 1));
+}
+
+#[test]
 fn followers_of_a_lost_server_are_out_of_service_with_it() {
     let watch = Watch { track: Some(ServerId(0)), ..Watch::default() };
     let mut world = World::new(vec![named(), Server { watch, ..server(1) }]);

@@ -101,8 +101,11 @@ async fn who_speaks_no_http2_fails_checks_over_it() {
     let outcome = probe_once(old.addr, CheckConfig { http: http2, ..quick(asked()) }).await;
     // Its close may reach us as a reset.
     assert!(["L7RSP HTTP/2 failure", "L7RSP Connection reset by peer"].contains(&&*outcome), "{outcome}");
-    let silent = Backend::start(Manner::Silent).await;
+    // Connections wait in its backlog.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let timeout = Some(Duration::from_millis(50));
-    let outcome = probe_once(silent.addr, CheckConfig { http: http2, timeout, ..quick(asked()) }).await;
+    let outcome =
+        probe_once(silent.local_addr().unwrap(), CheckConfig { http: http2, timeout, ..quick(asked()) })
+            .await;
     assert_eq!(outcome, "L7TOUT");
 }
