@@ -223,7 +223,7 @@ fn server(
         // What speaks in another way than the server's other connections may be something else.
         let as_server = check.addr.is_none() && check.port.is_none() && how.check_ssl.is_none();
         check.http.protocol =
-            own.check_protocol.map(|said| said.value).or(own.protocol.filter(|_| as_server));
+            own.check_protocol.map(|said| said.value).or_else(|| own.protocol.filter(|_| as_server));
         watch::check_protocol(cx, &draft.name, own.check_protocol.as_ref(), check);
     }
     // What keeps requests from TLS has been reported.

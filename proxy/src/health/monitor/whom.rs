@@ -44,10 +44,12 @@ impl Monitor {
     }
 
     fn standing_words(&self, id: ServerId, health: Health) -> String {
-        let name = match self.operational(id) {
-            Operational::Stopping => Operational::Stopping,
-            _ if health.is_up() => Operational::Up,
-            _ => Operational::Down,
+        let name = if self.operational(id) == Operational::Stopping {
+            Operational::Stopping
+        } else if health.is_up() {
+            Operational::Up
+        } else {
+            Operational::Down
         };
         let (value, rise) = (health.value(), u32::from(health.rise()));
         match health.standing() {
