@@ -272,13 +272,18 @@ fn nginx_conf(scratch: &Scratch) {
     );
 }
 
+/// nginx, as its configuration says.
+fn nginx(lab: &Lab) -> Peer {
+    let conf = ["-p", "@", "-c", "@/nginx.conf"];
+    let server = Peer::start(&lab.a, "/usr/sbin/nginx", "nginx-light", &conf, nginx_conf);
+    [80, 81, 443, 444].into_iter().for_each(|port| listening(lab, port));
+    server
+}
+
 #[test]
-fn nginx_over_http_and_tls() {
+fn nginx_over_http() {
     let lab = Lab::new();
-    let _server =
-        Peer::start(&lab.a, "/usr/sbin/nginx", "nginx-light", &["-p", "@", "-c", "@/nginx.conf"], nginx_conf);
-    listening(&lab, 80);
-    listening(&lab, 443);
+    let _server = nginx(&lab);
     let http = "mode http\n option httpchk GET /health HTTP/1.0";
     let send = r#"{ send = { uri = "/health" } }"#;
     let ok = compared(&lab, 80, send, http);
@@ -326,6 +331,12 @@ fn nginx_over_http_and_tls() {
         let verdict = compared(&lab, 80, &format!("{send}, {expect}"), &format!("{http}\n {theirs}"));
         assert_eq!((verdict.status.as_str(), verdict.info.as_str()), (status, info), "{expect}");
     }
+}
+
+#[test]
+fn nginx_is_judged_by_status_header_and_content() {
+    let lab = Lab::new();
+    let _server = nginx(&lab);
     let list = r#"{ send = { uri = "/list" } }"#;
     let http = "mode http\n option httpchk GET /list";
     let cases = [
@@ -365,7 +376,13 @@ fn nginx_over_http_and_tls() {
         let nothing = "HTTP content check could not find a response body";
         assert_eq!((verdict.status.as_str(), verdict.info.as_str()), ("L7RSP", nothing), "{expect}");
     }
-    // HTTP/2 by prior knowledge, and as TLS comes to it.
+}
+
+/// By prior knowledge, and as TLS comes to it.
+#[test]
+fn nginx_over_http2_and_tls() {
+    let lab = Lab::new();
+    let _server = nginx(&lab);
     let send = r#"{ send = { uri = "/", version = "HTTP/1.1", headers = { Host = "h" } } }, { expect = { string = "HTTP/2.0" } }"#;
     let theirs = "mode http\n option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host h\n \
                   http-check expect string HTTP/2.0\n default-server verify none";
@@ -373,7 +390,6 @@ fn nginx_over_http_and_tls() {
         (81, "check-proto h2", r#"{ connect = { proto = "h2" } }"#),
         (444, "check-ssl check-alpn h2", r#"{ connect = { alpn = "h2" } }"#),
     ] {
-        listening(&lab, port);
         let verdict = compared(&lab, port, &format!("{connect}, {send}"), &format!("{theirs} {how}"));
         assert_eq!((verdict.status.as_str(), verdict.code.as_str()), ("L7OK", "200"), "{how}");
     }
