@@ -15,8 +15,8 @@ use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, ForwardedFor, Frontend,
-    FrontendId, Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
-    ServerLimits, ServerProtocol, ServerTimeouts, Watch,
+    FrontendId, Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Redispatch, Server,
+    ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::route::{RequestMatch, Route, Routes};
 use evenkeel_proxy::stats::Stats;
@@ -154,6 +154,7 @@ impl Options {
             mode: Mode::Http,
             servers: 0..u32::try_from(self.backends.len())?,
             balance: Balance::RoundRobin,
+            maxconn: None,
             fullconn: 0,
             timeout: ServerTimeouts {
                 connect: Some(self.connect),
@@ -162,7 +163,7 @@ impl Options {
             },
             forwarded_for: None,
             retries: self.retries,
-            redispatch: true,
+            redispatch: Redispatch::LAST,
             allbackups: false,
             error_files: errors,
             cookie: None,

@@ -11,7 +11,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use balance::{Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, ServerLimits, UriKey};
+pub use balance::{
+    Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, Redispatch, ServerLimits, UriKey,
+};
 pub use check::{
     Action, ByteExpect, ByteMatch, CheckConfig, CheckHello, CheckTls, Connect, ErrorStatus, Expect,
     HeaderExpect, HttpCheck, HttpExpect, HttpManner, HttpVersion, InitState, MysqlCheck, MysqlLogin,
@@ -241,8 +243,10 @@ pub struct Backend {
     pub forwarded_for: Option<ForwardedFor>,
     /// Connection attempts after the first (HAProxy: `retries`, default 3).
     pub retries: u8,
-    /// The last retry may go to another server.
-    pub redispatch: bool,
+    /// Whether retries may go to another server.
+    pub redispatch: Redispatch,
+    /// Requests that all its servers together have at once. `None`: any number. More wait.
+    pub maxconn: Option<u32>,
     /// Requests at which every server takes its `maxconn` (HAProxy: `fullconn`); matters to servers with a `minconn`.
     pub fullconn: u32,
     /// Use every backup server instead of the first one (`option allbackups`).

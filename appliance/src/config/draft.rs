@@ -48,6 +48,8 @@ pub(super) struct Proxy {
     pub(super) side: Side,
     pub(super) from: Option<Spanned<String>>,
     pub(super) settings: Settings,
+    /// Requests that a backend's servers have at once.
+    pub(super) backend_maxconn: Option<u32>,
     /// The keys it has that concern HTTP only.
     pub(super) of_http: Vec<Spanned<&'static str>>,
     pub(super) binds: Vec<Spanned<BindDraft>>,

@@ -12,7 +12,7 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
-    SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
+    Redispatch, SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::route::RequestMatch;
 use evenkeel_proxy::sticky::{Cookie, StickRule};
@@ -186,7 +186,9 @@ pub struct Backend {
     /// Connection attempts after the first.
     pub retries: u8,
     /// The last one may go elsewhere.
-    pub redispatch: bool,
+    pub redispatch: Redispatch,
+    /// Requests that its servers have at once, all together.
+    pub maxconn: Option<u32>,
     /// Requests at which servers take their `maxconn`; `None`: as the documentation of the key says.
     pub fullconn: Option<u32>,
     /// Use all backups at once.

@@ -12,7 +12,7 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::names::{InitAddr, Prefer};
 use evenkeel_proxy::plan::{
     AdminState, AnnounceOptions, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction,
-    HashKey, HashLayout, HttpManner, InitState, LogFormat, Mode, Script, SendProxy, ServerLimits,
+    HashKey, HashLayout, HttpManner, InitState, LogFormat, Mode, Redispatch, Script, SendProxy, ServerLimits,
     ServerProtocol, ServerTimeouts,
 };
 
@@ -46,7 +46,7 @@ pub(super) struct Settings {
     /// `Some(None)`: said to be off.
     pub(super) cookie: Option<Option<Cookie>>,
     pub(super) retries: Option<u8>,
-    pub(super) redispatch: Option<bool>,
+    pub(super) redispatch: Option<Redispatch>,
     pub(super) allbackups: Option<bool>,
     pub(super) http: HttpSettings,
     pub(super) check: Option<HowChecked>,

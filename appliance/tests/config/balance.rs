@@ -8,7 +8,7 @@ use evenkeel_proxy::plan::{
     Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, ServerLimits, UriKey,
 };
 
-use super::{TIMEOUTS, good, web};
+use super::{TIMEOUTS, codes, good, web};
 
 fn by(key: HashKey) -> HashBalance {
     HashBalance {
@@ -75,7 +75,9 @@ fn consistent_hashing_mixes_once_more_unless_a_function_is_chosen() {
     assert!(hash("hash_avalanche = true").avalanche);
     assert!(!hash("hash_type = \"consistent\"\nhash_avalanche = false").avalanche);
     assert_eq!(hash("hash_type = \"consistent\"\nhash_balance_factor = 125").factor, NonZeroU16::new(125));
-    assert_eq!(hash("hash_balance_factor = 125").factor, None, "only a ring bounds loads");
+    // Only a ring bounds loads.
+    let mapped = format!("{TIMEOUTS}[backend.b]\nbalance = \"uri\"\nhash_balance_factor = 125\n");
+    assert!(codes(&mapped).contains(&"bad-combination"));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use evenkeel_proxy::access_log::{Destination, Facility, Level};
 use evenkeel_proxy::hello::ClientHello;
 use evenkeel_proxy::plan::{
     Action, AdminState, AnnounceOption, AnnounceOptions, BackendId, CheckConfig, Expect, HttpCheck,
-    HttpManner, HttpVersion, InitState, Layer, LogFormat, Mode, OnError, Protocol, ServerId, ServerProtocol,
+    HttpManner, HttpVersion, InitState, Layer, LogFormat, Mode, OnError, Protocol, Redispatch, ServerId,
+    ServerProtocol,
 };
 use evenkeel_proxy::proxy_protocol::Version;
 
@@ -234,7 +235,7 @@ server = [
     assert_eq!(parts.log_targets[1].to, Destination::Udp("10.0.0.9:514".parse().unwrap()));
     assert_eq!((parts.log_targets[1].tag.as_str(), &parts.log_targets[2].to), ("lb", &Destination::Stdout));
     let b = &plan.backends()[0];
-    assert_eq!((b.servers.clone(), b.retries, b.redispatch, b.allbackups), (0..2, 0, true, true));
+    assert_eq!((b.servers.clone(), b.retries, b.redispatch, b.allbackups), (0..2, 0, Redispatch::LAST, true));
     assert_eq!(b.forwarded_for.as_ref().unwrap().header, "X-Forwarded-For");
     assert_eq!((plan.servers()[0].weight, plan.servers()[0].admin), (0, AdminState::Drain));
     assert_eq!((plan.servers()[1].backup, plan.servers()[1].admin), (true, AdminState::Maint));

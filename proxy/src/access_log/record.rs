@@ -41,7 +41,7 @@ pub struct AccessRecord<'a> {
     pub retries: u8,
     /// The last attempt went to another server than the first.
     pub redispatched: bool,
-    /// Requests that were before this one in the queues.
+    /// Places of this one in the queues.
     pub queue: QueuePositions,
     /// Captured request fields, in the order of their captures; empty: no captures are configured.
     pub request_captures: &'a [Option<&'a [u8]>],
@@ -201,7 +201,7 @@ pub struct ConnectionCounts {
     pub server: u32,
 }
 
-/// How many requests were served from the queues before this one.
+/// How many requests were served from the queues while this one waited there, itself included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueuePositions {
     /// Queue of the server (`%sq`).

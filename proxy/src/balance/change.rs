@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::layout::Layout;
 use super::member::Member;
-use super::rise::{FULL, Rising};
+use super::rise::{FULL, Rising, Step};
 use super::server::Switches;
 use super::{Group, ServerState, State, Usable, queue};
 use crate::plan::{AdminState, Balance, HashLayout, ServerId};
@@ -41,7 +41,8 @@ impl State {
         self.change(server, |s| s.set_maxconn(maxconn))
     }
 
-    /// Lets slow starts go on. To be called every second or so; without any it costs nothing.
+    /// Lets slow starts go on. To be called every second or so; without any it costs nothing. Not for a data thread: large
+    /// backends take their time.
     pub fn advance(&self, now: Instant) {
         if self.rising.load(Ordering::Relaxed) == 0 {
             return;
@@ -50,16 +51,35 @@ impl State {
             let mut rising = group.changing();
             let steps: Vec<_> = rising.iter_mut().map(|r| (r.server, r.advance(now))).collect();
             rising.retain(|r| !r.is_over(now));
-            for (server, step) in steps {
-                if let Some(switches) = self.switches.get(server.0 as usize)
-                    && switches.set_rise(step)
-                {
-                    self.put_in_force(group, server, switches);
-                }
-                if step == FULL {
-                    self.rising.fetch_sub(1, Ordering::Relaxed);
-                }
+            self.rise(group, &steps);
+            let over = steps.iter().filter(|(_, step)| *step == FULL).count();
+            self.rising.fetch_sub(u32::try_from(over).unwrap_or(0), Ordering::Relaxed);
+        }
+    }
+
+    /// Lets servers of one backend rise, all together: laid out anew it is once at most, and only if a weight differs.
+    fn rise(&self, group: &Group, steps: &[(ServerId, Step)]) {
+        let (mut limits, mut weights) = (false, false);
+        for (server, step) in steps {
+            let Some(switches) = self.switches.get(server.0 as usize) else { continue };
+            let before = (switches.limit(), switches.risen(1));
+            switches.set_rise(*step);
+            limits |= before.0 != switches.limit();
+            weights |= before.1 != switches.risen(1);
+            if let Some(slots) = self.slots.get(server.0 as usize) {
+                slots.set_most(switches.limit());
             }
+        }
+        if weights {
+            group.layout.store(Arc::new(group.lay_out(&self.switches)));
+        }
+        if limits {
+            let mut lines = group.queue.lock();
+            let backend = group.id;
+            let served = steps.iter().flat_map(|(server, _)| self.serve(backend, *server, &mut lines));
+            let calls = served.collect();
+            drop(lines);
+            queue::wake(calls);
         }
     }
 

@@ -203,16 +203,20 @@ impl Choice<'_> {
         u64::from(slots.running()) < share.max(1)
     }
 
-    /// This server or none.
+    /// This server or none. Those who wait for any server go before where they could be served.
     fn at(&self, id: ServerId, bound: bool) -> Outcome {
-        if self.admit(id) {
+        let overtakes = self.group.queue.anyone() > 0 && self.group.layout.load().contains(id);
+        if !overtakes && self.admit(id) {
             return Outcome::Assigned(id);
         }
         match self.state.slots.get(id.0 as usize) {
             Some(slots) if slots.waiting() < slots.maxqueue => {
                 Outcome::Full(Wait { backend: self.backend, place: Place::Server(id), bound, since: None })
             }
-            Some(_) | None => Outcome::QueueFull(id),
+            Some(_) | None => {
+                self.state.pass_on_whole(self.backend);
+                Outcome::QueueFull(id)
+            }
         }
     }
 

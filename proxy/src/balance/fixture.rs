@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{Lease, Outcome, State, Wish};
 use crate::plan::{
     AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, HttpManner, InitState,
-    Mode, Plan, Script, Server, ServerHttp, ServerId, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
+    Mode, Plan, Redispatch, Script, Server, ServerHttp, ServerId, ServerLimits, ServerProtocol,
+    ServerTimeouts, Watch,
 };
 
 /// A server `sN` of weight 1, active, ready, unchecked.
@@ -75,11 +76,12 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         mode: Mode::Http,
         servers: 0..u32::try_from(servers.len()).unwrap(),
         balance: Balance::RoundRobin,
+        maxconn: None,
         fullconn: 0,
         timeout: ServerTimeouts::default(),
         forwarded_for: None,
         retries: 3,
-        redispatch: false,
+        redispatch: Redispatch::Never,
         allbackups: false,
         http: ServerHttp::default(),
         error_files: Arc::new(ErrorFiles::default()),

@@ -78,6 +78,7 @@ pub struct State {
 /// One backend.
 #[derive(Debug)]
 struct Group {
+    id: BackendId,
     balance: Balance,
     /// Replaced whole; readers never wait for a writer.
     layout: ArcSwap<Layout>,
@@ -89,6 +90,8 @@ struct Group {
     /// Who is sent to a server by persistence may go to another.
     redispatch: bool,
     fullconn: u32,
+    /// Most that may run on all servers together; [`UNLIMITED`]: any number.
+    most: u32,
     /// `total` is kept: something depends on it.
     counted: bool,
     /// What weights are counted in by algorithms with a table: the largest that divides all that are configured.
@@ -155,8 +158,11 @@ impl State {
     /// State as the plan asks for it, every server up: a checked one is taken down by its first failed check.
     pub fn new(plan: &Plan) -> Self {
         let switches: Box<[_]> = plan.servers().iter().map(Switches::new).collect();
-        let backends: Box<[Group]> =
-            plan.backends().iter().map(|b| Group::new(b, plan.servers(), &switches)).collect();
+        let backends: Box<[Group]> = (0..)
+            .map(BackendId)
+            .zip(plan.backends())
+            .map(|b| Group::new(b, plan.servers(), &switches))
+            .collect();
         let counted = |s: &Server| backends.get(usize::from(s.backend.0)).is_some_and(|g| g.counted);
         let slots = plan.servers().iter().map(|s| Slots::new(&s.limits, counted(s))).collect();
         Self {
@@ -229,30 +235,47 @@ impl State {
         }
     }
 
+    /// Sees to those who wait for a backend that is full as a whole.
+    fn pass_on_whole(&self, backend: BackendId) {
+        let Some(group) = self.backends.get(usize::from(backend.0)) else { return };
+        if group.most != UNLIMITED && group.queue.all() > 0 {
+            let mut lines = group.queue.lock();
+            let calls = self.serve_all(backend, &mut lines);
+            drop(lines);
+            queue::wake(calls);
+        }
+    }
+
     fn pass_on(&self, server: ServerId, slots: &Slots) {
         let Some(backend) = self.switches.get(server.0 as usize).map(Switches::backend) else { return };
         let Some(group) = self.backends.get(usize::from(backend.0)) else { return };
         if group.counted {
             group.total.0.fetch_sub(1, Ordering::SeqCst);
         }
-        if slots.waiting() == 0 && group.queue.anyone() == 0 {
+        // Of a backend that is full as a whole, anyone may have waited for this.
+        let whole = group.most != UNLIMITED;
+        if slots.waiting() == 0 && group.queue.anyone() == 0 && !(whole && group.queue.all() > 0) {
             return;
         }
         let mut lines = group.queue.lock();
-        let calls = self.serve(backend, server, &mut lines);
+        let calls = match whole {
+            true => self.serve_all(backend, &mut lines),
+            false => self.serve(backend, server, &mut lines),
+        };
         drop(lines);
         queue::wake(calls);
     }
 }
 
 impl Group {
-    fn new(backend: &Backend, servers: &[Server], switches: &[Switches]) -> Self {
+    fn new((id, backend): (BackendId, &Backend), servers: &[Server], switches: &[Switches]) -> Self {
         let own = backend.servers.start as usize..backend.servers.end as usize;
         let own = servers.get(own).unwrap_or_default();
         let divisor = own.iter().map(|s| u64::from(s.weight)).fold(0, gcd).max(1);
         let ramps = |s: &Server| s.limits.minconn.is_some();
         let bounded = matches!(&backend.balance, Balance::Hash(by) if by.factor.is_some());
         let group = Self {
+            id,
             balance: backend.balance.clone(),
             layout: ArcSwap::from_pointee(Layout::default()),
             cursor: Cursor::default(),
@@ -260,9 +283,10 @@ impl Group {
             total: Total::default(),
             servers: backend.servers.clone(),
             allbackups: backend.allbackups,
-            redispatch: backend.redispatch,
+            redispatch: backend.redispatch.is_on(),
             fullconn: backend.fullconn,
-            counted: bounded || own.iter().any(ramps),
+            most: backend.maxconn.unwrap_or(UNLIMITED),
+            counted: bounded || backend.maxconn.is_some() || own.iter().any(ramps),
             unit: u16::try_from(divisor).unwrap_or(1),
             changing: Mutex::default(),
         };
@@ -286,11 +310,16 @@ impl Group {
         if !self.counted {
             return slots.take(slots.most());
         }
-        let taken = slots.take(self.limit(slots, uncounted));
-        if taken {
-            self.total.0.fetch_add(1, Ordering::SeqCst);
+        if !slots.take(self.limit(slots, uncounted)) {
+            return false;
         }
-        taken
+        let room = |total: u32| (total < self.most).then_some(total + 1);
+        let within = self.total.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).is_ok();
+        if !within {
+            // Whoever missed the slot meanwhile is seen to: who is refused here waits, or passes on.
+            slots.give_back();
+        }
+        within
     }
 
     /// How many requests the server may have at the backend's present load.

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::{Place, ServerState, State};
+use super::layout::Layout;
+use super::slots::UNLIMITED;
+use super::{Group, Place, ServerState, State};
 use crate::plan::{BackendId, ServerId};
 
 /// The queues of one backend. Bounded by `maxqueue` per server, and by the connections of clients in all.
@@ -32,7 +34,23 @@ pub(super) struct Lines {
     servers: BTreeMap<ServerId, Line>,
 }
 
-type Line = BTreeMap<Age, Entry>;
+#[derive(Debug, Default)]
+struct Line {
+    waiting: BTreeMap<Age, Entry>,
+    /// How many have been served.
+    served: u32,
+}
+
+impl Line {
+    fn oldest(&self) -> Option<Age> {
+        self.waiting.keys().next().copied()
+    }
+
+    /// HAProxy's position of one that waits: those who were served while it did, and itself.
+    fn position(&self, entry: &Entry) -> u32 {
+        self.served.wrapping_sub(entry.came_after).wrapping_add(1)
+    }
+}
 
 /// When a request began to wait, in the order of all that waited.
 type Age = u64;
@@ -43,11 +61,17 @@ struct Entry {
     waker: Waker,
     /// Stays with its server even if that goes down.
     bound: bool,
+    /// How many had been served when it came.
+    came_after: u32,
 }
 
 /// Where a waiting request hears what has become of it.
 #[derive(Debug, Default)]
-struct Ticket(AtomicU64);
+struct Ticket {
+    call: AtomicU64,
+    /// Set before the call, or when it leaves.
+    position: AtomicU32,
+}
 
 /// What a waiting request is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +88,23 @@ impl Ticket {
             Call::Again => AGAIN,
             Call::Served(id) => SERVED + u64::from(id.0),
         };
-        self.0.store(word, Ordering::Release);
+        self.call.store(word, Ordering::Release);
     }
 
     fn told(&self) -> Option<Call> {
-        match self.0.load(Ordering::Acquire) {
+        match self.call.load(Ordering::Acquire) {
             0 => None,
             AGAIN => Some(Call::Again),
             word => u32::try_from(word - SERVED).ok().map(|id| Call::Served(ServerId(id))),
+        }
+    }
+}
+
+impl Lines {
+    fn line(&mut self, place: Place) -> Option<&mut Line> {
+        match place {
+            Place::Backend => Some(&mut self.backend),
+            Place::Server(id) => self.servers.get_mut(&id),
         }
     }
 }
@@ -118,9 +151,10 @@ impl State {
                 lines.servers.entry(id).or_default()
             }
         };
-        let ahead = line.range(..age).count();
         let ticket = Arc::new(Ticket::default());
-        line.insert(age, Entry { ticket: Arc::clone(&ticket), waker: waker.clone(), bound });
+        let came_after = line.served;
+        line.waiting
+            .insert(age, Entry { ticket: Arc::clone(&ticket), waker: waker.clone(), bound, came_after });
         group.queue.all.fetch_add(1, Ordering::SeqCst);
         let calls = match place {
             Place::Backend => {
@@ -133,13 +167,13 @@ impl State {
                 // It has gone while the request was on its way here.
                 state.turn_away(backend, id, &mut lines)
             }
+            Place::Server(_) if group.most != UNLIMITED => state.serve_all(backend, &mut lines),
             Place::Server(id) => state.serve(backend, id, &mut lines),
         };
         drop(lines);
         wake(calls);
         let waker = waker.clone();
-        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
-        Ok(Waiting { state, backend, place, age, ahead, ticket, waker, over: false })
+        Ok(Waiting { state, backend, place, age, ticket, waker, over: false })
     }
 
     /// Gives every free slot of the servers in use to who has waited for it longest.
@@ -147,10 +181,52 @@ impl State {
         let Some(group) = self.backends.get(usize::from(backend.0)) else { return Vec::new() };
         let layout = group.layout.load();
         let mut calls = Vec::new();
+        if group.most != UNLIMITED {
+            while let Some(call) = self.serve_oldest(group, &layout, lines) {
+                calls.push(call);
+            }
+            return calls;
+        }
         for member in layout.members() {
             calls.append(&mut self.serve(backend, member.id, lines));
         }
         calls
+    }
+
+    /// Gives a slot to who has waited longest of those who can have one, whichever server they wait for: of a backend that
+    /// is full as a whole, a slot of one server is as good as that of another.
+    fn serve_oldest(&self, group: &Group, layout: &Layout, lines: &mut Lines) -> Option<Waker> {
+        let mut heads: Vec<(Age, Place)> = lines
+            .servers
+            .iter()
+            .filter_map(|(id, line)| Some((line.oldest()?, Place::Server(*id))))
+            .collect();
+        heads.extend(lines.backend.oldest().map(|age| (age, Place::Backend)));
+        heads.sort_unstable_by_key(|(age, _)| *age);
+        let has_slot = |id: &ServerId| self.slots.get(id.0 as usize).is_some_and(|slots| group.take(slots));
+        heads.into_iter().find_map(|(age, place)| {
+            let server = match place {
+                Place::Server(id) => Some(id).filter(has_slot),
+                Place::Backend => layout.members().iter().map(|m| m.id).find(has_slot),
+            };
+            self.call(group.id, (place, age), server?, lines)
+        })
+    }
+
+    /// Tells one who waits that it has a slot of a server.
+    fn call(
+        &self,
+        backend: BackendId,
+        (place, age): (Place, Age),
+        server: ServerId,
+        lines: &mut Lines,
+    ) -> Option<Waker> {
+        let entry = self.remove(backend, place, Some(age), lines)?;
+        if let Some(line) = lines.line(place) {
+            line.served = line.served.wrapping_add(1);
+        }
+        entry.ticket.tell(Call::Served(server));
+        Some(entry.waker)
     }
 
     /// Gives free slots of one server to who has waited longest, for it in particular or, if it is in use, for any.
@@ -160,8 +236,8 @@ impl State {
         let (Some(group), Some(slots)) = (group, self.slots.get(id.0 as usize)) else { return calls };
         let in_use = group.layout.load().contains(id);
         loop {
-            let own = lines.servers.get(&id).and_then(|line| line.keys().next()).copied();
-            let any = lines.backend.keys().next().copied().filter(|_| in_use);
+            let own = lines.servers.get(&id).and_then(Line::oldest);
+            let any = lines.backend.oldest().filter(|_| in_use);
             let place = match (own, any) {
                 (None, None) => break,
                 (Some(own), Some(any)) if any < own => Place::Backend,
@@ -171,12 +247,12 @@ impl State {
             if !group.take(slots) {
                 break;
             }
-            let Some(entry) = self.remove(backend, place, own.into_iter().chain(any).min(), lines) else {
+            let age = own.into_iter().chain(any).min().unwrap_or_default();
+            let Some(call) = self.call(backend, (place, age), id, lines) else {
                 group.give_back(slots);
                 break;
             };
-            entry.ticket.tell(Call::Served(id));
-            calls.push(entry.waker);
+            calls.push(call);
         }
         calls
     }
@@ -184,7 +260,7 @@ impl State {
     /// Sends those who wait for a server that has gone to ask anew, but for those bound to it.
     pub(super) fn turn_away(&self, backend: BackendId, id: ServerId, lines: &mut Lines) -> Vec<Waker> {
         let ages: Vec<Age> = lines.servers.get(&id).map_or_else(Vec::new, |line| {
-            line.iter().filter(|(_, entry)| !entry.bound).map(|(age, _)| *age).collect()
+            line.waiting.iter().filter(|(_, entry)| !entry.bound).map(|(age, _)| *age).collect()
         });
         let gone =
             ages.into_iter().filter_map(|age| self.remove(backend, Place::Server(id), Some(age), lines));
@@ -197,18 +273,15 @@ impl State {
 
     fn remove(&self, backend: BackendId, place: Place, age: Option<Age>, lines: &mut Lines) -> Option<Entry> {
         let queue = &self.backends.get(usize::from(backend.0))?.queue;
-        let entry = match place {
+        let line = lines.line(place)?;
+        let entry = line.waiting.remove(&age?)?;
+        entry.ticket.position.store(line.position(&entry), Ordering::Relaxed);
+        match place {
             Place::Backend => {
-                let entry = lines.backend.remove(&age?)?;
                 queue.anyone.fetch_sub(1, Ordering::SeqCst);
-                entry
             }
-            Place::Server(id) => {
-                let entry = lines.servers.get_mut(&id)?.remove(&age?)?;
-                self.slots.get(id.0 as usize)?.end_waiting();
-                entry
-            }
-        };
+            Place::Server(id) => self.slots.get(id.0 as usize)?.end_waiting(),
+        }
         queue.all.fetch_sub(1, Ordering::SeqCst);
         Some(entry)
     }
@@ -249,7 +322,6 @@ pub struct Waiting<S: std::ops::Deref<Target = State>> {
     backend: BackendId,
     place: Place,
     age: Age,
-    ahead: u32,
     ticket: Arc<Ticket>,
     waker: Waker,
     /// It has been called and has heard it.
@@ -262,9 +334,15 @@ impl<S: std::ops::Deref<Target = State>> Waiting<S> {
         self.place
     }
 
-    /// How many were before it in its queue.
-    pub fn ahead(&self) -> u32 {
-        self.ahead
+    /// How many of its queue were served while it waited, itself included, as HAProxy counts.
+    pub fn position(&self) -> u32 {
+        let waits = self.state.backends.get(usize::from(self.backend.0)).and_then(|group| {
+            let mut lines = group.queue.lock();
+            let line = lines.line(self.place)?;
+            line.waiting.get(&self.age).map(|entry| line.position(entry))
+        });
+        // Who has left has it in hand.
+        waits.unwrap_or_else(|| self.ticket.position.load(Ordering::Relaxed))
     }
 
     /// Ready when it is called.
@@ -287,11 +365,8 @@ impl<S: std::ops::Deref<Target = State>> Waiting<S> {
     fn renew(&self) -> bool {
         let Some(group) = self.state.backends.get(usize::from(self.backend.0)) else { return false };
         let mut lines = group.queue.lock();
-        let line = match self.place {
-            Place::Backend => Some(&mut lines.backend),
-            Place::Server(id) => lines.servers.get_mut(&id),
-        };
-        let Some(entry) = line.and_then(|line| line.get_mut(&self.age)) else { return false };
+        let entry = lines.line(self.place).and_then(|line| line.waiting.get_mut(&self.age));
+        let Some(entry) = entry else { return false };
         entry.waker = self.waker.clone();
         true
     }

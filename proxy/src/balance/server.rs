@@ -137,9 +137,8 @@ impl Switches {
         self.maxconn.store(maxconn.unwrap_or(UNLIMITED), Ordering::Relaxed);
     }
 
-    /// Whether that changes anything.
-    pub(super) fn set_rise(&self, step: Step) -> bool {
-        self.rise.swap(step, Ordering::Relaxed) != step
+    pub(super) fn set_rise(&self, step: Step) {
+        self.rise.store(step, Ordering::Relaxed);
     }
 }
 

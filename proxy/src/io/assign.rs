@@ -64,14 +64,14 @@ impl Assign {
         self.backend
     }
 
-    /// What hashing placed it by: another server that it needs later is found by the same.
-    pub(super) fn key(&self) -> Option<u32> {
-        self.wish.key
+    /// What its server is chosen by: another one that it needs later is found by the same.
+    pub(super) fn wish(&self) -> Wish {
+        self.wish
     }
 
-    /// Requests that were before this one in the queues so far.
+    /// This one's places in the queues so far.
     pub(super) fn positions(&self) -> QueuePositions {
-        self.positions
+        self.queued.as_ref().map_or(self.positions, |queued| with_place(self.positions, &queued.waiting))
     }
 
     /// Goes on. Pending: until a server is free or [`Assign::deadline`].
@@ -118,7 +118,7 @@ impl Assign {
             }
             match ready!(call) {
                 Call::Served(server) => {
-                    self.queued = None;
+                    self.leave();
                     return Poll::Ready(Ok(Assigned { lease: thread.lease(server) }));
                 }
                 Call::Again => {
@@ -139,7 +139,7 @@ impl Assign {
         let until = self.queued.as_ref().and_then(|q| q.until);
         match thread.balance.assign(self.backend, &self.wish) {
             Outcome::Assigned(server) => {
-                self.queued = None;
+                self.leave();
                 Ok(Some(Assigned { lease: thread.lease(server) }))
             }
             Outcome::Full(wait) => self.enter(cx, thread, wait, until).map(|()| None),
@@ -156,27 +156,38 @@ impl Assign {
         wait: Wait,
         until: Option<Instant>,
     ) -> Result<(), Unassigned> {
-        let before = self.queued.take();
+        let before = self.leave();
         let wait = before.as_ref().map_or(wait, |b| wait.from(&b.waiting));
         let (thread, place) = (Balance::of(Rc::clone(thread)), wait.place());
         let waiting = State::wait(thread, wait, cx.waker()).map_err(|QueueFull| match place {
             Place::Server(id) => Unassigned::QueueFull(id),
             Place::Backend => Unassigned::NoServer,
         })?;
-        match place {
-            Place::Server(_) => self.positions.server += waiting.ahead(),
-            Place::Backend => self.positions.backend += waiting.ahead(),
-        }
         self.queued = Some(Box::new(Queued { waiting, until }));
         Ok(())
     }
 
+    /// Is in no queue any more, and keeps in mind which place it had.
+    fn leave(&mut self) -> Option<Box<Queued>> {
+        let queued = self.queued.take()?;
+        self.positions = with_place(self.positions, &queued.waiting);
+        Some(queued)
+    }
+
     fn give_up(&mut self) -> Unassigned {
-        let place = self.queued.take().map(|q| q.waiting.place());
+        let place = self.leave().map(|q| q.waiting.place());
         Unassigned::QueueTimeout(match place {
             Some(Place::Server(id)) => Some(id),
             Some(Place::Backend) | None => None,
         })
+    }
+}
+
+fn with_place(before: QueuePositions, waiting: &Waiting<Balance>) -> QueuePositions {
+    let place = waiting.position();
+    match waiting.place() {
+        Place::Server(_) => QueuePositions { server: before.server + place, ..before },
+        Place::Backend => QueuePositions { backend: before.backend + place, ..before },
     }
 }
 

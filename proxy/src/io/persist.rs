@@ -93,9 +93,14 @@ impl Persistence {
         self.presented.edited
     }
 
-    /// What the record says about the cookies: the client's, and the server's.
-    pub(super) fn letters(&self) -> (access_log::Cookie, CookieAction) {
-        (self.presented.worth, self.action)
+    /// What the record says about the cookies: the client's, and that of `server`, which had the request last.
+    pub(super) fn letters(&self, server: Option<ServerId>) -> (access_log::Cookie, CookieAction) {
+        let worth = match (self.presented.server, server) {
+            // The right one could not be reached, as HAProxy says it.
+            (Some(named), Some(server)) if named != server => access_log::Cookie::Down,
+            (Some(_) | None, _) => self.presented.worth,
+        };
+        (worth, self.action)
     }
 
     /// What was done to the cookie in the response.
@@ -127,8 +132,8 @@ impl Persistence {
             cookie,
             presented: self.presented,
             value: values.of(server),
-            // A table may have chosen the server as well: the client has no cookie for it then.
-            direct: self.presented.server == Some(server),
+            // Whom a table has brought here needs no cookie for it, as with HAProxy.
+            direct: self.wish().pinned == Some(server),
             post,
             now: wall_clock(),
         })

@@ -4,6 +4,7 @@
 
 mod control;
 mod gate;
+mod rising;
 #[cfg(test)]
 pub(super) mod tests;
 mod thread;
@@ -30,6 +31,7 @@ use crate::tls::Certificates;
 use control::Order;
 pub(super) use control::ThreadControl;
 pub(super) use gate::{Full, Gate, Permit};
+use rising::Rising;
 pub(super) use thread::{Balance, DataThread, Scratch};
 
 /// The sockets of one listening address: one per data thread (`SO_REUSEPORT`), or fewer that threads share.
@@ -70,6 +72,7 @@ pub struct Proxy {
     gate: Arc<Gate>,
     beat: AtomicU64,
     heard: Arc<Notify>,
+    _rising: Rising,
 }
 
 #[derive(Debug)]
@@ -97,6 +100,7 @@ pub fn start(plan: Arc<Plan>, listeners: Vec<ListenerSockets>, shared: Shared) -
         gate: Arc::clone(&gate),
         beat: AtomicU64::new(0),
         heard: Arc::clone(&heard),
+        _rising: Rising::start(Arc::clone(&shared.balance))?,
     };
     let (ready, started) = std::sync::mpsc::sync_channel(count);
     for (number, sockets) in sockets.into_iter().enumerate() {
@@ -285,8 +289,7 @@ async fn serve(seed: Seed, ready: &Ready) {
     }
 }
 
-/// What has to be done every now and then: closes server connections that have been idle for too long, and lets slow
-/// starts go on (for all threads; whichever looks first).
+/// What has to be done every now and then: closes server connections that have been idle for too long.
 async fn sweep(thread: Rc<DataThread>) {
     loop {
         tokio::time::sleep(SWEEP).await;
@@ -295,10 +298,9 @@ async fn sweep(thread: Rc<DataThread>) {
         pool.follow(thread.balance.addresses());
         pool.sweep(now);
         drop(pool);
-        thread.balance.advance(now);
         thread.tick_budgets();
     }
 }
 
-/// A connection that its server has closed is kept for no longer than this. HAProxy's slow starts go by seconds too.
+/// A connection that its server has closed is kept for no longer than this.
 const SWEEP: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! Connections to servers: kept for the next request, made anew, tried again.
 
+pub(super) mod redispatch;
 mod sessions;
 
 use std::io;
@@ -18,7 +19,7 @@ use crate::balance::{Lease, Wish};
 use crate::health::Sign;
 use crate::names::{Addresses, Epoch};
 use crate::plan::{Backend, BackendId, Mode, RetryEvent, ServerId, ServerProtocol};
-use sessions::{Opening, Sessions};
+use sessions::{Opening, Sessions, Turn};
 
 /// Idle connections of one thread, by server. At most [`MOST_IDLE`] per server: one more is closed instead of kept.
 #[derive(Debug)]
@@ -128,18 +129,19 @@ pub(super) enum DialError {
 }
 
 /// Connecting to a server of a backend, with HAProxy's retries: after a failure the same server again, not sooner than a
-/// second or the connect timeout, whichever is shorter, after the failure; with `redispatch` the last one at another.
+/// second or the connect timeout, whichever is shorter, after it has refused; with `redispatch` another one, at once if
+/// there is one.
 pub(super) struct Dial {
     /// Where the attempt goes.
     pub(super) server: ServerId,
     /// Attempts after the first.
     pub(super) retries: u8,
-    /// The last attempt moved to another server.
+    /// An attempt moved to another server.
     pub(super) redispatched: bool,
     /// The stream is one of a connection that was there.
     pub(super) joined: bool,
-    /// What hashing chose the server by.
-    key: Option<u32>,
+    /// What the server was chosen by.
+    wish: Wish,
     backend: BackendId,
     left: u8,
     attempt: Attempt,
@@ -156,6 +158,7 @@ enum Attempt {
     /// Another request opens a connection that this one may share.
     Joining {
         since: Instant,
+        turn: Turn,
     },
     Trying {
         stream: Stream,
@@ -165,6 +168,7 @@ enum Attempt {
     },
     Pausing {
         until: Instant,
+        then: Next,
     },
     /// Another server is asked for.
     Reassigning(Assign),
@@ -192,7 +196,7 @@ impl Dial {
             retries: 0,
             redispatched: false,
             joined: false,
-            key: None,
+            wish: Wish::default(),
             backend,
             left,
             attempt,
@@ -203,8 +207,8 @@ impl Dial {
     }
 
     /// The same with what the server was chosen by, so that another one is chosen by it too.
-    pub(super) fn by(self, key: Option<u32>) -> Self {
-        Self { key, ..self }
+    pub(super) fn by(self, wish: Wish) -> Self {
+        Self { wish, ..self }
     }
 
     /// The same with what `made` attempts have left of the retries.
@@ -223,12 +227,18 @@ impl Dial {
     ) -> Poll<Result<Stream, DialError>> {
         loop {
             let failure = match std::mem::replace(&mut self.attempt, Attempt::Due) {
-                Attempt::Joining { since } if self.timeout(thread).is_some_and(|t| now >= since + t) => {
+                Attempt::Joining { since, .. } if self.timeout(thread).is_some_and(|t| now >= since + t) => {
                     DialError::Timeout
                 }
                 begin @ (Attempt::Due | Attempt::Joining { .. }) => {
-                    let since = if let Attempt::Joining { since } = begin { since } else { now };
-                    if let Some(joined) = self.join(cx, thread, since, now) {
+                    let (since, turn) = match begin {
+                        Attempt::Joining { since, turn } => (since, Some(turn)),
+                        Attempt::Due
+                        | Attempt::Trying { .. }
+                        | Attempt::Pausing { .. }
+                        | Attempt::Reassigning(_) => (now, None),
+                    };
+                    if let Some(joined) = self.join(cx, thread, (since, turn), now) {
                         return joined.map(Ok);
                     }
                     match self.start(thread) {
@@ -259,11 +269,15 @@ impl Dial {
                         }
                     }
                 }
-                Attempt::Pausing { until } if now < until => {
-                    self.attempt = Attempt::Pausing { until };
+                Attempt::Pausing { until, then } if now < until => {
+                    self.attempt = Attempt::Pausing { until, then };
                     return Poll::Pending;
                 }
-                Attempt::Pausing { .. } => continue,
+                Attempt::Pausing { then: Next::Same, .. } => continue,
+                Attempt::Pausing { then: Next::Another, .. } => {
+                    self.reassign();
+                    continue;
+                }
                 Attempt::Reassigning(mut assign) => match assign.poll(cx, thread, now) {
                     Poll::Pending => {
                         self.attempt = Attempt::Reassigning(assign);
@@ -271,7 +285,7 @@ impl Dial {
                     }
                     Poll::Ready(Err(reason)) => return Poll::Ready(Err(DialError::Unassigned(reason))),
                     Poll::Ready(Ok(assigned)) => {
-                        self.handle_reassigned(thread, assigned.server(), now);
+                        self.handle_reassigned(thread, assigned.server());
                         *lease = Some(assigned.lease);
                         continue;
                     }
@@ -288,10 +302,10 @@ impl Dial {
     pub(super) fn deadline(&self, thread: &DataThread) -> Option<Instant> {
         match &self.attempt {
             Attempt::Due => None,
-            Attempt::Trying { since, .. } | Attempt::Joining { since } => {
+            Attempt::Trying { since, .. } | Attempt::Joining { since, .. } => {
                 self.timeout(thread).map(|t| *since + t)
             }
-            Attempt::Pausing { until } => Some(*until),
+            Attempt::Pausing { until, .. } => Some(*until),
             Attempt::Reassigning(assign) => assign.deadline(),
         }
     }
@@ -306,7 +320,7 @@ impl Dial {
         &mut self,
         cx: &Context<'_>,
         thread: &Rc<DataThread>,
-        since: Instant,
+        (since, turn): (Instant, Option<Turn>),
         now: Instant,
     ) -> Option<Poll<Stream>> {
         let mut pool = thread.pool.borrow_mut();
@@ -320,8 +334,8 @@ impl Dial {
             self.joined = true;
             return Some(Poll::Ready(stream));
         }
-        if pool.sessions.wait(self.server, cx) {
-            self.attempt = Attempt::Joining { since };
+        if let Some(turn) = pool.sessions.wait(self.server, turn, cx) {
+            self.attempt = Attempt::Joining { since, turn };
             return Some(Poll::Pending);
         }
         drop(pool);
@@ -397,34 +411,44 @@ impl Dial {
         thread.recorder.backend(self.backend).connect_errors.add(1);
         self.left = self.left.checked_sub(1).ok_or(failure)?;
         self.retries = self.retries.saturating_add(1);
-        let redispatch = self.left == 0 && backend_of(thread, self.backend).is_some_and(|b| b.redispatch);
-        if redispatch {
-            let wish = Wish { key: self.key, avoid: Some(self.server), ..Wish::default() };
-            self.attempt = Attempt::Reassigning(Assign::new(self.backend, wish));
-            return Ok(Next::Another);
+        let made = backend_of(thread, self.backend).map_or(0, |b| b.retries.saturating_sub(self.left));
+        let then = match redispatch::is_due(thread, self.backend, self.server, &self.wish, made) {
+            true => Next::Another,
+            false => Next::Same,
+        };
+        if then == Next::Same {
+            self.count_retry(thread);
         }
-        self.pause(thread, now);
-        Ok(Next::Same)
+        // Waiting has done for a pause. And another server need not be spared what this one could not bear.
+        let alone = then == Next::Same || thread.balance.usable(self.backend).active <= 1;
+        if failure != DialError::Timeout && alone {
+            let pause = self.timeout(thread).map_or(LONGEST_PAUSE, |t| t.min(LONGEST_PAUSE));
+            self.attempt = Attempt::Pausing { until: now + pause, then };
+        } else if then == Next::Another {
+            self.reassign();
+        }
+        Ok(then)
+    }
+
+    fn reassign(&mut self) {
+        self.wish = Wish { key: self.wish.key, avoid: Some(self.server), ..Wish::default() };
+        self.attempt = Attempt::Reassigning(Assign::new(self.backend, self.wish));
     }
 
     /// HAProxy counts what comes back to the same server as a retry.
-    fn handle_reassigned(&mut self, thread: &DataThread, server: ServerId, now: Instant) {
+    fn handle_reassigned(&mut self, thread: &DataThread, server: ServerId) {
         if server == self.server {
-            self.pause(thread, now);
-            return;
+            return self.count_retry(thread);
         }
         thread.recorder.server(self.server).redispatches.add(1);
         thread.recorder.backend(self.backend).redispatches.add(1);
         self.server = server;
         self.redispatched = true;
-        self.attempt = Attempt::Due;
     }
 
-    fn pause(&mut self, thread: &DataThread, now: Instant) {
+    fn count_retry(&self, thread: &DataThread) {
         thread.recorder.server(self.server).retries.add(1);
         thread.recorder.backend(self.backend).retries.add(1);
-        let pause = self.timeout(thread).map_or(LONGEST_PAUSE, |t| t.min(LONGEST_PAUSE));
-        self.attempt = Attempt::Pausing { until: now + pause };
     }
 
     fn timeout(&self, thread: &DataThread) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! How a backend chooses among its servers, and how much each of them takes.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU8, NonZeroU16};
 use std::time::Duration;
 
 /// Balancing algorithm.
@@ -36,6 +36,39 @@ impl Balance {
             Self::StaticRr | Self::First => false,
             Self::Hash(hash) => hash.layout == HashLayout::Consistent,
         }
+    }
+}
+
+/// Whether what one server has failed at may go to another one (HAProxy: `option redispatch`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Redispatch {
+    /// It stays with its server.
+    #[default]
+    Never,
+    /// With every so manieth retry.
+    Every(NonZeroU8),
+    /// With the so manieth retry from the end; 1 is the last one.
+    FromEnd(NonZeroU8),
+}
+
+impl Redispatch {
+    /// With the last retry.
+    pub const LAST: Self = Self::FromEnd(NonZeroU8::MIN);
+
+    /// Whether it may go to another server at all.
+    pub fn is_on(self) -> bool {
+        self != Self::Never
+    }
+
+    /// Whether a request that wants one server in particular leaves it with its `made`-th of `retries` retries. Counted
+    /// from the end, it is every retry whose number can be divided by that of the first such one, as in HAProxy.
+    pub fn is_due(self, made: u8, retries: u8) -> bool {
+        let every = match self {
+            Self::Never => return false,
+            Self::Every(n) => n.get(),
+            Self::FromEnd(n) => retries.saturating_add(1).saturating_sub(n.get()).max(1),
+        };
+        made.is_multiple_of(every)
     }
 }
 

@@ -14,7 +14,7 @@ use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, Frontend, FrontendId,
-    Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Server, ServerHttp,
+    Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Redispatch, Server, ServerHttp,
     ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::route::Routes;
@@ -71,11 +71,12 @@ impl Setup {
                 mode: Mode::Http,
                 servers: 0..u32::try_from(servers.len()).unwrap(),
                 balance: Balance::RoundRobin,
+                maxconn: None,
                 fullconn: 0,
                 timeout: ServerTimeouts { connect: long, server: long, ..ServerTimeouts::default() },
                 forwarded_for: None,
                 retries: 0,
-                redispatch: false,
+                redispatch: Redispatch::Never,
                 allbackups: false,
                 error_files: errors,
                 cookie: None,

@@ -11,7 +11,7 @@ use super::common::{
 };
 use super::oracle::Haproxy;
 use evenkeel_proxy::plan::{
-    AdminState, Balance, HashBalance, HashFunction, HashKey, HashLayout, ServerId, UriKey,
+    AdminState, Balance, HashBalance, HashFunction, HashKey, HashLayout, Redispatch, ServerId, UriKey,
 };
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -269,9 +269,9 @@ fn a_response_cut_short_does_not_look_whole() {
 
 #[test]
 fn a_refusing_server_is_tried_again() {
-    for (retries, redispatch) in [(0, false), (2, false)] {
+    for retries in [0, 2] {
         let mut setup = Setup::new(&[closed_port()]);
-        (setup.backend.retries, setup.backend.redispatch) = (retries, redispatch);
+        setup.backend.retries = retries;
         setup.backend.timeout.connect = SHORT;
         let proxy = setup.start();
         let mut client = proxy.client();
@@ -290,7 +290,7 @@ fn a_refusing_server_is_tried_again() {
 fn the_last_retry_goes_to_another_server() {
     let server = answering();
     let mut setup = Setup::new(&[closed_port(), server.addr]);
-    (setup.backend.retries, setup.backend.redispatch) = (1, true);
+    (setup.backend.retries, setup.backend.redispatch) = (1, Redispatch::LAST);
     let proxy = setup.start();
     let mut client = proxy.client();
     let mut records = Vec::new();
@@ -314,7 +314,7 @@ fn the_last_retry_goes_to_another_server() {
 fn the_last_retry_is_hashed_again() {
     let (dead, second, third) = (closed_port(), answering(), answering());
     let mut setup = Setup::new(&[dead, second.addr, third.addr]);
-    (setup.backend.retries, setup.backend.redispatch) = (1, true);
+    (setup.backend.retries, setup.backend.redispatch) = (1, Redispatch::LAST);
     setup.backend.balance = Balance::Hash(HashBalance {
         key: HashKey::Uri(UriKey::default()),
         layout: HashLayout::Consistent,

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod aborts;
 #[cfg(test)]
+mod algorithms;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod common;
@@ -15,6 +17,10 @@ mod lifecycle;
 mod oracle;
 #[cfg(test)]
 mod persistence;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod redispatch;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]

@@ -258,3 +258,41 @@ fn a_table_of_addresses_keeps_everybody_from_one_place_together() {
     assert_eq!(servers.len(), 1);
     assert_eq!(proxy.balance.tables().table(TableId(0)).unwrap().len(), 1);
 }
+
+/// Whom a table knows is brought back without a cookie, also with another one than that of its server.
+#[test]
+fn who_is_brought_back_by_a_table_gets_no_cookie_as_with_haproxy() {
+    let (one, two) = (named("one"), named("two"));
+    let oracle = Haproxy::start(&format!(
+        " stick-table type ip size 1k\n stick on src\n cookie SRV insert\n server s1 {} cookie a\n server s2 {} \
+         cookie b\n",
+        one.addr, two.addr
+    ));
+    let mut setup = Setup::new(&[one.addr, two.addr]);
+    setup.backend.cookie = Some(Arc::new(Cookie::new("SRV", Mode::Insert(ToServer::Seen))));
+    setup.backend.stick =
+        vec![StickRule { action: StickAction::On, key: StickKey::Source, table: TableId(0) }];
+    let key = KeyType::Ip { ipv6_prefix: 128 };
+    setup.tables = vec![TableConfig { name: "clients".into(), key, size: 1024, expire: None }];
+    setup.servers[0].cookie = Some("a".into());
+    setup.servers[1].cookie = Some("b".into());
+    let proxy = setup.start();
+    for (cookie, expected) in [
+        ("", "front back/s1 200 --NI 0 GET / HTTP/1.1"),
+        ("", "front back/s1 200 --NN 0 GET / HTTP/1.1"),
+        ("Cookie: SRV=b\r\n", "front back/s2 200 --VN 0 GET / HTTP/1.1"),
+        ("Cookie: SRV=c\r\n", "front back/s2 200 --IN 0 GET / HTTP/1.1"),
+        ("", "front back/s2 200 --NN 0 GET / HTTP/1.1"),
+    ] {
+        let get = |addr| {
+            let mut client = client(addr);
+            client.send(format!("GET / HTTP/1.1\r\nHost: h\r\n{cookie}\r\n"));
+            let head = client.response().0;
+            field(&head, "set-cookie").map(|v| v.split(';').next().unwrap().to_owned())
+        };
+        let (theirs, ours) = (get(oracle.addr), get(proxy.addr));
+        assert_eq!(gist(&oracle.record()), expected, "HAProxy: {cookie}");
+        assert_eq!(gist(&proxy.record()), expected, "{cookie}");
+        assert_eq!(ours, theirs, "{cookie}");
+    }
+}

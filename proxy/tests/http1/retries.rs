@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{Layer, Observe, OnError, Retry, RetryEvent, RetryOn};
+use evenkeel_proxy::plan::{Layer, Observe, OnError, Redispatch, Retry, RetryEvent, RetryOn};
 use evenkeel_proxy::retry::ALWAYS;
 
 use super::common::{
@@ -142,7 +142,7 @@ fn with_redispatch_another_server_gets_it() {
     let (bad, good) = (failing(usize::MAX, |_| {}), answering());
     let mut setup = Setup::new(&[bad.addr, good.addr]);
     setup.backend.retries = 3;
-    setup.backend.redispatch = true;
+    setup.backend.redispatch = Redispatch::LAST;
     setup.backend.http.retry.on = only(RetryEvent::EmptyResponse);
     let proxy = setup.start();
     for turn in ["+1", "0"] {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{AdminState, LogFormat, Mode, OnMarked, ServerId};
+use evenkeel_proxy::plan::{AdminState, LogFormat, Mode, OnMarked, Redispatch, ServerId};
 
 use super::common::{Client, Scripted, Setup, TestProxy, await_signal, closed_port, scripted, signal, until};
 
@@ -125,7 +125,7 @@ fn the_last_attempt_goes_to_another_server() {
     let server = echoing();
     let mut setup = setup(&[closed_port(), server.addr]);
     setup.backend.retries = 1;
-    setup.backend.redispatch = true;
+    setup.backend.redispatch = Redispatch::LAST;
     let proxy = setup.start();
     let mut client = proxy.client();
     client.send("hello");

@@ -73,7 +73,9 @@ pub(super) const HASH_TYPE: Key = Key::new(
     "hash_type",
     Type::Word(&["map-based", "consistent"]),
     "Where hashes lead. `map-based`: evenly over all servers, but nearly every key moves when a server comes or goes. \
-     `consistent`: only the keys of that server move. Both send a key to the server to which HAProxy sends it.",
+     `consistent`: only the keys of that server move. Both send a key to the server to which HAProxy sends it. Of HTTP/2 \
+     `uri` is what it is of HTTP/1.1, the path and the query, as HAProxy has it with `path-only`; and the host of `host` \
+     and `base` is HAProxy's if clients send it in lower case and without a port.",
 )
 .default("\"map-based\"");
 pub(super) const HASH_FUNCTION: Key = Key::new(

@@ -142,6 +142,7 @@ pub static BACKEND: Section = Section {
         HASH_FUNCTION,
         HASH_AVALANCHE,
         HASH_BALANCE_FACTOR,
+        BACKEND_MAXCONN,
         FULLCONN,
         STICKY_COOKIE,
         STICK_RULES,
@@ -370,6 +371,12 @@ const MAXCONN: Key = Key::new(
      requests make room, the one idle for the longest first.",
 )
 .default_is("the global limit");
+const BACKEND_MAXCONN: Key = Key::new(
+    "maxconn",
+    Type::Int { min: 1, max: 10_000_000 },
+    "Requests that the servers of the backend have at once, all together. More wait, at most for `timeout.queue`; who has \
+     waited longest is next. Not said: no limit but that of each server. What [defaults] say is of frontends.",
+);
 const STICKY_COOKIE: Key = Key::new(
     "cookie",
     Type::Forms("false or a table", Some(&COOKIE)),
@@ -388,8 +395,14 @@ const RETRIES: Key = Key::new(
     "Attempts after the first one that failed; `retry_on` says after which failures.",
 )
 .default("3");
-const REDISPATCH: Key =
-    Key::new("redispatch", Type::Bool, "The last attempt may go to another server.").default("false");
+const REDISPATCH: Key = Key::new(
+    "redispatch",
+    Type::Forms("true, false, or a whole number from -100 to 100 that is not 0", None),
+    "Retries may go to another server. One that any of several servers could have got goes at once, one that persistence \
+     or hashing has brought where it is with the last retry (`true` is -1), with the N-th from the end (-N) or with every \
+     N-th; and each as soon as its server is down.",
+)
+.default("false");
 const ALLBACKUPS: Key =
     Key::new("allbackups", Type::Bool, "Uses every backup server instead of the first usable one.")
         .default("false");

@@ -126,6 +126,7 @@ fn backend(b: &Backend, servers: std::ops::Range<u32>, fullconn: u32) -> plan::B
         mode: b.mode,
         servers,
         balance: b.balance.clone(),
+        maxconn: b.maxconn,
         fullconn: b.fullconn.unwrap_or(fullconn),
         timeout: b.timeout,
         forwarded_for: b.forwardfor.clone(),

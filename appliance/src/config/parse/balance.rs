@@ -1,8 +1,8 @@
 //! `balance` and what belongs to it.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU8, NonZeroU16};
 
-use evenkeel_proxy::plan::{Balance, HashFunction, HashKey, HashLayout, HashValue, UriKey};
+use evenkeel_proxy::plan::{Balance, HashFunction, HashKey, HashLayout, HashValue, Redispatch, UriKey};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -21,6 +21,28 @@ pub(super) fn balance(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) ->
         return None;
     }
     by_table(cx, node)
+}
+
+/// `redispatch`: whether, or with which retry.
+pub(super) fn redispatch(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Redispatch> {
+    let Some(number) = node.value.as_integer() else {
+        let said = cx.bool(key, node)?;
+        return Some(if said.value { Redispatch::LAST } else { Redispatch::Never });
+    };
+    let read = i64::from_str_radix(number.as_str(), number.radix()).ok();
+    let read = read.filter(|n| (-MOST_RETRIES..=MOST_RETRIES).contains(n));
+    let size = read.and_then(|n| NonZeroU8::new(u8::try_from(n.unsigned_abs()).ok()?));
+    match (read, size) {
+        (Some(n), Some(size)) => {
+            Some(if n < 0 { Redispatch::FromEnd(size) } else { Redispatch::Every(size) })
+        }
+        _ => {
+            let message = format!("`{}` must be {}, not {number}", key.name, key.ty);
+            let off = (read == Some(0)).then(|| "false: retries stay with their server".to_owned());
+            cx.push(Diagnostic::error(Code::BadValue, node.span, message).help_if(off));
+            None
+        }
+    }
 }
 
 fn by_word(word: &str) -> HowBalanced {
@@ -121,6 +143,9 @@ pub(super) fn hashing(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Hashing {
 fn positive(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<NonZeroU16> {
     cx.int(key, node).and_then(|n| NonZeroU16::new(n.value))
 }
+
+/// As the range of `retries`.
+const MOST_RETRIES: i64 = 100;
 
 /// HAProxy's number of draws.
 const TWO: NonZeroU16 = NonZeroU16::MIN.saturating_add(1);

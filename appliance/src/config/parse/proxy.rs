@@ -48,7 +48,8 @@ pub(super) fn proxy(
     };
     let mut t = Fields::of(cx, section, name.span, node)?;
     let from = t.read(cx, "from", Reader::text);
-    let settings = settings(cx, &mut t, global);
+    let mut settings = settings(cx, &mut t, global);
+    let backend_maxconn = if side == Side::Backend { settings.maxconn.take() } else { None };
     let of_http =
         keys::OF_HTTP.iter().filter_map(|name| Some(Spanned::new(*name, t.key_span(name)?))).collect();
     let binds =
@@ -61,7 +62,7 @@ pub(super) fn proxy(
     let stick = t.known(cx, "stick", stick::rules).unwrap_or_default();
     let routing = route::routing(cx, &mut t);
     t.finish(cx);
-    Some(Proxy { name, side, from, settings, of_http, binds, servers, stick, routing })
+    Some(Proxy { name, side, from, settings, backend_maxconn, of_http, binds, servers, stick, routing })
 }
 
 /// The keys with defaults, as far as the section has them.
@@ -87,7 +88,7 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         fullconn: t.known(cx, "fullconn", Reader::int).map(|n| n.value),
         cookie: t.known(cx, "cookie", cookie::cookie),
         retries: t.known(cx, "retries", Reader::int).map(|n| n.value),
-        redispatch: t.known(cx, "redispatch", Reader::bool).map(|b| b.value),
+        redispatch: t.known(cx, "redispatch", balance::redispatch),
         allbackups: t.known(cx, "allbackups", Reader::bool).map(|b| b.value),
         http: http::settings(cx, t),
         check,

@@ -33,9 +33,15 @@ pub(super) fn check(
     cx: &mut Reader<'_>,
     name: &Spanned<String>,
     mode: Mode,
-    balance: &Balance,
+    (balance, hashing): (&Balance, Hashing),
     servers: &[Server],
 ) {
+    let fixed = matches!(balance, Balance::Hash(by) if by.layout == HashLayout::MapBased);
+    if fixed && hashing.factor.is_some() {
+        let message = "`hash_balance_factor` has no meaning for a map: there is no next server on it";
+        let d = Diagnostic::error(Code::BadCombination, name.span, message);
+        cx.push(d.help("hash_type = \"consistent\""));
+    }
     if mode == Mode::Tcp && balance.needs_http() {
         let message = format!("`balance` looks into requests, and {} is of mode tcp", shown(&name.value));
         let d = Diagnostic::error(Code::Mode, name.span, message);

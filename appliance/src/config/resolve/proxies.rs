@@ -157,7 +157,7 @@ pub(super) fn backend(
         .into_iter()
         .filter_map(|s| server(cx, s, &name, &settings, global, resolvers))
         .collect();
-    balance::check(cx, &proxy.name, mode, &balance, &servers);
+    balance::check(cx, &proxy.name, mode, (&balance, settings.hash), &servers);
     Backend {
         name: proxy.name,
         mode: settings.mode.unwrap_or_default(),
@@ -167,7 +167,8 @@ pub(super) fn backend(
         cookie: cookie.map(Arc::new),
         stick: proxy.stick.into_iter().filter_map(|rule| stick(cx, rule, tables)).collect(),
         retries: settings.retries.unwrap_or(3),
-        redispatch: settings.redispatch.unwrap_or(false),
+        redispatch: settings.redispatch.unwrap_or_default(),
+        maxconn: proxy.backend_maxconn,
         fullconn: settings.fullconn,
         allbackups: settings.allbackups.unwrap_or(false),
         http: settings.http.of_server(),

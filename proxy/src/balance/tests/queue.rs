@@ -3,7 +3,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::plan::ServerLimits;
+use crate::plan::{Redispatch, ServerLimits};
 
 /// A server that takes so many at once.
 fn limited(maxconn: u32) -> Server {
@@ -56,7 +56,8 @@ fn a_full_backend_lets_wait_in_order() {
     let state = state(vec![limited(1), limited(1)]);
     let (first, second) = (lease(&state), lease(&state));
     let mut waiting: Vec<_> = (0..3).map(|_| wait(&state, Wish::default())).collect();
-    assert_eq!(waiting.iter().map(Waiting::ahead).collect::<Vec<_>>(), [0, 1, 2]);
+    let positions = |waiting: &[Waiting<_>]| waiting.iter().map(Waiting::position).collect::<Vec<_>>();
+    assert_eq!(positions(&waiting), [1, 1, 1]);
     assert_eq!((state.waiting_for_any(BE), state.in_flight(S1), state.in_flight(S2)), (3, 1, 1));
     drop(second);
     assert_eq!(told(&mut waiting[0]), Some(Call::Served(S2)));
@@ -67,6 +68,7 @@ fn a_full_backend_lets_wait_in_order() {
     // Nobody overtakes: a slot is free for the one that waits, whoever asks.
     drop(Lease::of(&state, S1));
     assert_eq!(told(&mut waiting[2]), Some(Call::Served(S1)));
+    assert_eq!(positions(&waiting), [1, 2, 3]);
     assert_eq!(state.waiting_for_any(BE), 0);
 }
 
@@ -105,7 +107,7 @@ fn a_slot_goes_to_the_longest_waiting_of_both_queues() {
     let mut any = wait(&state, Wish::default());
     let mut own = wait(&state, pinned(0));
     let mut later = wait(&state, Wish::default());
-    assert_eq!((own.place(), own.ahead(), state.waiting(S1)), (Place::Server(S1), 0, 1));
+    assert_eq!((own.place(), own.position(), state.waiting(S1)), (Place::Server(S1), 1, 1));
     drop(first);
     assert_eq!((told(&mut any), told(&mut own)), (Some(Call::Served(S1)), None));
     drop(Lease::of(&state, S1));
@@ -129,7 +131,9 @@ fn a_server_that_only_drains_serves_its_own_queue() {
 fn a_queue_of_a_server_may_be_bounded() {
     let bounded = ServerLimits { maxconn: Some(1), maxqueue: Some(1), ..ServerLimits::default() };
     for (redispatch, full) in [(false, true), (true, false)] {
-        let plan = plan_with(vec![with(bounded), limited(1)], |b| b.redispatch = redispatch);
+        let plan = plan_with(vec![with(bounded), limited(1)], |b| {
+            b.redispatch = if redispatch { Redispatch::LAST } else { Redispatch::Never }
+        });
         let state = State::new(&plan);
         let _both = (lease(&state), lease(&state));
         let _one = wait(&state, pinned(0));
@@ -148,7 +152,9 @@ fn a_queue_of_a_server_may_be_bounded() {
 #[test]
 fn those_who_wait_for_a_server_that_goes_ask_again_at_their_age() {
     for (redispatch, called) in [(true, Some(Call::Again)), (false, None)] {
-        let plan = plan_with(vec![limited(1), limited(1)], |b| b.redispatch = redispatch);
+        let plan = plan_with(vec![limited(1), limited(1)], |b| {
+            b.redispatch = if redispatch { Redispatch::LAST } else { Redispatch::Never }
+        });
         let state = State::new(&plan);
         let (_first, second) = (lease(&state), lease(&state));
         let mut own = wait(&state, pinned(0));
@@ -201,6 +207,31 @@ fn limits_can_grow_with_the_load() {
     }
 }
 
+/// Of a backend that is full as a whole, whoever has waited longest is served next, whichever server it waits for.
+#[test]
+fn a_backend_may_be_full_as_a_whole() {
+    let state = State::new(&plan_with(vec![server(1), limited(1), server(1)], |b| b.maxconn = Some(3)));
+    let (first, second, third) = (lease(&state), lease(&state), lease(&state));
+    let mut any = wait(&state, Wish::default());
+    let mut own = wait(&state, pinned(1));
+    let mut later = wait(&state, Wish::default());
+    drop(first);
+    assert_eq!((told(&mut any), told(&mut own)), (Some(Call::Served(S1)), None));
+    // The pinned one's server is full itself: the next one goes before.
+    drop(third);
+    assert_eq!((told(&mut own), told(&mut later)), (None, Some(Call::Served(S1))));
+    drop(second);
+    assert_eq!(told(&mut own), Some(Call::Served(S2)));
+    // A slot of any server does for a pinned one of another.
+    let mut own = wait(&state, pinned(2));
+    drop(Lease::of(&state, S1));
+    assert_eq!(told(&mut own), Some(Call::Served(ServerId(2))));
+    for id in [S1, S2, ServerId(2)] {
+        drop(Lease::of(&state, id));
+    }
+    assert!(matches!(ask(&state), Outcome::Assigned(_)));
+}
+
 /// Wakes by a flag, as a thread would be woken.
 #[derive(Debug, Default)]
 struct Flag(AtomicBool);
@@ -215,7 +246,12 @@ impl Wake for Flag {
 /// than its limit, nobody waits for ever beside a free slot, and in the end nothing is left over.
 #[test]
 fn no_interleaving_exceeds_a_limit_or_forgets_anyone() {
-    let state = state(vec![limited(2), limited(3), limited(1)]);
+    let servers = || vec![limited(2), limited(3), limited(1)];
+    race(&state(servers()));
+    race(&State::new(&plan_with(servers(), |b| b.maxconn = Some(4))));
+}
+
+fn race(state: &State) {
     let limits = [2, 3, 1];
     let running: [AtomicU32; 3] = Default::default();
     let (served, given_up, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
@@ -223,8 +259,7 @@ fn no_interleaving_exceeds_a_limit_or_forgets_anyone() {
     let finished = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (state, running, served, given_up, finished) =
-                (&state, &running, &served, &given_up, &finished);
+            let (running, served, given_up, finished) = (&running, &served, &given_up, &finished);
             scope.spawn(move || {
                 for n in 0..each {
                     let wish = if n % 5 == 0 { pinned(n % 3) } else { Wish::default() };

@@ -145,7 +145,7 @@ impl Drop for Open {
             Termination::new(cause, Phase::Normal)
         };
         let mut termination = exchange.facts.termination.unwrap_or_else(unfinished);
-        (termination.cookie, termination.action) = exchange.facts.persistence.letters();
+        (termination.cookie, termination.action) = exchange.facts.persistence.letters(exchange.facts.server);
         count(&exchange, &thread, &party);
         observe(&exchange.facts, &thread);
         log(&exchange, &thread, &party, termination);

@@ -2,6 +2,7 @@
 
 use super::super::assign::Assign;
 use super::super::runtime::DataThread;
+use super::super::upstream::redispatch;
 use super::exchange::{Exchange, ResponseState};
 use super::failure::Failure;
 use crate::balance::Wish;
@@ -18,13 +19,13 @@ pub(super) struct Repeat {
     pub(super) made: u8,
     /// The server of the attempt before this one, while this one has none.
     pub(super) from: Option<ServerId>,
-    /// What hashing chose the server by; the next one is chosen by it too.
-    pub(super) key: Option<u32>,
+    /// What the server was chosen by; the next one is chosen by it too.
+    pub(super) wish: Wish,
 }
 
 impl Default for Repeat {
     fn default() -> Self {
-        Self { on: RetryOn::NONE, made: 0, from: None, key: None }
+        Self { on: RetryOn::NONE, made: 0, from: None, wish: Wish::default() }
     }
 }
 
@@ -74,7 +75,7 @@ pub(super) fn is_due(exchange: &Exchange, thread: &DataThread, event: RetryEvent
 /// Starts over: the request is as it was before it was sent, and wants a server. `shown` is what this attempt has shown
 /// of its server, which a good answer of another one does not make good.
 ///
-/// With `redispatch` it wants another one, as with HAProxy, whose turn-around time is for connections that fail.
+/// With `redispatch` it wants another one when a connection that fails would; HAProxy's pause is for those only.
 pub(super) fn start_over(exchange: &mut Exchange, thread: &DataThread, shown: Option<Sign>) {
     let (Some(id), Some(server)) = (exchange.facts.backend, exchange.facts.server) else { return };
     if let Some(sign) = shown {
@@ -93,9 +94,8 @@ pub(super) fn start_over(exchange: &mut Exchange, thread: &DataThread, shown: Op
     exchange.facts.retries = exchange.facts.retries.saturating_add(1);
     exchange.repeat.made = exchange.repeat.made.saturating_add(1);
     exchange.repeat.from = Some(server);
-    let redispatch = thread.plan.backends().get(usize::from(id.0)).is_some_and(|b| b.redispatch);
-    let key = exchange.repeat.key;
-    let wish = match redispatch {
+    let Wish { key, .. } = exchange.repeat.wish;
+    let wish = match redispatch::is_due(thread, id, server, &exchange.repeat.wish, exchange.repeat.made) {
         true => Wish { key, avoid: Some(server), ..Wish::default() },
         false => Wish { key, pinned: Some(server), ..Wish::default() },
     };

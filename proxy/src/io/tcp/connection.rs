@@ -226,7 +226,7 @@ impl Connection {
                 self.facts.assigned = Some(now);
                 self.lease = Some(assigned.lease);
                 let dial = Dial::new(&self.thread, assign.backend(), server, self.caller.clone());
-                Step::Next(State::Dialing(dial.by(assign.key())))
+                Step::Next(State::Dialing(dial.by(assign.wish())))
             }
         }
     }

@@ -23,9 +23,14 @@ struct Entry {
     been: bool,
     /// One is being opened.
     opening: bool,
-    /// Requests that wait for it: as many as the thread has.
+    /// Requests that wait for it, once each.
     waiting: Vec<Waker>,
+    /// Counts openings that have begun or ended.
+    turn: Turn,
 }
+
+/// Which opening of a connection a request waits for.
+pub(super) type Turn = u64;
 
 impl Sessions {
     pub(super) fn new(servers: usize) -> Self {
@@ -51,14 +56,14 @@ impl Sessions {
         self.servers.get(server.0 as usize).is_some_and(|e| e.been)
     }
 
-    /// Waits for a connection that is being opened, or of which it is not known yet how much it takes. `false`: there is
-    /// none.
-    pub(super) fn wait(&mut self, server: ServerId, cx: &Context<'_>) -> bool {
-        let Some(entry) = self.servers.get_mut(server.0 as usize) else { return false };
-        if entry.opening {
+    /// Waits for a connection that is being opened, or of which it is not known yet how much it takes. `None`: there is
+    /// none. `waits`: what the request, always the same task, was told when it asked before.
+    pub(super) fn wait(&mut self, server: ServerId, waits: Option<Turn>, cx: &Context<'_>) -> Option<Turn> {
+        let entry = self.servers.get_mut(server.0 as usize)?;
+        if entry.opening && waits != Some(entry.turn) {
             entry.waiting.push(cx.waker().clone());
         }
-        entry.opening || entry.open.iter().any(|s| s.is_settling(cx))
+        (entry.opening || entry.open.iter().any(|s| s.is_settling(cx))).then_some(entry.turn)
     }
 
     /// Leaves the connections to where a server is no longer.
@@ -83,6 +88,7 @@ impl Sessions {
     fn mark(&mut self, server: ServerId, opening: bool) {
         if let Some(entry) = self.servers.get_mut(server.0 as usize) {
             entry.opening = opening;
+            entry.turn += 1;
             entry.waiting.drain(..).for_each(Waker::wake);
         }
     }

@@ -25,7 +25,11 @@ impl Connection {
         let Some(assign) = &mut open.assign else { return Poll::Ready(Ok(())) };
         let backend = assign.backend();
         let polled = ready!(assign.poll(cx, &self.thread, now));
-        (open.facts.queue, open.repeat.key) = (assign.positions(), assign.key());
+        let (queue, wish) = (assign.positions(), assign.wish());
+        open.facts.queue = queue;
+        if open.repeat.from.is_none() {
+            open.repeat.wish = wish;
+        }
         open.assign = None;
         let assigned = match polled {
             Ok(assigned) => assigned,
@@ -45,7 +49,7 @@ impl Connection {
             open.dial = Some(
                 Dial::new(&self.thread, backend, server, self.whose.party.caller.clone())
                     .after(open.repeat.made)
-                    .by(open.repeat.key),
+                    .by(open.repeat.wish),
             );
         } else {
             self.connect(open, backend, server, cx, now);
@@ -73,7 +77,7 @@ impl Connection {
                 open.dial = Some(
                     Dial::new(&self.thread, backend, server, self.whose.party.caller.clone())
                         .after(open.repeat.made)
-                        .by(open.repeat.key),
+                        .by(open.repeat.wish),
                 )
             }
         }
@@ -176,11 +180,12 @@ impl Connection {
                 open.seat = None;
                 if let (Some(backend), Some(server)) = (open.facts.backend, open.facts.server) {
                     self.thread.recorder.server(server).retries.add(1);
+                    self.thread.recorder.backend(backend).retries.add(1);
                     open.facts.retries = open.facts.retries.saturating_add(1);
                     open.dial = Some(
                         Dial::new(&self.thread, backend, server, self.whose.party.caller.clone())
                             .after(open.repeat.made)
-                            .by(open.repeat.key),
+                            .by(open.repeat.wish),
                     );
                 }
                 Step::Next(State::Forwarding(open))
