@@ -80,11 +80,12 @@ struct Machine {
     node: String,
     files: FakeFiles,
     interfaces: Option<BTreeMap<String, Vec<(std::net::IpAddr, u8)>>>,
+    descriptors: Option<u64>,
 }
 
 impl Machine {
     fn new() -> Self {
-        Self { node: "lb1".into(), files: FakeFiles::usual(), interfaces: None }
+        Self { node: "lb1".into(), files: FakeFiles::usual(), interfaces: None, descriptors: None }
     }
 
     /// Puts a fixture on the machine.
@@ -102,6 +103,7 @@ impl Machine {
             match words.as_slice() {
                 ["file", path] => (at, text) = (((*path).to_owned(), 0o644), String::new()),
                 ["node", name] => machine.node = (*name).to_owned(),
+                ["descriptors", most] => machine.descriptors = Some(most.parse().unwrap()),
                 ["interface", name, prefix] => {
                     let (addr, len) = prefix.split_once('/').unwrap();
                     let address = (addr.parse().unwrap(), len.parse().unwrap());
@@ -120,15 +122,24 @@ impl Machine {
     }
 
     fn load(&self) -> Loaded {
+        config::load(Path::new("evenkeel.toml"), &self.environment())
+    }
+
+    fn reload_tls(&self, sources: &config::Sources) -> Loaded {
+        config::reload_tls(sources, &self.environment())
+    }
+
+    fn environment(&self) -> Environment<'_> {
         let vars = [("CREDENTIALS_DIRECTORY", "/run/credentials"), ("VRRP_PASS", "s3cr3t42")];
-        let env = Environment {
+        Environment {
             node: self.node.clone(),
             vars: vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             files: &self.files,
             interfaces: self.interfaces.clone(),
             cpus: 4,
-        };
-        config::load(Path::new("evenkeel.toml"), &env)
+            now: None,
+            descriptors: self.descriptors,
+        }
     }
 }
 

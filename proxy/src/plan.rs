@@ -5,6 +5,7 @@
 mod balance;
 mod check;
 mod http;
+mod reload;
 mod watch;
 
 use std::net::{IpAddr, SocketAddr};

@@ -2,7 +2,9 @@
 //! from these types.
 
 mod check;
+mod control;
 mod docs;
+mod reload;
 mod run;
 mod status;
 
@@ -29,6 +31,12 @@ enum Command {
     Check(CheckArgs),
     /// Show this node: VRRP state and why, VIPs, peers, worker, listeners, servers
     Status(StatusArgs),
+    /// Have the running node read its TLS files anew: certificates, keys, OCSP responses, authorities, revocation lists
+    ///
+    /// New handshakes use what was read; connections go on. If anything is wrong with the files every error is printed
+    /// and nothing is replaced. Of the configuration itself nothing is read: a change of that takes a restart. SIGHUP
+    /// does the same and reports to the log.
+    Reload(ReloadArgs),
     /// Show a pair at work on this machine: traffic, failures, measured outages
     ///
     /// Builds two nodes, a client and two backends in network namespaces, sends traffic through the VIP, kills the
@@ -115,6 +123,13 @@ struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
+struct ReloadArgs {
+    /// Directory of the running node
+    #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
+    runtime_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct DemoArgs {
     /// Leave the pair running to play with, until Ctrl-C
     #[arg(long)]
@@ -135,6 +150,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::check(&args),
             Command::Status(args) => status::status(&args),
+            Command::Reload(args) => reload::reload(&args),
             Command::Demo(args) => run::demo(args.keep),
             Command::Explain { topic } => docs::explain(&topic),
             Command::Version(args) => docs::version(args.json),

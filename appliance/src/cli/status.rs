@@ -1,14 +1,11 @@
 //! `evenkeel status`: asks the keeper and shows its answer to a person or a machine.
 
 use std::fmt::Write as _;
-use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
+use hyper::Method;
 
+use super::control::{self, Answer};
 use super::docs::print;
 use super::{StatusArgs, fail};
 use crate::status::{ChangeReport, InstanceStatus, NodeStatus, ServerReport, WorkerReport};
@@ -16,9 +13,13 @@ use crate::status::{ChangeReport, InstanceStatus, NodeStatus, ServerReport, Work
 /// `evenkeel status [--json]`.
 pub(super) fn status(args: &StatusArgs) -> ExitCode {
     let path = args.runtime_dir.join(crate::keeper::CONTROL_SOCKET);
-    let document = match fetch(&path) {
-        Ok(document) => document,
-        Err(source) => return fail(&NoAnswer { path: path.display().to_string(), source }),
+    let document: NodeStatus = match control::ask(&path, Method::GET, "/status", ANSWER_LIMIT) {
+        Ok(Answer { status, body }) if status.is_success() => match serde_json::from_slice(&body) {
+            Ok(document) => document,
+            Err(e) => return fail(&e),
+        },
+        Ok(answer) => return fail(&answer.refusal()),
+        Err(e) => return fail(&e),
     };
     if args.json {
         return match serde_json::to_string_pretty(&document) {
@@ -27,47 +28,6 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
         };
     }
     print(render(&document).as_bytes())
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no answer from a running evenkeel at {path}")]
-struct NoAnswer {
-    path: String,
-    #[source]
-    source: io::Error,
-}
-
-fn fetch(path: &Path) -> io::Result<NodeStatus> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let body = runtime.block_on(async {
-        tokio::time::timeout(ANSWER_LIMIT, get_status(path))
-            .await
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "timed out")))
-    })?;
-    serde_json::from_slice(&body).map_err(io::Error::from)
-}
-
-async fn get_status(path: &Path) -> io::Result<Bytes> {
-    let stream = tokio::net::UnixStream::connect(path).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let request = hyper::Request::get("/status").header("host", "evenkeel").body(Empty::<Bytes>::new());
-    let exchange = async {
-        let request = request.map_err(io::Error::other)?;
-        let response = sender.send_request(request).await.map_err(io::Error::other)?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-        if status.is_success() {
-            Ok(body)
-        } else {
-            Err(io::Error::other(String::from_utf8_lossy(&body).trim().to_owned()))
-        }
-    };
-    // Dropping the connection future when the exchange is done closes the socket; nothing is lost by that.
-    tokio::select! {
-        body = exchange => body,
-        ended = connection => Err(ended.err().map_or_else(|| io::ErrorKind::UnexpectedEof.into(), io::Error::other)),
-    }
 }
 
 fn render(s: &NodeStatus) -> String {

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use evenkeel_proxy::tls::bundle::holds_key;
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::source::Sources;
 use super::value;
@@ -24,6 +25,10 @@ pub struct Environment<'a> {
     pub interfaces: Option<Interfaces>,
     /// CPUs this process may use.
     pub cpus: u16,
+    /// The time, seconds since 1970, if known: what is past its time is then warned about.
+    pub now: Option<i64>,
+    /// Descriptors this process may open, if known: a `maxconn` that needs more is then warned about.
+    pub descriptors: Option<u64>,
 }
 
 /// Addresses with their prefix lengths, by the name of their interface.
@@ -56,7 +61,17 @@ impl Environment<'static> {
         value::name(&node).map_err(|bad| EnvironmentError::NodeName(node.clone(), bad.why))?;
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let cpus = u16::try_from(cpus).unwrap_or(MAX_THREADS).min(MAX_THREADS);
-        Ok(Self { node, vars, files: &RealFiles, interfaces: None, cpus })
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let descriptors = getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(_, hard)| hard);
+        Ok(Self {
+            node,
+            vars,
+            files: &RealFiles,
+            interfaces: None,
+            cpus,
+            now: i64::try_from(now.as_secs()).ok(),
+            descriptors,
+        })
     }
 }
 
@@ -134,6 +149,8 @@ impl Files for RealFiles {
 pub(super) enum External {
     /// A file, relative to the directory of the main file.
     File(PathBuf),
+    /// A file of TLS, relative to the directory of the main file: read anew while the configuration is in use.
+    Tls(PathBuf),
     /// An environment variable.
     Env(String),
     /// A file in the directory of systemd's credentials.
@@ -147,6 +164,7 @@ impl fmt::Display for External {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(p) => write!(f, "file:{}", p.display()),
+            Self::Tls(p) => write!(f, "tls:{}", p.display()),
             Self::Env(n) => write!(f, "env:{n}"),
             Self::Cred(n) => write!(f, "cred:{n}"),
             Self::Authorities => f.write_str("system-authorities"),
@@ -179,6 +197,14 @@ pub(super) trait Externals {
 
     /// The names in a directory. An error: it is none, or cannot be read.
     fn list(&mut self, dir: &Path) -> Result<Vec<String>, FetchError>;
+
+    /// The time, seconds since 1970, if what is past its time is to be told of.
+    fn now(&self) -> Option<i64>;
+
+    /// Descriptors the process may open, if it is to be told that they are too few.
+    fn descriptors(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Reads from the machine and keeps a copy of everything read.
@@ -197,7 +223,7 @@ impl Live<'_> {
                 return self.env.vars.get(name).map(|v| v.clone().into_bytes()).ok_or_else(unset);
             }
             External::Authorities => return system_authorities(),
-            External::File(path) => self.base.join(path),
+            External::File(path) | External::Tls(path) => self.base.join(path),
             External::Cred(name) => {
                 let dir = self.env.vars.get("CREDENTIALS_DIRECTORY");
                 let none = "there are no credentials: CREDENTIALS_DIRECTORY is not set".to_owned();
@@ -238,6 +264,42 @@ impl Externals for Live<'_> {
         self.blobs.insert(directory_name(dir), names.join("\0").into_bytes());
         Ok(names)
     }
+
+    fn now(&self) -> Option<i64> {
+        self.env.now
+    }
+
+    fn descriptors(&self) -> Option<u64> {
+        self.env.descriptors
+    }
+}
+
+/// Takes what concerns TLS from the machine and everything else from a copy.
+pub(super) struct Refreshed<'a> {
+    pub(super) live: Live<'a>,
+    pub(super) stored: Stored<'a>,
+}
+
+impl Externals for Refreshed<'_> {
+    fn fetch(&mut self, what: &External, privacy: Privacy, limit: u64) -> Result<Vec<u8>, FetchError> {
+        match what {
+            External::Tls(_) | External::Authorities => self.live.fetch(what, privacy, limit),
+            External::File(_) | External::Env(_) | External::Cred(_) => {
+                let bytes = self.stored.fetch(what, privacy, limit)?;
+                self.live.blobs.insert(what.to_string(), bytes.clone());
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// Only certificates are looked for in directories.
+    fn list(&mut self, dir: &Path) -> Result<Vec<String>, FetchError> {
+        self.live.list(dir)
+    }
+
+    fn now(&self) -> Option<i64> {
+        self.live.now()
+    }
 }
 
 /// Takes everything from a copy.
@@ -255,6 +317,11 @@ impl Externals for Stored<'_> {
         let missing = || FetchError::Unreadable(format!("{name} was not handed over"));
         let names = String::from_utf8_lossy(self.0.blobs.get(&name).ok_or_else(missing)?);
         Ok(names.split('\0').filter(|n| !n.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Whoever made the copy has told of it.
+    fn now(&self) -> Option<i64> {
+        None
     }
 }
 

@@ -49,7 +49,7 @@ pub use secret::Secret;
 pub use source::{FileId, SourceFile, Sources, Span, Spanned};
 
 use diagnostic::Style;
-use environment::{Externals, Live, Stored};
+use environment::{Externals, Live, Refreshed, Stored};
 use read::Reader;
 
 /// What loading gave.
@@ -80,6 +80,16 @@ impl Loaded {
         text
     }
 
+    /// The errors, and what is wrong with certificates, one line each: for a log that has no source lines.
+    pub fn lines(&self) -> Vec<(Severity, String)> {
+        let told = |d: &&Diagnostic| d.is_error() || d.code == Code::Certificate;
+        let line = |d: &Diagnostic| match d.place(&self.sources) {
+            Some(place) => (d.severity, format!("{place}: {}", d.message)),
+            None => (d.severity, d.message.clone()),
+        };
+        self.diagnostics.iter().filter(told).map(line).collect()
+    }
+
     /// Everything found, for machines: one JSON object per line.
     pub fn render_json(&self) -> String {
         diagnostic::render_json(&self.diagnostics, &self.sources)
@@ -105,6 +115,17 @@ pub fn load_from_sources(sources: &Sources, node: &str) -> Loaded {
     let mut diagnostics = Vec::new();
     let config = parse_sources(sources, node, None, &mut Stored(sources), &mut diagnostics);
     Loaded { config, diagnostics, sources: sources.clone() }
+}
+
+/// Loads what an earlier [`load`] read once more, with the files of TLS as `env` has them: certificates, keys, responses
+/// stapled to them, authorities and revocation lists. Everything else is as it was.
+pub fn reload_tls(sources: &Sources, env: &Environment<'_>) -> Loaded {
+    let mut diagnostics = Vec::new();
+    let live = Live { env, base: sources.base(), blobs: BTreeMap::new(), secrets: Vec::new() };
+    let mut externals = Refreshed { live, stored: Stored(sources) };
+    let config = parse_sources(sources, &env.node, None, &mut externals, &mut diagnostics);
+    let sources = Sources { blobs: externals.live.blobs, ..sources.clone() };
+    Loaded { config, diagnostics, sources }
 }
 
 /// The pure core: text to configuration. Adds what it finds to `diagnostics` and sorts them.

@@ -25,6 +25,8 @@ pub enum ToWorker {
     Ping(u64),
     /// Report counters and states.
     Report(u64),
+    /// The files of TLS have been read anew: everything as at the start, but for them.
+    Tls(Box<Sources>),
     /// Stop accepting, finish what runs within the limit, then exit.
     Drain {
         /// The limit.
@@ -98,6 +100,8 @@ pub enum FromWorker {
         /// What happened.
         line: String,
     },
+    /// Certificates have been replaced, or why they have not.
+    Tls(Result<(), String>),
     /// The worker cannot serve this configuration and exits.
     Rejected(String),
     /// Nothing runs any more, or the limit has passed with so many connections left.

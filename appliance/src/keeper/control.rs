@@ -4,6 +4,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /status` | the status document, JSON |
+//! | `POST /reload` | once the files of TLS have been read anew: 200 and warnings, or 409 and why nothing was replaced |
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,6 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::reload::Reply;
 use crate::status::NodeStatus;
 
 /// What the control socket asks of the keeper.
@@ -25,6 +27,8 @@ use crate::status::NodeStatus;
 pub(super) enum Ask {
     /// The status of the node.
     Status(oneshot::Sender<Box<NodeStatus>>),
+    /// To read the files of TLS anew.
+    Reload(Reply),
 }
 
 /// The serving task. Dropping it closes the socket and removes its file.
@@ -97,10 +101,25 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let response = match (request.method(), request.uri().path()) {
         (&Method::GET, "/status") => status(&asks).await,
+        (&Method::POST, "/reload") => reload(&asks).await,
         (_, "/status") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
-        _ => plain(StatusCode::NOT_FOUND, "there is /status\n"),
+        (_, "/reload") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
+        _ => plain(StatusCode::NOT_FOUND, "there are /status and /reload\n"),
     };
     Ok(response)
+}
+
+async fn reload(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+    let (reply, answer) = oneshot::channel();
+    if asks.send(Ask::Reload(reply)).await.is_err() {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n");
+    }
+    let text = |lines: Vec<String>| lines.into_iter().map(|line| line + "\n").collect::<String>();
+    match answer.await {
+        Ok(Ok(warnings)) => plain(StatusCode::OK, &text(warnings)),
+        Ok(Err(errors)) => plain(StatusCode::CONFLICT, &text(errors)),
+        Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n"),
+    }
 }
 
 async fn status(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {

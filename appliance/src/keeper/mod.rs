@@ -9,6 +9,7 @@ mod link;
 mod listeners;
 mod notify;
 mod process;
+mod reload;
 mod runtime_dir;
 mod scripts;
 mod silence;
@@ -117,6 +118,15 @@ pub(crate) struct Signals {
     hangup: Signal,
 }
 
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To end; which signal.
+    Stop(&'static str),
+    /// To read the files of TLS anew.
+    Reload,
+}
+
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {
@@ -126,18 +136,26 @@ impl Signals {
         })
     }
 
+    /// Waits for a signal.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a signal that has arrived stays pending.
+    pub(crate) async fn asked(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::Stop("SIGINT"),
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
     /// Waits for the request to stop.
     ///
     /// # Cancel safety
     /// Cancel safe: a signal that has arrived stays pending.
     pub(crate) async fn stop(&mut self) -> &'static str {
         loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP changes nothing: restart to use a changed configuration");
-                }
+            if let Asked::Stop(signal) = self.asked().await {
+                return signal;
             }
         }
     }

@@ -19,10 +19,11 @@ use super::link::{LinkEvent, WorkerLink};
 use super::listeners::Listeners;
 use super::notify::Notifications;
 use super::process::Process;
+use super::reload::{self, Reload};
 use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
 use super::supervisor::{Action, Supervisor, WorkerId};
-use super::{RunError, Signals, Started, scripts, words};
-use crate::config::{Config, Sources, lower};
+use super::{Asked as Signalled, RunError, Signals, Started, scripts, words};
+use crate::config::{Config, Severity, Sources, lower};
 use crate::ipc::{FromWorker, ServerHealth, ServersReport, Start, ToWorker};
 use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
 use crate::worker::privileges::Identity;
@@ -53,6 +54,9 @@ pub(super) struct Keeper {
     asked: Vec<Asked>,
     next_ask: u64,
     announced_ready: bool,
+    reload: Reload,
+    /// The worker has yet to be given the files of TLS that were read last.
+    tls_due: bool,
     inbox: Inbox,
     control: Option<ControlSocket>,
     tracks: JoinSet<()>,
@@ -86,6 +90,8 @@ enum News {
     Driver,
     GuardEnded(String),
     Deadline,
+    Reload,
+    TlsRead(reload::Read),
     Stop(&'static str),
 }
 
@@ -147,6 +153,8 @@ impl Keeper {
             asked: Vec::new(),
             next_ask: 0,
             announced_ready: false,
+            reload: Reload::default(),
+            tls_due: false,
             inbox: Inbox { worker_tx, worker, asks, tracks },
             control: Some(control),
             tracks: followed,
@@ -234,7 +242,10 @@ impl Keeper {
         // Every arm is cancel safe: channels keep what has arrived, readiness stays, the deadline is absolute.
         tokio::select! {
             biased;
-            signal = signals.stop() => News::Stop(signal),
+            asked = signals.asked() => match asked {
+                Signalled::Stop(signal) => News::Stop(signal),
+                Signalled::Reload => News::Reload,
+            },
             ready = self.driver_events.readable() => {
                 if let Ok(mut ready) = ready {
                     ready.clear_ready();
@@ -245,6 +256,7 @@ impl Keeper {
             ended = guard => News::GuardEnded(ended),
             Some((id, report)) = self.inbox.tracks.recv() => News::Track(id, report),
             Some(ask) = self.inbox.asks.recv() => News::Ask(ask),
+            read = self.reload.read() => News::TlsRead(read),
             () = sleep => News::Deadline,
         }
     }
@@ -254,6 +266,9 @@ impl Keeper {
             News::Worker(id, LinkEvent::Message(message)) => self.take_message(id, message),
             News::Worker(id, LinkEvent::Exited(how)) => self.take_exit(id, &how),
             News::Ask(Ask::Status(reply)) => self.ask(reply),
+            News::Ask(Ask::Reload(reply)) => self.reload.ask(Some(reply), &self.sources, &self.node),
+            News::Reload => self.reload.ask(None, &self.sources, &self.node),
+            News::TlsRead(read) => self.take_tls(read),
             News::Track(id, report) => delivered(self.driver.send_track(id, report)),
             News::Driver => {
                 self.take_driver_events();
@@ -291,6 +306,10 @@ impl Keeper {
             FromWorker::Event { level: 0..=3, line } => tracing::error!("{line}"),
             FromWorker::Event { level: 4, line } => tracing::warn!("{line}"),
             FromWorker::Event { level: 5.., line } => tracing::info!("{line}"),
+            FromWorker::Tls(Ok(())) => tracing::info!(worker = id.0, "TLS files in use"),
+            FromWorker::Tls(Err(reason)) => {
+                tracing::error!(worker = id.0, %reason, "worker cannot use the TLS files");
+            }
             FromWorker::Rejected(reason) => tracing::error!(worker = id.0, %reason, "worker cannot serve"),
             FromWorker::Drained { left: 0 } => tracing::info!(worker = id.0, "worker drained"),
             FromWorker::Drained { left } => {
@@ -327,6 +346,7 @@ impl Keeper {
                     if let Some(link) = self.link.as_ref().filter(|link| link.id == id) {
                         link.send(ToWorker::Ping(seq));
                     }
+                    self.pass_tls_on();
                 }
                 Action::Kill(id) => {
                     if let Some(link) = self.link.take_if(|link| link.id == id) {
@@ -364,11 +384,48 @@ impl Keeper {
             Ok(link) => {
                 tracing::info!(worker = id.0, pid = link.pid, "worker started");
                 self.link = Some(link);
+                // It starts from them.
+                self.tls_due = false;
             }
             Err(err) => {
                 tracing::error!(worker = id.0, %err, "worker cannot be started");
                 self.supervisor.handle_spawn_failed(Instant::now(), id);
             }
+        }
+    }
+
+    /// The files of TLS have been read anew: if they are good, they are what this worker and every later one uses.
+    fn take_tls(&mut self, read: reload::Read) {
+        for (severity, line) in &read.found {
+            match severity {
+                Severity::Error => tracing::error!("{line}"),
+                Severity::Warning => tracing::warn!("{line}"),
+            }
+        }
+        let lines = read.found.into_iter().map(|(severity, line)| format!("{severity}: {line}")).collect();
+        let outcome = match read.sources {
+            Some(sources) => {
+                tracing::info!("TLS files read");
+                self.sources = sources;
+                self.tls_due = true;
+                self.pass_tls_on();
+                Ok(lines)
+            }
+            None => {
+                tracing::error!("TLS files not replaced: those in use stay");
+                Err(lines)
+            }
+        };
+        self.reload.answer(&outcome, &self.sources, &self.node);
+    }
+
+    /// A worker that takes no message just now gets them with the next heartbeat.
+    fn pass_tls_on(&mut self) {
+        if self.tls_due
+            && let Some(link) = &self.link
+            && link.send(ToWorker::Tls(Box::new(self.sources.clone())))
+        {
+            self.tls_due = false;
         }
     }
 

@@ -62,9 +62,8 @@ pub fn run() -> Result<(), WorkerError> {
 async fn first_message(receiver: &mut Receiver) -> Result<(Start, Vec<OwnedFd>), WorkerError> {
     match receiver.recv::<ToWorker>().await.map_err(WorkerError::Socket)? {
         Some((ToWorker::Start(start), sockets)) => Ok((*start, sockets)),
-        Some((ToWorker::Ping(_) | ToWorker::Report(_) | ToWorker::Drain { .. }, _)) | None => {
-            Err(WorkerError::NoStart)
-        }
+        Some((ToWorker::Ping(_) | ToWorker::Report(_) | ToWorker::Tls(_) | ToWorker::Drain { .. }, _))
+        | None => Err(WorkerError::NoStart),
     }
 }
 

@@ -13,15 +13,17 @@ use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::plan::{BackendId, ListenerId, LogTargetId, Plan};
 use evenkeel_proxy::stats::Stats;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::WorkerError;
 use super::report::Sources;
 use super::warmth::Warmth;
-use crate::config::{self, lower};
+use crate::config::{self, Diagnostic, lower};
 use crate::ipc::{FromWorker, Receiver, Sender, ServersReport, Start, ToWorker, health as handover};
 
 /// Everything that serves.
 pub(super) struct Service {
+    node: String,
     plan: Arc<Plan>,
     state: Arc<State>,
     stats: Arc<Stats>,
@@ -39,7 +41,12 @@ pub(super) struct Service {
     standing: Option<ServersReport>,
     /// The keeper's heartbeat that waits for the data threads.
     beating: Option<u64>,
+    /// The configuration as it is with TLS files that were read anew.
+    renewing: Option<JoinHandle<Renewed>>,
 }
+
+/// The same plan with other TLS files, or what is wrong with them.
+type Renewed = Result<Arc<Plan>, String>;
 
 /// One piece of news.
 enum News {
@@ -50,6 +57,7 @@ enum News {
     /// Every server has been checked, or the warmth is due.
     LookAtWarmth,
     SnapshotDue,
+    Renewed(Renewed),
 }
 
 impl Service {
@@ -58,8 +66,7 @@ impl Service {
         let failed = |what| move |e| WorkerError::Start(what, e);
         let loaded = config::load_from_sources(&start.sources, &start.node);
         let Some(config) = loaded.config else {
-            let reasons: Vec<_> = loaded.diagnostics.iter().map(|d| d.message.clone()).collect();
-            return Err(WorkerError::Rejected(reasons.join("; ")));
+            return Err(WorkerError::Rejected(reasons(&loaded.diagnostics)));
         };
         let parts = lower::proxy(&config);
         let plan = parts.plan;
@@ -79,6 +86,7 @@ impl Service {
         let shared = Shared::new(Arc::clone(&state), Arc::clone(&stats), &sink);
         let proxy = runtime::start(Arc::clone(&plan), listeners, shared).map_err(failed("data threads"))?;
         Ok(Self {
+            node: start.node,
             warmth: Warmth::new(served_backends(&plan).count()),
             plan,
             state,
@@ -93,6 +101,7 @@ impl Service {
             checked: false,
             standing: None,
             beating: None,
+            renewing: None,
         })
     }
 
@@ -114,6 +123,20 @@ impl Service {
                 }
                 News::Keeper(Some(ToWorker::Report(number))) => {
                     say(keeper, &FromWorker::Report(number, Box::new(self.report()))).await
+                }
+                News::Keeper(Some(ToWorker::Tls(sources))) => {
+                    // Beside this loop, which has heartbeats to answer: thousands of keys take their time. Of two the later
+                    // one counts.
+                    let node = self.node.clone();
+                    self.renewing = Some(tokio::task::spawn_blocking(move || renew(&sources, &node)));
+                    Ok(())
+                }
+                News::Renewed(renewed) => {
+                    let used = renewed.and_then(|plan| match self.proxy.reload_tls(&plan) {
+                        true => Ok(()),
+                        false => Err("it is another configuration".to_owned()),
+                    });
+                    say(keeper, &FromWorker::Tls(used)).await
                 }
                 News::Keeper(Some(ToWorker::Drain { limit_ms })) => {
                     return self.drain(keeper, Duration::from_millis(limit_ms)).await;
@@ -165,6 +188,7 @@ impl Service {
             () = warmth_due => News::LookAtWarmth,
             Some(event) = self.events.recv() => News::Health(event),
             () = due => News::SnapshotDue,
+            renewed = renewed(&mut self.renewing) => News::Renewed(renewed),
         }
     }
 
@@ -227,6 +251,28 @@ async fn answered(proxy: &Proxy, beating: Option<u64>) -> u64 {
         }
         None => std::future::pending().await,
     }
+}
+
+/// Loads the same configuration with TLS files that were read anew.
+fn renew(sources: &config::Sources, node: &str) -> Renewed {
+    let loaded = config::load_from_sources(sources, node);
+    let config = loaded.config.ok_or_else(|| reasons(&loaded.diagnostics))?;
+    Ok(lower::proxy(&config).plan)
+}
+
+/// Waits until that is done.
+///
+/// # Cancel safety
+/// Cancel safe: what has been loaded stays until it is taken.
+async fn renewed(renewing: &mut Option<JoinHandle<Renewed>>) -> Renewed {
+    let Some(task) = renewing else { return std::future::pending().await };
+    let renewed = task.await;
+    *renewing = None;
+    renewed.unwrap_or_else(|e| Err(e.to_string()))
+}
+
+fn reasons(found: &[Diagnostic]) -> String {
+    found.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 async fn say(keeper: &Sender, message: &FromWorker) -> std::io::Result<()> {

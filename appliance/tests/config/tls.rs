@@ -28,7 +28,7 @@ fn machine(global: &str, bind: &str, server: &str) -> Machine {
     let (cert, key) = certificate("apart.example.com");
     machine.files.add("apart.crt", cert.as_bytes(), 0o644);
     machine.files.add("apart.key", key.as_bytes(), 0o600);
-    machine.files.add("apart.crt.ocsp", &[0x30, 0x05, 0x0a, 0x01, 0x00, 0xa0, 0x00], 0o644);
+    machine.files.add("apart.crt.ocsp", b"", 0o644);
     machine.files.add("certs/a.pem.ocsp", b"", 0o644);
     machine.files.add("certs/.b.pem.swp", b"an editor's", 0o600);
     machine
@@ -155,4 +155,37 @@ fn where_connections_go_by_their_hello_is_not_asked_of_tls_that_ends_here() {
     let [found] = &loaded.diagnostics[..] else { panic!("{}", loaded.render_human(false)) };
     assert_eq!(found.code.as_str(), "bad-combination");
     assert!(found.message.contains("`l` ends it itself"), "{}", found.message);
+}
+
+/// Only files of TLS are read again, with the same checks; the rest is what it was, whatever the machine has meanwhile.
+#[test]
+fn reading_tls_anew_reads_nothing_else() {
+    let bind = "ssl = true, crt = [\"apart.crt\", \"certs/\"]";
+    let mut machine = machine("", bind, "ssl = true, verify = \"none\"");
+    let sources = machine.load().sources.for_worker();
+    let (cert, key) = certificate("new.example.com");
+    machine.files.add("certs/a.pem", format!("{cert}{key}").as_bytes(), 0o600);
+    machine.files.add("certs/c.pem", format!("{cert}{key}").as_bytes(), 0o600);
+    machine.files.add("evenkeel.toml", b"no longer TOML", 0o644);
+    let again = machine.reload_tls(&sources);
+    assert_eq!(again.render_human(false), "");
+    assert!(again.is_valid());
+    assert_eq!(again.sources.blobs["tls:certs/a.pem"], format!("{cert}{key}").as_bytes());
+    assert!(again.sources.blobs.contains_key("tls:certs/c.pem"));
+    assert_eq!(again.sources.files[0].text, sources.files[0].text);
+    // And so reads the worker.
+    let there = config::load_from_sources(&again.sources.for_worker(), "lb1");
+    assert_eq!(there.render_human(false), "");
+
+    machine.files.add("certs/a.pem", b"nothing", 0o600);
+    machine.files.add("apart.crt", b"nothing", 0o600);
+    let broken = machine.reload_tls(&again.sources);
+    assert!(!broken.is_valid());
+    let lines: Vec<String> = broken.lines().into_iter().map(|(_, line)| line).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(
+        lines[0].starts_with("evenkeel.toml:") && lines[0].contains("`apart.crt` has no certificate"),
+        "{lines:?}"
+    );
+    assert!(lines[1].contains("`certs/a.pem` has no private key"), "{lines:?}");
 }

@@ -27,7 +27,6 @@ use crate::access_log::{Logger, Spools};
 use crate::balance::State;
 use crate::plan::{FrontendId, ListenerId, Plan};
 use crate::stats::{Recorder, Stats};
-use crate::tls::Certificates;
 use control::Order;
 pub(super) use control::ThreadControl;
 pub(super) use gate::{Full, Gate, Permit};
@@ -167,12 +166,11 @@ impl Proxy {
         self.threads.iter().map(|t| t.control.panics()).sum()
     }
 
-    /// Shows other certificates to TLS clients of a listener, and of those that share its settings, from the next
-    /// handshake on. Connections and sessions are not disturbed. Whether the listener speaks TLS: if not, nothing happens.
+    /// Takes over what `from`, the same plan read anew, shows and believes in TLS, on both sides and in checks, from the
+    /// next handshake on. Connections are not disturbed. Whether it is the same plan: if not, nothing happens.
     #[must_use]
-    pub fn replace_certificates(&self, listener: ListenerId, certificates: Certificates) -> bool {
-        let acceptor = self.plan.listeners().get(usize::from(listener.0)).and_then(|l| l.tls.as_ref());
-        acceptor.map(|a| a.reload(certificates)).is_some()
+    pub fn reload_tls(&self, from: &Plan) -> bool {
+        self.plan.reload_tls(from)
     }
 
     /// Stops accepting and lets connections end: idle ones at once, others with their response, which says so. Does not

@@ -9,6 +9,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::names::{self, Name};
+use super::ocsp::Staple;
 use super::own::OwnCertificate;
 
 /// The content of the files of one certificate.
@@ -26,6 +27,8 @@ pub struct Files<'a> {
 #[derive(Debug, Clone)]
 pub struct Certificate {
     key: Arc<CertifiedKey>,
+    /// The same with the response of its authority.
+    stapled: Option<(Arc<CertifiedKey>, Staple)>,
     names: Vec<Name>,
     not_after: i64,
     subject: String,
@@ -94,9 +97,13 @@ impl Certificate {
         let (names, subject) = (names::of(&parsed), parsed.subject().to_string());
         let not_after = parsed.validity().not_after.timestamp();
         let own = Arc::new(OwnCertificate::of(&parsed));
-        let mut key = CertifiedKey::new(ordered(leaf.clone(), parts.chain)?, signer);
-        key.ocsp = files.ocsp.filter(|o| !o.is_empty()).map(checked_ocsp).transpose()?;
-        Ok(Self { key: Arc::new(key), names, not_after, subject, own })
+        let key = CertifiedKey::new(ordered(leaf.clone(), parts.chain)?, signer);
+        let staple = |der: &[u8]| {
+            let staple = Staple::read(der, parsed.raw_serial()).map_err(BundleError::Ocsp)?;
+            Ok((Arc::new(CertifiedKey { ocsp: Some(der.to_vec()), ..key.clone() }), staple))
+        };
+        let stapled = files.ocsp.filter(|o| !o.is_empty()).map(staple).transpose()?;
+        Ok(Self { key: Arc::new(key), stapled, names, not_after, subject, own })
     }
 
     /// Whom it is for, as the certificate says.
@@ -107,6 +114,15 @@ impl Certificate {
     /// The end of its validity, seconds since 1970.
     pub fn not_after(&self) -> i64 {
         self.not_after
+    }
+
+    /// What the response stapled to it says. `None`: there is none.
+    pub fn staple(&self) -> Option<&Staple> {
+        self.stapled.as_ref().map(|(_, staple)| staple)
+    }
+
+    pub(super) fn stapled(&self) -> Option<&(Arc<CertifiedKey>, Staple)> {
+        self.stapled.as_ref()
     }
 
     pub(super) fn names(&self) -> &[Name] {
@@ -208,27 +224,6 @@ fn ordered(
     }
     chain.append(&mut rest);
     Ok(chain)
-}
-
-/// RFC 6960 §4.2.1: a response is a sequence of a status, 0 if it is one, and the response's bytes. What it says of the
-/// certificate is for clients to judge.
-fn checked_ocsp(der: &[u8]) -> Result<Vec<u8>, BundleError> {
-    use x509_parser::der_parser::ber::Class;
-    use x509_parser::der_parser::der::{Tag, parse_der_sequence};
-    let (rest, outer) = parse_der_sequence(der).map_err(|_| BundleError::Ocsp("it is not DER"))?;
-    if !rest.is_empty() {
-        return Err(BundleError::Ocsp("something follows it"));
-    }
-    let fields = outer.as_sequence().map_err(|_| BundleError::Ocsp("it is not a sequence"))?;
-    let status =
-        fields.first().filter(|s| s.header.tag() == Tag::Enumerated && s.class() == Class::Universal);
-    let status = status.ok_or(BundleError::Ocsp("it has no status"))?;
-    let status = status.as_u32().map_err(|_| BundleError::Ocsp("it has no status"))?;
-    match (status, fields.len()) {
-        (0, 2) => Ok(der.to_vec()),
-        (0, _) => Err(BundleError::Ocsp("it is empty")),
-        _ => Err(BundleError::Ocsp("the responder refused to answer")),
-    }
 }
 
 #[cfg(test)]

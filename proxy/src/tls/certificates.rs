@@ -9,13 +9,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
 
 use super::bundle::Certificate;
 use super::names::Name;
+use super::ocsp::Staple;
 #[cfg(feature = "io")]
 use super::own::OwnCertificate;
 
@@ -29,7 +30,7 @@ pub enum UnknownName {
     Refuse,
 }
 
-/// Certificates by name. Immutable; a `Resolver` changes them as a whole.
+/// Certificates by name. Immutable.
 #[derive(Debug, Clone)]
 pub struct Certificates {
     exact: BTreeMap<Box<str>, Choice>,
@@ -46,8 +47,17 @@ struct Choice(Vec<Ranked>);
 struct Ranked {
     rank: u8,
     key: Arc<CertifiedKey>,
+    stapled: Option<(Arc<CertifiedKey>, Staple)>,
     #[cfg(feature = "io")]
     own: Arc<OwnCertificate>,
+}
+
+impl Ranked {
+    /// What a client gets: with the staple, while that is good. The time, seconds since 1970, is asked for only then.
+    fn shown(&self, now: impl FnOnce() -> Option<i64>) -> &Arc<CertifiedKey> {
+        let good = self.stapled.as_ref().filter(|(_, staple)| now().is_some_and(|now| staple.is_good(now)));
+        good.map_or(&self.key, |(stapled, _)| stapled)
+    }
 }
 
 impl Choice {
@@ -61,6 +71,7 @@ impl Choice {
                 Ranked {
                     rank,
                     key: Arc::clone(certificate.key()),
+                    stapled: certificate.stapled().cloned(),
                     #[cfg(feature = "io")]
                     own: Arc::clone(certificate.own()),
                 },
@@ -100,9 +111,15 @@ impl Certificates {
         Self { exact, wildcard, fallback }
     }
 
-    /// The certificate for a client that asks for `name`, in lower case, and can verify `schemes`.
-    pub fn select(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Arc<CertifiedKey>> {
-        self.find(name, schemes).map(|r| &r.key)
+    /// The certificate for a client that asks for `name`, in lower case, and can verify `schemes`, at `now`, seconds since
+    /// 1970.
+    pub fn select(
+        &self,
+        name: Option<&str>,
+        schemes: &[SignatureScheme],
+        now: i64,
+    ) -> Option<&Arc<CertifiedKey>> {
+        self.find(name, schemes).map(|r| r.shown(|| Some(now)))
     }
 
     fn find(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<&Ranked> {
@@ -114,18 +131,12 @@ impl Certificates {
     }
 }
 
-/// The certificates in force; handshakes take them without waiting while others are put in their place.
+/// Shows clients the certificate they ask for.
 #[derive(Debug)]
-pub(super) struct Resolver(ArcSwap<Certificates>);
-
-impl Resolver {
-    pub(super) fn new(certificates: Certificates) -> Self {
-        Self(ArcSwap::from_pointee(certificates))
-    }
-
-    pub(super) fn replace(&self, certificates: Certificates) {
-        self.0.store(Arc::new(certificates));
-    }
+pub(super) struct Resolver {
+    pub(super) certificates: Certificates,
+    /// Says until when staples are good.
+    pub(super) clock: Arc<dyn TimeProvider>,
 }
 
 #[cfg(feature = "io")]
@@ -154,11 +165,11 @@ pub(crate) fn take_hello() -> Option<Hello> {
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name();
-        let certificates = self.0.load();
-        let found = certificates.find(name, hello.signature_schemes());
+        let found = self.certificates.find(name, hello.signature_schemes());
         #[cfg(feature = "io")]
         HELLO.set(Some(Hello { name: name.map(Box::from), own: found.map(|r| Arc::clone(&r.own)) }));
-        found.map(|r| Arc::clone(&r.key))
+        let now = || i64::try_from(self.clock.current_time()?.as_secs()).ok();
+        found.map(|r| Arc::clone(r.shown(now)))
     }
 }
 

@@ -3,12 +3,15 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
+use rustls::server::ParsedCertificate;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::bundle::Certificate;
 use super::suites::Policy;
@@ -46,7 +49,7 @@ pub struct ConnectorConfig<'a> {
 /// What is needed to speak TLS with one server. Sessions are resumed, by all threads alike.
 #[derive(Debug)]
 pub struct Connector {
-    config: Arc<ClientConfig>,
+    config: ArcSwap<ClientConfig>,
     name: ServerName<'static>,
 }
 
@@ -83,19 +86,25 @@ impl Connector {
         client.alpn_protocols = config.alpn;
         client.enable_sni = sni.is_some();
         client.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Self { config: Arc::new(client), name: sni.unwrap_or(expected) })
+        Ok(Self { config: ArcSwap::from_pointee(client), name: sni.unwrap_or(expected) })
     }
 
     /// What the library needs to begin a session, and whom to ask for.
     pub fn session(&self) -> (Arc<ClientConfig>, ServerName<'static>) {
-        (Arc::clone(&self.config), self.name.clone())
+        (self.config.load_full(), self.name.clone())
+    }
+
+    /// Shows the server what `from`, which is for the same one, shows it, and believes those whom it believes, from the next
+    /// connection on. Sessions begin anew: one could come from a server that is believed no more.
+    pub fn reload(&self, from: &Self) {
+        self.config.store(from.config.load_full());
     }
 }
 
 /// The same one: it has sessions that another has not.
 impl PartialEq for Connector {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.config, &other.config)
+        std::ptr::eq(self, other)
     }
 }
 
@@ -110,6 +119,8 @@ fn name(text: &str) -> Result<ServerName<'static>, TlsError> {
 struct Verifier {
     /// `None`: whatever it shows will do.
     chain: Option<Arc<WebPkiServerVerifier>>,
+    /// Certificates that were named one by one.
+    named: Arc<[CertificateDer<'static>]>,
     expected: ServerName<'static>,
     provider: Arc<CryptoProvider>,
 }
@@ -120,19 +131,44 @@ impl Verifier {
         expected: ServerName<'static>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
+        let mut named = Arc::default();
         let chain = match auth {
             ServerAuth::None => None,
             ServerAuth::Required(authorities, revocations) => {
+                named = authorities.named;
                 let mut builder =
-                    WebPkiServerVerifier::builder_with_provider(authorities.0, Arc::clone(provider));
+                    WebPkiServerVerifier::builder_with_provider(authorities.store, Arc::clone(provider));
                 if !revocations.0.is_empty() {
-                    builder = builder.with_crls(revocations.0).allow_unknown_revocation_status();
+                    builder = builder
+                        .with_crls(revocations.0)
+                        .allow_unknown_revocation_status()
+                        .enforce_revocation_expiration();
                 }
                 let built = builder.build();
                 Some(built.map_err(|e| TlsError::Revocations(format!("cannot be used: {e}")))?)
             }
         };
-        Ok(Self { chain, expected, provider: Arc::clone(provider) })
+        Ok(Self { chain, named, expected, provider: Arc::clone(provider) })
+    }
+}
+
+impl Verifier {
+    /// A certificate that is believed as it is has to be for the server, and in time.
+    fn verify_named(
+        &self,
+        certificate: &CertificateDer<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        verify_server_name(&ParsedCertificate::try_from(certificate)?, &self.expected)?;
+        let parsed = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?.1;
+        let (now, valid) = (i64::try_from(now.as_secs()).unwrap_or(i64::MAX), parsed.validity());
+        if now < valid.not_before.timestamp() {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        if now > valid.not_after.timestamp() {
+            return Err(CertificateError::Expired.into());
+        }
+        Ok(ServerCertVerified::assertion())
     }
 }
 
@@ -147,6 +183,8 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         match &self.chain {
             None => Ok(ServerCertVerified::assertion()),
+            // One that signs itself as an authority is no server's, unless it is the very one that is believed.
+            Some(_) if self.named.contains(end_entity) => self.verify_named(end_entity, now),
             Some(chain) => {
                 chain.verify_server_cert(end_entity, intermediates, &self.expected, ocsp_response, now)
             }

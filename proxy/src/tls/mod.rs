@@ -6,6 +6,7 @@
 //! | [`certificates`] | the certificates of a listener, by the name the client asks for |
 //! | [`suites`] | versions, cipher suites and curves, by OpenSSL's names |
 //! | [`acceptor`] | what a listener asks of TLS clients |
+//! | [`ocsp`] | what a stapled response says |
 //! | [`own`] | what a certificate of ours is |
 //! | [`connector`] | how TLS servers are talked to |
 //! | [`trust`] | authorities and revocation lists |
@@ -26,6 +27,7 @@ pub mod connector;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod names;
+pub mod ocsp;
 pub mod own;
 pub mod peer;
 pub mod session;

@@ -23,6 +23,7 @@ mod interop;
 mod main_job;
 mod names;
 mod pair;
+mod reload;
 mod site;
 mod startup;
 mod starvation;

@@ -1,6 +1,6 @@
 //! Keys of TLS: on binds, on servers, and what all binds have in common.
 
-use super::{HOUR, Key, Section, Type, ms};
+use super::{DAY, HOUR, Key, Section, Type, ms};
 
 /// `[global.tls]`.
 pub static TLS: Section = Section {
@@ -27,6 +27,12 @@ pub static TLS: Section = Section {
         )
         .default("20000"),
         Key::new(
+            "cache_lifetime",
+            ms(1000, DAY),
+            "How long a kept session can be resumed. Tickets are good for six hours at least.",
+        )
+        .default("\"5m\""),
+        Key::new(
             "handshake_timeout",
             ms(100, HOUR),
             "How long a handshake may take. A client that stays silent for this long is closed.",
@@ -38,6 +44,7 @@ pub static TLS: Section = Section {
         ("ssl_max_ver", "max_ver"),
         ("no_tls_tickets", "tls_tickets = false"),
         ("cachesize", "cache_size"),
+        ("lifetime", "cache_lifetime"),
         ("curves_list", "curves"),
     ],
 };

@@ -28,13 +28,16 @@ pub(super) fn global(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<GlobalTl
         let policy = policy(cx, &mut t, &Policy::default(), ["min_ver", "max_ver"], true);
         let tickets = t.read(cx, "tls_tickets", Reader::bool).is_none_or(|b| b.value);
         let cache = t.read(cx, "cache_size", Reader::int).map_or(CACHE, |n| n.value);
+        let lifetime = t.read(cx, "cache_lifetime", Reader::duration).map_or(Sessions::LIFETIME, |d| d.value);
         let timeout = t.read(cx, "handshake_timeout", Reader::duration).map_or(HANDSHAKE, |d| d.value);
         t.finish(cx);
-        Some((policy, if tickets { Tickets::On } else { Tickets::Off }, cache, timeout, node.span))
+        let tickets = if tickets { Tickets::On } else { Tickets::Off };
+        Some((policy, (tickets, cache, lifetime), timeout, node.span))
     });
-    let none = || (Policy::default(), Tickets::On, CACHE, HANDSHAKE, Span::default());
-    let (policy, tickets, cache, handshake_timeout, at) = said.unwrap_or_else(none);
-    match Sessions::new(tickets, cache) {
+    let usual = (Tickets::On, CACHE, Sessions::LIFETIME);
+    let none = || (Policy::default(), usual, HANDSHAKE, Span::default());
+    let (policy, (tickets, cache, lifetime), handshake_timeout, at) = said.unwrap_or_else(none);
+    match Sessions::lasting(tickets, cache, lifetime) {
         Ok(sessions) => Some(GlobalTls { policy, sessions, handshake_timeout }),
         Err(error) => {
             refused(cx, at, &error);
@@ -210,7 +213,12 @@ fn suite(cx: &mut Reader<'_>, key: &Key, name: &Spanned<String>, version: Versio
 
 fn curves(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Curve>> {
     let mut found = Vec::new();
-    for name in listed(cx, key, node, ':') {
+    let said = listed(cx, key, node, ':');
+    if said.is_empty() {
+        let message = "`curves` is empty: no client could connect";
+        cx.push(Diagnostic::error(Code::Cipher, node.span, message));
+    }
+    for name in said {
         match Curve::named(&name.value) {
             Some(curve) => found.push(curve),
             None => {
@@ -257,7 +265,13 @@ fn authorities(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option
 fn revocations(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Revocations> {
     let path = cx.text(key, node)?;
     let pem = fetch(cx, Path::new(&path.value), Privacy::Public, path.span)?;
-    Revocations::read(&pem).map_err(|e| bad_file(cx, &path, &e)).ok()
+    let lists = Revocations::read(&pem).map_err(|e| bad_file(cx, &path, &e)).ok()?;
+    if cx.externals.now().is_some_and(|now| lists.is_outdated(now)) {
+        let message =
+            format!("a list in {} is past its time: nobody of its authority is believed", shown(&path.value));
+        cx.push(Diagnostic::warning(Code::Certificate, path.span, message));
+    }
+    Some(lists)
 }
 
 fn bad_file(cx: &mut Reader<'_>, path: &Spanned<String>, error: &TlsError) {
@@ -324,15 +338,26 @@ fn file(cx: &mut Reader<'_>, path: &Path, at: Span) -> Option<Certificate> {
         None => None,
     };
     let read = Certificate::read(Files { pem: &pem, key: key.as_deref(), ocsp: ocsp.as_deref() });
-    read.map_err(|why| {
-        let message = format!("{} {why}", shown(&path.to_string_lossy()));
-        cx.push(Diagnostic::error(Code::Certificate, at, message));
-    })
-    .ok()
+    let name = path.to_string_lossy();
+    match read {
+        Ok(certificate) => {
+            let trouble = |now| certificate.staple().and_then(|staple| staple.trouble(now));
+            if let Some(trouble) = cx.externals.now().and_then(trouble) {
+                let message =
+                    format!("the OCSP response beside {} {trouble}: it is not stapled", shown(&name));
+                cx.push(Diagnostic::warning(Code::Certificate, at, message));
+            }
+            Some(certificate)
+        }
+        Err(why) => {
+            cx.push(Diagnostic::error(Code::Certificate, at, format!("{} {why}", shown(&name))));
+            None
+        }
+    }
 }
 
 fn fetch(cx: &mut Reader<'_>, path: &Path, privacy: Privacy, at: Span) -> Option<Vec<u8>> {
-    match cx.externals.fetch(&External::File(path.to_owned()), privacy, MAX_BYTES) {
+    match cx.externals.fetch(&External::Tls(path.to_owned()), privacy, MAX_BYTES) {
         Ok(bytes) => Some(bytes),
         Err(FetchError::Unreadable(why)) => {
             cx.push(Diagnostic::error(Code::Unreadable, at, format!("cannot read {why}")));

@@ -1,11 +1,15 @@
 //! One side of a session, over the library's unbuffered interface: records in and out of memory that is ours.
 
+use std::sync::Arc;
+
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic};
 use rustls::{CommonState, Error, HandshakeKind, ProtocolVersion};
 
 use super::room::{LONGEST_PLAIN, MOST_SEALED, Room};
+use crate::hello;
+use crate::tls::acceptor::Settings;
 use crate::tls::certificates::{Hello, take_hello};
 use crate::tls::peer::ClientCertificate;
 use crate::tls::suites::{Suite, Version};
@@ -13,6 +17,8 @@ use crate::tls::{Acceptor, Connector, SessionFacts};
 
 /// One side of a session.
 pub(in crate::io) enum Session {
+    /// A server's, before it knows what the client offers.
+    Undecided(Arc<Settings>),
     Server(UnbufferedServerConnection),
     Client(UnbufferedClientConnection),
 }
@@ -41,7 +47,23 @@ pub(super) struct Sealed {
 
 impl Session {
     pub(super) fn accept(acceptor: &Acceptor) -> Result<Self, Error> {
-        UnbufferedServerConnection::new(acceptor.config()).map(Self::Server)
+        let settings = acceptor.settings();
+        if settings.names_protocols() {
+            return Ok(Self::Undecided(settings));
+        }
+        UnbufferedServerConnection::new(settings.for_client(&[])).map(Self::Server)
+    }
+
+    /// Begins once the client's hello is there, whole or wrong: what is wrong with it the library says.
+    fn decide(&mut self, input: &[u8]) -> Result<(), Error> {
+        let Self::Undecided(settings) = self else { return Ok(()) };
+        let offered = match hello::parse(input) {
+            Ok(None) => return Ok(()),
+            Ok(Some(hello)) => hello.protocols,
+            Err(_) => Vec::new(),
+        };
+        *self = Self::Server(UnbufferedServerConnection::new(settings.for_client(&offered))?);
+        Ok(())
     }
 
     pub(super) fn connect(connector: &Connector) -> Result<Self, Error> {
@@ -59,10 +81,12 @@ impl Session {
     ) -> Result<Opened, Error> {
         let mut sink = Sink { buf, filled: 0, beyond: plain };
         let mut opened = Opened::default();
+        self.decide(input)?;
         let hello = self.is_handshaking();
         loop {
             let input = input.get_mut(opened.used..).unwrap_or_default();
             let (used, step) = match self {
+                Self::Undecided(_) => break,
                 Self::Server(s) => step(s.process_tls_records(input), &mut sink, out),
                 Self::Client(c) => step(c.process_tls_records(input), &mut sink, out),
             };
@@ -91,6 +115,7 @@ impl Session {
         let mut nothing = Vec::new();
         let mut sink = Sink { buf: &mut [], filled: 0, beyond: &mut nothing };
         let _more = match self {
+            Self::Undecided(_) => return,
             Self::Server(s) => step(s.process_tls_records(rest), &mut sink, out),
             Self::Client(c) => step(c.process_tls_records(rest), &mut sink, out),
         };
@@ -109,6 +134,7 @@ impl Session {
         loop {
             // All there is of the input must be shown every time, for the library remembers where it is in it.
             let (used, step) = match self {
+                Self::Undecided(_) => return Ok(Sealed::default()),
                 Self::Server(s) => write_step(s.process_tls_records(incoming), plain, pieces, last, room),
                 Self::Client(c) => write_step(c.process_tls_records(incoming), plain, pieces, last, room),
             };
@@ -121,11 +147,11 @@ impl Session {
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
-        self.state().is_handshaking()
+        self.state().is_none_or(CommonState::is_handshaking)
     }
 
     pub(super) fn is_server(&self) -> bool {
-        matches!(self, Self::Server(_))
+        matches!(self, Self::Undecided(_) | Self::Server(_))
     }
 
     /// What is known of it, at the server's side, for a client with this hello.
@@ -147,23 +173,24 @@ impl Session {
 
     /// The version agreed on.
     pub(in crate::io) fn version(&self) -> Option<ProtocolVersion> {
-        self.state().protocol_version()
+        self.state()?.protocol_version()
     }
 
     /// The protocol inside agreed on.
     pub(in crate::io) fn alpn(&self) -> Option<&[u8]> {
-        self.state().alpn_protocol()
+        self.state()?.alpn_protocol()
     }
 
     /// Whether this session goes on with an earlier one.
     pub(in crate::io) fn is_resumed(&self) -> bool {
-        self.state().handshake_kind() == Some(HandshakeKind::Resumed)
+        self.state().and_then(CommonState::handshake_kind) == Some(HandshakeKind::Resumed)
     }
 
-    fn state(&self) -> &CommonState {
+    fn state(&self) -> Option<&CommonState> {
         match self {
-            Self::Server(s) => s,
-            Self::Client(c) => c,
+            Self::Undecided(_) => None,
+            Self::Server(s) => Some(s),
+            Self::Client(c) => Some(c),
         }
     }
 }

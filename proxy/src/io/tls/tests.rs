@@ -15,7 +15,7 @@ use crate::stats::Stats;
 use crate::tls::acceptor::{Sessions, Tickets};
 use crate::tls::certificates::UnknownName;
 use crate::tls::fixture::{Authority, Texts};
-use crate::tls::suites::Version;
+use crate::tls::suites::{Curve, Version};
 use crate::tls::trust::{Authorities, Revocations};
 use crate::tls::{
     AcceptorConfig, Certificate, Certificates, ClientAuth, ConnectorConfig, Policy, ServerAuth,
@@ -32,6 +32,8 @@ struct Case {
     tickets: Tickets,
     cache: usize,
     sni: Option<&'static str>,
+    unknown: UnknownName,
+    alpn: &'static [&'static [u8]],
     verifyhost: Option<&'static str>,
 }
 
@@ -48,6 +50,8 @@ impl Case {
             tickets: Tickets::On,
             cache: 0,
             sni: Some("www.example.com"),
+            unknown: UnknownName::First,
+            alpn: &[b"http/1.1"],
             verifyhost: None,
         }
     }
@@ -57,15 +61,23 @@ impl Case {
     }
 
     fn acceptor(&self) -> Acceptor {
-        Acceptor::new(AcceptorConfig {
-            certificates: Certificates::new(&[self.certificate.read()], UnknownName::First),
+        Acceptor::new(self.settings()).unwrap()
+    }
+
+    fn settings(&self) -> AcceptorConfig {
+        AcceptorConfig {
+            certificates: Certificates::new(&[self.certificate.read()], self.unknown),
             policy: Policy::default(),
             alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             client_auth: self.client_auth.clone(),
             sessions: Sessions::new(self.tickets, self.cache).unwrap(),
             handshake_timeout: Duration::from_secs(5),
-        })
-        .unwrap()
+        }
+    }
+
+    /// The policy holds for the acceptor as well.
+    fn acceptor_of_policy(&self) -> Acceptor {
+        Acceptor::new(AcceptorConfig { policy: self.policy.clone(), ..self.settings() }).unwrap()
     }
 
     fn connector(&self) -> Connector {
@@ -76,7 +88,7 @@ impl Case {
             verifyhost: self.verifyhost,
             host: Some("127.0.0.1"),
             policy: self.policy.clone(),
-            alpn: vec![b"http/1.1".to_vec()],
+            alpn: self.alpn.iter().map(|p| p.to_vec()).collect(),
             certificate: self.shown.as_ref(),
         })
         .unwrap()
@@ -357,8 +369,8 @@ fn other_certificates_take_effect_at_once() {
         let second = Case { sni: Some("new.example"), ..case };
         let (_, refused) = connect(&acceptor, &second.connector()).await;
         assert!(refused.is_err());
-        let new = second.ca.issue(&["new.example"]).read();
-        acceptor.reload(Certificates::new(&[new], UnknownName::First));
+        let second = Case { certificate: second.ca.issue(&["new.example"]), ..second };
+        acceptor.reload(&second.acceptor());
         let (_, client) = connect(&acceptor, &second.connector()).await;
         assert!(client.is_ok());
     });
@@ -367,9 +379,8 @@ fn other_certificates_take_effect_at_once() {
 #[test]
 fn strict_names_are_refused_and_whoever_speaks_no_tls_is_told() {
     run(async {
-        let case = Case::new();
+        let case = Case { unknown: UnknownName::Refuse, ..Case::new() };
         let acceptor = case.acceptor();
-        acceptor.reload(Certificates::new(&[case.certificate.read()], UnknownName::Refuse));
         let unknown = Case { sni: Some("unknown.example"), server_auth: Some(ServerAuth::None), ..case };
         let (server, client) = connect(&acceptor, &unknown.connector()).await;
         assert!(matches!(server, Err(HandshakeError::Tls(_))) && client.is_err());
@@ -425,8 +436,11 @@ fn certificates_are_replaced_while_the_proxy_runs() {
     let case = Case::new();
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = socket.local_addr().unwrap();
-    let listener = Listener { tls: Some(Arc::new(case.acceptor())), ..Listener::new(FrontendId(0), addr) };
-    let plan = Arc::new(runtime::tests::plan(vec![listener]));
+    let plan_of = |case: &Case, addr| {
+        let tls = Some(Arc::new(case.acceptor()));
+        runtime::tests::plan(vec![Listener { tls, ..Listener::new(FrontendId(0), addr) }])
+    };
+    let plan = Arc::new(plan_of(&case, addr));
     let shared = Shared::without_log(Arc::new(State::new(&plan)), Arc::new(Stats::new(&plan, 1)));
     let sockets = vec![ListenerSockets { id: ListenerId(0), sockets: vec![socket.into()] }];
     let proxy = runtime::start(plan, sockets, shared).unwrap();
@@ -437,15 +451,15 @@ fn certificates_are_replaced_while_the_proxy_runs() {
             poll_fn(|cx| stream.poll_connected(cx)).await.map(|()| stream)
         };
         let mut before = connect(&case).await.unwrap();
-        let certificates = Certificates::new(&[other.read()], UnknownName::First);
-        assert!(proxy.replace_certificates(ListenerId(0), certificates.clone()));
+        let case = Case { certificate: other, ..case };
+        assert!(proxy.reload_tls(&plan_of(&case, addr)));
         assert!(connect(&case).await.is_err(), "the name is no longer there");
         let case = Case { sni: Some("other.example.com"), ..case };
         assert!(connect(&case).await.is_ok());
         // What is connected stays.
         write(&mut before, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
         assert!(read(&mut before, 100).await.unwrap().starts_with(b"HTTP/1.1 503 "));
-        assert!(!proxy.replace_certificates(ListenerId(1), certificates));
+        assert!(!proxy.reload_tls(&runtime::tests::plan(Vec::new())), "another plan");
     });
     proxy.stop();
 }
@@ -469,5 +483,84 @@ fn bytes_that_nobody_looks_at_end_when_their_sender_does() {
         assert_eq!(passed.await, Ok(()));
         assert_eq!(read(&mut far, 100).await.unwrap(), b"all of it");
         assert_eq!(read(&mut far, 100).await.unwrap(), b"");
+    });
+}
+
+/// RFC 7301 §3.2 would end it; HAProxy goes on as if nothing had been offered, and so do its clients.
+#[test]
+fn a_client_of_other_protocols_does_without() {
+    run(async {
+        const OLD: &[&[u8]] = &[b"http/0.9", b"spdy/3"];
+        const BOTH: &[&[u8]] = &[b"spdy/3", b"http/1.1"];
+        const NEW: &[&[u8]] = &[b"http/1.1", b"h2"];
+        for (offered, agreed) in
+            [(OLD, None), (&[], None), (BOTH, Some(&b"http/1.1"[..])), (NEW, Some(b"h2"))]
+        {
+            for version in [Version::Tls12, Version::Tls13] {
+                let mut case = Case { alpn: offered, ..Case::new() };
+                case.policy.max = version;
+                let (server, client) = connect(&case.acceptor(), &case.connector()).await;
+                let server = server.map_err(|e| format!("{e:?}")).unwrap();
+                assert!(client.is_ok());
+                assert_eq!(server.session().unwrap().alpn.as_deref(), agreed, "{offered:?}");
+            }
+        }
+    });
+}
+
+/// The key exchange that a quantum computer does not break, between two of us: a client that offers no other.
+#[test]
+fn the_hybrid_key_exchange_is_spoken() {
+    run(async {
+        let hybrid = Curve::named("X25519MLKEM768").unwrap();
+        for (curves, spoken) in [(vec![hybrid], true), (vec![Curve::named("X25519").unwrap()], false)] {
+            let case = Case::new();
+            let connector = Case { policy: Policy { curves: vec![hybrid], ..Policy::default() }, ..case };
+            let acceptor = Case { policy: Policy { curves, ..Policy::default() }, ..Case::new() };
+            let acceptor = Case { certificate: connector.certificate.clone(), ..acceptor };
+            let (server, client) = connect(&acceptor.acceptor_of_policy(), &connector.connector()).await;
+            assert_eq!((server.is_ok(), client.is_ok()), (spoken, spoken));
+        }
+    });
+}
+
+/// A server that signs its own certificate, as an authority: `ca_file` is that certificate.
+#[test]
+fn a_certificate_that_is_believed_as_it_is() {
+    run(async {
+        let own = Texts::self_signed(&["www.example.com"]);
+        let believed = Authorities::read(own.cert.as_bytes()).unwrap();
+        let auth = Some(ServerAuth::Required(believed, Revocations::default()));
+        let case = Case { certificate: own, server_auth: auth, ..Case::new() };
+        let (_, client) = connect(&case.acceptor(), &case.connector()).await;
+        assert!(client.is_ok(), "{client:?}");
+        let case = Case { verifyhost: Some("other.example"), ..case };
+        let (_, client) = connect(&case.acceptor(), &case.connector()).await;
+        assert!(client.is_err(), "it is not for that name");
+        let other = Case { certificate: Texts::self_signed(&["www.example.com"]), verifyhost: None, ..case };
+        let (_, client) = connect(&other.acceptor(), &other.connector()).await;
+        assert!(client.is_err(), "another one with the same name");
+    });
+}
+
+/// A list that is past its time does not say who was revoked since.
+#[test]
+fn an_outdated_list_revokes_everybody() {
+    run(async {
+        let case = Case::new();
+        let client = case.ca.issue_numbered("client", 7);
+        let other = case.ca.issue_numbered("other", 8);
+        for (until, accepted) in [(2090, true), (2025, false)] {
+            let list = Revocations::read(case.ca.revoke_until(&other, until).as_bytes()).unwrap();
+            assert_eq!(list.is_outdated(1_800_000_000), !accepted);
+            let client_auth = ClientAuth::Required(case.believed(), list);
+            let auth = Case { client_auth, ..Case::new() };
+            let auth = Case { certificate: case.certificate.clone(), ..auth };
+            let shows = Case { shown: Some(client.read()), ..Case::new() };
+            let believes = Some(ServerAuth::None);
+            let shows = Case { server_auth: believes, ..shows };
+            let (server, _client) = connect(&auth.acceptor(), &shows.connector()).await;
+            assert_eq!(server.is_ok(), accepted, "{until}");
+        }
     });
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tls::fixture::Authority;
+use crate::tls::fixture::{Authority, Texts, ocsp};
 
 fn read(pem: &str) -> Result<Certificate, BundleError> {
     Certificate::read(Files { pem: pem.as_bytes(), key: None, ocsp: None })
@@ -62,20 +62,17 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
-fn a_staple_is_a_response() {
-    let leaf = Authority::new("root").issue(&["one.example"]);
-    let pem = leaf.bundle();
-    let read = |ocsp: &[u8]| Certificate::read(Files { pem: pem.as_bytes(), key: None, ocsp: Some(ocsp) });
-    // SEQUENCE { ENUMERATED successful, [0] {} }
-    let good = [0x30, 0x05, 0x0a, 0x01, 0x00, 0xa0, 0x00];
-    assert_eq!(read(&good).unwrap().key.ocsp.as_deref(), Some(&good[..]));
-    for (der, why) in [
-        (&b"hello"[..], "it is not DER"),
-        (&[0x30, 0x03, 0x0a, 0x01, 0x06], "the responder refused to answer"),
-        (&[0x30, 0x03, 0x0a, 0x01, 0x00], "it is empty"),
-        (&[0x30, 0x03, 0x02, 0x01, 0x00], "it has no status"),
-        (&[0x30, 0x05, 0x0a, 0x01, 0x00, 0xa0, 0x00, 0x00], "something follows it"),
-    ] {
-        assert_eq!(read(der).unwrap_err(), BundleError::Ocsp(why), "{der:?}");
-    }
+fn a_staple_is_a_response_about_the_certificate() {
+    let root = Authority::new("root");
+    let (one, two) = (root.issue_numbered("one", 1), root.issue_numbered("two", 2));
+    let read = |texts: &Texts, ocsp: &[u8]| {
+        let pem = texts.bundle();
+        Certificate::read(Files { pem: pem.as_bytes(), key: None, ocsp: Some(ocsp) })
+    };
+    let response = ocsp(&[1], 0, None);
+    let found = read(&one, &response).unwrap();
+    assert!(found.key().ocsp.is_none() && found.staple().is_some());
+    assert_eq!(found.stapled().unwrap().0.ocsp.as_deref(), Some(&response[..]));
+    let refused = read(&two, &response).unwrap_err();
+    assert_eq!(refused.to_string(), "has no good OCSP response beside it: it is about another certificate");
 }

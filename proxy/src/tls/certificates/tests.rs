@@ -1,5 +1,6 @@
 use super::*;
-use crate::tls::fixture::Authority;
+use crate::tls::bundle::Files;
+use crate::tls::fixture::{Authority, ocsp};
 
 const ECDSA: &[SignatureScheme] = &[SignatureScheme::ECDSA_NISTP256_SHA256];
 const RSA: &[SignatureScheme] = &[SignatureScheme::RSA_PSS_SHA256];
@@ -12,7 +13,7 @@ fn selected(
     name: Option<&str>,
     schemes: &[SignatureScheme],
 ) -> Option<usize> {
-    let key = table.select(name, schemes)?;
+    let key = table.select(name, schemes, 0)?;
     all.iter().position(|c| Arc::ptr_eq(c.key(), key))
 }
 
@@ -70,4 +71,20 @@ fn each_client_gets_what_it_can_verify() {
     ] {
         assert_eq!(selected(&table, &all, name, schemes), Some(at), "{name:?} {schemes:?}");
     }
+}
+
+/// A staple that is past its time is not shown: clients that insist on one would refuse it.
+#[test]
+fn a_staple_is_shown_while_it_is_good() {
+    let texts = Authority::new("ca").issue_numbered("one", 1);
+    let pem = texts.bundle();
+    let response = ocsp(&[1], 0, Some("20300101000000Z"));
+    let files = Files { pem: pem.as_bytes(), key: None, ocsp: Some(&response) };
+    let certificate = Certificate::read(files).unwrap();
+    let table = Certificates::new(&[certificate], UnknownName::First);
+    let stapled = |now| table.select(None, ECDSA, now).unwrap().ocsp.is_some();
+    let end = 1_893_456_000;
+    assert_eq!((stapled(end - 1), stapled(end)), (true, false));
+    let clocked = |now: Option<i64>| table.find(None, ECDSA).unwrap().shown(|| now).ocsp.is_some();
+    assert!(!clocked(None), "nobody knows what time it is");
 }
