@@ -78,6 +78,8 @@ codes! {
     "Without `connect`, `client` and `server` timeouts a peer that vanishes holds its connection for ever, and connections run out in the end. Set all three in [defaults]."
     Errorfile "errorfile"
     "An errorfile is sent as it is, so it must be a full HTTP/1 response: a status line with the status of its key, header lines, an empty line, each ended by CR LF, then the body. A `Content-Length` must be the length of the body, there is no `Transfer-Encoding`, and the whole fits into `bufsize`. Statuses are those the proxy can generate."
+    Descriptors "descriptors"
+    "Every connection of a client and every connection to a server is an open file, and a process may open only so many. With more connections than that clients wait although `maxconn` would let them in: connections that are idle are closed for them, but there may be none. Raise the limit of the service (LimitNOFILE= in its unit), or make `maxconn` smaller."
     Certificate "certificate"
     "A certificate cannot be used. A file of `crt` has a certificate with its chain and one private key without a passphrase, in any order; the key may have a file of its own beside it (`NAME.key` or `NAME.pem.key`). In a directory every file is one, but for those of names that start with a dot or end with .key, .ocsp, .issuer or .sctl."
     Cipher "cipher"

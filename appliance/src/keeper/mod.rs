@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Environment};
@@ -77,6 +78,7 @@ pub enum RunError {
 pub fn run(options: &Options) -> Result<ExitCode, RunError> {
     // Operators and their tools look for this name, whatever the file is called.
     nix::sys::prctl::set_name(c"evenkeel").map_err(|e| RunError::Start("the process", e.into()))?;
+    raise_descriptors();
     let environment = Environment::of_process(options.node.as_deref()).map_err(RunError::Environment)?;
     let loaded = config::load(&options.config, &environment);
     eprint!("{}", loaded.render_human(telemetry::colour()));
@@ -99,6 +101,16 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
     runtime.shutdown_background();
     drop(log);
     code
+}
+
+/// Lets this process and those it starts open as many files as they may: what is usual is meant for programs that wait
+/// for files by number.
+fn raise_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
+    if let Err(err) = raised {
+        eprintln!("warning: the limit of open files stays as it is: {err}");
+    }
 }
 
 fn supervisor_settings(watch: &config::model::WorkerWatch) -> supervisor::Settings {

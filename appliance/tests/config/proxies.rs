@@ -567,3 +567,43 @@ server = [{ name = "s", addr = "10.0.0.2:443" }]
     assert_eq!(goes("a.example", &[]), None);
     assert_eq!((plan.frontends()[0].default_backend, &plan.frontends()[1].hello), (None, &None));
 }
+
+#[test]
+fn more_connections_than_files_are_warned_about() {
+    let text = format!("[global]\nmaxconn = 5000\n{TIMEOUTS}");
+    for (descriptors, warned) in [(None, false), (Some(10_100), false), (Some(10_099), true)] {
+        let mut machine = super::Machine::with(&text);
+        machine.descriptors = descriptors;
+        let loaded = machine.load();
+        assert!(loaded.is_valid());
+        let found = loaded.diagnostics.iter().any(|d| d.code.as_str() == "descriptors");
+        assert_eq!(found, warned, "{descriptors:?}");
+    }
+}
+
+#[test]
+fn retries_may_leave_their_server_in_several_ways() {
+    let of = |value: &str| {
+        let text = format!(
+            "{TIMEOUTS}[backend.b]\nredispatch = {value}\nserver = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+        );
+        load(&text).config.map(|c| c.backends[0].redispatch)
+    };
+    let n = |n: u8| n.try_into().unwrap();
+    assert_eq!(of("true"), Some(Redispatch::LAST));
+    assert_eq!(of("false"), Some(Redispatch::Never));
+    assert_eq!(of("3"), Some(Redispatch::Every(n(3))));
+    assert_eq!(of("-2"), Some(Redispatch::FromEnd(n(2))));
+    assert_eq!((of("0"), of("101")), (None, None));
+}
+
+#[test]
+fn a_backend_has_a_limit_of_its_own() {
+    let text = format!(
+        "{TIMEOUTS}maxconn = 70\n[backend.b]\nmaxconn = 7\nserver = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n\
+         [backend.c]\nserver = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+    );
+    let config = load(&text).config.unwrap();
+    let most: Vec<_> = lower::proxy(&config).plan.backends().iter().map(|b| b.maxconn).collect();
+    assert_eq!(most, [Some(7), None], "what the defaults say is of frontends");
+}

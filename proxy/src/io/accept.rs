@@ -61,18 +61,34 @@ impl Listening {
 pub(super) async fn accept(thread: Rc<DataThread>, listeners: Vec<Listening>) {
     let mut from = 0;
     loop {
-        match poll_fn(|cx| poll_accept(&thread, &listeners, &mut from, cx)).await {
-            Accepted::Connection(arrival) => admit(&thread, arrival, Instant::now()),
-            Accepted::Full => match make_room(&thread, &listeners) {
-                // Whoever was asked to leave does so now.
-                true => tokio::task::yield_now().await,
-                false => tokio::time::sleep(FULL).await,
-            },
-            Accepted::Failed(error) => {
-                if is_exhaustion(&error) {
-                    tokio::time::sleep(EXHAUSTED).await;
+        let next = poll_fn(|cx| match poll_accept(&thread, &listeners, &mut from, cx) {
+            (Poll::Pending, Room::None) => Poll::Ready(None),
+            (accepted, _) => accepted.map(Some),
+        });
+        let accepted = match next.await {
+            Some(accepted) => accepted,
+            // Whoever was asked to leave does so now.
+            None if make_room(&thread, &listeners) => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            None => {
+                // The others are not to wait for the one that is full. Cancel safe: what has been accepted is returned at
+                // once.
+                let others = poll_fn(|cx| poll_accept(&thread, &listeners, &mut from, cx).0);
+                match tokio::time::timeout(FULL, others).await {
+                    Ok(accepted) => accepted,
+                    Err(_) => continue,
                 }
             }
+        };
+        match accepted {
+            Ok(arrival) => admit(&thread, arrival, Instant::now()),
+            Err(error) if is_exhaustion(&error) => {
+                let pause = if thread.relieve() { FULL } else { EXHAUSTED };
+                tokio::time::sleep(pause).await;
+            }
+            Err(_) => {}
         }
     }
 }
@@ -110,11 +126,12 @@ fn is_waited_at(listener: &TcpStream) -> bool {
     nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
-enum Accepted {
-    Connection(Arrival),
-    /// A limit is reached for every socket.
-    Full,
-    Failed(io::Error),
+/// Whether every socket could be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Enough,
+    /// A limit is reached for one of them.
+    None,
 }
 
 fn poll_accept(
@@ -122,14 +139,14 @@ fn poll_accept(
     listeners: &[Listening],
     from: &mut usize,
     cx: &mut Context<'_>,
-) -> Poll<Accepted> {
-    let mut full = false;
+) -> (Poll<io::Result<Arrival>>, Room) {
+    let mut room = Room::Enough;
     // Every socket in turn, so that a busy one does not starve the others.
     for step in 0..listeners.len() {
         let at = (*from + step) % listeners.len();
         let Some(listening) = listeners.get(at) else { continue };
         let Some(permit) = thread.gate.enter(listening.frontend) else {
-            full = true;
+            room = Room::None;
             continue;
         };
         match listening.poll_accept(cx) {
@@ -139,12 +156,12 @@ fn poll_accept(
                 let Listening { id, frontend, .. } = *listening;
                 let stream = Stream::accepted(socket);
                 let arrival = Arrival { stream, client, listener: id, frontend, permit };
-                return Poll::Ready(Accepted::Connection(arrival));
+                return (Poll::Ready(Ok(arrival)), room);
             }
-            Poll::Ready(Err(error)) => return Poll::Ready(Accepted::Failed(error)),
+            Poll::Ready(Err(error)) => return (Poll::Ready(Err(error)), room),
         }
     }
-    if full { Poll::Ready(Accepted::Full) } else { Poll::Pending }
+    (Poll::Pending, room)
 }
 
 /// Whether an error will be met again at once: no descriptors or no memory. Others concern one connection that is gone.

@@ -105,7 +105,7 @@ async fn admit_announced(
     permit: Permit,
     arrived: Instant,
 ) {
-    match proxy_header::read(&thread, &stream, arrived).await {
+    match proxy_header::read(&thread, &stream, whose.frontend, arrived).await {
         Ok(Said { origin: Origin::Own, .. }) => {}
         Ok(Said { origin: Origin::Relayed { source, destination }, authority }) => {
             let told = Told { destination: Some(destination), authority };
@@ -113,7 +113,10 @@ async fn admit_announced(
             whose.caller = Caller { told, ..Caller::of(source) };
         }
         Err(failure) => {
-            let turned_away = |counters: &Counters| counters.proxy_refused.add(1);
+            let unwanted = matches!(failure, NoHeader::Unwanted { .. });
+            let turned_away = |counters: &Counters| {
+                if unwanted { &counters.evicted } else { &counters.proxy_refused }.add(1);
+            };
             return turn_away(&thread, &whose, &Refusal::from(&failure), turned_away, arrived);
         }
     }
@@ -271,6 +274,11 @@ impl From<&NoHeader> for Refusal {
     fn from(failure: &NoHeader) -> Self {
         let (what, why, heard) = match failure {
             NoHeader::Timeout { heard } => ("Timeout while waiting for PROXY protocol header", None, *heard),
+            NoHeader::Unwanted { heard } => (
+                "Connection closed while waiting for PROXY protocol header",
+                Some("to make room".to_owned()),
+                *heard,
+            ),
             NoHeader::Closed { heard: false } => {
                 ("Connection closed while waiting for PROXY protocol header", None, false)
             }

@@ -10,8 +10,10 @@ use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
 use super::deadline::Alarm;
+use super::idle::{Place, Rest};
 use super::runtime::DataThread;
 use super::stream::Stream;
+use crate::plan::FrontendId;
 use crate::proxy_protocol::{Header, HeaderError, MOST_BYTES, Origin, kind, parse};
 
 /// What a header says.
@@ -33,6 +35,8 @@ impl From<&Header<'_>> for Said {
 pub(super) enum NoHeader {
     /// It did not come in time. `heard`: some of it did.
     Timeout { heard: bool },
+    /// Another connection needed the room.
+    Unwanted { heard: bool },
     /// The sender closed.
     Closed { heard: bool },
     /// The connection broke.
@@ -51,24 +55,30 @@ pub(super) enum NoHeader {
 pub(super) async fn read(
     thread: &Rc<DataThread>,
     stream: &Stream,
+    frontend: FrontendId,
     arrived: Instant,
 ) -> Result<Said, NoHeader> {
     // Only sockets that were accepted come here.
     let Some(tcp) = stream.plain_tcp() else { return Err(NoHeader::Bad(HeaderError::Absent)) };
     let deadline = arrived + HEADER_TIMEOUT;
-    let (mut held, mut alarm) = (Vec::new(), Alarm::default());
-    poll_fn(|cx| {
+    let (mut held, mut alarm, mut place) = (Vec::new(), Alarm::default(), Place::default());
+    let said = poll_fn(|cx| {
         let polled = poll_header(cx, tcp, &mut held);
         if polled.is_pending() {
             let now = Instant::now();
             if now >= deadline {
                 return Poll::Ready(Err(NoHeader::Timeout { heard: !held.is_empty() }));
             }
+            if thread.idle.sit(&mut place, frontend, arrived, cx) == Rest::Leave {
+                return Poll::Ready(Err(NoHeader::Unwanted { heard: !held.is_empty() }));
+            }
             alarm.set(&thread.deadlines, Some(deadline), cx, now);
         }
         polled
-    })
-    .await
+    });
+    let said = said.await;
+    thread.idle.leave(&mut place);
+    said
 }
 
 /// Looks at what there is before it takes it: what follows the header is for others to read.

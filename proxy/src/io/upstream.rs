@@ -108,10 +108,12 @@ impl Pool {
         }
     }
 
-    /// Closes all.
-    pub(super) fn clear(&mut self) {
-        self.servers.iter_mut().for_each(Vec::clear);
+    /// Closes all; how many of them no other request shared.
+    pub(super) fn clear(&mut self) -> usize {
         self.sessions.clear();
+        let closed = self.servers.iter().map(Vec::len).sum();
+        self.servers.iter_mut().for_each(Vec::clear);
+        closed
     }
 }
 
@@ -247,7 +249,7 @@ impl Dial {
                             self.attempt = Attempt::Trying { stream, announcement, since: now };
                             continue;
                         }
-                        Err(e) => kind_of(&e),
+                        Err(e) => kind_of(thread, &e),
                     }
                 }
                 Attempt::Trying { mut stream, mut announcement, since } => {
@@ -257,9 +259,9 @@ impl Dial {
                                 thread.balance.observations().note(self.server, Sign::Connected);
                                 return Poll::Ready(Ok(stream));
                             }
-                            Err(e) => kind_of(&e),
+                            Err(e) => kind_of(thread, &e),
                         },
-                        Poll::Ready(Err(e)) => kind_of(&e),
+                        Poll::Ready(Err(e)) => kind_of(thread, &e),
                         Poll::Pending if self.timeout(thread).is_some_and(|t| now >= since + t) => {
                             DialError::Timeout
                         }
@@ -460,8 +462,12 @@ fn backend_of(thread: &DataThread, backend: BackendId) -> Option<&Backend> {
     thread.plan.backends().get(usize::from(backend.0))
 }
 
-fn kind_of(error: &io::Error) -> DialError {
+fn kind_of(thread: &DataThread, error: &io::Error) -> DialError {
     use nix::libc::{EADDRNOTAVAIL, EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, ETIMEDOUT};
+    if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) {
+        // For the next attempt.
+        let _any: bool = thread.relieve();
+    }
     match error.raw_os_error() {
         Some(EADDRNOTAVAIL | EAGAIN | EMFILE | ENFILE | ENOBUFS | ENOMEM) => DialError::Resource,
         Some(ETIMEDOUT) => DialError::Timeout,

@@ -35,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) tables: Vec<TableConfig>,
     /// Networks of proxies that say whose their connections are.
     pub(crate) accept_proxy: Vec<(IpAddr, u8)>,
+    /// Another frontend, with a port of its own.
+    pub(crate) beside: Option<Frontend>,
 }
 
 impl Setup {
@@ -87,6 +89,7 @@ impl Setup {
             servers: servers.iter().enumerate().map(|(i, addr)| server(i, *addr)).collect(),
             tables: Vec::new(),
             accept_proxy: Vec::new(),
+            beside: None,
         }
     }
 
@@ -105,19 +108,27 @@ impl Setup {
         let addr = socket.local_addr().unwrap();
         let accept_proxy = self.accept_proxy.into();
         let backends = std::iter::once(self.backend).chain(self.more_backends).collect();
-        let listener = Listener { accept_proxy, ..Listener::new(FrontendId(0), addr) };
+        let mut listeners = vec![Listener { accept_proxy, ..Listener::new(FrontendId(0), addr) }];
+        let mut sockets = vec![ListenerSockets { id: ListenerId(0), sockets: vec![socket.into()] }];
+        let beside = self.beside.as_ref().map(|_| {
+            let socket = TcpListener::bind(LOOPBACK).unwrap();
+            let addr = socket.local_addr().unwrap();
+            listeners.push(Listener::new(FrontendId(1), addr));
+            sockets.push(ListenerSockets { id: ListenerId(1), sockets: vec![socket.into()] });
+            addr
+        });
+        let frontends = std::iter::once(self.frontend).chain(self.beside).collect();
         let threads = self.global.threads;
         let plan = Arc::new(
-            Plan::new(self.global, vec![self.frontend], backends, self.servers, vec![listener])
+            Plan::new(self.global, frontends, backends, self.servers, listeners)
                 .and_then(|plan| plan.with_tables(self.tables))
                 .unwrap(),
         );
         let stats = Arc::new(Stats::new(&plan, threads));
         let balance = Arc::new(State::new(&plan));
         let shared = Shared::new(Arc::clone(&balance), Arc::clone(&stats), &sink);
-        let sockets = vec![ListenerSockets { id: ListenerId(0), sockets: vec![socket.into()] }];
         let proxy = runtime::start(Arc::clone(&plan), sockets, shared).unwrap();
-        TestProxy { addr, plan, proxy: Some(proxy), balance, stats, records, _sink: sink }
+        TestProxy { addr, beside, plan, proxy: Some(proxy), balance, stats, records, _sink: sink }
     }
 }
 
@@ -143,6 +154,8 @@ fn server(number: usize, addr: SocketAddr) -> Server {
 /// A running proxy.
 pub(crate) struct TestProxy {
     pub(crate) addr: SocketAddr,
+    /// Of the other frontend.
+    pub(crate) beside: Option<SocketAddr>,
     plan: Arc<Plan>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) balance: Arc<State>,

@@ -1,8 +1,10 @@
 //! Clients that are slow on purpose, and those that keep a house full without doing anything.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
+
+use evenkeel_proxy::plan::Frontend;
 
 use super::common::{
     Client, PATIENCE, Setup, TestProxy, answering, await_signal, gist, scripted, signal, status, until,
@@ -237,3 +239,74 @@ fn connections_that_never_said_anything_make_room() {
         assert_eq!(get(&mut proxy.client()), 200);
     }
 }
+
+/// One byte of a request does not make a connection worth more than one that says nothing, and neither does a part of what
+/// has to come before a request. The oldest goes first.
+#[test]
+fn connections_that_never_said_enough_make_room() {
+    for (part, announces) in [("G", false), ("GET / HTTP/1.1\r\nHost: h\r\n", false), ("PROXY TCP4 ", true)] {
+        let server = answering();
+        let mut setup = Setup::new(&[server.addr]);
+        setup.frontend.maxconn = Some(4);
+        if announces {
+            setup.accept_proxy = vec![(Ipv4Addr::LOCALHOST.into(), 32)];
+        }
+        let proxy = setup.start();
+        let house: Vec<_> = (0..4)
+            .map(|n| {
+                let mut client = proxy.client();
+                client.send(part);
+                until("it is in", || proxy.proxy().connections() == n + 1);
+                client
+            })
+            .collect();
+        let mut polite = proxy.client();
+        if announces {
+            polite.send("PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n");
+        }
+        assert_eq!(get(&mut polite), 200, "{part}");
+        assert!(is_closed(&house[0].stream), "{part}: the oldest");
+        assert!(house[1..].iter().all(|client| !is_closed(&client.stream)), "{part}: no more than needed");
+        assert_eq!(proxy.frontend_totals().evicted, 1, "{part}");
+        if !announces {
+            assert_eq!(gist(&proxy.record()), "front front/<NOSRV> -1 RR-- 0 <BADREQ>", "{part}");
+        }
+    }
+}
+
+/// A frontend that is full, with clients before its door, costs those of another one nothing.
+#[test]
+fn a_full_frontend_does_not_hold_up_another() {
+    let (server, release) = {
+        let (release, released) = signal();
+        let server = scripted(move |served, _| {
+            while let Some(head) = served.request() {
+                if head.starts_with("GET /hold ") {
+                    await_signal(&released);
+                }
+                served.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        (server, release)
+    };
+    let mut setup = Setup::new(&[server.addr]);
+    setup.beside = Some(Frontend { name: "beside".into(), ..Setup::new(&[]).frontend });
+    setup.frontend.maxconn = Some(1);
+    let proxy = setup.start();
+    let mut first = proxy.client();
+    first.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n");
+    server.head();
+    let _before_the_door = [proxy.client(), proxy.client()];
+    let start = Instant::now();
+    for _ in 0..RUNS {
+        let mut client = Client::over(TcpStream::connect(proxy.beside.unwrap()).unwrap());
+        client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(get(&mut client), 200);
+    }
+    // Not with a pause of 10 ms before each.
+    assert!(start.elapsed() < Duration::from_millis(8 * RUNS), "{:?}", start.elapsed());
+    release.send(()).unwrap();
+    assert_eq!(status(&first.response().0), 200);
+}
+
+const RUNS: u64 = 200;

@@ -20,6 +20,7 @@ mod harness;
 mod hostile;
 mod http2;
 mod interop;
+mod limits;
 mod main_job;
 mod names;
 mod pair;

@@ -9,6 +9,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::keys;
 use crate::config::model::{Global, WorkerWatch};
 use crate::config::read::{Fields, Reader};
+use crate::config::source::Spanned;
 use crate::config::value;
 
 use super::{log, tls};
@@ -17,13 +18,17 @@ use super::{log, tls};
 pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Global {
     let name = |cx: &mut Reader<'_>, t: &mut Fields<'_>, key| t.read(cx, key, Reader::name).map(|n| n.value);
     let Tune { bufsize, http_maxhdr, http2 } = tune(cx, &mut t);
+    let maxconn = t.read(cx, "maxconn", Reader::int);
+    if let Some(said) = maxconn {
+        check_descriptors(cx, said);
+    }
     let global = Global {
         user: name(cx, &mut t, "user"),
         group: name(cx, &mut t, "group"),
         script_user: name(cx, &mut t, "script_user"),
         nbthread: t.read(cx, "nbthread", Reader::int).map_or_else(|| cpus.max(1), |n| n.value),
         spread_checks: t.read(cx, "spread_checks", Reader::int).map_or(0, |n| n.value),
-        maxconn: t.read(cx, "maxconn", Reader::int).map_or(10_000, |n| n.value),
+        maxconn: maxconn.map_or(10_000, |n| n.value),
         log: t.read(cx, "log", |cx, key, node| Some(log::targets(cx, key, node))).unwrap_or_default(),
         drain_timeout: t.read(cx, "hard_stop_after", Reader::duration).map_or(DRAIN, |d| d.value),
         worker: worker(cx, &mut t),
@@ -34,6 +39,21 @@ pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Globa
     };
     t.finish(cx);
     global
+}
+
+fn check_descriptors(cx: &mut Reader<'_>, maxconn: Spanned<u32>) {
+    let needed = descriptors_of(maxconn.value);
+    if let Some(most) = cx.externals.descriptors().filter(|most| *most < needed) {
+        let message = format!(
+            "`maxconn` needs {needed} open files, for clients and for servers, and a process may open {most} here"
+        );
+        cx.push(Diagnostic::warning(Code::Descriptors, maxconn.span, message));
+    }
+}
+
+/// Descriptors for so many clients, each with a connection to a server, and for listeners, checks and logs.
+fn descriptors_of(maxconn: u32) -> u64 {
+    2 * u64::from(maxconn) + 100
 }
 
 fn worker(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> WorkerWatch {

@@ -228,14 +228,22 @@ impl Connection {
 
     /// Nothing to do: until a request comes, or until room is needed.
     fn rest(&mut self, cx: &Context<'_>) -> Step {
-        let frontend = self.whose.party.frontend;
-        if self.whose.permit.is_some()
-            && self.thread.idle.sit(&mut self.whose.place, frontend, self.since, cx) == Rest::Leave
-        {
-            count_evicted(&self.thread, frontend);
+        if self.is_to_leave(cx) {
             return Step::Over;
         }
         Step::Wait(State::Waiting, self.request_deadline())
+    }
+
+    /// Sits down while the client has yet to say what it wants, or to go. Whether it has to make room, for it has waited the
+    /// longest; a part of a head does not make it a younger one.
+    fn is_to_leave(&mut self, cx: &Context<'_>) -> bool {
+        let frontend = self.whose.party.frontend;
+        let leaves = self.whose.permit.is_some()
+            && self.thread.idle.sit(&mut self.whose.place, frontend, self.since, cx) == Rest::Leave;
+        if leaves {
+            count_evicted(&self.thread, frontend);
+        }
+        leaves
     }
 
     fn frontend(&self) -> Option<&Frontend> {
@@ -262,6 +270,11 @@ impl Connection {
             return self.fail(open, Failure::Refused(Reject::HeadTooLarge), now);
         };
         match self.stream.poll_read(cx, room) {
+            Poll::Pending if self.is_to_leave(cx) => {
+                open.facts.termination = Some(Termination::new(Cause::Resource, Phase::Request));
+                open.facts.ended = Some(now);
+                Step::Over
+            }
             Poll::Pending => {
                 let timeout = open.timeouts.client;
                 // For the whole of it: a byte now and then does not keep it open.
@@ -271,6 +284,7 @@ impl Connection {
             }
             Poll::Ready(Ok(0) | Err(_)) => self.fail(open, Failure::HeadCutShort, now),
             Poll::Ready(Ok(n)) => {
+                self.thread.idle.rise(&self.whose.place);
                 open.up.read += n as u64;
                 open.activity.client = Some(now);
                 // Without the end of a line nothing new can be known, short of the limit.

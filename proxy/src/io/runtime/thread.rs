@@ -10,13 +10,13 @@ use std::task::Context;
 use super::super::deadline::Deadlines;
 use super::super::http1::{Exchange, Forecast, SMALL};
 use super::super::http2::Spare;
-use super::super::idle::Idle;
+use super::super::idle::{Eviction, Idle};
 use super::super::splice::Pipes;
 use super::super::time_of_day::TimeOfDay;
 use super::super::underway::{Seat, Underway};
 use super::super::upstream::Pool;
 use super::control::ThreadControl;
-use super::gate::Gate;
+use super::gate::{Full, Gate};
 use crate::access_log::Logger;
 use crate::balance::{Lease, State};
 use crate::h1::head::{HeadIndex, Limits};
@@ -102,8 +102,17 @@ impl DataThread {
     /// Lets connections end: idle ones at once, others after their response.
     pub(super) fn drain(&self) {
         self.draining.set(true);
-        self.pool.borrow_mut().clear();
+        let _closed = self.pool.borrow_mut().clear();
         self.deadlines.wake_all();
+    }
+
+    /// Frees descriptors, of which the process has none left: connections to servers that wait for requests are closed, and
+    /// the client that has waited for the longest is asked to leave, here and on another thread. `false`: there was none.
+    pub(in crate::io) fn relieve(&self) -> bool {
+        let closed = self.pool.borrow_mut().clear();
+        let asked = self.idle.evict(Full::Process);
+        self.gate.ask_for_room(Full::Process);
+        closed > 0 || asked != Eviction::Nobody
     }
 
     /// An exchange to fill.

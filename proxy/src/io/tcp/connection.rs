@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::super::assign::{Assign, Unassigned};
 use super::super::caller::Caller;
 use super::super::deadline::Alarm;
-use super::super::http1::{Failure, Progress, SMALL, Timeouts};
+use super::super::http1::{Failure, Progress, SMALL, Timeouts, count_evicted};
+use super::super::idle::{Place, Rest};
 use super::super::passage::{Broken, Means, Passage};
 use super::super::persist::{self, Persistence};
 use super::super::runtime::{Balance, DataThread, Permit};
@@ -44,6 +45,8 @@ pub(in crate::io) struct Connection {
     client_active: Instant,
     server_active: Instant,
     alarm: Alarm,
+    /// While it has yet to say where it wants to go.
+    place: Place,
     _permit: Permit,
 }
 
@@ -129,6 +132,7 @@ impl Connection {
             client_active: now,
             server_active: now,
             alarm: Alarm::default(),
+            place: Place::default(),
             _permit: permit,
         }
     }
@@ -167,8 +171,14 @@ impl Connection {
         }
         let found = hello::parse(self.up.ahead());
         if found == Ok(None) && self.up.is_open() && now < until {
+            let (frontend, since) = (self.facts.frontend, self.client_active);
+            if self.thread.idle.sit(&mut self.place, frontend, since, cx) == Rest::Leave {
+                count_evicted(&self.thread, frontend);
+                return Step::Over(Termination::new(Cause::Resource, Phase::Request));
+            }
             return Step::Wait(State::Inspecting(until), Some(until));
         }
+        self.thread.idle.leave(&mut self.place);
         let frontend = self.thread.plan.frontends().get(usize::from(self.facts.frontend.0));
         let said = match found {
             Ok(Some(hello)) => frontend.and_then(|f| f.hello.as_ref()).and_then(|h| h.backend(&hello)),
@@ -343,6 +353,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.thread.idle.leave(&mut self.place);
         let recorder = &self.thread.recorder;
         // The server is done with it, whatever becomes of the client.
         self.lease = None;

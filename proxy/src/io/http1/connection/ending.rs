@@ -15,6 +15,8 @@ use crate::h1::reject::{self, Content, Reject};
 impl Connection {
     /// Ends an exchange before its end: with an answer of our own while that is possible.
     pub(super) fn fail(&mut self, mut open: Open, failure: Failure, now: Instant) -> Step {
+        // It is busy with the answer.
+        self.thread.idle.rise(&self.whose.place);
         let progress = open.progress();
         open.facts.failure = Some(failure);
         open.facts.termination = Some(failure.termination(progress));
@@ -99,6 +101,7 @@ impl Connection {
     pub(super) fn linger(&mut self, mut left: usize, scratch: &mut Scratch, cx: &mut Context<'_>) -> Step {
         loop {
             match self.stream.poll_read(cx, &mut scratch.bytes) {
+                Poll::Pending if self.is_to_leave(cx) => return Step::Over,
                 Poll::Pending => return Step::Wait(State::Lingering { left }, Some(self.since + LINGER)),
                 Poll::Ready(Ok(0) | Err(_)) => return Step::Over,
                 Poll::Ready(Ok(n)) if n >= left => return Step::Over,
