@@ -23,7 +23,7 @@ use super::failure::{Failure, Progress};
 use super::flow::SMALL;
 use super::record::{Open, Party};
 use super::request::{self, Parsed};
-use crate::access_log::Termination;
+use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::head::{HeadError, Request};
 use crate::h1::reject::Reject;
 use crate::h2::preface::Beginning;

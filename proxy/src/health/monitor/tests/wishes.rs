@@ -3,7 +3,7 @@
 use super::*;
 use crate::health::Queued;
 use crate::health::http::On404;
-use crate::plan::{HttpManner, ServerLimits, Watch};
+use crate::plan::{HttpManner, Redispatch, ServerLimits, Watch};
 
 /// As HAProxy 2.6 does and says it.
 #[test]
@@ -134,7 +134,7 @@ fn requests_that_wait_are_counted() {
         let limits = ServerLimits { maxconn: Some(1), ..ServerLimits::default() };
         Server { limits, ..server(1) }
     };
-    let plan = plan_with(vec![limited(), limited()], |backend| backend.redispatch = true);
+    let plan = plan_with(vec![limited(), limited()], |backend| backend.redispatch = Redispatch::LAST);
     let mut world = World::of(plan, None);
     world.admin(1, AdminState::Maint);
     world.said();
