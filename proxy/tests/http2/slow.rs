@@ -96,7 +96,8 @@ fn a_download_that_is_read_slowly_is_finished() {
     while proxy.frontend_totals().requests == 0 {
         got += raw.stream().read(&mut bytes).unwrap();
     }
-    pass(Duration::from_millis(300));
+    // Longer than it would be waited for if it had been told to go.
+    pass(Duration::from_millis(1500));
     loop {
         match raw.stream().read(&mut bytes).expect("no reset") {
             0 => break,

@@ -60,7 +60,9 @@ impl Kept {
     fn poll_room(&self, cx: &Context<'_>) -> Poll<usize> {
         let room = self.room();
         if room > 0 {
-            return Poll::Ready(room);
+            // What is scarce is shared by more.
+            let scarce = room < MOST_QUEUED / 2;
+            return Poll::Ready(if scarce { room.min(SHARE) } else { room });
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if !waiting.iter().any(|w| w.will_wake(cx.waker())) {
@@ -153,6 +155,9 @@ const LEAST_READ: usize = 2 * 1024;
 /// Room for which waiting streams are woken: a quarter of it all, so that they do not take turns byte by byte.
 const WORTHWHILE: usize = MOST_QUEUED / 4;
 
+/// What one stream gets at a time when there is not enough for all.
+const SHARE: usize = 8 * 1024;
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU32;
@@ -198,7 +203,9 @@ mod tests {
             kept.feed();
             assert_eq!(woken.0.load(Ordering::Relaxed), times, "{left}");
         }
-        assert_eq!(two.poll_room(&cx), Poll::Ready(MOST_QUEUED / 8 * 3));
+        assert_eq!(two.poll_room(&cx), Poll::Ready(SHARE), "a share of what there is");
+        full.clear();
+        assert_eq!(two.poll_room(&cx), Poll::Ready(MOST_QUEUED));
     }
 
     #[test]
