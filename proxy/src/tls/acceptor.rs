@@ -185,14 +185,23 @@ pub(crate) struct Settings {
     /// With our protocols.
     named: Arc<ServerConfig>,
     /// Without any.
+    #[cfg(feature = "io")]
     unnamed: Arc<ServerConfig>,
 }
 
 impl Settings {
     fn new(named: ServerConfig) -> Self {
-        let mut unnamed = named.clone();
-        unnamed.alpn_protocols = Vec::new();
-        Self { named: Arc::new(named), unnamed: Arc::new(unnamed) }
+        #[cfg(feature = "io")]
+        let unnamed = {
+            let mut unnamed = named.clone();
+            unnamed.alpn_protocols = Vec::new();
+            Arc::new(unnamed)
+        };
+        Self {
+            named: Arc::new(named),
+            #[cfg(feature = "io")]
+            unnamed,
+        }
     }
 
     /// Whether any protocol is ours, so that it matters what the client offers.
