@@ -158,7 +158,7 @@ fn compare(case: &Case) {
         server.backup = backup;
         lines += &format!(" server s{number} {addr}{}", if backup { " backup" } else { "" });
         if case.pinned {
-            server.cookie = Some(format!("s{number}").into());
+            server.cookie = Some(format!("s{number}"));
             lines += &format!(" cookie s{number}");
         }
         lines.push('\n');
