@@ -98,9 +98,10 @@ impl Queue {
         self.gone.load(Ordering::Relaxed)
     }
 
-    /// Whether there is room for so many bytes, and h2 has none of this stream.
+    /// Whether there is room for so many bytes that may never leave, and h2 has none of this stream. Half of all room is
+    /// for those that will.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.waiting() == 0 && self.kept.room() >= bytes
+        self.waiting() == 0 && self.kept.room() >= MOST_QUEUED / 2 + bytes
     }
 
     /// How many bytes there is room for, at least 1. Pending: none, until other streams are written.
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!((queue.waiting(), queue.gone()), (1000, 600));
         drop(piece);
         assert_eq!((queue.waiting(), queue.gone(), kept.room()), (0, 600, MOST_QUEUED));
-        assert!(queue.has_room(MOST_QUEUED) && !queue.has_room(MOST_QUEUED + 1));
+        assert!(queue.has_room(MOST_QUEUED / 2) && !queue.has_room(MOST_QUEUED / 2 + 1));
     }
 
     #[test]
