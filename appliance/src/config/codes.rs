@@ -89,7 +89,7 @@ codes! {
     CheckSteps "check-steps"
     "The steps of a check make no sense in this order. Each step does one thing. `status` and `header` are expected of an HTTP response, so an HTTP `send` or `httpchk` comes before them; with `httpchk` there is no other `send`. A protocol such as `mysql` is alone on its connection. A text that is expected in answer to a text without a newline at its end would never come from a server that reads lines: end the text by a newline, or say `raw = true`."
     CheckWithoutHost "check-without-host"
-    "An HTTP/1.1 request without a Host field is answered with 400 by servers that follow RFC 9112 §3.2, and the server would be held down for it. Add the header, or check with HTTP/1.0."
+    "An HTTP/1.1 request without a Host field is answered with 400 by servers that follow RFC 9112 §3.2, and the server would be held down for it; so is one of HTTP/2, whose authority it would be. Add the header, or check with HTTP/1.0."
     SecretExposed "secret-exposed"
     "A file with a secret can be read or changed by every user of the machine. Take the rights of others away: chmod o= FILE."
     SecretPlaceholder "secret-placeholder"

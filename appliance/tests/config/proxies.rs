@@ -388,7 +388,8 @@ fn what_is_particular_about_requests_of_checks() {
         ("proto = \"h2\", check_proto = \"h1\"", Some(ServerProtocol::Http1)),
         ("check_proto = \"h2\", check_port = 81", Some(ServerProtocol::Http2)),
     ] {
-        let check = check_of(&format!("httpchk = \"/\"\ndefault_server = {{ {server} }}")).unwrap();
+        let send = "send = { headers = { Host = \"a\" } }";
+        let check = check_of(&format!("check = [{{ {send} }}]\ndefault_server = {{ {server} }}")).unwrap();
         assert_eq!(check.http.protocol, protocol, "{server}");
     }
 }

@@ -272,18 +272,13 @@ fn nginx_conf(scratch: &Scratch) {
     );
 }
 
-/// nginx, as its configuration says.
-fn nginx(lab: &Lab) -> Peer {
-    let conf = ["-p", "@", "-c", "@/nginx.conf"];
-    let server = Peer::start(&lab.a, "/usr/sbin/nginx", "nginx-light", &conf, nginx_conf);
-    [80, 81, 443, 444].into_iter().for_each(|port| listening(lab, port));
-    server
-}
-
 #[test]
-fn nginx_over_http() {
+fn nginx_over_http_and_tls() {
     let lab = Lab::new();
-    let _server = nginx(&lab);
+    let _server =
+        Peer::start(&lab.a, "/usr/sbin/nginx", "nginx-light", &["-p", "@", "-c", "@/nginx.conf"], nginx_conf);
+    listening(&lab, 80);
+    listening(&lab, 443);
     let http = "mode http\n option httpchk GET /health HTTP/1.0";
     let send = r#"{ send = { uri = "/health" } }"#;
     let ok = compared(&lab, 80, send, http);
@@ -331,12 +326,20 @@ fn nginx_over_http() {
         let verdict = compared(&lab, 80, &format!("{send}, {expect}"), &format!("{http}\n {theirs}"));
         assert_eq!((verdict.status.as_str(), verdict.info.as_str()), (status, info), "{expect}");
     }
+    let busy = compared(&lab, 80, r#"{ send = { uri = "/busy" } }"#, "mode http\n option httpchk GET /busy");
+    assert_eq!((busy.status.as_str(), busy.code.as_str()), ("L7STS", "503"));
+    let hello = ours(&lab, 443, "{ ssl_hello = { sni = \"peer\" } }");
+    assert_eq!((hello.status.as_str(), hello.info.as_str()), ("L6OK", ""), "a hello that TLS 1.3 answers");
+    let plain = compared(&lab, 80, "{ ssl_hello = true }", "option ssl-hello-chk");
+    assert_eq!(plain.status, "L6RSP");
 }
 
 #[test]
-fn nginx_is_judged_by_status_header_and_content() {
+fn heads_and_empty_bodies_of_nginx() {
     let lab = Lab::new();
-    let _server = nginx(&lab);
+    let _server =
+        Peer::start(&lab.a, "/usr/sbin/nginx", "nginx-light", &["-p", "@", "-c", "@/nginx.conf"], nginx_conf);
+    listening(&lab, 80);
     let list = r#"{ send = { uri = "/list" } }"#;
     let http = "mode http\n option httpchk GET /list";
     let cases = [
@@ -378,25 +381,24 @@ fn nginx_is_judged_by_status_header_and_content() {
     }
 }
 
-/// By prior knowledge, and as TLS comes to it.
 #[test]
-fn nginx_over_http2_and_tls() {
+fn nginx_over_http2() {
     let lab = Lab::new();
-    let _server = nginx(&lab);
+    let _server =
+        Peer::start(&lab.a, "/usr/sbin/nginx", "nginx-light", &["-p", "@", "-c", "@/nginx.conf"], nginx_conf);
+    // By prior knowledge, and as TLS comes to it.
     let send = r#"{ send = { uri = "/", version = "HTTP/1.1", headers = { Host = "h" } } }, { expect = { string = "HTTP/2.0" } }"#;
-    let theirs = "mode http\n option httpchk\n http-check send meth GET uri / ver HTTP/1.1 hdr Host h\n \
-                  http-check expect string HTTP/2.0\n default-server verify none";
-    for (port, how, connect) in [
-        (81, "check-proto h2", r#"{ connect = { proto = "h2" } }"#),
-        (444, "check-ssl check-alpn h2", r#"{ connect = { alpn = "h2" } }"#),
+    for (port, theirs, connect) in [
+        (81, "proto h2", r#"{ connect = { proto = "h2" } }"#),
+        (444, "ssl alpn h2", r#"{ connect = { alpn = "h2" } }"#),
     ] {
-        let verdict = compared(&lab, port, &format!("{connect}, {send}"), &format!("{theirs} {how}"));
-        assert_eq!((verdict.status.as_str(), verdict.code.as_str()), ("L7OK", "200"), "{how}");
+        listening(&lab, port);
+        let haproxy = format!(
+            "mode http\n option httpchk\n http-check connect {theirs}\n \
+             http-check send meth GET uri / ver HTTP/1.1 hdr Host h\n \
+             http-check expect string HTTP/2.0\n default-server verify none"
+        );
+        let verdict = compared(&lab, port, &format!("{connect}, {send}"), &haproxy);
+        assert_eq!((verdict.status.as_str(), verdict.code.as_str()), ("L7OK", "200"), "{theirs}");
     }
-    let busy = compared(&lab, 80, r#"{ send = { uri = "/busy" } }"#, "mode http\n option httpchk GET /busy");
-    assert_eq!((busy.status.as_str(), busy.code.as_str()), ("L7STS", "503"));
-    let hello = ours(&lab, 443, "{ ssl_hello = { sni = \"peer\" } }");
-    assert_eq!((hello.status.as_str(), hello.info.as_str()), ("L6OK", ""), "a hello that TLS 1.3 answers");
-    let plain = compared(&lab, 80, "{ ssl_hello = true }", "option ssl-hello-chk");
-    assert_eq!(plain.status, "L6RSP");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::profiles::undefined;
-use evenkeel_proxy::plan::{Action, CheckConfig, Layer, Mode, ServerAddr, ServerProtocol};
+use evenkeel_proxy::plan::{Action, CheckConfig, HttpCheck, Layer, Mode, ServerAddr, ServerProtocol};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -83,14 +83,28 @@ fn check_elsewhere(server: &Server, mut refuse: impl FnMut(&str, &str)) {
     }
 }
 
-/// What requests are made in needs some.
+/// What requests are made in needs some, and HTTP/2 needs more of them.
 pub(super) fn check_protocol(
     cx: &mut Reader<'_>,
     server: &Spanned<String>,
     said: Option<&Spanned<ServerProtocol>>,
     check: &CheckConfig,
 ) {
-    let by_request = check.script.steps.iter().any(|step| matches!(step.action, Action::Http(_)));
+    let requests = || {
+        check.script.steps.iter().filter_map(|step| match &step.action {
+            Action::Http(request) => Some(request),
+            Action::Connect(_) | Action::Send(_) | Action::Expect(_) | Action::Protocol(_) => None,
+        })
+    };
+    let has_host = |r: &HttpCheck| r.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+    if check.http.protocol == Some(ServerProtocol::Http2) && !requests().all(has_host) {
+        let name = shown(&server.value);
+        let message =
+            format!("server {name}: an HTTP/2 check without a Host header: many servers answer 400");
+        let help = "send = { uri = \"…\", headers = { Host = \"www.example.com\" } }, a step of `check`";
+        cx.push_absence(Diagnostic::warning(Code::CheckWithoutHost, server.span, message).help(help));
+    }
+    let by_request = requests().next().is_some();
     if let Some(said) = said.filter(|said| said.value == ServerProtocol::Http2 && !by_request) {
         let name = shown(&server.value);
         let message =

@@ -44,13 +44,8 @@ impl Monitor {
     }
 
     fn standing_words(&self, id: ServerId, health: Health) -> String {
-        let name = if self.operational(id) == Operational::Stopping {
-            Operational::Stopping
-        } else if health.is_up() {
-            Operational::Up
-        } else {
-            Operational::Down
-        };
+        let up = if health.is_up() { Operational::Up } else { Operational::Down };
+        let name = Some(self.operational(id)).filter(|o| *o == Operational::Stopping).unwrap_or(up);
         let (value, rise) = (health.value(), u32::from(health.rise()));
         match health.standing() {
             Standing::Falling => format!("{} {}/{}", name.as_str(), value - rise + 1, health.fall()),

@@ -199,10 +199,13 @@ fn leave(Line { mut stream, .. }: Line, farewell: &[u8]) {
 /// not take every server down at once.
 pub(super) fn failure(error: &io::Error) -> Failure {
     let Some(errno) = error.raw_os_error().map(Errno::from_raw) else {
-        let says = |kind, words| (error.kind() == kind).then_some(words);
-        let words = says(io::ErrorKind::ConnectionRefused, BACKLOG_IS_FULL)
-            .or_else(|| says(io::ErrorKind::InvalidData, "HTTP/2 failure"))
-            .unwrap_or("Connection broken");
+        let words = if error.kind() == io::ErrorKind::ConnectionRefused {
+            BACKLOG_IS_FULL
+        } else if error.kind() == io::ErrorKind::InvalidData {
+            "HTTP/2 failure"
+        } else {
+            "Connection broken"
+        };
         return Failure { words, ours: false };
     };
     let ours = matches!(
