@@ -1,7 +1,5 @@
 //! What bytes are worth against an expectation, in HAProxy's words.
 
-use std::fmt::Write as _;
-
 use super::SCRIPT;
 use crate::health::result::{CheckResult, CheckStatus};
 use crate::plan::{ByteExpect, ByteMatch};
@@ -79,12 +77,6 @@ fn usual(expect: &ByteExpect, number: u16, received: &[u8], found: bool) -> Stri
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string does not fail.
-        if write!(text, "{byte:02X}").is_err() {
-            break;
-        }
-    }
-    text
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
