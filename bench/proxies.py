@@ -18,8 +18,9 @@ DEADLINE_S = 15
 
 
 def most_clients():
-    """How many clients a proxy can have, each with a connection to a server, within the limit on descriptors."""
-    return min(15000, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 200) // 2)
+    """How many clients a proxy can have, each with a connection to a server, within the limit on descriptors: some are for
+    pipes and listeners."""
+    return min(15000, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1200) // 2)
 
 
 def free_ports(count):
@@ -203,6 +204,7 @@ class Haproxy:
 global
   nbthread 1
   maxconn {most_clients()}
+  maxpipes 400
   tune.ssl.cachesize 0
   {log}
 defaults
