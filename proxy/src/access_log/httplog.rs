@@ -139,7 +139,11 @@ fn push_request(out: &mut Vec<u8>, request: RequestLine<'_>) {
             out.push(b' ');
             push_hash_escaped(out, target.get(..LONGEST_TARGET).unwrap_or(target), Place::Quoted);
             out.push(b' ');
-            push_hash_escaped(out, version, Place::Quoted);
+            match version {
+                // Nearly always, and copied in one piece.
+                b"HTTP/1.1" => out.extend_from_slice(b"HTTP/1.1"),
+                _ => push_hash_escaped(out, version, Place::Quoted),
+            }
         }
     }
     out.push(b'"');
