@@ -9,8 +9,8 @@ use evenkeel_proxy::health::Verdict;
 use evenkeel_proxy::health::agent::AgentLine;
 use evenkeel_proxy::health::run::{Limits, Run, Want};
 use evenkeel_proxy::plan::{
-    Action, ByteExpect, ByteMatch, Expect, HeaderExpect, HttpCheck, HttpVersion, MysqlCheck, Pattern, Protocol,
-    Says, Script, TextMatch,
+    Action, ByteExpect, ByteMatch, Expect, HeaderExpect, HttpCheck, HttpVersion, MysqlCheck, Pattern,
+    Protocol, Says, Script, TextMatch,
 };
 use libfuzzer_sys::fuzz_target;
 
