@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import proxies
+
 
 @dataclass
 class Window:
@@ -140,7 +142,7 @@ def attached(pid):
 def idle_bytes(program, port, count):
     """Memory per client that has had one answer and stays connected."""
     count = min(count, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200)
-    ask = b"GET /tiny HTTP/1.1\r\nHost: bench.test\r\n\r\n"
+    ask = f"GET /tiny HTTP/1.1\r\nHost: {proxies.HOST}\r\n\r\n".encode()
     before, clients = pss_bytes(program.pids()), []
     try:
         for _ in range(count):
