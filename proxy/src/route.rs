@@ -1,7 +1,7 @@
 //! Where requests go: by the host that they ask for, and by who their client is.
 //!
-//! Rules stand in an order, and the first that matches decides. Those that ask for hosts are found by the host, so that
-//! ten thousand of them cost a request little more than one.
+//! Rules stand in an order, and the first that matches decides. Those that ask for hosts are found by the host in a
+//! sorted table, so that a request does not look at each.
 
 use crate::plan::BackendId;
 use crate::tls::SessionFacts;

@@ -31,7 +31,7 @@ pub static MATCHER: Section = Section {
             "host",
             Type::Text("a host name, an address, or an array of them"),
             "The host that is asked for, in whatever case and on whatever port: what the request line says, else `Host`. \
-             Ten thousand hosts cost a request about what one does.",
+             Hosts are found in a sorted table, however many there are.",
         ),
         Key::new("ssl_fc", Type::Bool, "Whether the client speaks TLS."),
         Key::new(
