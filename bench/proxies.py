@@ -282,7 +282,8 @@ http {{
 
 def needed(programs):
     """Ends the run if a program is missing, saying what brings it."""
-    packages = {"wrk": "wrk", "h2load": "nghttp2-client", "openssl": "openssl", "taskset": "util-linux"}
+    packages = {"wrk": "wrk", "h2load": "nghttp2-client", "openssl": "openssl", "taskset": "util-linux",
+                "unshare": "util-linux", "ip": "iproute2"}
     missing = [packages.get(p, p) for p in programs if shutil.which(str(p)) is None]
     if missing:
         raise SystemExit("missing: apt-get install " + " ".join(sorted(set(missing))))
