@@ -2,7 +2,7 @@
 //!
 //! `serve --listen 127.0.0.1:8080 --backend 127.0.0.1:9000 [--backend …] [--threads N] [--timeout-ms MS]
 //! [--keep-alive-ms MS] [--connect-ms MS] [--retries N] [--log UDP-ADDRESS|FILE]
-//! [--host NAME] [--cert PEM-BUNDLE [--tickets off]]`
+//! [--mode tcp] [--host NAME] [--cert PEM-BUNDLE [--tickets off]]`
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -75,6 +75,7 @@ struct Options {
     connect: Duration,
     retries: u8,
     log: Option<Destination>,
+    mode: Mode,
     /// Requests for this host are sent to the backend by a rule.
     host: Option<String>,
     /// A PEM bundle: clients speak TLS.
@@ -93,6 +94,7 @@ impl Options {
             connect: Duration::from_secs(5),
             retries: 3,
             log: None,
+            mode: Mode::Http,
             host: None,
             cert: None,
             tickets: Tickets::On,
@@ -112,6 +114,7 @@ impl Options {
                     options.log =
                         Some(value.parse().map_or_else(|_| Destination::File(value.into()), Destination::Udp))
                 }
+                "--mode" if value == "tcp" => options.mode = Mode::Tcp,
                 "--host" => options.host = Some(value),
                 "--cert" => options.cert = Some(value.into()),
                 "--tickets" => options.tickets = if value == "off" { Tickets::Off } else { Tickets::On },
@@ -132,7 +135,7 @@ impl Options {
         };
         let frontend = Frontend {
             name: "front".into(),
-            mode: Mode::Http,
+            mode: self.mode,
             default_backend: Some(BackendId(0)),
             routes: Routes::new(self.host.iter().map(|host| route(host)).collect()),
             hello: None,
@@ -144,14 +147,14 @@ impl Options {
             }),
             dontlognull: true,
             log: self.log.iter().map(|_| LogTargetId(0)).collect(),
-            log_format: LogFormat::Httplog,
+            log_format: if self.mode == Mode::Tcp { LogFormat::Tcplog } else { LogFormat::Httplog },
             error_files: Arc::clone(&errors),
             maxconn: None,
             http: ClientHttp::default(),
         };
         let backend = Backend {
             name: "back".into(),
-            mode: Mode::Http,
+            mode: self.mode,
             servers: 0..u32::try_from(self.backends.len())?,
             balance: Balance::RoundRobin,
             maxconn: None,

@@ -88,14 +88,18 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
     let log = telemetry::start().map_err(start("logging"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(Default::default())
         .map_err(start("the event loop"))?;
+    // As a task of its own: waking what a runtime blocks on takes a system call.
     let code = runtime.block_on(async {
-        let mut signals = Signals::new().map_err(start("signal handling"))?;
-        let mut keeper = Keeper::start(config, loaded.sources, &environment.node, directory)?;
-        keeper.serve(&mut signals).await;
-        keeper.stop(&mut signals).await;
-        Ok(ExitCode::SUCCESS)
+        let serve = tokio::task::spawn_local(async move {
+            let mut signals = Signals::new().map_err(start("signal handling"))?;
+            let mut keeper = Keeper::start(config, loaded.sources, &environment.node, directory)?;
+            keeper.serve(&mut signals).await;
+            keeper.stop(&mut signals).await;
+            Ok(ExitCode::SUCCESS)
+        });
+        serve.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
     });
     // What the blocking pool still reads (a tracked file on a stalled disk) must not hold up the end.
     runtime.shutdown_background();

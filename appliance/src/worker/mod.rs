@@ -40,9 +40,10 @@ pub fn run() -> Result<(), WorkerError> {
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(WorkerError::Socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(Default::default())
         .map_err(|e| WorkerError::Start("the event loop", e))?;
-    runtime.block_on(async {
+    // As a task of its own: waking what a runtime blocks on takes a system call.
+    let serve = async {
         let (sender, mut receiver) = ipc::channel(socket.into()).map_err(WorkerError::Socket)?;
         let (start, sockets) = first_message(&mut receiver).await?;
         privileges::drop_all(start.identity).map_err(WorkerError::Privileges)?;
@@ -56,6 +57,9 @@ pub fn run() -> Result<(), WorkerError> {
                 Err(error)
             }
         }
+    };
+    runtime.block_on(async {
+        tokio::task::spawn_local(serve).await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
     })
 }
 

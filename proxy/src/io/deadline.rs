@@ -136,6 +136,17 @@ impl Alarm {
         self.attach(deadlines, cx).set(Some(deadline));
     }
 
+    /// Whether it is set, and not due yet. Then deadlines that have moved later need not be looked at.
+    #[inline]
+    pub(super) fn is_ahead_of(&self, now: Instant) -> bool {
+        self.armed.is_some_and(|armed| armed > now)
+    }
+
+    /// Forgets when it is set to: the next deadline may be one of another kind.
+    pub(super) fn forget(&mut self) {
+        self.armed = None;
+    }
+
     /// Has the task woken when all are, whatever its deadline. It is always the same task that does.
     #[inline]
     pub(super) fn attach(&mut self, deadlines: &Rc<Deadlines>, cx: &Context<'_>) -> &Slot {

@@ -29,6 +29,8 @@ pub(super) struct Passage {
     full: u8,
     /// Splices in a row that were hardly worth it.
     thin: u8,
+    /// The task waits for the source to have something: nothing is to be done until it has.
+    waits: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,7 @@ impl Default for Passage {
             window: SMALL,
             full: 0,
             thin: 0,
+            waits: false,
         }
     }
 }
@@ -79,6 +82,11 @@ impl Passage {
         to: &mut Stream,
         means: &mut Means<'_>,
     ) -> Poll<Result<(), Broken>> {
+        // One task polls both directions, and hears of one at a time.
+        if self.waits && from.is_drained() {
+            return Poll::Pending;
+        }
+        self.waits = false;
         let start = self.read;
         loop {
             ready!(self.poll_flush(cx, to))?;
@@ -110,8 +118,20 @@ impl Passage {
                 self.handle_spliced(filled.map_err(|_| Broken::Source)?);
             } else {
                 ready!(self.poll_copy(cx, from, to, means.scratch))?;
+                // What did not fill the window was all there was.
+                let drained = self.full == 0 && !self.is_waiting() && self.end == End::Open;
+                if drained && from.poll_readable(cx).is_pending() {
+                    self.wait();
+                    return Poll::Pending;
+                }
             }
         }
+    }
+
+    /// The source has nothing. The runtime may also have said so because the task has done enough for one turn; then it
+    /// does not watch the source.
+    fn wait(&mut self) {
+        self.waits = tokio::task::coop::has_budget_remaining();
     }
 
     /// Reads what the source says before there is a sink, up to a bound.
@@ -165,7 +185,11 @@ impl Passage {
     ) -> Poll<Result<(), Broken>> {
         let window = self.window.min(scratch.len());
         let room = scratch.get_mut(..window).unwrap_or_default();
-        let n = ready!(poll_read(from, cx, room)).map_err(|_| Broken::Source)?;
+        let Poll::Ready(read) = poll_read(from, cx, room) else {
+            self.wait();
+            return Poll::Pending;
+        };
+        let n = read.map_err(|_| Broken::Source)?;
         if n == 0 {
             self.end = End::Seen;
             return Poll::Ready(Ok(()));
@@ -244,3 +268,53 @@ const MOST_THIN: u8 = 4;
 
 /// How much one turn moves: about a quarter of a millisecond.
 const MOST_AT_ONCE: u64 = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::coop;
+
+    use super::*;
+
+    /// A connection's two ends, of which a passage has the second one.
+    async fn pair(listener: &TcpListener) -> (TcpStream, Stream) {
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (near, Stream::new(listener.accept().await.unwrap().0).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_ends_early_loses_no_bytes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ((mut sender, mut from), (receiver, mut to)) = (pair(&listener).await, pair(&listener).await);
+        let (mut passage, pipes, mut scratch) = (Passage::default(), Pipes::default(), vec![0; SMALL]);
+        let mut means = Means { scratch: &mut scratch, pipes: &pipes };
+        for (round, words) in [b"first", b"other"].into_iter().enumerate() {
+            sender.write_all(words).await.unwrap();
+            from.readable_for_tests().await;
+            // A task that has done much in this turn is told to wait, though there is something to read.
+            poll_fn(|cx| {
+                while coop::poll_proceed(cx).map(|turn| turn.made_progress()).is_ready() {}
+                assert!(passage.poll(cx, &mut from, &mut to, &mut means).is_pending());
+                assert!(!passage.waits, "nobody would wake it");
+                Poll::Ready(())
+            })
+            .await;
+            tokio::task::yield_now().await;
+            poll_fn(|cx| {
+                assert!(passage.poll(cx, &mut from, &mut to, &mut means).is_pending());
+                assert!(passage.waits && from.is_drained());
+                Poll::Ready(())
+            })
+            .await;
+            assert_eq!(passage.written, (round as u64 + 1) * 5);
+        }
+        drop(sender);
+        assert_eq!(poll_fn(|cx| passage.poll(cx, &mut from, &mut to, &mut means)).await, Ok(()));
+        let mut heard = [0; 16];
+        receiver.readable().await.unwrap();
+        assert_eq!(receiver.try_read(&mut heard).unwrap(), 10);
+    }
+}

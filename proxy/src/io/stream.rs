@@ -246,6 +246,23 @@ impl Stream {
         }
     }
 
+    /// Waits for something to read, if it can be known before it is read.
+    #[inline]
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.kind {
+            Kind::Tcp(tcp) => tcp.poll_readable(cx),
+            Kind::Unix(_) | Kind::Tls(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => {
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Whether it is known that there is nothing to read, not even an end, so that a task that waits for some still does.
+    #[inline]
+    pub(super) fn is_drained(&self) -> bool {
+        matches!(&self.kind, Kind::Tcp(tcp) if tcp.is_drained())
+    }
+
     /// Writes from `first`, then from `second`. If it is pending, the next call must offer the same bytes first, more of
     /// them or not: they may be under way.
     #[inline]

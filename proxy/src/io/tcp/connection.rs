@@ -32,6 +32,8 @@ pub(in crate::io) struct Connection {
     caller: Caller,
     facts: Facts,
     state: State,
+    /// The connection to the server, once there is one.
+    server: Option<Stream>,
     /// From the client to the server.
     up: Passage,
     /// From the server to the client.
@@ -60,7 +62,7 @@ enum State {
     /// For the connection to it.
     Dialing(Dial),
     /// For either side of the tunnel.
-    Relaying(Stream),
+    Relaying,
     /// Between states, or over.
     Moving,
 }
@@ -81,6 +83,10 @@ impl Future for Connection {
         let this = self.get_mut();
         let now = Instant::now();
         loop {
+            // The state that lasts is not moved about.
+            if matches!(this.state, State::Relaying) {
+                return this.relay(cx, now).map(|ended| this.end(ended));
+            }
             let state = std::mem::replace(&mut this.state, State::Moving);
             match this.step(state, cx, now) {
                 Step::Next(state) => this.state = state,
@@ -95,8 +101,7 @@ impl Future for Connection {
                     return Poll::Ready(());
                 }
                 Step::Failed(failure, progress) => {
-                    this.facts.failure = Some(failure);
-                    this.facts.termination = Some(failure.termination(progress));
+                    this.fail(failure, progress);
                     return Poll::Ready(());
                 }
             }
@@ -123,6 +128,7 @@ impl Connection {
             facts: Facts::new(caller.source, frontend, caller.tls.clone(), now),
             caller,
             state: State::Routing,
+            server: None,
             up: Passage::default(),
             down: Passage::default(),
             lease: None,
@@ -143,8 +149,20 @@ impl Connection {
             State::Inspecting(until) => self.inspect(until, cx, now),
             State::Assigning(assign) => self.assign(assign, cx, now),
             State::Dialing(dial) => self.dial(dial, cx, now),
-            State::Relaying(server) => self.relay(server, cx, now),
-            State::Moving => Step::Failed(Failure::NoServer, Progress::Unanswered),
+            State::Relaying | State::Moving => Step::Failed(Failure::NoServer, Progress::Unanswered),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure, progress: Progress) {
+        self.facts.failure = Some(failure);
+        self.facts.termination = Some(failure.termination(progress));
+    }
+
+    /// The tunnel is over.
+    fn end(&mut self, ended: Result<(), Failure>) {
+        match ended {
+            Ok(()) => self.facts.termination = Some(Termination::default()),
+            Err(failure) => self.fail(failure, Progress::Answering),
         }
     }
 
@@ -261,7 +279,9 @@ impl Connection {
                 self.server_active = now;
                 self.seat = self.thread.seat(dial.server, cx);
                 self.persistence.handle_answer(&self.thread, dial.server, now);
-                Step::Next(State::Relaying(server))
+                self.server = Some(server);
+                self.alarm.forget();
+                Step::Next(State::Relaying)
             }
         }
     }
@@ -284,11 +304,12 @@ impl Connection {
         backend.is_some_and(|b| b.http.abort_on_close)
     }
 
-    fn relay(&mut self, mut server: Stream, cx: &mut Context<'_>, now: Instant) -> Step {
+    /// Nothing to do until either side has something, or until the deadline.
+    fn relay(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Failure>> {
         let before = (self.up.read, self.up.written, self.down.read, self.down.written);
         let ended = match self.seat.as_ref().and_then(Seat::ended) {
             Some(why) => Poll::Ready(Err(Failure::ShutDown(why))),
-            None => self.pass(&mut server, cx),
+            None => self.pass(cx),
         };
         if (self.up.read, self.down.written) != (before.0, before.3) {
             self.client_active = now;
@@ -296,24 +317,32 @@ impl Connection {
         if (self.up.written, self.down.read) != (before.1, before.2) {
             self.server_active = now;
         }
-        match ended {
-            Poll::Ready(Ok(())) => Step::Over(Termination::default()),
-            Poll::Ready(Err(failure)) => {
+        if let Poll::Ready(how) = ended {
+            if how.is_err() {
                 // What was passed on is not all there was. If the reset cannot be arranged the connection is gone.
                 drop(self.client.reset_on_close());
-                drop(server.reset_on_close());
-                Step::Failed(failure, Progress::Answering)
+                drop(self.server.as_mut().map(Stream::reset_on_close));
             }
-            Poll::Pending => match self.deadline() {
-                Some((at, failure)) if at <= now => Step::Failed(failure, Progress::Answering),
-                deadline => Step::Wait(State::Relaying(server), deadline.map(|(at, _)| at)),
-            },
+            return ended;
+        }
+        // While both sides are open what happens moves deadlines later, and later ones are looked at when the alarm rings.
+        if self.up.is_open() && self.down.is_open() && self.alarm.is_ahead_of(now) {
+            return Poll::Pending;
+        }
+        match self.deadline() {
+            Some((at, failure)) if at <= now => Poll::Ready(Err(failure)),
+            deadline => {
+                self.alarm.set(&self.thread.deadlines, deadline.map(|(at, _)| at), cx, now);
+                Poll::Pending
+            }
         }
     }
 
     /// Moves what can be moved. Ready when both directions have ended, or one is broken.
-    fn pass(&mut self, server: &mut Stream, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let Self { thread, client, up, down, .. } = self;
+    fn pass(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let Self { thread, client, server: Some(server), up, down, .. } = self else {
+            return Poll::Ready(Err(Failure::ServerClosed));
+        };
         let mut scratch = thread.scratch.borrow_mut();
         let mut means = Means { scratch: &mut scratch.bytes, pipes: &thread.pipes };
         if !up.is_over()
