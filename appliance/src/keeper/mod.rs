@@ -88,18 +88,14 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
     let log = telemetry::start().map_err(start("logging"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build_local(Default::default())
+        .build()
         .map_err(start("the event loop"))?;
-    // As a task of its own: waking what a runtime blocks on takes a system call.
     let code = runtime.block_on(async {
-        let serve = tokio::task::spawn_local(async move {
-            let mut signals = Signals::new().map_err(start("signal handling"))?;
-            let mut keeper = Keeper::start(config, loaded.sources, &environment.node, directory)?;
-            keeper.serve(&mut signals).await;
-            keeper.stop(&mut signals).await;
-            Ok(ExitCode::SUCCESS)
-        });
-        serve.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+        let mut signals = Signals::new().map_err(start("signal handling"))?;
+        let mut keeper = Keeper::start(config, loaded.sources, &environment.node, directory)?;
+        keeper.serve(&mut signals).await;
+        keeper.stop(&mut signals).await;
+        Ok(ExitCode::SUCCESS)
     });
     // What the blocking pool still reads (a tracked file on a stalled disk) must not hold up the end.
     runtime.shutdown_background();

@@ -40,10 +40,9 @@ pub fn run() -> Result<(), WorkerError> {
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(WorkerError::Socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build_local(Default::default())
+        .build()
         .map_err(|e| WorkerError::Start("the event loop", e))?;
-    // As a task of its own: waking what a runtime blocks on takes a system call.
-    let serve = async {
+    runtime.block_on(async {
         let (sender, mut receiver) = ipc::channel(socket.into()).map_err(WorkerError::Socket)?;
         let (start, sockets) = first_message(&mut receiver).await?;
         privileges::drop_all(start.identity).map_err(WorkerError::Privileges)?;
@@ -57,9 +56,6 @@ pub fn run() -> Result<(), WorkerError> {
                 Err(error)
             }
         }
-    };
-    runtime.block_on(async {
-        tokio::task::spawn_local(serve).await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
     })
 }
 
