@@ -34,4 +34,5 @@ pub(super) use exchange::{Exchange, Timeouts};
 pub(super) use failure::{Failure, Progress};
 pub(super) use flow::SMALL;
 pub(super) use forecast::Forecast;
+pub(super) use outbox::MOST_KEPT;
 pub(super) use record::Party;

@@ -29,3 +29,6 @@ pub(super) use serve::Serve;
 pub(super) use server::ServerStream;
 pub(super) use session::Session;
 pub(super) use wire::Spare;
+
+/// So much of a request is read before it is known what it is: enough for most heads.
+pub(super) const FIRST_READ: usize = 4 * 1024;

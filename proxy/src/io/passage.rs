@@ -267,7 +267,7 @@ const WORTHWHILE: usize = 4096;
 const MOST_THIN: u8 = 4;
 
 /// How much one turn moves: about a quarter of a millisecond.
-const MOST_AT_ONCE: u64 = 4 * 1024 * 1024;
+pub(super) const MOST_AT_ONCE: u64 = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,8 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::http2::{ClientStream, ServerStream};
+use super::http1::{MOST_KEPT, SMALL};
+use super::http2::{self, ClientStream, ServerStream};
 use super::socket::Socket;
 use super::tls::{HandshakeError, TlsStream};
 use crate::endpoint::Endpoint;
@@ -332,6 +333,21 @@ impl Stream {
         match &self.kind {
             Kind::Http2(stream) => stream.appetite(),
             Kind::Tcp(_) | Kind::Unix(_) | Kind::Tls(_) | Kind::Http2Server(_) | Kind::Gone => usize::MAX,
+        }
+    }
+
+    /// How much is to be read of a request before it is known what it is: what is not its head is kept until there is a
+    /// server for it.
+    #[inline]
+    pub(super) fn first_room(&self) -> usize {
+        if self.is_multiplexed() { http2::FIRST_READ } else { SMALL }
+    }
+
+    /// How much content of its request may be kept for another attempt.
+    pub(super) fn keep(&mut self) -> usize {
+        match &mut self.kind {
+            Kind::Http2(stream) => stream.keep(MOST_KEPT),
+            Kind::Tcp(_) | Kind::Unix(_) | Kind::Tls(_) | Kind::Http2Server(_) | Kind::Gone => MOST_KEPT,
         }
     }
 

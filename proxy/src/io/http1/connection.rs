@@ -210,7 +210,8 @@ impl Connection {
         if self.served && self.thread.draining.get() {
             return Step::Over;
         }
-        match self.stream.poll_read(cx, &mut scratch.bytes[..SMALL]) {
+        let room = self.stream.first_room();
+        match self.stream.poll_read(cx, &mut scratch.bytes[..room]) {
             Poll::Pending => self.rest(cx),
             Poll::Ready(Ok(0) | Err(_)) if self.served => Step::Over,
             Poll::Ready(Ok(0) | Err(_)) => {
@@ -352,6 +353,8 @@ impl Connection {
             Ok(assign) => assign,
             Err(failure) => return self.fail(open, failure, now),
         };
+        let kept = if open.up.body.is_done() { 0 } else { self.stream.keep() };
+        open.up.out.keep(kept);
         match open.up.offer(rest, &mut self.inbox) {
             Ok(kept) => {
                 open.held_back &= kept == 0;

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use super::super::passage::Means;
+use super::super::passage::{MOST_AT_ONCE, Means};
 use super::super::stream::Stream;
 use super::bypass::{Bypass, Supply};
 use super::outbox::Outbox;
@@ -81,6 +81,7 @@ impl Flow {
         means: &mut Means<'_>,
         surplus: &mut Vec<u8>,
     ) -> Poll<Result<(), FlowError>> {
+        let start = self.read;
         loop {
             if self.poll_flush(cx, to).map_err(|_| FlowError::Sink)?.is_pending() {
                 self.window = SMALL;
@@ -89,6 +90,11 @@ impl Flow {
             if self.body.is_done() {
                 self.bypass.give_back(means.pipes);
                 return Poll::Ready(Ok(()));
+            }
+            if self.read - start > MOST_AT_ONCE {
+                // Others want their turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if let Some(spliced) = self.poll_splice(cx, from, to, means) {
                 ready!(spliced)?;

@@ -21,8 +21,9 @@ pub(in crate::io) enum Keep {
     /// They are forgotten once all is written.
     #[default]
     No,
-    /// Everything since the outbox was empty is there still, to be sent once more over another connection.
-    All,
+    /// Everything since the outbox was empty is there still, to be sent once more over another connection: so many bytes
+    /// at most, then none.
+    Most(usize),
 }
 
 impl Outbox {
@@ -31,9 +32,9 @@ impl Outbox {
         &mut self.bytes
     }
 
-    /// Keeps what is written from now on, up to a bound.
-    pub(in crate::io) fn keep(&mut self) {
-        self.keep = Keep::All;
+    /// Keeps what it has and `more` bytes.
+    pub(in crate::io) fn keep(&mut self, more: usize) {
+        self.keep = Keep::Most(self.bytes.len() + more);
     }
 
     /// Whether nothing waits to be written.
@@ -54,15 +55,15 @@ impl Outbox {
 
     /// Starts from the first byte again. `false`: it is no longer there.
     pub(in crate::io) fn rewind(&mut self) -> bool {
-        if self.keep == Keep::All {
+        if self.is_kept() {
             self.sent = 0;
         }
-        self.keep == Keep::All
+        self.is_kept()
     }
 
     /// Whether everything since the outbox was empty is there still.
     pub(in crate::io) fn is_kept(&self) -> bool {
-        self.keep == Keep::All
+        matches!(self.keep, Keep::Most(_))
     }
 
     /// Forgets what was kept.
@@ -79,11 +80,11 @@ impl Outbox {
         to: &mut Stream,
         mut more: &[u8],
     ) -> Poll<io::Result<()>> {
-        if self.keep == Keep::All && self.bytes.len() + more.len() > MOST_KEPT {
+        if matches!(self.keep, Keep::Most(most) if self.bytes.len() + more.len() > most) {
             self.release();
         }
         // One small write is cheaper than two, and than a gathering one.
-        if self.keep == Keep::All || (!self.bytes.is_empty() && more.len() <= COALESCE) {
+        if self.is_kept() || (!self.bytes.is_empty() && more.len() <= COALESCE) {
             self.bytes.extend_from_slice(more);
             more = &[];
         }
@@ -140,8 +141,8 @@ impl Outbox {
 /// Content up to this size goes out in one piece with the head before it; measured against a gathering write.
 const COALESCE: usize = 4096;
 
-/// A request is kept whole for another attempt up to this size.
-const MOST_KEPT: usize = 32 * 1024;
+/// So much content of a request is kept for another attempt.
+pub(in crate::io) const MOST_KEPT: usize = 32 * 1024;
 
 /// Room that an unused outbox keeps.
 const ROOM: usize = 4096;

@@ -135,7 +135,6 @@ pub(super) fn prepare(
     }
     let to = ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
-    exchange.up.out.keep();
     exchange.up.body = Body::new(framing, Output::Chunks);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
     wish.key = key_of(&backend.balance, &Asking { parsed, client: party.caller.source.ip() });

@@ -75,6 +75,8 @@ pub(in crate::io) struct ClientStream {
     queue: Arc<Queue>,
     /// Bytes of the response that there was no room for.
     offered: usize,
+    /// Bytes of the request that may be kept for another attempt.
+    granted: usize,
     /// The request is HEAD: no content follows the response's head, whatever it says.
     method: Method,
     tunnel: bool,
@@ -109,6 +111,7 @@ impl ClientStream {
             response: Response::Head(respond, Vec::new()),
             queue: Queue::new(&shared.kept),
             offered: 0,
+            granted: 0,
             method,
             tunnel: content == Content::Tunnel,
             excused: false,
@@ -126,6 +129,14 @@ impl ClientStream {
             return Poll::Ready(Ok(0));
         }
         self.request.poll_read(cx, buf)
+    }
+
+    /// How much content of the request may be kept for another attempt, `most` at most.
+    pub(in crate::io) fn keep(&mut self, most: usize) -> usize {
+        if self.granted == 0 {
+            self.granted = self.shared.kept.grant(most);
+        }
+        self.granted
     }
 
     /// How much is to be read for it at once.
@@ -269,6 +280,7 @@ impl ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
+        self.shared.kept.take_back(self.granted);
         let mut cx = Context::from_waker(Waker::noop());
         // A stream that is reset already is not reset again.
         let excused = self.excused && self.poll_aborted(&mut cx).is_pending();

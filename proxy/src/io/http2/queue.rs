@@ -17,6 +17,8 @@ pub(super) struct Kept {
     queued: AtomicUsize,
     /// Bytes that streams have been offered and had no room for. Whoever offered them keeps them.
     offered: AtomicUsize,
+    /// Bytes of requests that streams may keep for another attempt.
+    granted: AtomicUsize,
     /// Streams wait for others to be written.
     starved: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
@@ -49,6 +51,18 @@ impl Kept {
     pub(super) fn change_offered(&self, before: usize, after: usize) {
         self.offered.fetch_add(after, Ordering::Relaxed);
         self.offered.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    /// Lets a stream keep `most` bytes of its request, or what is left of what all may keep.
+    pub(super) fn grant(&self, most: usize) -> usize {
+        let granted = most.min(MOST_GRANTED.saturating_sub(self.granted.load(Ordering::Relaxed)));
+        self.granted.fetch_add(granted, Ordering::Relaxed);
+        granted
+    }
+
+    /// A stream keeps them no longer.
+    pub(super) fn take_back(&self, granted: usize) {
+        self.granted.fetch_sub(granted, Ordering::Relaxed);
     }
 
     /// How many more bytes h2 may have.
@@ -147,6 +161,9 @@ impl Drop for Piece {
 /// and the streams themselves, one connection costs less than 2 MB whatever the peer does.
 const MOST_QUEUED: usize = 512 * 1024;
 
+/// What streams may keep of their requests for another attempt, all together.
+const MOST_GRANTED: usize = 512 * 1024;
+
 /// From here on no more is read for a stream than it has to be.
 const MOST_OFFERED: usize = 512 * 1024;
 
@@ -207,6 +224,16 @@ mod tests {
         assert_eq!(two.poll_room(&cx), Poll::Ready(SHARE), "a share of what there is");
         full.clear();
         assert_eq!(two.poll_room(&cx), Poll::Ready(MOST_QUEUED));
+    }
+
+    #[test]
+    fn requests_are_kept_up_to_a_bound() {
+        let kept = Kept::default();
+        let granted: Vec<usize> = (0..4).map(|_| kept.grant(MOST_GRANTED * 2 / 5)).collect();
+        assert_eq!(granted.iter().sum::<usize>(), MOST_GRANTED);
+        assert_eq!(granted[2..], [MOST_GRANTED - granted[0] - granted[1], 0]);
+        kept.take_back(granted[0]);
+        assert_eq!(kept.grant(1), 1);
     }
 
     #[test]
