@@ -232,6 +232,44 @@ fn clients_show_certificates_where_they_must() {
 }
 
 #[test]
+fn a_certificate_decides_where_its_client_goes() {
+    let (ca, clients) = (Authority::new("ca"), Authority::new("clients"));
+    let site = Site::start(
+        &format!(
+            "{FRONT}bind = [\"*:80\", {{ addr = \"*:443\", ssl = true, crt = \"www.pem\", verify = \"optional\", \
+             ca_file = \"clients.pem\" }}]\n\
+             use_backend = [\n\
+             {{ backend = \"inside\", if = {{ ssl_c_s_dn_cn = [\"alice\", \"carol\"], host = \"www.example.com\" }} }},\n\
+             {{ backend = \"inside\", if = {{ ssl_c_s_dn = \"/CN=dave\" }} }},\n\
+             {{ backend = \"nobody\", if = {{ ssl_c_used = true }} }},\n]\n\
+             [backend.inside]\nserver = [{{ name = \"s2\", addr = \"10.77.0.12:8080\" }}]\n\
+             [backend.nobody]\nserver = [{{ name = \"none\", addr = \"10.77.0.11:9\" }}]\n"
+        ),
+        |files| {
+            files.write("ca.pem", &ca.pem);
+            files.write("clients.pem", &clients.pem);
+            files.bundle("www.pem", &ca, &["www.example.com", "api.example.com"]);
+            for (number, name) in (1..).zip(["alice", "bob", "dave"]) {
+                files.write(&format!("{name}.pem"), &clients.issue_numbered(name, number));
+            }
+        },
+    );
+    for (name, host, answer) in [
+        (Some("alice"), "www.example.com", "s2"),
+        (Some("alice"), "api.example.com", "503"),
+        (Some("bob"), "www.example.com", "503"),
+        (Some("dave"), "api.example.com", "s2"),
+        (None, "www.example.com", "s1"),
+    ] {
+        let cert = name.map(|n| format!("--cert {}", site.path(&format!("{n}.pem")))).unwrap_or_default();
+        let got = site.curl(&cert, &format!("https://{host}/")).expect("an answer");
+        assert!(got.contains(answer), "{name:?} at {host}: {got}");
+    }
+    let plain = site.curl("", "http://10.77.0.1/").expect("an answer");
+    assert!(plain.contains("s1"), "{plain}");
+}
+
+#[test]
 fn what_is_configured_is_negotiated() {
     let ca = Authority::new("ca");
     let site = Site::start(
