@@ -44,6 +44,7 @@ pub mod plan;
 pub mod proxy_protocol;
 pub mod retry;
 pub mod route;
+pub mod rules;
 pub mod stats;
 pub mod sticky;
 pub mod table;

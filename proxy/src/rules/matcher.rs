@@ -1,0 +1,296 @@
+//! Conditions on a request: what is asked of it, and whether that holds.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::net::{IpAddr, SocketAddr};
+
+use super::accept;
+use super::networks::Networks;
+use super::path;
+use super::texts::{How, Texts};
+use crate::tls::SessionFacts;
+
+/// A condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matcher {
+    /// Every one of them holds; none: always.
+    All(Vec<Self>),
+    /// One of them holds; none: never.
+    Any(Vec<Self>),
+    /// It does not hold.
+    Not(Box<Self>),
+    /// Something that is asked of the request.
+    Test(Test),
+}
+
+/// What can be asked of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    /// Its host: without a port, in lower case, without the dot of a fully qualified name.
+    Host(Texts),
+    /// Its path in [normal form](path::normal).
+    Path(Texts),
+    /// Its path as it was sent.
+    RawPath(Texts),
+    /// Its method as it was sent.
+    Method(Texts),
+    /// An element of a list that fields of this name are, as HAProxy takes them apart at commas (`hdr`).
+    Header(Box<str>, Texts),
+    /// Whether there is a field of this name.
+    HasHeader(Box<str>),
+    /// A value of a parameter of the query, decoded.
+    Query(Box<str>, Texts),
+    /// Whether there is such a parameter.
+    HasQuery(Box<str>),
+    /// The value of a cookie.
+    Cookie(Box<str>, Texts),
+    /// Whether there is such a cookie.
+    HasCookie(Box<str>),
+    /// Whether the client takes content of this type (RFC 9110 §12.5.1): the field, a type and a subtype in lower case.
+    Accepts(accept::MediaType),
+    /// The client's address.
+    Source(Networks),
+    /// The address that the client has connected to.
+    Destination(Networks),
+    /// The port that the client has connected to: from, and up to.
+    DestinationPort(u16, u16),
+    /// Whether the client speaks TLS (`ssl_fc`).
+    Tls(bool),
+    /// The name that the client has asked for in its TLS handshake (`ssl_fc_sni`).
+    Sni(Texts),
+    /// The protocol that was agreed on in it (`ssl_fc_alpn`).
+    Alpn(Texts),
+    /// Whether the client has shown a certificate (`ssl_c_used`), which has then been verified.
+    Certificate(bool),
+    /// Whom its certificate is for, as OpenSSL writes it on one line (`ssl_c_s_dn`).
+    Subject(Texts),
+    /// The common name in it (`ssl_c_s_dn(CN)`).
+    CommonName(Texts),
+}
+
+/// A request, to be looked at.
+pub trait Request {
+    /// The method as it was sent.
+    fn method(&self) -> &[u8];
+
+    /// Path and query as they were sent: what is forwarded if nothing changes it.
+    fn target(&self) -> &[u8];
+
+    /// The authority that is asked for: what the request line says, else `Host`.
+    fn authority(&self) -> &[u8];
+
+    /// Hands the values of all fields of this name, in any case, to `look` until it says `true`. Whether it did.
+    fn fields(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool;
+
+    /// Where the client is.
+    fn source(&self) -> IpAddr;
+
+    /// What it has connected to, if that is an address.
+    fn destination(&self) -> Option<SocketAddr>;
+
+    /// Its TLS session, if it speaks TLS.
+    fn tls(&self) -> Option<&SessionFacts>;
+}
+
+/// A request that several matchers look at: what has to be worked out is worked out once.
+pub struct Looked<'a, R> {
+    request: &'a R,
+    path: OnceCell<Cow<'a, [u8]>>,
+    host: OnceCell<Host>,
+}
+
+/// A host in lower case. One that is longer than any name is none.
+struct Host {
+    room: [u8; LONGEST_HOST],
+    len: usize,
+}
+
+impl<'a, R: Request> Looked<'a, R> {
+    /// Nothing has been looked at yet.
+    pub fn new(request: &'a R) -> Self {
+        Self { request, path: OnceCell::new(), host: OnceCell::new() }
+    }
+
+    /// The request itself.
+    pub fn request(&self) -> &'a R {
+        self.request
+    }
+
+    /// Its path in normal form.
+    pub fn path(&self) -> &[u8] {
+        self.path.get_or_init(|| path::normal(self.raw_path()))
+    }
+
+    /// Its path as it was sent.
+    pub fn raw_path(&self) -> &'a [u8] {
+        split(self.request.target(), b'?').0
+    }
+
+    /// Its query, without the question mark.
+    pub fn query(&self) -> &'a [u8] {
+        split(self.request.target(), b'?').1.unwrap_or_default()
+    }
+
+    /// Its host as rules compare it.
+    pub fn host(&self) -> &[u8] {
+        let host = self.host.get_or_init(|| Host::of(self.request.authority()));
+        host.room.get(..host.len).unwrap_or_default()
+    }
+
+    fn header(&self, name: &str, texts: &Texts) -> bool {
+        self.request.fields(name, &mut |value| elements(value).any(|element| texts.matches(element)))
+    }
+
+    /// Values of a parameter. It may be there more than once.
+    fn parameters(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let pairs = self.query().split(|b| *b == b'&').filter(|pair| !pair.is_empty());
+        pairs
+            .map(|pair| split(pair, b'='))
+            .any(|(key, value)| decoded(key) == name.as_bytes() && look(&decoded(value.unwrap_or_default())))
+    }
+
+    /// Values of a cookie (RFC 6265 §4.2.1). It may be there more than once.
+    fn cookies(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.request.fields("cookie", &mut |value| {
+            let pairs = value.split(|b| *b == b';').map(<[u8]>::trim_ascii);
+            pairs.map(|pair| split(pair, b'=')).any(|(key, value)| {
+                key.trim_ascii_end() == name.as_bytes() && look(value.unwrap_or_default().trim_ascii_start())
+            })
+        })
+    }
+}
+
+impl Host {
+    fn of(authority: &[u8]) -> Self {
+        let (mut room, host) = ([0; LONGEST_HOST], host_of(authority));
+        let Some(lower) = room.get_mut(..host.len()) else { return Self { room, len: 0 } };
+        lower.copy_from_slice(host);
+        lower.make_ascii_lowercase();
+        Self { room, len: host.len() }
+    }
+}
+
+impl Matcher {
+    /// Whether it holds.
+    pub fn holds<R: Request>(&self, request: &Looked<'_, R>) -> bool {
+        match self {
+            Self::All(all) => all.iter().all(|matcher| matcher.holds(request)),
+            Self::Any(any) => any.iter().any(|matcher| matcher.holds(request)),
+            Self::Not(matcher) => !matcher.holds(request),
+            Self::Test(test) => test.holds(request),
+        }
+    }
+
+    /// The hosts without one of which it does not hold, if it is known which these are. So rules can be found by the host.
+    pub fn hosts(&self) -> Option<&[Box<str>]> {
+        match self {
+            Self::All(all) => all.iter().filter_map(Self::hosts).min_by_key(|hosts| hosts.len()),
+            Self::Any(any) => match any.as_slice() {
+                [only] => only.hosts(),
+                _ => None,
+            },
+            Self::Test(Test::Host(texts)) if texts.how() == How::Exact => Some(texts.patterns()),
+            Self::Not(_) | Self::Test(_) => None,
+        }
+    }
+}
+
+impl Test {
+    fn holds<R: Request>(&self, looked: &Looked<'_, R>) -> bool {
+        let request = looked.request;
+        let tls = request.tls();
+        let certificate = tls.and_then(|t| t.client.as_ref());
+        match self {
+            Self::Host(texts) => texts.matches(looked.host()),
+            Self::Path(texts) => texts.matches(looked.path()),
+            Self::RawPath(texts) => texts.matches(looked.raw_path()),
+            Self::Method(texts) => texts.matches(request.method()),
+            Self::Header(name, texts) => looked.header(name, texts),
+            Self::HasHeader(name) => request.fields(name, &mut |_| true),
+            Self::Query(name, texts) => looked.parameters(name, &mut |value| texts.matches(value)),
+            Self::HasQuery(name) => looked.parameters(name, &mut |_| true),
+            Self::Cookie(name, texts) => looked.cookies(name, &mut |value| texts.matches(value)),
+            Self::HasCookie(name) => looked.cookies(name, &mut |_| true),
+            Self::Accepts(wanted) => wanted.is_accepted_by(request),
+            Self::Source(networks) => networks.contains(request.source()),
+            Self::Destination(networks) => request.destination().is_some_and(|to| networks.contains(to.ip())),
+            Self::DestinationPort(from, to) => {
+                request.destination().is_some_and(|at| (*from..=*to).contains(&at.port()))
+            }
+            Self::Tls(wanted) => *wanted == tls.is_some(),
+            Self::Sni(texts) => {
+                tls.and_then(|t| t.server_name.as_deref()).is_some_and(|name| texts.matches(name.as_bytes()))
+            }
+            Self::Alpn(texts) => tls.and_then(|t| t.alpn.as_deref()).is_some_and(|name| texts.matches(name)),
+            Self::Certificate(wanted) => *wanted == certificate.is_some(),
+            Self::Subject(texts) => {
+                certificate.is_some_and(|c| texts.matches(c.subject.one_line().as_bytes()))
+            }
+            Self::CommonName(texts) => {
+                certificate.and_then(|c| c.subject.part("CN")).is_some_and(|cn| texts.matches(cn.as_bytes()))
+            }
+        }
+    }
+}
+
+/// The host of an authority: without its port (RFC 3986 §3.2.2) and the dot of a fully qualified name.
+fn host_of(authority: &[u8]) -> &[u8] {
+    // An IPv6 address is in brackets: its colons have none but digits behind them only up to there.
+    let digits = authority.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    let host = match authority.get(..authority.len() - digits) {
+        Some([host @ .., b':']) => host,
+        _ => authority,
+    };
+    host.strip_suffix(b".").unwrap_or(host)
+}
+
+fn split(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(at, text) {
+        Some(position) => (&text[..position], text.get(position + 1..)),
+        None => (text, None),
+    }
+}
+
+/// The elements of a list (RFC 9110 §5.6.1). A comma inside quotes separates nothing.
+pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    value
+        .split(move |byte| {
+            let separates = *byte == b',' && !quoted;
+            quoted ^= *byte == b'"' && !escaped;
+            escaped = quoted && *byte == b'\\' && !escaped;
+            separates
+        })
+        .map(<[u8]>::trim_ascii)
+}
+
+/// As forms are encoded: `+` is a blank.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let two = after.first_chunk::<2>().and_then(|two| std::str::from_utf8(two).ok());
+        let byte = two.filter(|two| two.bytes().all(|b| b.is_ascii_hexdigit()));
+        match (first, byte.and_then(|two| u8::from_str_radix(two, 16).ok())) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            (b'+', _) => {
+                out.push(b' ');
+                rest = after;
+            }
+            (byte, _) => {
+                out.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+/// RFC 1035 §2.3.4: more than a name may have.
+const LONGEST_HOST: usize = 256;
+
+#[cfg(test)]
+mod tests;
