@@ -28,6 +28,8 @@ mod resolvers;
 mod robust;
 #[path = "config/routers.rs"]
 mod routers;
+#[path = "config/rules.rs"]
+mod rules;
 #[path = "config/tls.rs"]
 mod tls;
 

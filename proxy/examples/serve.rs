@@ -18,7 +18,8 @@ use evenkeel_proxy::plan::{
     FrontendId, Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Redispatch, Server,
     ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
-use evenkeel_proxy::route::{RequestMatch, Route, Routes};
+use evenkeel_proxy::route::{Route, Routes};
+use evenkeel_proxy::rules::{How, Matcher, Test, Texts};
 use evenkeel_proxy::stats::Stats;
 use evenkeel_proxy::tls::acceptor::{Sessions, Tickets};
 use evenkeel_proxy::tls::bundle::Files;
@@ -57,9 +58,9 @@ fn run() -> Result<(), Problem> {
     }
 }
 
-fn route(host: &str) -> Route {
-    let when = RequestMatch { hosts: vec![host.into()], ..RequestMatch::default() };
-    Route { when, backend: BackendId(0) }
+fn route(host: &str) -> Result<Route, Problem> {
+    let hosts = Texts::new(How::Exact, false, vec![host.into()])?;
+    Ok(Route { when: Matcher::Test(Test::Host(hosts)), backend: BackendId(0) })
 }
 
 fn log_target(to: Destination) -> LogTarget {
@@ -137,7 +138,7 @@ impl Options {
             name: "front".into(),
             mode: self.mode,
             default_backend: Some(BackendId(0)),
-            routes: Routes::new(self.host.iter().map(|host| route(host)).collect()),
+            routes: Routes::new(self.host.iter().map(|host| route(host)).collect::<Result<_, _>>()?),
             hello: None,
             timeout: client,
             forwarded_for: Some(ForwardedFor {

@@ -60,7 +60,7 @@ pub struct Plan {
     servers: Vec<Server>,
     listeners: Vec<Listener>,
     tables: Vec<TableConfig>,
-    announces: bool,
+    wants_destination: bool,
     resolvers: Vec<Resolvers>,
     /// Process-wide settings.
     pub global: Global,
@@ -402,14 +402,15 @@ impl Plan {
         if let Some(l) = listeners.iter().find(|l| usize::from(l.frontend.0) >= frontends.len()) {
             return Err(PlanError::Dangling(l.addr.to_string()));
         }
-        let announces = servers.iter().any(|s| s.send_proxy.is_some());
+        let wants_destination = servers.iter().any(|s| s.send_proxy.is_some())
+            || frontends.iter().any(|f| f.routes.look_at_destination());
         Ok(Self {
             frontends,
             backends,
             servers,
             listeners,
             tables: Vec::new(),
-            announces,
+            wants_destination,
             resolvers: Vec::new(),
             global,
         })
@@ -467,9 +468,9 @@ impl Plan {
         &self.servers
     }
 
-    /// Whether any server is told whose connections it gets.
-    pub fn announces(&self) -> bool {
-        self.announces
+    /// Whether a server is told, or a rule looks at, what clients have connected to.
+    pub fn wants_destination(&self) -> bool {
+        self.wants_destination
     }
 
     /// A server's full name, as `backend/server`; empty if it is not in the plan.

@@ -4,45 +4,15 @@
 //! sorted table, so that a request does not look at each.
 
 use crate::plan::BackendId;
-use crate::tls::SessionFacts;
+use crate::rules::{Looked, Matcher, Request};
 
 /// A rule: requests that match go to a backend (HAProxy: `use_backend`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Which ones.
-    pub when: RequestMatch,
+    pub when: Matcher,
     /// Where to.
     pub backend: BackendId,
-}
-
-/// What is asked of a request. All that is said must hold, each by one of its values.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RequestMatch {
-    /// Hosts, in lower case, without a port and a dot at the end, of at most 255 bytes; empty: any.
-    pub hosts: Vec<Box<str>>,
-    /// Whether the client speaks TLS (`ssl_fc`).
-    pub tls: Option<bool>,
-    /// Whether it has shown a certificate (`ssl_c_used`), which has then been verified.
-    pub certificate: Option<bool>,
-    /// Whom its certificate is for, as OpenSSL writes it on one line (`ssl_c_s_dn`); empty: whomever.
-    pub subjects: Vec<Box<str>>,
-    /// The common name in it (`ssl_c_s_dn(CN)`); empty: any.
-    pub common_names: Vec<Box<str>>,
-}
-
-impl RequestMatch {
-    /// Whether what is asked of the client, rather than of the host, holds.
-    fn holds_for(&self, tls: Option<&SessionFacts>) -> bool {
-        let certificate = tls.and_then(|t| t.client.as_ref());
-        let subject = certificate.map(|c| &c.subject);
-        let one_of = |names: &[Box<str>], name: Option<&str>| {
-            names.is_empty() || name.is_some_and(|name| names.iter().any(|n| **n == *name))
-        };
-        self.tls.is_none_or(|wanted| wanted == tls.is_some())
-            && self.certificate.is_none_or(|wanted| wanted == certificate.is_some())
-            && one_of(&self.common_names, subject.and_then(|s| s.part("CN")))
-            && (self.subjects.is_empty() || one_of(&self.subjects, subject.map(|s| s.one_line()).as_deref()))
-    }
 }
 
 /// The rules of a frontend, in the order of the file.
@@ -51,7 +21,7 @@ pub struct Routes {
     rules: Vec<Route>,
     /// Positions in `rules` by host: sorted by the host, then by the position.
     by_host: Vec<(Box<str>, u32)>,
-    /// Positions of rules that ask for no host.
+    /// Positions of rules for which no host is known that they need.
     of_any_host: Vec<u32>,
 }
 
@@ -60,9 +30,9 @@ impl Routes {
     pub fn new(rules: Vec<Route>) -> Self {
         let (mut by_host, mut of_any_host) = (Vec::new(), Vec::new());
         for (at, rule) in (0..).zip(&rules) {
-            by_host.extend(rule.when.hosts.iter().map(|host| (host.clone(), at)));
-            if rule.when.hosts.is_empty() {
-                of_any_host.push(at);
+            match rule.when.hosts() {
+                Some(hosts) => by_host.extend(hosts.iter().map(|host| (host.clone(), at))),
+                None => of_any_host.push(at),
             }
         }
         by_host.sort_unstable();
@@ -75,21 +45,19 @@ impl Routes {
         self.rules.is_empty()
     }
 
+    /// Whether one of them looks at what the client has connected to.
+    pub fn look_at_destination(&self) -> bool {
+        self.rules.iter().any(|rule| rule.when.looks_at_destination())
+    }
+
     /// Where its rules lead to.
     pub fn backends(&self) -> impl Iterator<Item = BackendId> {
         self.rules.iter().map(|rule| rule.backend)
     }
 
-    /// Where a request for `authority`, which may have a port, goes. `None`: no rule matches.
-    pub fn backend(&self, authority: &[u8], tls: Option<&SessionFacts>) -> Option<BackendId> {
-        let mut room = [0; LONGEST_HOST];
-        let host = host_of(authority);
-        // No rule has a longer one.
-        let host = room.get_mut(..host.len()).map_or(&[][..], |lower| {
-            lower.copy_from_slice(host);
-            lower.make_ascii_lowercase();
-            lower
-        });
+    /// Where a request goes. `None`: no rule matches.
+    pub fn backend<R: Request>(&self, request: &Looked<'_, R>) -> Option<BackendId> {
+        let host = if self.by_host.is_empty() { &[][..] } else { request.host() };
         let start = self.by_host.partition_point(|(name, _)| name.as_bytes() < host);
         let of_host = self.by_host.get(start..).unwrap_or_default().iter();
         let mut of_host = of_host.take_while(|(name, _)| name.as_bytes() == host).map(|(_, at)| *at);
@@ -112,101 +80,104 @@ impl Routes {
                 }
             };
             match self.rules.get(at as usize) {
-                Some(rule) if rule.when.holds_for(tls) => return Some(rule.backend),
+                Some(rule) if rule.when.holds(request) => return Some(rule.backend),
                 _ => {}
             }
         }
     }
 }
 
-/// The host of an authority: without its port (RFC 3986 §3.2.2) and the dot of a fully qualified name.
-fn host_of(authority: &[u8]) -> &[u8] {
-    // An IPv6 address is in brackets: its colons have none but digits behind them only up to there.
-    let digits = authority.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let host = match authority.get(..authority.len() - digits) {
-        Some([host @ .., b':']) => host,
-        _ => authority,
-    };
-    host.strip_suffix(b".").unwrap_or(host)
-}
-
-/// RFC 1035 §2.3.4: more than a name may have.
-const LONGEST_HOST: usize = 256;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::fixture::session_of;
+    use crate::rules::{How, Test, Texts};
 
-    fn route(hosts: &[&str], backend: u16) -> Route {
-        let hosts = hosts.iter().map(|&h| h.into()).collect();
-        Route { when: RequestMatch { hosts, ..RequestMatch::default() }, backend: BackendId(backend) }
+    /// A request for a host, over TLS or not.
+    struct For(Vec<u8>, bool);
+
+    impl Request for For {
+        fn method(&self) -> &[u8] {
+            b"GET"
+        }
+
+        fn target(&self) -> &[u8] {
+            if self.1 { b"/secret" } else { b"/" }
+        }
+
+        fn authority(&self) -> &[u8] {
+            &self.0
+        }
+
+        fn fields(&self, _name: &str, _look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+            false
+        }
+
+        fn source(&self) -> std::net::IpAddr {
+            [192, 0, 2, 1].into()
+        }
+
+        fn destination(&self) -> Option<std::net::SocketAddr> {
+            None
+        }
+
+        fn tls(&self) -> Option<&crate::tls::SessionFacts> {
+            None
+        }
     }
 
-    fn whoever(when: RequestMatch, backend: u16) -> Route {
-        Route { when, backend: BackendId(backend) }
+    fn exact(texts: &[&str]) -> Texts {
+        Texts::new(How::Exact, false, texts.iter().map(|&t| t.into()).collect()).unwrap()
+    }
+
+    fn hosts(hosts: &[&str]) -> Matcher {
+        Matcher::Test(Test::Host(exact(hosts)))
+    }
+
+    fn secret() -> Matcher {
+        Matcher::Test(Test::Path(exact(&["/secret"])))
+    }
+
+    fn goes(routes: &Routes, host: &str, secret: bool) -> Option<u16> {
+        routes.backend(&Looked::new(&For(host.into(), secret))).map(|b| b.0)
+    }
+
+    fn routes(rules: impl IntoIterator<Item = Matcher>) -> Routes {
+        Routes::new((0..).zip(rules).map(|(i, when)| Route { when, backend: BackendId(i) }).collect())
     }
 
     #[test]
     fn the_first_rule_that_matches_decides() {
-        let secret = RequestMatch { tls: Some(true), ..RequestMatch::default() };
-        let both = RequestMatch { hosts: vec!["b.example".into()], ..secret.clone() };
-        let routes = Routes::new(vec![
-            route(&["a.example", "[2001:db8::1]"], 0),
-            whoever(both, 1),
-            route(&["b.example"], 2),
-            whoever(secret, 3),
-            route(&["a.example", "c.example"], 4),
+        let routes = routes([
+            hosts(&["a.example", "[2001:db8::1]"]),
+            Matcher::All(vec![hosts(&["b.example"]), secret()]),
+            hosts(&["b.example"]),
+            secret(),
+            hosts(&["a.example", "c.example"]),
+            Matcher::Any(vec![hosts(&["d.example"]), hosts(&["e.example"])]),
         ]);
-        let session = session_of("/CN=x");
-        for (authority, clear, secured) in [
+        for (host, usual, of_secret) in [
             ("a.example", Some(0), Some(0)),
             ("A.eXample:8080", Some(0), Some(0)),
-            ("a.example.", Some(0), Some(0)),
-            ("a.example.:80", Some(0), Some(0)),
             ("[2001:DB8::1]", Some(0), Some(0)),
-            ("[2001:db8::1]:443", Some(0), Some(0)),
             ("b.example", Some(2), Some(1)),
             ("c.example", Some(4), Some(3)),
+            ("e.example", Some(5), Some(3)),
             ("a.example.org", None, Some(3)),
-            ("xa.example", None, Some(3)),
             ("a.exampl", None, Some(3)),
             ("", None, Some(3)),
         ] {
-            let found = routes.backend(authority.as_bytes(), None).map(|b| b.0);
-            assert_eq!(found, clear, "{authority}");
-            let found = routes.backend(authority.as_bytes(), Some(&session)).map(|b| b.0);
-            assert_eq!(found, secured, "{authority} over TLS");
+            assert_eq!((goes(&routes, host, false), goes(&routes, host, true)), (usual, of_secret), "{host}");
         }
-    }
-
-    #[test]
-    fn certificates_are_asked_for_their_subject() {
-        let of = |subject: &str| RequestMatch { subjects: vec![subject.into()], ..RequestMatch::default() };
-        let named = |cn: &str| RequestMatch { common_names: vec![cn.into()], ..RequestMatch::default() };
-        let shown = |yes| RequestMatch { certificate: Some(yes), ..RequestMatch::default() };
-        let routes = Routes::new(vec![
-            whoever(of("/O=Example/CN=builder"), 0),
-            whoever(named("tester"), 1),
-            whoever(shown(true), 2),
-            whoever(shown(false), 3),
-        ]);
-        let goes = |session: Option<&SessionFacts>| routes.backend(b"h", session).map(|b| b.0);
-        assert_eq!(goes(Some(&session_of("/O=Example/CN=builder"))), Some(0));
-        assert_eq!(goes(Some(&session_of("/CN=builder"))), Some(2));
-        assert_eq!(goes(Some(&session_of("/O=Other/CN=tester"))), Some(1));
-        assert_eq!(goes(Some(&session_of(""))), Some(3));
-        assert_eq!(goes(None), Some(3));
     }
 
     #[test]
     fn many_hosts_are_found() {
         let names: Vec<String> = (0..10_000).map(|i| format!("host-{i}.example")).collect();
-        let routes = Routes::new((0..).zip(&names).map(|(i, n)| route(&[n], i)).collect());
+        let routes = routes(names.iter().map(|n| hosts(&[n])));
         for (i, name) in (0..).zip(&names) {
-            assert_eq!(routes.backend(name.as_bytes(), None), Some(BackendId(i)));
+            assert_eq!(goes(&routes, name, false), Some(i));
         }
-        assert_eq!(routes.backend(b"host-10000.example", None), None);
-        assert_eq!(routes.backend(&[b'a'; 1000], None), None);
+        assert_eq!(goes(&routes, "host-10000.example", false), None);
+        assert_eq!(goes(&routes, &"a".repeat(1000), false), None);
     }
 }

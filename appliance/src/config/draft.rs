@@ -5,14 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::names::Resolvers;
+use evenkeel_proxy::rules::Test;
 use evenkeel_proxy::sticky::{StickAction, StickKey};
 use evenkeel_proxy::table::TableConfig;
 use evenkeel_proxy::tls::Acceptor;
 use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
 use evenkeel_vrrp::types::{IfName, Version};
 
-use super::model::{Global, Notify, Route, SyncGroup, Tracked};
+use super::model::{Global, Notify, SyncGroup, Tracked};
 use super::read::PerNode;
 use super::secret::Secret;
 use super::settings::{PlaceSettings, ServerSettings, ServerTls, Settings, WatchSettings};
@@ -26,6 +28,7 @@ pub(super) struct Draft {
     pub(super) defaults: Settings,
     pub(super) profiles: BTreeMap<String, Profile>,
     pub(super) proxies: Vec<Proxy>,
+    pub(super) acl: Vec<NamedCondition>,
     pub(super) tables: Vec<Spanned<TableConfig>>,
     pub(super) resolvers: Vec<Spanned<Resolvers>>,
     pub(super) routers: Vec<RouterDraft>,
@@ -55,6 +58,7 @@ pub(super) struct Proxy {
     pub(super) binds: Vec<Spanned<BindDraft>>,
     pub(super) servers: Vec<ServerDraft>,
     pub(super) stick: Vec<StickDraft>,
+    pub(super) acl: Vec<NamedCondition>,
     pub(super) routing: Routing,
 }
 
@@ -123,8 +127,30 @@ pub(super) struct ServerDraft {
 pub(super) struct Routing {
     /// Where `use_backend` stands.
     pub(super) said: Option<Span>,
-    pub(super) routes: Vec<Route>,
+    pub(super) routes: Vec<RouteDraft>,
     pub(super) inspect_delay: Option<Spanned<Duration>>,
+}
+
+/// One entry of `use_backend`, its names not looked up.
+#[derive(Debug)]
+pub(super) struct RouteDraft {
+    pub(super) when: Condition,
+    pub(super) backend: Spanned<String>,
+}
+
+/// A matcher that has a name.
+pub(super) type NamedCondition = (Spanned<String>, Condition);
+
+/// A condition, names in it not looked up.
+#[derive(Debug, Clone)]
+pub(super) enum Condition {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
+    Named(Spanned<String>),
+    Test(Test),
+    /// Of TLS that is passed on.
+    Hello(HelloMatch),
 }
 
 /// One entry of `stick`, its table not looked up.

@@ -14,7 +14,7 @@ use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
     Redispatch, SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
-use evenkeel_proxy::route::RequestMatch;
+use evenkeel_proxy::rules::Matcher;
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
 use evenkeel_proxy::tls::{Acceptor, Connector, Policy};
@@ -112,7 +112,7 @@ pub struct Route {
 #[derive(Debug, Clone)]
 pub enum When {
     /// Mode http.
-    Request(RequestMatch),
+    Request(Matcher),
     /// Mode tcp.
     Hello(HelloMatch),
 }

@@ -14,6 +14,7 @@ use super::value::{self};
 
 mod balance;
 mod check;
+mod condition;
 mod cookie;
 mod errorfile;
 mod global;
@@ -58,6 +59,8 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
         }
     }
     proxies.sort_by_key(|p| p.name.span);
+    let acl = named(cx, &mut top, "acl");
+    let acl = condition::named(cx, acl);
     let tables = named(cx, &mut top, "table");
     let tables = tables.into_iter().filter_map(|(name, node)| stick::table(cx, name, node)).collect();
     let resolvers = named(cx, &mut top, "resolvers");
@@ -72,7 +75,7 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
     let groups = named(cx, &mut top, "sync_group");
     let groups = groups.into_iter().filter_map(|(name, node)| vrrp::group(cx, name, node)).collect();
     top.finish(cx);
-    Draft { global, defaults, profiles, proxies, tables, resolvers, routers, scripts, groups }
+    Draft { global, defaults, profiles, proxies, acl, tables, resolvers, routers, scripts, groups }
 }
 
 /// A section that may stand in several files, key by key.

@@ -14,6 +14,7 @@ use super::read::Reader;
 
 mod balance;
 mod binds;
+mod conditions;
 mod groups;
 mod modes;
 mod place;
@@ -56,11 +57,13 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     let (mut frontends, mut backends) = (Vec::new(), Vec::new());
     let names: BTreeSet<String> =
         draft.proxies.iter().filter(|p| p.side.is_back()).map(|p| p.name.value.clone()).collect();
+    let matchers = conditions::Matchers::new(cx, &draft.acl, None);
     for proxy in draft.proxies {
         let settings = bases.settle(cx, proxy.from.as_ref(), proxy.settings.clone());
         if proxy.side.is_front() {
             let binds = binds::binds(cx, &proxy.binds, settings.mode.unwrap_or_default(), &draft.routers);
-            frontends.push(proxies::frontend(cx, &proxy, &settings, binds, &draft.global, &names));
+            let routes = proxies::routes(cx, &proxy, &matchers);
+            frontends.push(proxies::frontend(cx, &proxy, &settings, binds, routes, &draft.global, &names));
         }
         if matches!(proxy.side, Side::Backend | Side::Listen) {
             backends.push(proxies::backend(

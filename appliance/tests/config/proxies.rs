@@ -494,41 +494,6 @@ fn servers_may_be_at_sockets() {
 }
 
 #[test]
-fn requests_go_where_their_host_and_client_say() {
-    let config = good(
-        r#"
-[defaults]
-timeout = { connect = "5s", client = "50s", server = "50s" }
-[frontend.f]
-bind = ["*:80"]
-default_backend = "a"
-use_backend = [
-  { backend = "b", if = { host = ["B.Example", "192.0.2.1", "2001:db8::1"] } },
-  { backend = "c", if = { ssl_fc = false, ssl_c_used = false, host = "c.example" } },
-]
-[backend.a]
-server = [{ name = "s", addr = "10.0.0.1:80" }]
-[backend.b]
-server = [{ name = "s", addr = "10.0.0.2:80" }]
-[backend.c]
-server = [{ name = "s", addr = "10.0.0.3:80" }]
-"#,
-    );
-    let plan = lower::proxy(&config).plan;
-    let frontend = &plan.frontends()[0];
-    for (host, backend) in [
-        ("b.example:8080", Some(1)),
-        ("192.0.2.1", Some(1)),
-        ("[2001:DB8::1]:80", Some(1)),
-        ("c.example", Some(2)),
-        ("a.example", None),
-    ] {
-        assert_eq!(frontend.routes.backend(host.as_bytes(), None), backend.map(BackendId), "{host}");
-    }
-    assert_eq!((frontend.default_backend, &frontend.hello), (Some(BackendId(0)), &None));
-}
-
-#[test]
 fn connections_go_where_their_hello_says() {
     let config = good(
         r#"

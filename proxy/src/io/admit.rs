@@ -89,7 +89,7 @@ struct Guest {
 impl Guest {
     /// Finds out what the client has connected to, if a server may want to know.
     fn with_destination(mut self, thread: &DataThread, stream: &Stream) -> Self {
-        if thread.plan.announces() && self.caller.told.is_none() {
+        if thread.plan.wants_destination() && self.caller.told.is_none() {
             let destination = stream.addresses().map(|(own, _)| own);
             self.caller.told = Some(Rc::new(Told { destination, authority: None }));
         }
@@ -109,7 +109,7 @@ async fn admit_announced(
         Ok(Said { origin: Origin::Own, .. }) => {}
         Ok(Said { origin: Origin::Relayed { source, destination }, authority }) => {
             let told = Told { destination: Some(destination), authority };
-            let told = thread.plan.announces().then(|| Rc::new(told));
+            let told = thread.plan.wants_destination().then(|| Rc::new(told));
             whose.caller = Caller { told, ..Caller::of(source) };
         }
         Err(failure) => {

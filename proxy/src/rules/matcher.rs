@@ -181,6 +181,15 @@ impl Matcher {
         }
     }
 
+    /// Whether it looks at what the client has connected to, which has to be found out first.
+    pub fn looks_at_destination(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::looks_at_destination),
+            Self::Not(part) => part.looks_at_destination(),
+            Self::Test(test) => matches!(test, Test::Destination(_) | Test::DestinationPort(..)),
+        }
+    }
+
     /// The hosts without one of which it does not hold, if it is known which these are. So rules can be found by the host.
     pub fn hosts(&self) -> Option<&[Box<str>]> {
         match self {

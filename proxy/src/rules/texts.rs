@@ -90,10 +90,8 @@ impl Texts {
         match &self.by {
             By::Hash(all) => all.contains(text),
             By::Hashes(all, lengths) => lengths.iter().take_while(|l| **l <= text.len()).any(|length| {
-                let part = match self.how {
-                    How::Prefix => text.get(..*length),
-                    _ => text.get(text.len() - length..),
-                };
+                let (begin, end) = (text.get(..*length), text.get(text.len() - length..));
+                let part = if self.how == How::Prefix { begin } else { end };
                 part.is_some_and(|part| all.contains(part))
             }),
             By::Automaton(_) => false,
@@ -173,10 +171,10 @@ fn automaton(how: How, nocase: bool, patterns: &[Box<str>]) -> Result<Regex, Pat
             How::Exact | How::Prefix | How::Suffix | How::Substring => all.push_str(&regex::escape(pattern)),
         }
     }
-    match how {
-        How::Directory => build(&format!("(?:^|/)(?:{all})(?:/|$)"), nocase),
-        _ => build(&all, nocase),
+    if how == How::Directory {
+        all = format!("(?:^|/)(?:{all})(?:/|$)");
     }
+    build(&all, nocase)
 }
 
 /// Bytes are looked at, not characters: what comes over the wire need not be text.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::common::{Setup, answering, await_signal, field, gist, scripted, signal, status};
 use evenkeel_proxy::plan::{Backend, BackendId, ForwardedFor};
-use evenkeel_proxy::route::{RequestMatch, Route, Routes};
+use evenkeel_proxy::route::{Route, Routes};
+use evenkeel_proxy::rules::{How, Matcher, Test, Texts};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -454,7 +455,8 @@ fn requests_go_where_their_host_says() {
     let other = Backend { name: "other".into(), servers: 1..2, ..Setup::new(&[]).backend };
     setup.more_backends.push(other);
     setup.servers[1].backend = BackendId(1);
-    let when = RequestMatch { hosts: vec!["other.example".into()], ..RequestMatch::default() };
+    let hosts = Texts::new(How::Exact, false, vec!["other.example".into()]).unwrap();
+    let when = Matcher::Test(Test::Host(hosts));
     setup.frontend.routes = Routes::new(vec![Route { when, backend: BackendId(1) }]);
     let proxy = setup.start();
     let mut client = proxy.client();

@@ -25,6 +25,7 @@ mod main_job;
 mod names;
 mod pair;
 mod reload;
+mod rules;
 mod site;
 mod startup;
 mod starvation;

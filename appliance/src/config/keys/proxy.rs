@@ -7,6 +7,7 @@ use super::http::{
     ABORTONCLOSE, HTTP_REUSE, MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT,
     RETRY_ON,
 };
+use super::matcher::ACL;
 use super::route::{INSPECT_DELAY, USE_BACKENDS};
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 use super::stick::STICK;
@@ -119,6 +120,7 @@ pub static FRONTEND: Section = Section {
         LOG,
         LOG_FORMAT,
         ERRORFILE,
+        ACL,
         USE_BACKENDS,
         INSPECT_DELAY,
         DEFAULT_BACKEND,
@@ -192,6 +194,7 @@ pub static LISTEN: Section = Section {
         LOG,
         LOG_FORMAT,
         ERRORFILE,
+        ACL,
         USE_BACKENDS,
         INSPECT_DELAY,
         MAXCONN,

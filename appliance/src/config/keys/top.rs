@@ -1,5 +1,6 @@
 //! The file itself: which sections there are.
 
+use super::matcher::ACL;
 use super::{
     BACKEND, DEFAULTS, FRONTEND, GLOBAL, LISTEN, PROFILE, RESOLVERS, SYNC_GROUP, TABLE, VRRP, VRRP_SCRIPT,
 };
@@ -28,6 +29,7 @@ pub static TOP: Section = Section {
             Type::Named(&PROFILE),
             "Named sets of defaults for sections that ask for one with `from`.",
         ),
+        ACL,
         Key::new("frontend", Type::Named(&FRONTEND), "What accepts clients."),
         Key::new("backend", Type::Named(&BACKEND), "Groups of servers."),
         Key::new("listen", Type::Named(&LISTEN), "A frontend and a backend in one."),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
 
-use super::{balance, check, cookie, errorfile, http, log, route, server, stick, template, tls, watch};
+use super::{
+    balance, check, condition, cookie, errorfile, http, log, route, server, stick, template, tls, watch,
+};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Bind, BindDraft, Profile, Proxy, Side};
@@ -60,9 +62,11 @@ pub(super) fn proxy(
         servers.extend(t.read(cx, "server_template", template::servers).unwrap_or_default());
     }
     let stick = t.known(cx, "stick", stick::rules).unwrap_or_default();
+    let acl = if t.section.key("acl").is_some() { super::named(cx, &mut t, "acl") } else { Vec::new() };
+    let acl = condition::named(cx, acl);
     let routing = route::routing(cx, &mut t);
     t.finish(cx);
-    Some(Proxy { name, side, from, settings, backend_maxconn, of_http, binds, servers, stick, routing })
+    Some(Proxy { name, side, from, settings, backend_maxconn, of_http, binds, servers, stick, acl, routing })
 }
 
 /// The keys with defaults, as far as the section has them.

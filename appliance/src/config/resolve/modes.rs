@@ -6,7 +6,7 @@ use evenkeel_proxy::sticky::StickKey;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Proxy, ServerDraft};
-use crate::config::model::{Backend, Frontend, Listening, Server, When};
+use crate::config::model::{Backend, Frontend, Listening, Route, Server, When};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{ServerTls, Settings};
 use crate::config::source::Spanned;
@@ -31,10 +31,16 @@ pub(super) fn check_keys(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
 
 /// Refuses rules that look at what is not to be seen: a ClientHello in mode http or where TLS is ended, requests in mode
 /// tcp. And to wait for a hello that nobody asks for.
-pub(super) fn check_routing(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode, binds: &[Spanned<Listening>]) {
+pub(super) fn check_routing(
+    cx: &mut Reader<'_>,
+    proxy: &Proxy,
+    routes: &[Route],
+    mode: Mode,
+    binds: &[Spanned<Listening>],
+) {
     let name = shown(&proxy.name.value);
     let delay = proxy.routing.inspect_delay.as_ref().map(|d| d.span);
-    for route in &proxy.routing.routes {
+    for route in routes {
         let (looks_at, other) = match (&route.when, mode) {
             (When::Hello(_), Mode::Http) => ("TLS that is passed on", "tcp"),
             (When::Request(_), Mode::Tcp) => ("requests", "http"),

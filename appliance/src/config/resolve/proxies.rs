@@ -10,12 +10,13 @@ use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
 use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
+use super::conditions::Matchers;
 use super::profiles::undefined;
 use super::{balance, modes, place, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::{Proxy, ServerDraft, Side, StickDraft};
-use crate::config::model::{Backend, Frontend, Global, Listening, Server};
+use crate::config::draft::{Proxy, RouteDraft, ServerDraft, Side, StickDraft};
+use crate::config::model::{Backend, Frontend, Global, Listening, Route, Server};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
 use crate::config::source::Spanned;
@@ -39,12 +40,23 @@ pub(super) fn check_names(cx: &mut Reader<'_>, proxies: &[Proxy]) {
     }
 }
 
+/// What its `use_backend` says.
+pub(super) fn routes(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Vec<Route> {
+    let own = Matchers::new(cx, &proxy.acl, Some(matchers));
+    let route = |draft: &RouteDraft| {
+        let when = own.resolve(cx, &draft.when, draft.backend.span)?;
+        Some(Route { when, backend: draft.backend.clone() })
+    };
+    proxy.routing.routes.iter().filter_map(route).collect()
+}
+
 /// The front half of a proxy.
 pub(super) fn frontend(
     cx: &mut Reader<'_>,
     proxy: &Proxy,
     settings: &Settings,
     binds: Vec<Spanned<Listening>>,
+    routes: Vec<Route>,
     global: &Global,
     backends: &BTreeSet<String>,
 ) -> Frontend {
@@ -54,8 +66,7 @@ pub(super) fn frontend(
     };
     let mode = settings.mode.unwrap_or_default();
     modes::check_keys(cx, proxy, mode);
-    modes::check_routing(cx, proxy, mode, &binds);
-    let routes = proxy.routing.routes.clone();
+    modes::check_routing(cx, proxy, &routes, mode, &binds);
     for route in &routes {
         check_backend(cx, &route.backend, backends);
     }

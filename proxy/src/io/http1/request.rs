@@ -1,9 +1,10 @@
 //! From a parsed request head to a decision: refuse it, or forward it to which server.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::super::assign::Assign;
+use super::super::caller::Caller;
 use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
 use super::exchange::{Asked, Exchange};
@@ -22,6 +23,8 @@ use crate::h1::head::{Field, HeadIndex, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
 use crate::plan::{BackendId, ForwardedFor, Frontend, HttpReuse};
+use crate::rules::{self, Looked};
+use crate::tls::SessionFacts;
 
 /// A head as it was parsed.
 pub(super) struct Parsed<'a> {
@@ -74,6 +77,50 @@ impl Subject for Asking<'_> {
 
     fn fields<'a>(&'a self, name: &str, look: &mut dyn FnMut(&'a [u8]) -> bool) {
         let _found = self.named(name).any(|f| look(f.value.of(self.parsed.bytes)));
+    }
+}
+
+/// A request, for rules to look at.
+struct View<'a> {
+    parsed: &'a Parsed<'a>,
+    target: &'a Target<'a>,
+    authority: &'a [u8],
+    caller: &'a Caller,
+}
+
+impl rules::Request for View<'_> {
+    fn method(&self) -> &[u8] {
+        self.parsed.request.method_span.of(self.parsed.bytes)
+    }
+
+    fn target(&self) -> &[u8] {
+        match self.target {
+            Target::Origin(target) => target,
+            Target::Absolute { path, .. } => path,
+            Target::Asterisk => b"*",
+        }
+    }
+
+    fn authority(&self) -> &[u8] {
+        self.authority
+    }
+
+    fn fields(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let Parsed { index, bytes, .. } = self.parsed;
+        let named = |f: &&Field| f.name.of(bytes).eq_ignore_ascii_case(name.as_bytes());
+        index.fields().iter().filter(named).any(|f| look(f.value.of(bytes)))
+    }
+
+    fn source(&self) -> IpAddr {
+        self.caller.source.ip()
+    }
+
+    fn destination(&self) -> Option<SocketAddr> {
+        self.caller.told.as_ref()?.destination
+    }
+
+    fn tls(&self) -> Option<&SessionFacts> {
+        self.caller.tls.as_deref()
     }
 }
 
@@ -158,7 +205,8 @@ fn backend_of(
             parsed.index.first(Known::Host).map_or(&[][..], |f| f.value.of(parsed.bytes))
         }
     };
-    frontend.routes.backend(host, party.caller.tls.as_deref()).or(frontend.default_backend)
+    let view = View { parsed, target, authority: host, caller: &party.caller };
+    frontend.routes.backend(&Looked::new(&view)).or(frontend.default_backend)
 }
 
 fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {

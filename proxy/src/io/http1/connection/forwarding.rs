@@ -317,5 +317,5 @@ impl Connection {
 /// Whether the server is told whose connection it gets, so that no other client's request may go over it.
 fn is_announced(thread: &DataThread, server: ServerId) -> bool {
     let plan = &thread.plan;
-    plan.announces() && plan.servers().get(server.0 as usize).is_some_and(|s| s.send_proxy.is_some())
+    plan.wants_destination() && plan.servers().get(server.0 as usize).is_some_and(|s| s.send_proxy.is_some())
 }

@@ -1,0 +1,147 @@
+//! Keys of matchers.
+
+use super::{Key, Section, Type};
+
+/// Several words for "one or an array".
+const TEXTS: Type = Type::Text("a text or an array of them");
+const PATHS: Type = Type::Text("a path or an array of them");
+const PARTS: Type = Type::Text("a part of a path or an array of them");
+const EXPRESSIONS: Type = Type::Text("a regular expression or an array of them");
+const HOSTS: Type = Type::Text("a host name, an address, or an array of them");
+const NETWORKS: Type = Type::Text("an address, a network (\"192.0.2.0/24\"), or an array of them");
+const BY_NAME: Type = Type::Forms("a table from names to a text or an array of them", None);
+const OF_CONDITIONS: Type = Type::Forms("an array of names of matchers, \"!NAME\", and matchers", None);
+
+/// How conditions are said wherever there is one.
+pub(super) const CONDITION: Type =
+    Type::Forms("the name of a matcher, \"!NAME\", a matcher, or an array of these", None);
+
+/// A matcher.
+pub static MATCHER: Section = Section {
+    path: "acl.NAME",
+    called: "a matcher",
+    doc: "What is asked of a request, or in mode tcp (`req_…`) of a ClientHello. All that is said must hold, each by one \
+          of its values. Where a condition is expected, matchers have names (`[acl]`, `[frontend.NAME.acl]`) or stand in \
+          place, and those in an array must all hold. Paths are compared in one spelling whatever the client has written: \
+          percent-encoding undone, `//`, `/./` and `/../` resolved, `;…` dropped, `\\` as `/`; the path that is forwarded \
+          stays as it is. There from the start: `TRUE`, `FALSE`, `LOCALHOST`, `METH_GET` (GET and HEAD), `METH_HEAD`, \
+          `METH_POST`, `METH_PUT`, `METH_DELETE`, `METH_OPTIONS`, `METH_TRACE`.",
+    keys: &[
+        Key::new("any", OF_CONDITIONS, "One of these holds."),
+        Key::new("all", OF_CONDITIONS, "Every one of these holds."),
+        Key::new("not", CONDITION, "This does not hold."),
+        Key::new(
+            "host",
+            HOSTS,
+            "The host that is asked for, in whatever case and on whatever port: what the request line says, else `Host`. \
+             Rules that ask for hosts are found in a sorted table, however many there are.",
+        ),
+        Key::new("host_beg", TEXTS, "How the host begins."),
+        Key::new("host_end", TEXTS, "How the host ends: \".example.com\" is every name below example.com."),
+        Key::new("host_sub", TEXTS, "What is in the host."),
+        Key::new("host_reg", EXPRESSIONS, "What is found in the host, which is in lower case."),
+        Key::new("path", PATHS, "The path, without the query, in its one spelling."),
+        Key::new("path_beg", PATHS, "How the path begins."),
+        Key::new("path_end", PARTS, "How the path ends."),
+        Key::new("path_dir", PARTS, "What is in the path as a whole part between slashes, or several."),
+        Key::new("path_sub", PARTS, "What is in the path."),
+        Key::new("path_reg", EXPRESSIONS, "What is found in the path."),
+        Key::new("raw_path", TEXTS, "The path as the client has written it, as HAProxy's `path`."),
+        Key::new("raw_path_beg", TEXTS, "How that begins."),
+        Key::new("raw_path_end", TEXTS, "How that ends."),
+        Key::new("raw_path_dir", TEXTS, "What is in it as a whole part between slashes."),
+        Key::new("raw_path_sub", TEXTS, "What is in it."),
+        Key::new("raw_path_reg", EXPRESSIONS, "What is found in it."),
+        Key::new("method", Type::Text("a method or an array of them"), "The method."),
+        Key::new(
+            "hdr",
+            BY_NAME,
+            "Fields by their names, in whatever case, that have such an element: values are lists, taken apart at commas.",
+        ),
+        Key::new("hdr_beg", BY_NAME, "How such an element begins."),
+        Key::new("hdr_end", BY_NAME, "How such an element ends."),
+        Key::new("hdr_sub", BY_NAME, "What is in such an element."),
+        Key::new("hdr_reg", BY_NAME, "What is found in such an element."),
+        Key::new(
+            "hdr_exists",
+            Type::Text("the name of a field or an array of them"),
+            "There is such a field.",
+        ),
+        Key::new(
+            "accepts",
+            Type::Text("a type of content (\"application/json\") or an array of them"),
+            "The client takes such content, by the ranges and weights of `Accept`. Without that field it takes any.",
+        ),
+        Key::new("urlp", BY_NAME, "Parameters of the query, decoded, that have such a value."),
+        Key::new("urlp_exists", TEXTS, "There is such a parameter."),
+        Key::new("cook", BY_NAME, "Cookies that have such a value."),
+        Key::new("cook_exists", TEXTS, "There is such a cookie."),
+        Key::new(
+            "nocase",
+            Type::Bool,
+            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `urlp` and `cook`. Hosts are compared so \
+             anyway.",
+        )
+        .default("false"),
+        Key::new("src", NETWORKS, "The client's address."),
+        Key::new("dst", NETWORKS, "The address that the client has connected to."),
+        Key::new(
+            "dst_port",
+            Type::Forms("a port, or ports \"8000-8099\"", None),
+            "The port that the client has connected to.",
+        ),
+        Key::new("ssl_fc", Type::Bool, "Whether the client speaks TLS."),
+        Key::new("ssl_fc_sni", HOSTS, "The name that it has asked for in its TLS handshake, in whatever case."),
+        Key::new("ssl_fc_alpn", TEXTS, "The protocol that was agreed on in it: \"h2\", \"http/1.1\"."),
+        Key::new(
+            "ssl_c_used",
+            Type::Bool,
+            "Whether the client has shown a certificate. One that is shown has been verified: with one that does not \
+             verify there is no handshake, whether it is `required` or `optional`.",
+        ),
+        Key::new(
+            "ssl_c_s_dn",
+            Type::Text("a name or an array of them"),
+            "Whom the client's certificate is for, written on one line: \"/O=Example/CN=builder\".",
+        ),
+        Key::new("ssl_c_s_dn_cn", Type::Text("a name or an array of them"), "The common name in it."),
+        Key::new(
+            "req_ssl_sni",
+            Type::Text("a host name or an array of them"),
+            "In mode tcp, the name that a TLS client asks for, in whatever case.",
+        ),
+        Key::new(
+            "req_ssl_sni_end",
+            Type::Text("the end of host names, or an array of such ends"),
+            "How that name ends: \".example.com\" is every name below example.com.",
+        ),
+        Key::new(
+            "req_ssl_alpn",
+            Type::Text("a protocol name or an array of them"),
+            "A protocol that the client would speak inside.",
+        ),
+    ],
+    hints: &[
+        ("sni", "ssl_fc_sni, or where TLS is passed on req_ssl_sni"),
+        ("req_sni", "req_ssl_sni"),
+        ("alpn", "ssl_fc_alpn, or where TLS is passed on req_ssl_alpn"),
+        ("hdr(host)", "host"),
+        ("header", "hdr = { NAME = \"value\" }"),
+        ("query", "urlp = { NAME = \"value\" }"),
+        ("url_param", "urlp = { NAME = \"value\" }"),
+        ("cookie", "cook = { NAME = \"value\" }"),
+        ("or", "any"),
+        ("and", "all"),
+        ("unless", "not"),
+        ("ip", "src"),
+        ("ssl_c_s_dn(CN)", "ssl_c_s_dn_cn"),
+        ("ssl_c_verify", "ssl_c_used: a certificate that does not verify ends the handshake"),
+    ],
+};
+
+/// `acl`, at the top and of a frontend.
+pub(super) const ACL: Key = Key::new(
+    "acl",
+    Type::Named(&MATCHER),
+    "Named matchers. Those of a frontend go before those at the top of the file.",
+);

@@ -1,0 +1,450 @@
+//! Conditions: names of matchers, matchers in place, and arrays of both.
+
+use std::net::IpAddr;
+
+use evenkeel_proxy::hello::HelloMatch;
+use evenkeel_proxy::rules::accept::MediaType;
+use evenkeel_proxy::rules::path::normal;
+use evenkeel_proxy::rules::{How, Network, Networks, Test, Texts};
+
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::Condition;
+use crate::config::keys::{self, Key};
+use crate::config::read::{Fields, Node, Reader, shown};
+use crate::config::source::Spanned;
+use crate::config::value::{self, Bad};
+
+/// The matchers that a section gives names to.
+pub(super) fn named(
+    cx: &mut Reader<'_>,
+    all: Vec<(Spanned<String>, Node<'_>)>,
+) -> Vec<(Spanned<String>, Condition)> {
+    all.into_iter().filter_map(|(name, node)| Some((name, matcher(cx, node)?))).collect()
+}
+
+/// A condition, wherever one is expected.
+pub(super) fn condition(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Condition> {
+    if let Some(name) = node.value.as_str() {
+        let (inverted, name) = name.strip_prefix('!').map_or((false, name), |name| (true, name.trim_start()));
+        let named = Condition::Named(Spanned::new(name.to_owned(), node.span));
+        return Some(if inverted { Condition::Not(Box::new(named)) } else { named });
+    }
+    if node.value.as_table().is_some() {
+        return matcher(cx, node);
+    }
+    if node.elements().is_some() {
+        return conditions(cx, key, node).map(Condition::All);
+    }
+    cx.wrong_type(key, node, Some(EXAMPLE.into()));
+    None
+}
+
+/// An array of conditions, at least one.
+fn conditions(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Condition>> {
+    let Some(all) = node.elements() else {
+        cx.wrong_type(
+            key,
+            node,
+            Some(format!("{} = [\"is_api\", {{ host = \"app.example.com\" }}]", key.name)),
+        );
+        return None;
+    };
+    if all.is_empty() {
+        let message = format!("`{}` has nothing in it", key.name);
+        cx.push(Diagnostic::error(Code::BadValue, node.span, message));
+        return None;
+    }
+    let count = all.len();
+    let read: Vec<_> = all.into_iter().filter_map(|n| condition(cx, key, n)).collect();
+    (read.len() == count).then_some(read)
+}
+
+/// A matcher, which asks for something.
+fn matcher(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Condition> {
+    let errors = cx.errors;
+    let mut t = Fields::of(cx, &keys::MATCHER, node.key, node)?;
+    let of_hello = OF_HELLO.iter().find(|k| t.has(k));
+    let of_request = keys::MATCHER.keys.iter().map(|k| k.name).find(|k| !OF_HELLO.contains(k) && t.has(k));
+    let hello = hello(cx, &mut t);
+    let mut all = combined(cx, &mut t);
+    all.extend(tests(cx, &mut t));
+    t.finish(cx);
+    match (of_hello, of_request) {
+        (None, None | Some("nocase")) => {
+            let message = "a matcher that asks for nothing";
+            cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(EXAMPLE));
+            None
+        }
+        (Some(of_hello), Some(of_request)) => {
+            let message = format!(
+                "`{of_hello}` looks at TLS that is passed on, and `{of_request}` at requests, which are not seen there"
+            );
+            cx.push(Diagnostic::error(Code::BadCombination, node.span, message));
+            None
+        }
+        // What could not be read would leave a matcher that holds more often.
+        _ if cx.errors > errors => None,
+        (Some(_), None) => Some(Condition::Hello(hello)),
+        (None, Some(_)) => Some(Condition::All(all)),
+    }
+}
+
+fn combined(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
+    let any = t.read(cx, "any", conditions).map(Condition::Any);
+    let all = t.read(cx, "all", conditions).map(Condition::All);
+    let not = t.read(cx, "not", condition).map(|c| Condition::Not(Box::new(c)));
+    [any, all, not].into_iter().flatten().collect()
+}
+
+/// What is asked of requests.
+fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
+    let nocase = t.read(cx, "nocase", Reader::bool).is_some_and(|yes| yes.value);
+    let mut tests = Vec::new();
+    for (key, how) in HOST {
+        tests.extend(texts(cx, t, key, how, how == How::Regex, |text| host(how, text)).map(Test::Host));
+    }
+    for (key, how) in PATH {
+        tests.extend(texts(cx, t, key, how, nocase, |text| path(how, text)).map(Test::Path));
+    }
+    for (key, how) in RAW_PATH {
+        tests.extend(texts(cx, t, key, how, nocase, |text| pattern(how, text)).map(Test::RawPath));
+    }
+    tests.extend(texts(cx, t, "method", How::Exact, false, method).map(Test::Method));
+    for (key, how) in HDR {
+        tests.extend(
+            by_name(cx, t, key, how, nocase, field_name).into_iter().map(|(n, v)| Test::Header(n, v)),
+        );
+    }
+    tests
+        .extend(by_name(cx, t, "urlp", How::Exact, nocase, text).into_iter().map(|(n, v)| Test::Query(n, v)));
+    tests.extend(
+        by_name(cx, t, "cook", How::Exact, nocase, text).into_iter().map(|(n, v)| Test::Cookie(n, v)),
+    );
+    tests.extend(networks(cx, t, "src").map(Test::Source));
+    tests.extend(networks(cx, t, "dst").map(Test::Destination));
+    tests.extend(t.read(cx, "dst_port", ports).map(|(from, to)| Test::DestinationPort(from, to)));
+    tests.extend(t.read(cx, "ssl_fc", Reader::bool).map(|yes| Test::Tls(yes.value)));
+    tests.extend(texts(cx, t, "ssl_fc_sni", How::Exact, false, host_name).map(Test::Sni));
+    tests.extend(texts(cx, t, "ssl_fc_alpn", How::Exact, false, text).map(Test::Alpn));
+    tests.extend(t.read(cx, "ssl_c_used", Reader::bool).map(|yes| Test::Certificate(yes.value)));
+    tests.extend(texts(cx, t, "ssl_c_s_dn", How::Exact, false, text).map(Test::Subject));
+    tests.extend(texts(cx, t, "ssl_c_s_dn_cn", How::Exact, false, text).map(Test::CommonName));
+    let mut all: Vec<Condition> = tests.into_iter().map(Condition::Test).collect();
+    all.extend(one_of(cx, t, "hdr_exists", field_name, Test::HasHeader));
+    all.extend(one_of(cx, t, "accepts", media_type, Test::Accepts));
+    all.extend(one_of(cx, t, "urlp_exists", text, Test::HasQuery));
+    all.extend(one_of(cx, t, "cook_exists", text, Test::HasCookie));
+    all
+}
+
+/// What is asked of a ClientHello.
+fn hello(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HelloMatch {
+    let names = t.read(cx, "req_ssl_sni", |cx, key, node| listed(cx, key, node, host_name));
+    let ends = t.read(cx, "req_ssl_sni_end", |cx, key, node| listed(cx, key, node, end_of_name));
+    let protocols = t.read(cx, "req_ssl_alpn", |cx, key, node| listed(cx, key, node, protocol));
+    HelloMatch {
+        names: names.unwrap_or_default(),
+        ends: ends.unwrap_or_default(),
+        protocols: protocols.unwrap_or_default(),
+    }
+}
+
+/// Patterns of one kind.
+fn texts(
+    cx: &mut Reader<'_>,
+    t: &mut Fields<'_>,
+    name: &'static str,
+    how: How,
+    nocase: bool,
+    parse: impl Fn(&str) -> Result<Box<str>, Bad>,
+) -> Option<Texts> {
+    t.read(cx, name, |cx, key, node| {
+        let patterns = listed(cx, key, node, parse)?;
+        made(cx, key, node, how, nocase, patterns)
+    })
+}
+
+fn made(
+    cx: &mut Reader<'_>,
+    key: &Key,
+    node: Node<'_>,
+    how: How,
+    nocase: bool,
+    patterns: Vec<Box<str>>,
+) -> Option<Texts> {
+    Texts::new(how, nocase, patterns)
+        .map_err(|error| {
+            let message = format!("`{}`: these expressions together: {error}", key.name);
+            cx.push(Diagnostic::error(Code::BadValue, node.span, message));
+        })
+        .ok()
+}
+
+/// A table from names to patterns: what it asks of each name.
+fn by_name(
+    cx: &mut Reader<'_>,
+    t: &mut Fields<'_>,
+    name: &'static str,
+    how: How,
+    nocase: bool,
+    parse: fn(&str) -> Result<Box<str>, Bad>,
+) -> Vec<(Box<str>, Texts)> {
+    let read = t.read(cx, name, |cx, key, node| {
+        let example = format!("{} = {{ NAME = \"value\" }}", key.name);
+        let Some(entries) = node.entries() else {
+            cx.wrong_type(key, node, Some(example));
+            return None;
+        };
+        if entries.is_empty() {
+            let message = format!("`{}` names nothing", key.name);
+            cx.push(Diagnostic::error(Code::BadValue, node.span, message).help(example));
+        }
+        let mut all = Vec::new();
+        for (name, node) in entries {
+            let named = parse(name.value).map_err(|bad| {
+                let message = format!("`{}`: {} {}", key.name, shown(name.value), bad.why);
+                cx.push(Diagnostic::error(Code::BadName, name.span, message).help_if(bad.help));
+            });
+            let Some(patterns) = listed(cx, key, node, |text| pattern(how, text)) else { continue };
+            if let (Ok(named), Some(texts)) = (named, made(cx, key, node, how, nocase, patterns)) {
+                all.push((named, texts));
+            }
+        }
+        Some(all)
+    });
+    read.unwrap_or_default()
+}
+
+/// A test for which one of several values has to hold.
+fn one_of<T>(
+    cx: &mut Reader<'_>,
+    t: &mut Fields<'_>,
+    name: &'static str,
+    parse: fn(&str) -> Result<T, Bad>,
+    test: fn(T) -> Test,
+) -> Option<Condition> {
+    let all = t.read(cx, name, |cx, key, node| listed(cx, key, node, parse))?;
+    Some(Condition::Any(all.into_iter().map(test).map(Condition::Test).collect()))
+}
+
+fn networks(cx: &mut Reader<'_>, t: &mut Fields<'_>, name: &'static str) -> Option<Networks> {
+    let all = t.read(cx, name, |cx, key, node| listed(cx, key, node, value::network))?;
+    Some(all.into_iter().map(|(address, prefix)| Network { address, prefix }).collect())
+}
+
+fn ports(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<(u16, u16)> {
+    let said = match (node.value.as_integer(), node.value.as_str()) {
+        (Some(number), _) => number.to_string(),
+        (None, Some(text)) => text.to_owned(),
+        (None, None) => {
+            cx.wrong_type(key, node, None);
+            return None;
+        }
+    };
+    let (from, to) = said.split_once('-').unwrap_or((&said, &said));
+    match (from.trim().parse(), to.trim().parse()) {
+        (Ok(from), Ok(to)) if from <= to => Some((from, to)),
+        _ => {
+            cx.bad_value(key, node, &said, Bad::new("is neither a port nor a range of them"));
+            None
+        }
+    }
+}
+
+/// At least one value: none would match whatever comes.
+fn listed<T>(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    parse: impl Fn(&str) -> Result<T, Bad>,
+) -> Option<Vec<T>> {
+    let all = node.one_or_many();
+    if all.is_empty() {
+        let message = format!("`{}` has no value: nothing could match it", key.name);
+        cx.push(Diagnostic::error(Code::BadValue, node.span, message));
+        return None;
+    }
+    Some(all.into_iter().filter_map(|n| cx.parsed(key, n, &parse)).map(|v| v.value).collect())
+}
+
+/// A host, or a part of one: without a port, in lower case, an IPv6 address in brackets.
+fn host(how: How, text: &str) -> Result<Box<str>, Bad> {
+    match how {
+        How::Exact => whole_host(text),
+        How::Regex => pattern(how, text),
+        How::Prefix | How::Suffix | How::Substring | How::Directory if !text.is_ascii() => {
+            Err(Bad::new("is not as clients write it").help("its ASCII form, which begins with \"xn--\""))
+        }
+        How::Prefix | How::Suffix | How::Substring | How::Directory if text.contains('*') => {
+            Err(Bad::new("has a `*`, which no host has")
+                .help("host_end = \".example.com\" is every name below example.com"))
+        }
+        How::Prefix | How::Suffix | How::Substring | How::Directory => {
+            pattern(how, text).map(|text| text.to_ascii_lowercase().into())
+        }
+    }
+}
+
+fn whole_host(text: &str) -> Result<Box<str>, Bad> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V6(address)) => return Ok(format!("[{address}]").into()),
+        Ok(IpAddr::V4(_)) => return Ok(bare.into()),
+        Err(_) => {}
+    }
+    if let Some((name, _)) = text.split_once(':') {
+        return Err(Bad::new("has a port, and `host` is compared without").help(format!("host = \"{name}\"")));
+    }
+    if let Some(end) = text.strip_prefix('*') {
+        return Err(Bad::new("is a pattern, not a host name").help(format!("host_end = \"{end}\"")));
+    }
+    complete(text)
+}
+
+/// A pattern for paths in their one spelling.
+fn path(how: How, text: &str) -> Result<Box<str>, Bad> {
+    let checked = pattern(how, text)?;
+    if how == How::Regex {
+        return Ok(checked);
+    }
+    if text.contains('?') {
+        return Err(Bad::new("has a query, which is no part of a path").help("urlp = { NAME = \"value\" }"));
+    }
+    let starts_a_path = matches!(how, How::Exact | How::Prefix);
+    if starts_a_path && !text.starts_with('/') && text != "*" {
+        return Err(Bad::new("does not begin with a slash, as paths do").help(format!("\"/{text}\"")));
+    }
+    // Where it may begin or end inside a part, something stands there.
+    let (before, after) = match how {
+        How::Exact | How::Regex => ("", ""),
+        How::Prefix => ("", "x"),
+        How::Suffix => ("/x", ""),
+        How::Substring => ("/x", "x"),
+        How::Directory => ("/", ""),
+    };
+    let bare = if how == How::Directory { text.trim_matches('/') } else { text };
+    let whole = format!("{before}{bare}{after}");
+    let spelled = normal(whole.as_bytes());
+    if *spelled == *whole.as_bytes() {
+        return Ok(checked);
+    }
+    let spelled = String::from_utf8_lossy(&spelled);
+    let own = spelled.strip_prefix(before).and_then(|own| own.strip_suffix(after)).unwrap_or(&spelled);
+    let bad = Bad::new("is not in the spelling in which paths are compared");
+    Err(if own.is_empty() { bad.help("raw_path…") } else { bad.help(format!("\"{own}\", or raw_path…")) })
+}
+
+fn pattern(how: How, text: &str) -> Result<Box<str>, Bad> {
+    if text.is_empty() && how != How::Exact {
+        return Err(Bad::new("is empty, and is found in everything"));
+    }
+    Texts::check(how, text).map_err(|error| Bad::new(format!("is no regular expression: {error}")))?;
+    Ok(text.into())
+}
+
+fn method(text: &str) -> Result<Box<str>, Bad> {
+    if !is_token(text) {
+        return Err(Bad::new("is not a method"));
+    }
+    let upper = text.to_ascii_uppercase();
+    if STANDARD.contains(&upper.as_str()) && text != upper {
+        return Err(Bad::new("is not in upper case, and methods differ in it").help(format!("\"{upper}\"")));
+    }
+    Ok(text.into())
+}
+
+fn field_name(text: &str) -> Result<Box<str>, Bad> {
+    if is_token(text) { Ok(text.into()) } else { Err(Bad::new("is not the name of a field")) }
+}
+
+/// RFC 9110 §5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn media_type(text: &str) -> Result<MediaType, Bad> {
+    MediaType::parse(text).ok_or_else(|| Bad::new("is not a type of content").help("\"application/json\""))
+}
+
+fn text(text: &str) -> Result<Box<str>, Bad> {
+    if text.is_empty() { Err(Bad::new("is empty")) } else { Ok(text.into()) }
+}
+
+/// In lower case.
+fn host_name(text: &str) -> Result<Box<str>, Bad> {
+    if let Some(end) = text.strip_prefix('*') {
+        return Err(Bad::new("is a pattern, not a host name").help(format!("req_ssl_sni_end = \"{end}\"")));
+    }
+    if text.parse::<IpAddr>().is_ok() {
+        return Err(Bad::new("is an address, and clients ask for names only"));
+    }
+    complete(text)
+}
+
+fn complete(text: &str) -> Result<Box<str>, Bad> {
+    if text.starts_with('.') || text.ends_with('.') {
+        return Err(Bad::new("is not a host name: it begins or ends with a dot"));
+    }
+    end_of_name(text)
+}
+
+fn end_of_name(text: &str) -> Result<Box<str>, Bad> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if !text.is_ascii() {
+        return Err(Bad::new("is not as clients write it").help("its ASCII form, which begins with \"xn--\""));
+    }
+    if text.is_empty() || text.len() > 255 || !text.bytes().all(allowed) || text.ends_with('.') {
+        return Err(Bad::new("is not of a host name"));
+    }
+    Ok(text.to_ascii_lowercase().into())
+}
+
+fn protocol(text: &str) -> Result<Box<[u8]>, Bad> {
+    // RFC 7301 §3.1: 1 to 255 bytes.
+    if (1..=255).contains(&text.len()) {
+        return Ok(text.as_bytes().into());
+    }
+    Err(Bad::new("is not the name of a protocol").help("\"h2\", \"http/1.1\", \"acme-tls/1\""))
+}
+
+const OF_HELLO: [&str; 3] = ["req_ssl_sni", "req_ssl_sni_end", "req_ssl_alpn"];
+
+const HOST: [(&str, How); 5] = [
+    ("host", How::Exact),
+    ("host_beg", How::Prefix),
+    ("host_end", How::Suffix),
+    ("host_sub", How::Substring),
+    ("host_reg", How::Regex),
+];
+
+const PATH: [(&str, How); 6] = [
+    ("path", How::Exact),
+    ("path_beg", How::Prefix),
+    ("path_end", How::Suffix),
+    ("path_dir", How::Directory),
+    ("path_sub", How::Substring),
+    ("path_reg", How::Regex),
+];
+
+const RAW_PATH: [(&str, How); 6] = [
+    ("raw_path", How::Exact),
+    ("raw_path_beg", How::Prefix),
+    ("raw_path_end", How::Suffix),
+    ("raw_path_dir", How::Directory),
+    ("raw_path_sub", How::Substring),
+    ("raw_path_reg", How::Regex),
+];
+
+const HDR: [(&str, How); 5] = [
+    ("hdr", How::Exact),
+    ("hdr_beg", How::Prefix),
+    ("hdr_end", How::Suffix),
+    ("hdr_sub", How::Substring),
+    ("hdr_reg", How::Regex),
+];
+
+const STANDARD: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH"];
+
+const EXAMPLE: &str =
+    "if = { host = \"app.example.com\" }, if = \"is_api\", if = [\"is_api\", \"!is_admin\"]";

@@ -1,0 +1,186 @@
+//! Conditions: what the configuration says, asked of requests.
+
+use std::net::{IpAddr, SocketAddr};
+
+use evenkeel::config::lower;
+use evenkeel_proxy::plan::BackendId;
+use evenkeel_proxy::rules::{Looked, Request};
+use evenkeel_proxy::tls::SessionFacts;
+
+use super::good;
+
+/// A request in clear text.
+struct Sent<'a> {
+    method: &'a str,
+    host: &'a str,
+    target: &'a str,
+    fields: &'a [(&'a str, &'a str)],
+    source: IpAddr,
+}
+
+impl Request for Sent<'_> {
+    fn method(&self) -> &[u8] {
+        self.method.as_bytes()
+    }
+
+    fn target(&self) -> &[u8] {
+        self.target.as_bytes()
+    }
+
+    fn authority(&self) -> &[u8] {
+        self.host.as_bytes()
+    }
+
+    fn fields(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        let named = self.fields.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        named.into_iter().any(|(_, value)| look(value.as_bytes()))
+    }
+
+    fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    fn destination(&self) -> Option<SocketAddr> {
+        Some(([192, 0, 2, 1], 8080).into())
+    }
+
+    fn tls(&self) -> Option<&SessionFacts> {
+        None
+    }
+}
+
+const PLAIN: Sent<'static> = Sent {
+    method: "GET",
+    host: "www.example",
+    target: "/",
+    fields: &[],
+    source: IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3)),
+};
+
+/// Whether a rule with this `if`, and these named matchers, takes the request.
+fn holds(acl: &str, condition: &str, request: &Sent<'_>) -> bool {
+    let config = good(&format!(
+        r#"
+[defaults]
+timeout = {{ connect = "5s", client = "50s", server = "50s" }}
+{acl}
+[frontend.f]
+bind = ["*:80"]
+default_backend = "a"
+use_backend = [{{ backend = "b", if = {condition} }}]
+[backend.a]
+server = [{{ name = "s", addr = "10.0.0.1:80" }}]
+[backend.b]
+server = [{{ name = "s", addr = "10.0.0.2:80" }}]
+"#
+    ));
+    let plan = lower::proxy(&config).plan;
+    plan.frontends()[0].routes.backend(&Looked::new(request)) == Some(BackendId(1))
+}
+
+#[test]
+fn every_key_asks_what_it_says() {
+    let request = Sent {
+        host: "App.Example:8080",
+        target: "/%61pi/v1/users.json?user=j+d&debug",
+        fields: &[
+            ("Accept", "text/html, application/json;q=0.9"),
+            ("User-Agent", "Mozilla/5.0 (Mobile)"),
+            ("Cookie", "theme=Dark; sid=1"),
+        ],
+        ..PLAIN
+    };
+    for (condition, expected) in [
+        (r#"{ host = ["APP.example", "b.example"] }"#, true),
+        (r#"{ host = "192.0.2.1" }"#, false),
+        (r#"{ host_beg = "APP." }"#, true),
+        (r#"{ host_end = ".Example" }"#, true),
+        (r#"{ host_end = ".example.org" }"#, false),
+        (r#"{ host_sub = "exam" }"#, true),
+        (r#"{ host_reg = "^App[.]" }"#, true),
+        (r#"{ path = "/api/v1/users.json" }"#, true),
+        (r#"{ path = "/api" }"#, false),
+        (r#"{ path_beg = ["/v1", "/api/"] }"#, true),
+        (r#"{ path_end = [".json", ".xml"] }"#, true),
+        (r#"{ path_dir = "v1" }"#, true),
+        (r#"{ path_dir = "v" }"#, false),
+        (r#"{ path_sub = "users" }"#, true),
+        (r#"{ path_reg = '^/api/v\d+/' }"#, true),
+        (r#"{ path_beg = "/API/" }"#, false),
+        (r#"{ path_beg = "/API/", nocase = true }"#, true),
+        (r#"{ raw_path_beg = "/api/" }"#, false),
+        (r#"{ raw_path_beg = "/%61pi/" }"#, true),
+        (r#"{ method = ["GET", "HEAD"] }"#, true),
+        (r#"{ method = "POST" }"#, false),
+        (r#"{ hdr = { accept = "text/html" } }"#, true),
+        (r#"{ hdr = { accept = "application/json" } }"#, false),
+        (r#"{ hdr_beg = { accept = "application/json" } }"#, true),
+        (r#"{ hdr_sub = { User-Agent = "mobile" } }"#, false),
+        (r#"{ hdr_sub = { User-Agent = "mobile" }, nocase = true }"#, true),
+        (r#"{ hdr_reg = { User-Agent = '/\d[.]\d ' } }"#, true),
+        (r#"{ hdr_end = { User-Agent = ")" }, hdr_exists = "cookie" }"#, true),
+        (r#"{ hdr_exists = ["X-A", "accept"] }"#, true),
+        (r#"{ hdr_exists = "X-A" }"#, false),
+        (r#"{ accepts = "application/json" }"#, true),
+        (r#"{ accepts = ["image/png", "text/plain"] }"#, false),
+        (r#"{ urlp = { user = "j d" } }"#, true),
+        (r#"{ urlp = { user = "j d", debug = "1" } }"#, false),
+        (r#"{ urlp_exists = "debug" }"#, true),
+        (r#"{ cook = { theme = ["Light", "Dark"] }, cook_exists = "sid" }"#, true),
+        (r#"{ cook = { theme = "dark" } }"#, false),
+        (r#"{ src = ["192.0.2.0/24", "10.0.0.0/8"] }"#, true),
+        (r#"{ src = "10.1.2.4" }"#, false),
+        (r#"{ dst = "192.0.2.1", dst_port = 8080 }"#, true),
+        (r#"{ dst_port = "8000-8079" }"#, false),
+        (r#"{ ssl_fc = false, ssl_c_used = false }"#, true),
+        (r#"{ ssl_fc = true }"#, false),
+        (r#"{ ssl_fc_sni = "app.example" }"#, false),
+        (r#"{ ssl_fc_alpn = "h2" }"#, false),
+        (r#"{ ssl_c_s_dn = "/CN=x" }"#, false),
+        (r#"{ ssl_c_s_dn_cn = "x" }"#, false),
+        (r#"{ host = "app.example", method = "POST" }"#, false),
+        (r#"{ host = "app.example", not = { method = "POST" } }"#, true),
+        (r#"{ any = [{ method = "POST" }, { path_end = ".json" }] }"#, true),
+        (r#"{ all = [{ method = "POST" }, { path_end = ".json" }] }"#, false),
+        (r#"[{ method = "GET" }, { path_end = ".json" }]"#, true),
+        (r#"[{ method = "GET" }, { path_end = ".xml" }]"#, false),
+        (r#"{ method = "GET" }, unless = { path_end = ".json" }"#, false),
+        (r#"{ method = "GET" }, unless = { path_end = ".xml" }"#, true),
+    ] {
+        assert_eq!(holds("", condition, &request), expected, "{condition}");
+    }
+}
+
+/// The tutorial's rules for a path that only some addresses may ask for.
+#[test]
+fn matchers_have_names() {
+    let acl = r#"
+[acl]
+is_admin_path = { path_beg = "/admin" }
+is_admin_ip = { src = "192.0.2.0/24" }
+stranger = { all = ["is_admin_path", "!is_admin_ip", "METH_GET"] }
+local = "LOCALHOST"
+"#;
+    // A name stands for what a table says.
+    let acl = acl.replace("local = \"LOCALHOST\"\n", "local = { any = [\"LOCALHOST\"] }\n");
+    let admin = Sent { target: "/x/../admin/", ..PLAIN };
+    for (condition, expected) in [
+        (r#""is_admin_path""#, true),
+        (r#""!is_admin_path""#, false),
+        (r#"["is_admin_path", "!is_admin_ip"]"#, true),
+        (r#"["is_admin_path", "is_admin_ip"]"#, false),
+        (r#"{ any = ["is_admin_ip", { method = "GET" }] }"#, true),
+        (r#""stranger""#, true),
+        (r#"["stranger", "METH_POST"]"#, false),
+        (r#""local""#, false),
+        (r#"["TRUE", "!FALSE", "! LOCALHOST"]"#, true),
+    ] {
+        assert_eq!(holds(&acl, condition, &admin), expected, "{condition}");
+    }
+    let head = Sent { method: "HEAD", target: "/admin", source: [127, 0, 0, 1].into(), ..PLAIN };
+    assert!(holds(&acl, r#"["stranger", "local"]"#, &head));
+    // A frontend's own go first.
+    let own = format!("{acl}[frontend.f.acl]\nis_admin_path = {{ path = \"/else\" }}\n");
+    assert!(!holds(&own, r#""is_admin_path""#, &admin));
+    assert!(holds(&own, r#""stranger""#, &admin), "what the file's say stays what it was");
+}
