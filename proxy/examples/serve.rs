@@ -141,6 +141,7 @@ impl Options {
             routes: Routes::new(self.host.iter().map(|host| route(host)).collect::<Result<_, _>>()?),
             hello: None,
             timeout: client,
+            http_request: Vec::new(),
             forwarded_for: Some(ForwardedFor {
                 header: "X-Forwarded-For".into(),
                 except: Vec::new(),
@@ -165,6 +166,7 @@ impl Options {
                 server: Some(self.timeout),
                 ..ServerTimeouts::default()
             },
+            http_request: Vec::new(),
             forwarded_for: None,
             retries: self.retries,
             redispatch: Redispatch::LAST,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::names::Resolvers;
-use evenkeel_proxy::rules::Test;
+use evenkeel_proxy::rules::{Action, Test};
 use evenkeel_proxy::sticky::{StickAction, StickKey};
 use evenkeel_proxy::table::TableConfig;
 use evenkeel_proxy::tls::Acceptor;
@@ -59,6 +59,7 @@ pub(super) struct Proxy {
     pub(super) servers: Vec<ServerDraft>,
     pub(super) stick: Vec<StickDraft>,
     pub(super) acl: Vec<NamedCondition>,
+    pub(super) rules: Vec<RuleDraft>,
     pub(super) routing: Routing,
 }
 
@@ -136,6 +137,14 @@ pub(super) struct Routing {
 pub(super) struct RouteDraft {
     pub(super) when: Condition,
     pub(super) backend: Spanned<String>,
+}
+
+/// One entry of `http_request`, its names not looked up.
+#[derive(Debug)]
+pub(super) struct RuleDraft {
+    pub(super) when: Condition,
+    pub(super) action: Action,
+    pub(super) at: Span,
 }
 
 /// A matcher that has a name.

@@ -12,6 +12,7 @@ mod matcher;
 mod proxy;
 mod resolvers;
 mod route;
+mod rule;
 mod server;
 mod stick;
 mod tls;
@@ -27,6 +28,7 @@ pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, 
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
 pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
 pub use route::USE_BACKEND;
+pub use rule::{HTTP_REQUEST, REDIRECT, RETURN};
 pub use server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 pub use stick::{STICK, STICK_FIELD, TABLE};
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
@@ -248,6 +250,9 @@ pub static SECTIONS: &[&Section] = &[
     &BALANCE_BY,
     &BALANCE_URI,
     &BIND,
+    &HTTP_REQUEST,
+    &RETURN,
+    &REDIRECT,
     &USE_BACKEND,
     &MATCHER,
     &TIMEOUT,

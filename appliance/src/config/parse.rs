@@ -23,6 +23,7 @@ mod log;
 mod proxy;
 mod resolvers;
 mod route;
+mod rule;
 mod secret;
 mod server;
 mod stick;

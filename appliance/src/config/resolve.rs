@@ -62,14 +62,20 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
         let settings = bases.settle(cx, proxy.from.as_ref(), proxy.settings.clone());
         if proxy.side.is_front() {
             let binds = binds::binds(cx, &proxy.binds, settings.mode.unwrap_or_default(), &draft.routers);
-            let routes = proxies::routes(cx, &proxy, &matchers);
-            frontends.push(proxies::frontend(cx, &proxy, &settings, binds, routes, &draft.global, &names));
+            let asked = proxies::asked(cx, &proxy, &matchers);
+            frontends.push(proxies::frontend(cx, &proxy, &settings, binds, asked, &draft.global, &names));
         }
         if matches!(proxy.side, Side::Backend | Side::Listen) {
+            // Those of a listen have been asked by its front half.
+            let asked = match proxy.side {
+                Side::Backend => proxies::asked(cx, &proxy, &matchers),
+                Side::Frontend | Side::Listen => proxies::Asked::default(),
+            };
             backends.push(proxies::backend(
                 cx,
                 proxy,
                 settings,
+                asked,
                 &draft.global,
                 &draft.tables,
                 &draft.resolvers,

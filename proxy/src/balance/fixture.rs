@@ -79,6 +79,7 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         maxconn: None,
         fullconn: 0,
         timeout: ServerTimeouts::default(),
+        http_request: Vec::new(),
         forwarded_for: None,
         retries: 3,
         redispatch: Redispatch::Never,

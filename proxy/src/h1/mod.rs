@@ -10,11 +10,13 @@
 //! | [`body`] | how far through its content a message is |
 //! | [`conn`] | what `Connection`, `Expect`, `TE` and `Upgrade` ask for |
 //! | [`forward`] | the head that goes on to the other side |
-//! | [`reject`] | the answers the proxy gives itself |
+//! | [`answer`] | whole messages of the proxy's own |
+//! | [`reject`] | what the proxy says when it refuses or fails |
 //!
 //! The rules are those of RFC 9110 and RFC 9112 taken to the letter: what the RFC lets a recipient repair and what
 //! parsers are known to read differently is refused, because a proxy that repairs a message vouches for its repair.
 
+pub mod answer;
 pub mod body;
 pub mod chunked;
 mod class;

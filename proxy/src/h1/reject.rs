@@ -1,8 +1,9 @@
 //! The answers the proxy gives itself.
 
-use super::forward::write_number;
+use super::answer::{self, Answer, Manner};
+use super::forward::{After, write_number};
 use super::framing::FramingError;
-use super::head::HeadError;
+use super::head::{HeadError, Version};
 use super::target::{HostError, TargetError};
 
 /// A status the proxy answers with.
@@ -129,29 +130,34 @@ pub enum Content {
 /// Appends a whole answer that ends its connection: `file` as it is, or the built-in one.
 pub fn write(out: &mut Vec<u8>, reject: Reject, file: Option<&[u8]>, content: Content) {
     if let Some(file) = file {
-        let head = memchr::memmem::find(file, b"\r\n\r\n").map_or(file.len(), |end| end + 4);
-        out.extend_from_slice(if content == Content::Omitted { &file[..head] } else { file });
-        return;
+        return write_file(out, file, content);
     }
     let (reason, sentence) = reject.text();
-    let mut body = Vec::with_capacity(128);
-    body.extend_from_slice(b"<html><body><h1>");
-    write_number(&mut body, u64::from(reject.status()));
+    // Its connection ends whatever it speaks.
+    let manner = Manner { content, after: After::Close, version: Version::Http11 };
+    write_page(out, reject.status(), reason, sentence, manner);
+}
+
+/// Appends what a rule refuses a request with.
+pub fn write_denial(out: &mut Vec<u8>, status: u16, manner: Manner) {
+    write_page(out, status, answer::reason(status), "The request is refused by a rule of this site.", manner);
+}
+
+/// Appends an answer that is kept ready.
+pub fn write_file(out: &mut Vec<u8>, file: &[u8], content: Content) {
+    let head = memchr::memmem::find(file, b"\r\n\r\n").map_or(file.len(), |end| end + 4);
+    out.extend_from_slice(if content == Content::Omitted { &file[..head] } else { file });
+}
+
+fn write_page(out: &mut Vec<u8>, status: u16, reason: &str, sentence: &str, manner: Manner) {
+    let mut page = Vec::with_capacity(128);
+    page.extend_from_slice(b"<html><body><h1>");
+    write_number(&mut page, u64::from(status));
     for part in [" ", reason, "</h1>\n", sentence, "\n</body></html>\n"] {
-        body.extend_from_slice(part.as_bytes());
+        page.extend_from_slice(part.as_bytes());
     }
-    out.extend_from_slice(b"HTTP/1.1 ");
-    write_number(out, u64::from(reject.status()));
-    out.push(b' ');
-    out.extend_from_slice(reason.as_bytes());
-    out.extend_from_slice(b"\r\ncontent-length: ");
-    write_number(out, body.len() as u64);
-    out.extend_from_slice(
-        b"\r\ncache-control: no-cache\r\nconnection: close\r\ncontent-type: text/html\r\n\r\n",
-    );
-    if content == Content::Sent {
-        out.extend_from_slice(&body);
-    }
+    let fields = b"cache-control: no-cache\r\ncontent-type: text/html\r\n";
+    Answer { status, reason, fields, content: &page }.write(out, manner);
 }
 
 #[cfg(test)]
@@ -167,7 +173,7 @@ mod tests {
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with(&format!("HTTP/1.1 {} ", reject.status())), "{head}");
             assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}");
-            assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+            assert!(head.ends_with("\r\nconnection: close"), "{head}");
             let mut out = Vec::new();
             write(&mut out, reject, None, Content::Omitted);
             assert_eq!(String::from_utf8(out).unwrap(), format!("{head}\r\n\r\n"));

@@ -8,6 +8,7 @@
 //! | `response` | from the server's head to the client's, and what happens afterwards |
 //! | `repeat` | sends a request again if the answer is none |
 //! | `relay` | moves an exchange on: request out, response in, at the same time |
+//! | `ours` | answers that rules give in a server's place |
 //! | `failure` | what each kind of failure is called in answers and records |
 //! | `record` | the access record, written exactly once |
 //! | `flow`, `outbox` | content on its way, and what could not be written yet |
@@ -22,6 +23,7 @@ mod exchange;
 mod failure;
 pub(super) mod flow;
 mod forecast;
+mod ours;
 mod outbox;
 mod record;
 mod relay;

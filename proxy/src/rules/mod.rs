@@ -2,6 +2,8 @@
 //!
 //! | module | what it is about |
 //! |---|---|
+//! | `action` | what is done with requests for which a condition holds |
+//! | `template` | texts that a request fills in |
 //! | `matcher` | conditions, and whether they hold |
 //! | `texts` | many patterns for one text |
 //! | `networks` | many networks for one address |
@@ -12,11 +14,14 @@
 //! hosts, patterns or addresses in one of them.
 
 pub mod accept;
+pub mod action;
 pub mod matcher;
 pub mod networks;
 pub mod path;
+pub mod template;
 pub mod texts;
 
+pub use action::{Action, Rule};
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};
 pub use texts::{How, PatternError, Texts};

@@ -41,15 +41,16 @@ fn closes_at_once(addr: SocketAddr, request: &str, record: impl Fn() -> String) 
 }
 
 /// The records of clients that close in the queue, and of the one with the server, which closes last.
-fn in_queue(addr: SocketAddr, server: &Scripted, record: impl Fn() -> String) -> Vec<String> {
+fn in_queue(
+    addr: SocketAddr,
+    server: &Scripted,
+    requests: &[&str],
+    record: impl Fn() -> String,
+) -> Vec<String> {
     let mut first = client(addr);
     first.send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n");
     server.head();
-    let post = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n";
-    let mut records = Vec::new();
-    for request in [GET.to_owned(), format!("{post}abc"), format!("{post}ab")] {
-        records.push(closes_at_once(addr, &request, &record));
-    }
+    let mut records: Vec<_> = requests.iter().map(|r| closes_at_once(addr, r, &record)).collect();
     first.shut();
     assert!(first.rest_or_reset().0.starts_with(b"HTTP/1.1 400 "));
     records.push(gist(&record()));
@@ -67,13 +68,22 @@ fn fate(gist: &str) -> Vec<&str> {
 fn who_closes_leaves_the_queue_and_the_server_as_with_haproxy() {
     let server = silent();
     let haproxy = theirs(server.addr);
-    let expected = in_queue(haproxy.addr, &server, || haproxy.record());
+    let expected = in_queue(haproxy.addr, &server, &[GET], || haproxy.record());
     let mut proxy = ours(server.addr, true);
-    let found = in_queue(proxy.addr, &server, || proxy.record());
-    let fates = |gists: &[String]| gists.iter().map(|g| fate(g).join(" ")).collect::<Vec<_>>();
-    assert_eq!(fates(&found), fates(&expected), "{found:?} {expected:?}");
-    assert_eq!(found[0], "front back/<NOSRV> -1 CQ-- 0 GET /a HTTP/1.1");
-    assert_eq!(found[3], "front back/s1 400 CH-- 0 GET /first HTTP/1.1");
+    let post = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n";
+    // What becomes of clients that send content and close depends with HAProxy on when the end of it comes.
+    let (whole, part) = (format!("{post}abc"), format!("{post}ab"));
+    let found = in_queue(proxy.addr, &server, &[GET, &whole, &part], || proxy.record());
+    let fates = |gists: [&String; 2]| gists.map(|g| fate(g).join(" "));
+    assert_eq!(fates([&found[0], &found[3]]), fates([&expected[0], &expected[1]]));
+    for (record, expected) in found.iter().zip([
+        "front back/<NOSRV> -1 CQ-- 0 GET /a HTTP/1.1",
+        "front back/<NOSRV> -1 CQ-- 0 POST /a HTTP/1.1",
+        "front back/<NOSRV> -1 CQ-- 0 POST /a HTTP/1.1",
+        "front back/s1 400 CH-- 0 GET /first HTTP/1.1",
+    ]) {
+        assert_eq!(record, expected);
+    }
     until("the slot is free", || proxy.balance.in_flight(ServerId(0)) == 0);
     assert_eq!(server.count(), 2);
     proxy.no_more_records();

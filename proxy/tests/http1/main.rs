@@ -26,10 +26,11 @@ mod retries;
 #[cfg(test)]
 mod reuse;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod shutdown;
 #[cfg(test)]
 mod slow;
-#[cfg(test)]
 mod traffic;
 #[cfg(test)]
 mod tunnels;

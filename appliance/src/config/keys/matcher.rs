@@ -143,5 +143,5 @@ pub static MATCHER: Section = Section {
 pub(super) const ACL: Key = Key::new(
     "acl",
     Type::Named(&MATCHER),
-    "Named matchers. Those of a frontend go before those at the top of the file.",
+    "Named matchers. Those of a section go before those at the top of the file.",
 );

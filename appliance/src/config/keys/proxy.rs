@@ -9,6 +9,7 @@ use super::http::{
 };
 use super::matcher::ACL;
 use super::route::{INSPECT_DELAY, USE_BACKENDS};
+use super::rule::HTTP_REQUESTS;
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 use super::stick::STICK;
 use super::tls::{
@@ -18,7 +19,7 @@ use super::tls::{
 use super::{DAY, Key, LOG_TARGET, Section, Type, ms};
 
 /// Keys of proxy sections that concern HTTP only, and have no place in a section of mode tcp.
-pub static OF_HTTP: &[&str] = &["forwardfor", "errorfile", "cookie"];
+pub static OF_HTTP: &[&str] = &["forwardfor", "errorfile", "cookie", "http_request"];
 
 /// `[defaults]`.
 pub static DEFAULTS: Section = Section {
@@ -121,6 +122,7 @@ pub static FRONTEND: Section = Section {
         LOG_FORMAT,
         ERRORFILE,
         ACL,
+        HTTP_REQUESTS,
         USE_BACKENDS,
         INSPECT_DELAY,
         DEFAULT_BACKEND,
@@ -148,6 +150,8 @@ pub static BACKEND: Section = Section {
         FULLCONN,
         STICKY_COOKIE,
         STICK_RULES,
+        ACL,
+        HTTP_REQUESTS,
         Key::new("timeout", Type::Table(&TIMEOUT_BACKEND), "Timers of the server side."),
         FORWARDED,
         ERRORFILE,
@@ -195,6 +199,7 @@ pub static LISTEN: Section = Section {
         LOG_FORMAT,
         ERRORFILE,
         ACL,
+        HTTP_REQUESTS,
         USE_BACKENDS,
         INSPECT_DELAY,
         MAXCONN,

@@ -23,6 +23,13 @@ pub(super) fn named(
     all.into_iter().filter_map(|(name, node)| Some((name, matcher(cx, node)?))).collect()
 }
 
+/// What `if` and `unless` say; without either it holds.
+pub(super) fn when(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Condition {
+    let holds = t.read(cx, "if", condition);
+    let not = t.read(cx, "unless", condition).map(|c| Condition::Not(Box::new(c)));
+    Condition::All(holds.into_iter().chain(not).collect())
+}
+
 /// A condition, wherever one is expected.
 pub(super) fn condition(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Condition> {
     if let Some(name) = node.value.as_str() {
@@ -354,7 +361,7 @@ fn method(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-fn field_name(text: &str) -> Result<Box<str>, Bad> {
+pub(super) fn field_name(text: &str) -> Result<Box<str>, Bad> {
     if is_token(text) { Ok(text.into()) } else { Err(Bad::new("is not the name of a field")) }
 }
 

@@ -126,7 +126,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 /// The statuses HAProxy generates and replaces (`errorfile`).
-const GENERATED: &[u16] = &[
+pub(super) const GENERATED: &[u16] = &[
     200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 414, 421, 422, 425, 429, 431, 500, 501, 502, 503, 504,
 ];
 

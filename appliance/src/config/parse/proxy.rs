@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
 
 use super::{
-    balance, check, condition, cookie, errorfile, http, log, route, server, stick, template, tls, watch,
+    balance, check, condition, cookie, errorfile, http, log, route, rule, server, stick, template, tls, watch,
 };
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -64,9 +64,23 @@ pub(super) fn proxy(
     let stick = t.known(cx, "stick", stick::rules).unwrap_or_default();
     let acl = if t.section.key("acl").is_some() { super::named(cx, &mut t, "acl") } else { Vec::new() };
     let acl = condition::named(cx, acl);
+    let rules = rule::rules(cx, &mut t, global.bufsize);
     let routing = route::routing(cx, &mut t);
     t.finish(cx);
-    Some(Proxy { name, side, from, settings, backend_maxconn, of_http, binds, servers, stick, acl, routing })
+    Some(Proxy {
+        name,
+        side,
+        from,
+        settings,
+        backend_maxconn,
+        of_http,
+        binds,
+        servers,
+        stick,
+        acl,
+        rules,
+        routing,
+    })
 }
 
 /// The keys with defaults, as far as the section has them.

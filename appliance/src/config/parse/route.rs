@@ -1,9 +1,9 @@
 //! `use_backend`: where requests go, and in mode tcp connections by what TLS clients say first.
 
-use super::condition::condition;
+use super::condition::when;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::{Condition, RouteDraft, Routing};
+use crate::config::draft::{RouteDraft, Routing};
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader};
 
@@ -38,13 +38,6 @@ fn route(cx: &mut Reader<'_>, node: Node<'_>) -> Option<RouteDraft> {
     let whole = cx.errors == errors && !unconditional;
     t.finish(cx);
     whole.then_some(RouteDraft { when, backend: backend? })
-}
-
-/// What `if` and `unless` say.
-fn when(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Condition {
-    let holds = t.read(cx, "if", condition);
-    let not = t.read(cx, "unless", condition).map(|c| Condition::Not(Box::new(c)));
-    Condition::All(holds.into_iter().chain(not).collect())
 }
 
 const EXAMPLE: &str = "{ backend = \"app\", if = { host = \"app.example.com\" } }";

@@ -7,6 +7,7 @@ use std::time::Duration;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
+use evenkeel_proxy::rules::Rule;
 use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
@@ -16,7 +17,7 @@ use super::{balance, modes, place, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Proxy, RouteDraft, ServerDraft, Side, StickDraft};
-use crate::config::model::{Backend, Frontend, Global, Listening, Route, Server};
+use crate::config::model::{Backend, Frontend, Global, Listening, Route, Server, When};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
 use crate::config::source::Spanned;
@@ -40,14 +41,33 @@ pub(super) fn check_names(cx: &mut Reader<'_>, proxies: &[Proxy]) {
     }
 }
 
-/// What its `use_backend` says.
-pub(super) fn routes(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Vec<Route> {
+/// What is asked of what comes to a section, in the order in which it is.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    rules: Vec<Rule>,
+    routes: Vec<Route>,
+}
+
+/// What its `http_request` and `use_backend` say.
+pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Asked {
     let own = Matchers::new(cx, &proxy.acl, Some(matchers));
+    let mut rules = Vec::new();
+    for draft in &proxy.rules {
+        match own.resolve(cx, &draft.when, draft.at) {
+            Some(When::Request(when)) => rules.push(Rule { when, action: draft.action.clone() }),
+            Some(When::Hello(_)) => {
+                let message = "a rule of `http_request` cannot look at TLS that is passed on (`req_…`)";
+                cx.push(Diagnostic::error(Code::BadCombination, draft.at, message));
+            }
+            None => {}
+        }
+    }
     let route = |draft: &RouteDraft| {
         let when = own.resolve(cx, &draft.when, draft.backend.span)?;
         Some(Route { when, backend: draft.backend.clone() })
     };
-    proxy.routing.routes.iter().filter_map(route).collect()
+    let routes = proxy.routing.routes.iter().filter_map(route).collect();
+    Asked { rules, routes }
 }
 
 /// The front half of a proxy.
@@ -56,7 +76,7 @@ pub(super) fn frontend(
     proxy: &Proxy,
     settings: &Settings,
     binds: Vec<Spanned<Listening>>,
-    routes: Vec<Route>,
+    asked: Asked,
     global: &Global,
     backends: &BTreeSet<String>,
 ) -> Frontend {
@@ -66,6 +86,7 @@ pub(super) fn frontend(
     };
     let mode = settings.mode.unwrap_or_default();
     modes::check_keys(cx, proxy, mode);
+    let Asked { rules, routes } = asked;
     modes::check_routing(cx, proxy, &routes, mode, &binds);
     for route in &routes {
         check_backend(cx, &route.backend, backends);
@@ -82,6 +103,7 @@ pub(super) fn frontend(
         mode,
         binds,
         default_backend,
+        rules,
         routes,
         inspect_delay: proxy.routing.inspect_delay.as_ref().map_or(INSPECT_DELAY, |d| d.value),
         timeout: settings.timeout.of_client(),
@@ -135,6 +157,7 @@ pub(super) fn backend(
     cx: &mut Reader<'_>,
     proxy: Proxy,
     settings: Settings,
+    asked: Asked,
     global: &Global,
     tables: &[Spanned<TableConfig>],
     resolvers: &[Spanned<Resolvers>],
@@ -171,6 +194,7 @@ pub(super) fn backend(
     balance::check(cx, &proxy.name, mode, (&balance, settings.hash), &servers);
     Backend {
         name: proxy.name,
+        rules: asked.rules,
         mode: settings.mode.unwrap_or_default(),
         balance,
         timeout: settings.timeout.of_server(),

@@ -22,7 +22,7 @@ use super::super::underway::Seat;
 use super::failure::{Failure, Progress};
 use super::flow::SMALL;
 use super::record::{Open, Party};
-use super::request::{self, Parsed};
+use super::request::{self, Parsed, Prepared};
 use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::head::{HeadError, Request};
 use crate::h1::reject::Reject;
@@ -82,6 +82,8 @@ enum State {
 /// How to part from a client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Farewell {
+    /// Not at all: it may ask for something else.
+    Stay,
     /// Nothing of it can be unread.
     Close,
     /// It may still be sending, and closing with unread input resets the connection, which would destroy the answer on
@@ -349,8 +351,8 @@ impl Connection {
         let Scratch { bytes, index } = scratch;
         let (head, rest) = bytes[..total].split_at_mut(request.len);
         let parsed = Parsed { request, index, bytes: head };
-        let mut assign = match request::prepare(&mut open, &self.thread, &self.whose.party, &parsed, now) {
-            Ok(assign) => assign,
+        let prepared = match request::prepare(&mut open, &self.thread, &self.whose.party, &parsed, now) {
+            Ok(prepared) => prepared,
             Err(failure) => return self.fail(open, failure, now),
         };
         let kept = if open.up.body.is_done() { 0 } else { self.stream.keep() };
@@ -364,6 +366,10 @@ impl Connection {
         }
         // What belongs to the next request was not read for this one.
         open.up.read -= self.inbox.len() as u64;
+        let mut assign = match prepared {
+            Prepared::Forward(assign) => assign,
+            Prepared::Answer(ours) => return self.reply(open, &ours, now),
+        };
         if let Some(server) = self.whose.private.known_at() {
             assign.prefer(server, &self.thread);
         }

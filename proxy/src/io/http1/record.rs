@@ -32,6 +32,8 @@ pub(super) struct Facts {
     pub(super) termination: Option<Termination>,
     pub(super) ended: Option<Instant>,
     pub(super) failure: Option<Failure>,
+    /// A rule has refused it.
+    pub(super) denied: bool,
     pub(super) backend: Option<BackendId>,
     pub(super) server: Option<ServerId>,
     pub(super) queue: QueuePositions,
@@ -192,6 +194,7 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
         if let Some(status) = facts.status {
             counters.response(status);
         }
+        counters.denied.add(u64::from(facts.denied));
         match facts.failure {
             None => {}
             Some(

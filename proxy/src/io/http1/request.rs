@@ -9,6 +9,7 @@ use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
 use super::exchange::{Asked, Exchange};
 use super::failure::Failure;
+use super::ours::Ours;
 use super::record::Party;
 use super::repeat::Repeat;
 use crate::balance::{Subject, Wish, key_of};
@@ -22,8 +23,8 @@ use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{Field, HeadIndex, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
-use crate::plan::{BackendId, ForwardedFor, Frontend, HttpReuse};
-use crate::rules::{self, Looked};
+use crate::plan::{ForwardedFor, Frontend, HttpReuse};
+use crate::rules::{self, Looked, action};
 use crate::tls::SessionFacts;
 
 /// A head as it was parsed.
@@ -88,6 +89,19 @@ struct View<'a> {
     caller: &'a Caller,
 }
 
+impl<'a> View<'a> {
+    /// What the target says of the host goes before `Host` (RFC 9112 §3.2.2).
+    fn of(parsed: &'a Parsed<'a>, target: &'a Target<'a>, caller: &'a Caller) -> Self {
+        let authority = match target {
+            Target::Absolute { authority, .. } => authority,
+            Target::Origin(_) | Target::Asterisk => {
+                parsed.index.first(Known::Host).map_or(&[][..], |f| f.value.of(parsed.bytes))
+            }
+        };
+        Self { parsed, target, authority, caller }
+    }
+}
+
 impl rules::Request for View<'_> {
     fn method(&self) -> &[u8] {
         self.parsed.request.method_span.of(self.parsed.bytes)
@@ -124,7 +138,15 @@ impl rules::Request for View<'_> {
     }
 }
 
-/// Checks the request and makes the head that is forwarded. What is left is to get a server.
+/// What becomes of a request.
+pub(super) enum Prepared {
+    /// Its head is ready for a server, which is to be got.
+    Forward(Assign),
+    /// A rule answers it.
+    Answer(Ours),
+}
+
+/// Checks the request, asks the rules, and makes the head that is forwarded.
 ///
 /// # Errors
 /// The request is refused.
@@ -134,7 +156,7 @@ pub(super) fn prepare(
     party: &Party,
     parsed: &Parsed<'_>,
     now: Instant,
-) -> Result<Assign, Failure> {
+) -> Result<Prepared, Failure> {
     let Parsed { request, index, bytes } = parsed;
     exchange.facts.keep_line(request, bytes, party.http2);
     exchange.facts.head_done = Some(now);
@@ -160,8 +182,15 @@ pub(super) fn prepare(
     };
     exchange.held_back = expectation == Expectation::Continue;
 
+    exchange.up.body = Body::new(framing, Output::Chunks);
     let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
-    let id = backend_of(frontend, party, parsed, &target).ok_or(Failure::NoServer)?;
+    let view = View::of(parsed, &target, &party.caller);
+    let looked = Looked::new(&view);
+    if let Some(action) = action::first(&frontend.http_request, &looked) {
+        return Ok(Prepared::Answer(Ours::of(action, &looked)));
+    }
+    let of_rules = if frontend.routes.is_empty() { None } else { frontend.routes.backend(&looked) };
+    let id = of_rules.or(frontend.default_backend).ok_or(Failure::NoServer)?;
     let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
     exchange.timeouts.server = backend.timeout;
     exchange.asked.abort_on_close = backend.http.abort_on_close;
@@ -169,6 +198,9 @@ pub(super) fn prepare(
     exchange.repeat = Repeat::new(backend, request.method);
     exchange.facts.backend = Some(id);
     thread.recorder.backend(id).current.raise();
+    if let Some(action) = action::first(&backend.http_request, &looked) {
+        return Ok(Prepared::Answer(Ours::of(action, &looked)));
+    }
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.caller.source.ip());
     let mut wish = Wish::default();
@@ -182,31 +214,9 @@ pub(super) fn prepare(
     }
     let to = ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
-    exchange.up.body = Body::new(framing, Output::Chunks);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
     wish.key = key_of(&backend.balance, &Asking { parsed, client: party.caller.source.ip() });
-    Ok(Assign::new(id, wish))
-}
-
-/// Where the request goes. What the target says of the host goes before `Host` (RFC 9112 §3.2.2).
-#[inline]
-fn backend_of(
-    frontend: &Frontend,
-    party: &Party,
-    parsed: &Parsed<'_>,
-    target: &Target<'_>,
-) -> Option<BackendId> {
-    if frontend.routes.is_empty() {
-        return frontend.default_backend;
-    }
-    let host = match target {
-        Target::Absolute { authority, .. } => authority,
-        Target::Origin(_) | Target::Asterisk => {
-            parsed.index.first(Known::Host).map_or(&[][..], |f| f.value.of(parsed.bytes))
-        }
-    };
-    let view = View { parsed, target, authority: host, caller: &party.caller };
-    frontend.routes.backend(&Looked::new(&view)).or(frontend.default_backend)
+    Ok(Prepared::Forward(Assign::new(id, wish)))
 }
 
 fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {

@@ -24,6 +24,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         routes: Routes::default(),
         hello: None,
         timeout: ClientTimeouts { client: Some(Duration::from_secs(5)), ..ClientTimeouts::default() },
+        http_request: Vec::new(),
         forwarded_for: None,
         dontlognull: false,
         log: vec![LogTargetId(0)],

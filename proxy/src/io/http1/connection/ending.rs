@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 use super::super::super::runtime::Scratch;
 use super::super::exchange::ResponseState;
 use super::super::failure::{Failure, Progress};
+use super::super::ours::Ours;
 use super::super::record::Open;
 use super::{Connection, Farewell, State, Step};
+use crate::h1::answer::Manner;
+use crate::h1::forward::After;
 use crate::h1::head::Method;
 use crate::h1::reject::{self, Content, Reject};
 
@@ -50,6 +53,39 @@ impl Connection {
         Step::Next(State::Answering(open, farewell))
     }
 
+    /// Answers a request as a rule says, in a server's place.
+    pub(super) fn reply(&mut self, mut open: Open, ours: &Ours, now: Instant) -> Step {
+        self.thread.idle.rise(&self.whose.place);
+        let denied = matches!(ours, Ours::Denial(_));
+        let file = denied.then(|| self.error_file(&open, ours.status())).flatten();
+        let whole = open.up.body.is_done();
+        // What is kept ready says by itself what becomes of the connection: it ends.
+        let stays = whole && file.is_none() && open.asked.persists && !self.thread.draining.get();
+        let manner = Manner {
+            content: if open.asked.method == Method::Head { Content::Omitted } else { Content::Sent },
+            after: if stays { After::Persist } else { After::Close },
+            version: open.asked.version,
+        };
+        match file {
+            Some(file) => reject::write_file(open.down.out.buffer(), &file, manner.content),
+            None => ours.write(open.down.out.buffer(), manner),
+        }
+        open.facts.status = Some(ours.status());
+        open.facts.denied = denied;
+        open.facts.termination = Some(ours.termination());
+        open.facts.ended = Some(now);
+        open.activity.client = Some(now);
+        let farewell = match (stays, whole && !open.asked.persists) {
+            (true, _) => Farewell::Stay,
+            (false, true) => Farewell::Close,
+            (false, false) => Farewell::Linger,
+        };
+        if farewell != Farewell::Stay {
+            self.inbox = Vec::new();
+        }
+        Step::Next(State::Answering(open, farewell))
+    }
+
     /// Ends a connection of a client that would understand no answer.
     pub(super) fn hang_up(&mut self, mut open: Open, now: Instant) -> Step {
         let failure = Failure::Refused(Reject::BadRequest);
@@ -75,7 +111,9 @@ impl Connection {
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Step {
-        self.stream.announce_end();
+        if farewell != Farewell::Stay {
+            self.stream.announce_end();
+        }
         match open.down.out.poll_flush(cx, &mut self.stream) {
             Poll::Pending => {
                 let deadline = open.activity.client.and_then(|at| Some(at + open.timeouts.client.client?));
@@ -83,7 +121,13 @@ impl Connection {
             }
             Poll::Ready(Err(_)) => Step::Over,
             Poll::Ready(Ok(())) => {
+                // The next request may come at once: this one must be counted off before that is looked at.
                 drop(open);
+                if farewell == Farewell::Stay {
+                    self.served = true;
+                    self.since = now;
+                    return Step::Next(State::Waiting);
+                }
                 self.part(farewell, now)
             }
         }

@@ -1,0 +1,236 @@
+//! `http_request`: what is done with requests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use evenkeel_proxy::h1::answer;
+use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply};
+use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
+
+use super::condition::{field_name, when};
+use super::errorfile::GENERATED;
+use crate::config::codes::Code;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::draft::RuleDraft;
+use crate::config::environment::{External, FetchError, Privacy};
+use crate::config::keys::{self, Key};
+use crate::config::read::{Fields, Node, Reader, shown};
+use crate::config::source::Spanned;
+use crate::config::suggest::nearest;
+use crate::config::value::Bad;
+
+/// Reads the rules of a section, if it has the key. `limit` is `bufsize`.
+pub(super) fn rules(cx: &mut Reader<'_>, t: &mut Fields<'_>, limit: usize) -> Vec<RuleDraft> {
+    let read = t.known(cx, "http_request", |cx, key, node| {
+        let Some(all) = node.elements() else {
+            cx.wrong_type(key, node, Some(format!("http_request = [{EXAMPLE}]")));
+            return None;
+        };
+        Some(all.into_iter().filter_map(|n| rule(cx, n, limit)).collect())
+    });
+    read.unwrap_or_default()
+}
+
+fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> {
+    let mut t = Fields::of(cx, &keys::HTTP_REQUEST, node.key, node)?;
+    let errors = cx.errors;
+    let said: Vec<&str> = ACTIONS.into_iter().filter(|a| t.has(a)).collect();
+    let deny = t.read(cx, "deny", deny).map(Action::Deny);
+    let reply = t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(Action::Return);
+    let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
+    let when = when(cx, &mut t);
+    let whole = cx.errors == errors;
+    t.finish(cx);
+    match said.as_slice() {
+        [] => {
+            let message = "a rule that does nothing";
+            let help = format!("one of {}", ACTIONS.join(", "));
+            cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(help));
+            return None;
+        }
+        [_] => {}
+        [one, other, ..] => {
+            let message = format!("a rule does one thing, not both `{one}` and `{other}`");
+            cx.push(Diagnostic::error(Code::BadCombination, node.span, message).help("a rule for each"));
+            return None;
+        }
+    }
+    let action = deny.or(reply).or(redirect).filter(|_| whole)?;
+    Some(RuleDraft { when, action, at: node.span })
+}
+
+/// `true`, or a status that the proxy has an answer for.
+fn deny(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<u16> {
+    if let Some(yes) = node.value.as_bool() {
+        if !yes {
+            let message = "`deny = false` does nothing";
+            cx.push(Diagnostic::error(Code::BadValue, node.span, message).help("take the rule out"));
+        }
+        return yes.then_some(403);
+    }
+    let Some(number) = node.value.as_integer() else {
+        cx.wrong_type(key, node, Some("deny = 403".into()));
+        return None;
+    };
+    let status = number.as_str().parse().ok().filter(|status| GENERATED.contains(status));
+    if status.is_none() {
+        let all: Vec<String> = GENERATED.iter().map(u16::to_string).collect();
+        let bad =
+            Bad::new("is no status to refuse a request with").help(format!("statuses: {}", all.join(", ")));
+        cx.bad_value(key, node, number.as_str(), bad);
+    }
+    status
+}
+
+fn reply(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Reply> {
+    let mut t = Fields::of(cx, &keys::RETURN, node.key, node)?;
+    let errors = cx.errors;
+    let status = t.read(cx, "status", Reader::int::<u16>);
+    let content_type = t.read(cx, "content_type", |cx, key, node| cx.parsed(key, node, field_value));
+    let string = t.read(cx, "string", Reader::text);
+    let file = t.read(cx, "file", Reader::text);
+    let fields = t.read(cx, "hdr", fields).unwrap_or_default();
+    t.finish(cx);
+    if let (Some(_), Some(file)) = (&string, &file) {
+        let message = "an answer has either `string` or `file`";
+        cx.push(Diagnostic::error(Code::BadCombination, file.span, message));
+    }
+    let has_content = string.is_some() || file.is_some();
+    let content = match (string, file) {
+        (_, Some(file)) => content_of(cx, &file, limit)?,
+        (Some(string), None) => string.value.into_bytes(),
+        (None, None) => Vec::new(),
+    };
+    let status_span = status.as_ref().map_or(node.span, |s| s.span);
+    let status = status.map_or(200, |s| s.value);
+    if has_content && matches!(status, 204 | 205 | 304) {
+        let message = format!("an answer with status {status} has no content");
+        cx.push(Diagnostic::error(Code::BadCombination, status_span, message));
+    }
+    if content_type.is_some() && !has_content {
+        let message = "`content_type` of an answer without content";
+        cx.push(Diagnostic::error(Code::BadCombination, node.span, message).help("string, or file"));
+    }
+    if answer::reason(status).is_empty() {
+        let message = format!("status {status} is not registered: it goes out without words");
+        cx.push(Diagnostic::warning(Code::BadValue, status_span, message));
+    }
+    let mut lines = Vec::new();
+    let kind = content_type.map_or_else(|| "text/plain".into(), |t| t.value);
+    let of_content = has_content.then(|| ("content-type".into(), kind));
+    for (name, value) in of_content.into_iter().chain(fields) {
+        lines.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    (cx.errors == errors).then(|| Reply { status, fields: lines.into(), content: Arc::from(content) })
+}
+
+/// Fields that an answer has besides those that say where it ends.
+fn fields(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<(Box<str>, Box<str>)>> {
+    let Some(entries) = node.entries() else {
+        cx.wrong_type(key, node, Some("hdr = { X-Served-By = \"evenkeel\" }".into()));
+        return None;
+    };
+    let mut all = Vec::new();
+    for (name, node) in entries {
+        let named = field_name(name.value).and_then(|field| {
+            let framing = OF_FRAMING.iter().any(|f| field.eq_ignore_ascii_case(f));
+            if framing {
+                Err(Bad::new("is about the connection, which is not the rule's"))
+            } else {
+                Ok(field)
+            }
+        });
+        let named = named.map_err(|bad| {
+            let message = format!("`{}`: {} {}", key.name, shown(name.value), bad.why);
+            cx.push(Diagnostic::error(Code::BadName, name.span, message));
+        });
+        let value = cx.parsed(key, node, field_value);
+        if let (Ok(name), Some(value)) = (named, value) {
+            all.push((name, value.value));
+        }
+    }
+    Some(all)
+}
+
+fn content_of(cx: &mut Reader<'_>, path: &Spanned<String>, limit: usize) -> Option<Vec<u8>> {
+    let file = External::File(PathBuf::from(&path.value));
+    match cx.externals.fetch(&file, Privacy::Public, limit as u64) {
+        Ok(bytes) => Some(bytes),
+        Err(FetchError::Unreadable(why)) => {
+            let message = format!("cannot read the answer's content: {why}");
+            cx.push(Diagnostic::error(Code::Unreadable, path.span, message));
+            None
+        }
+        // Only secrets are refused for their permissions.
+        Err(FetchError::Exposed(_)) => None,
+    }
+}
+
+fn redirect(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Redirect> {
+    let mut t = Fields::of(cx, &keys::REDIRECT, node.key, node)?;
+    let errors = cx.errors;
+    let said: Vec<&str> = PLACES.into_iter().filter(|p| t.has(p)).collect();
+    let scheme = t.read(cx, "scheme", Reader::word).map(|s| Location::Scheme(s.value.into()));
+    let prefix = t.read(cx, "prefix", |cx, key, node| cx.parsed(key, node, prefix));
+    let location = t.read(cx, "location", |cx, key, node| cx.parsed(key, node, template));
+    let code = t.read(cx, "code", Reader::int::<u16>);
+    t.finish(cx);
+    if let Some(code) = code.as_ref().filter(|c| ![301, 302, 303, 307, 308].contains(&c.value)) {
+        let message = format!("{} is no status of a redirect", code.value);
+        cx.push(Diagnostic::error(Code::BadValue, code.span, message).help("301, 302, 303, 307 or 308"));
+    }
+    if said.len() != 1 {
+        let message = "a redirect needs one of `scheme`, `prefix` and `location`";
+        cx.push_absence(Diagnostic::error(Code::BadCombination, node.span, message));
+    }
+    let to = scheme
+        .or_else(|| prefix.map(|p| Location::Prefix(p.value)))
+        .or_else(|| location.map(|l| Location::Whole(l.value)));
+    let redirect = Redirect { status: code.map_or(302, |c| c.value), to: to? };
+    (cx.errors == errors).then_some(redirect)
+}
+
+fn prefix(text: &str) -> Result<Template, Bad> {
+    if text.is_empty() || text == "/" {
+        return Err(Bad::new("would send clients to where they have been"));
+    }
+    template(text)
+}
+
+fn template(text: &str) -> Result<Template, Bad> {
+    field_value(text)?;
+    Template::parse(text).map_err(|error| {
+        let names = Variable::NAMES.map(|(name, _)| name);
+        let meant = match &error {
+            TemplateError::Unknown(name) => nearest(name, names).map(|n| format!("${{{n}}}")),
+            TemplateError::Open | TemplateError::Dollar => None,
+        };
+        let bad = Bad::new(error.to_string());
+        bad.help(
+            meant.unwrap_or_else(|| format!("there are {}", names.map(|n| format!("${{{n}}}")).join(", "))),
+        )
+    })
+}
+
+/// RFC 9110 §5.5: visible bytes and blanks between them.
+fn field_value(text: &str) -> Result<Box<str>, Bad> {
+    if text.is_empty() {
+        return Err(Bad::new("is empty"));
+    }
+    if text.trim() != text || text.chars().any(|c| c.is_control() && c != '\t') {
+        return Err(Bad::new(
+            "is not the value of a field: it has control characters, or blanks at its ends",
+        ));
+    }
+    Ok(text.into())
+}
+
+const ACTIONS: [&str; 3] = ["deny", "return", "redirect"];
+
+const PLACES: [&str; 3] = ["scheme", "prefix", "location"];
+
+/// What says where an answer ends, and what becomes of its connection.
+const OF_FRAMING: [&str; 6] =
+    ["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "trailer"];
+
+const EXAMPLE: &str = "{ deny = 403, if = \"is_admin\" }";

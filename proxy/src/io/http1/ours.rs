@@ -1,0 +1,65 @@
+//! Answers that rules give in a server's place.
+
+use crate::access_log::{Cause, Phase, Termination};
+use crate::h1::answer::{Answer, Manner, reason};
+use crate::h1::reject;
+use crate::rules::action::{Action, Reply};
+use crate::rules::{Looked, Request};
+
+/// What a request is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ours {
+    /// It is refused.
+    Denial(u16),
+    /// As the rule says.
+    Reply(Reply),
+    /// Its client is sent to what is written here as field lines.
+    Redirect(u16, Vec<u8>),
+}
+
+impl Ours {
+    /// What a rule says, filled in by the request.
+    pub(super) fn of<R: Request>(action: &Action, request: &Looked<'_, R>) -> Self {
+        match action {
+            Action::Deny(status) => Self::Denial(*status),
+            Action::Return(reply) => Self::Reply(reply.clone()),
+            Action::Redirect(redirect) => {
+                let mut location = Vec::new();
+                redirect.write(&mut location, request);
+                let mut fields = b"location: ".to_vec();
+                fields.append(&mut location);
+                fields.extend_from_slice(b"\r\n");
+                if redirect.is_passing() {
+                    fields.extend_from_slice(b"cache-control: no-cache\r\n");
+                }
+                Self::Redirect(redirect.status, fields)
+            }
+        }
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        match self {
+            Self::Denial(status) | Self::Redirect(status, _) => *status,
+            Self::Reply(reply) => reply.status,
+        }
+    }
+
+    /// The letters of the record: HAProxy's.
+    pub(super) fn termination(&self) -> Termination {
+        match self {
+            Self::Denial(_) => Termination::new(Cause::Proxy, Phase::Request),
+            Self::Reply(_) | Self::Redirect(..) => Termination::new(Cause::Local, Phase::Request),
+        }
+    }
+
+    /// Appends the answer.
+    pub(super) fn write(&self, out: &mut Vec<u8>, manner: Manner) {
+        let status = self.status();
+        let (fields, content) = match self {
+            Self::Denial(_) => return reject::write_denial(out, status, manner),
+            Self::Reply(reply) => (&*reply.fields, &*reply.content),
+            Self::Redirect(_, fields) => (fields.as_slice(), &[][..]),
+        };
+        Answer { status, reason: reason(status), fields, content }.write(out, manner);
+    }
+}

@@ -1,0 +1,150 @@
+//! Texts with `${variable}` in them.
+
+use std::net::SocketAddr;
+
+use super::matcher::{Looked, Request};
+use crate::h1::forward::{write_address, write_number};
+
+/// A text, parts of which a request fills in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(Box<str>),
+    Variable(Variable),
+}
+
+/// What can be filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variable {
+    /// The host that is asked for, without its port, in lower case.
+    Host,
+    /// The host as it was asked for, with its port.
+    Authority,
+    /// The path as it was sent.
+    Path,
+    /// The query, without the question mark.
+    Query,
+    /// Path and query as they were sent.
+    PathQuery,
+    /// The method.
+    Method,
+    /// The client's address.
+    Source,
+    /// What the client has connected to.
+    Destination,
+    /// The port of that.
+    DestinationPort,
+    /// The name asked for in the TLS handshake.
+    Sni,
+}
+
+/// Why a text is no template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// `${` without `}`.
+    #[error("has `${{` without `}}`; a dollar sign itself is `$$`")]
+    Open,
+    /// A `$` that begins no variable.
+    #[error("has a `$` that begins no variable; a dollar sign itself is `$$`")]
+    Dollar,
+    /// No variable has that name.
+    #[error("has no variable `{0}` to be filled in")]
+    Unknown(String),
+}
+
+impl Variable {
+    /// All of them, by their names in texts.
+    pub const NAMES: [(&str, Self); 10] = [
+        ("host", Self::Host),
+        ("authority", Self::Authority),
+        ("path", Self::Path),
+        ("query", Self::Query),
+        ("pathq", Self::PathQuery),
+        ("method", Self::Method),
+        ("src", Self::Source),
+        ("dst", Self::Destination),
+        ("dst_port", Self::DestinationPort),
+        ("ssl_fc_sni", Self::Sni),
+    ];
+
+    fn write<R: Request>(self, out: &mut Vec<u8>, looked: &Looked<'_, R>) {
+        let request = looked.request();
+        match self {
+            Self::Host => out.extend_from_slice(looked.host()),
+            Self::Authority => out.extend_from_slice(request.authority()),
+            Self::Path => out.extend_from_slice(looked.raw_path()),
+            Self::Query => out.extend_from_slice(looked.query()),
+            Self::PathQuery => out.extend_from_slice(request.target()),
+            Self::Method => out.extend_from_slice(request.method()),
+            Self::Source => write_address(out, request.source()),
+            Self::Destination => {
+                if let Some(to) = request.destination() {
+                    write_address(out, to.ip());
+                }
+            }
+            Self::DestinationPort => {
+                let port = request.destination().as_ref().map(SocketAddr::port);
+                if let Some(port) = port {
+                    write_number(out, u64::from(port));
+                }
+            }
+            Self::Sni => {
+                let name = request.tls().and_then(|t| t.server_name.as_deref());
+                out.extend_from_slice(name.unwrap_or_default().as_bytes());
+            }
+        }
+    }
+}
+
+impl Template {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// It has something that looks like a variable and is none.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
+        while let Some((before, after)) = rest.split_once('$') {
+            plain.push_str(before);
+            if let Some(after) = after.strip_prefix('$') {
+                plain.push('$');
+                rest = after;
+                continue;
+            }
+            let inside = after.strip_prefix('{').ok_or(TemplateError::Dollar)?;
+            let (name, after) = inside.split_once('}').ok_or(TemplateError::Open)?;
+            let known = Variable::NAMES.into_iter().find(|(known, _)| *known == name);
+            let (_, variable) = known.ok_or_else(|| TemplateError::Unknown(name.to_owned()))?;
+            if !plain.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut plain).into()));
+            }
+            parts.push(Part::Variable(variable));
+            rest = after;
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            parts.push(Part::Text(plain.into()));
+        }
+        Ok(Self { parts })
+    }
+
+    /// Whether what the client has connected to has to be found out for it.
+    pub fn looks_at_destination(&self) -> bool {
+        let of_destination =
+            |part: &Part| matches!(part, Part::Variable(Variable::Destination | Variable::DestinationPort));
+        self.parts.iter().any(of_destination)
+    }
+
+    /// Appends the text with what `request` fills in.
+    pub fn write<R: Request>(&self, out: &mut Vec<u8>, request: &Looked<'_, R>) {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Variable(variable) => variable.write(out, request),
+            }
+        }
+    }
+}

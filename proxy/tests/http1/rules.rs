@@ -1,0 +1,149 @@
+//! Requests that rules answer in a server's place.
+
+use std::sync::Arc;
+
+use evenkeel_proxy::plan::ErrorFiles;
+use evenkeel_proxy::rules::action::{Location, Redirect, Reply};
+use evenkeel_proxy::rules::template::Template;
+use evenkeel_proxy::rules::{Action, How, Matcher, Rule, Test, Texts};
+
+use super::common::{Setup, answering, gist, status, until};
+
+fn under(prefix: &str, action: Action) -> Rule {
+    let texts = Texts::new(How::Prefix, false, vec![prefix.into()]).unwrap();
+    Rule { when: Matcher::Test(Test::Path(texts)), action }
+}
+
+const PAGE: &str =
+    "<html><body><h1>403 Forbidden</h1>\nThe request is refused by a rule of this site.\n</body></html>\n";
+
+#[test]
+fn a_denial_leaves_the_connection() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.http_request = vec![under("/admin", Action::Deny(403)), under("/fast", Action::Deny(429))];
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    // What was sent behind a request that is refused is another request.
+    client.send("GET /admin HTTP/1.1\r\nHost: h\r\n\r\nGET /x/..//fast HTTP/1.1\r\nHost: h\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\ncache-control: no-cache\r\ncontent-type: text/html",
+        PAGE.len()
+    );
+    assert_eq!(client.head(), head);
+    assert_eq!(client.take(PAGE.len()), PAGE.as_bytes());
+    assert_eq!(gist(&proxy.record()), "front front/<NOSRV> 403 PR-- 0 GET /admin HTTP/1.1");
+    assert_eq!(status(&client.response().0), 429);
+    assert_eq!(gist(&proxy.record()), "front front/<NOSRV> 429 PR-- 0 GET /x/..//fast HTTP/1.1");
+    client.send("HEAD /admin HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.head(), head);
+    proxy.record();
+    client.send("POST /admin HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
+    assert_eq!(client.head(), head, "content that came with it has been read");
+    client.take(PAGE.len());
+    proxy.record();
+    client.send("GET /else HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(status(&client.response().0), 200);
+    assert_eq!(gist(&proxy.record()), "front back/s1 200 ---- 0 GET /else HTTP/1.1");
+    let totals = proxy.frontend_totals();
+    assert_eq!((totals.requests, totals.denied, totals.request_errors), (5, 4, 0));
+}
+
+#[test]
+fn a_connection_with_something_unread_ends_after_the_answer() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.http_request = vec![under("/", Action::Deny(403))];
+    let proxy = setup.start();
+    for request in [
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+    ] {
+        let mut client = proxy.client();
+        client.send(request);
+        let head = client.head();
+        assert!(head.starts_with("HTTP/1.1 403 ") && head.ends_with("\r\nconnection: close"), "{head}");
+        client.take(PAGE.len());
+        assert_eq!(client.rest(), b"", "{request}");
+        proxy.record();
+    }
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert!(client.head().ends_with("\r\nconnection: keep-alive"));
+}
+
+#[test]
+fn an_error_file_is_what_a_denial_says() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.http_request = vec![under("/", Action::Deny(403))];
+    let file: Arc<[u8]> = b"HTTP/1.0 403 No\r\nX: y\r\n\r\nno".as_slice().into();
+    setup.frontend.error_files = Arc::new(ErrorFiles([(403, file)].into()));
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.rest(), b"HTTP/1.0 403 No\r\nX: y\r\n\r\nno");
+}
+
+/// `facts/haproxy.md`, item 17.
+#[test]
+fn clients_are_sent_elsewhere() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    let template = |text: &str| Template::parse(text).unwrap();
+    let redirect = |status, to| Action::Redirect(Redirect { status, to });
+    setup.frontend.http_request = vec![
+        under("/s", redirect(302, Location::Scheme("https".into()))),
+        under("/p", redirect(301, Location::Prefix(template("https://${host}")))),
+        under("/l", redirect(308, Location::Whole(template("/at$$/${path}?from=${src}&${query}")))),
+    ];
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    for (target, expected) in [
+        (
+            "/s/x?y",
+            "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: https://H.example:8080/s/x?y\r\n\
+             cache-control: no-cache",
+        ),
+        ("/p", "HTTP/1.1 301 Moved permanently\r\ncontent-length: 0\r\nlocation: https://h.example/p"),
+        (
+            "/l/%61?b",
+            "HTTP/1.1 308 Permanent redirect\r\ncontent-length: 0\r\nlocation: /at$//l/%61?from=127.0.0.1&b",
+        ),
+    ] {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: H.example:8080\r\n\r\n"));
+        assert_eq!(client.head(), expected);
+        let record = gist(&proxy.record());
+        assert!(record.starts_with("front front/<NOSRV> 30") && record.contains(" LR-- 0 GET "), "{record}");
+    }
+    assert_eq!(proxy.frontend_totals().denied, 0);
+}
+
+#[test]
+fn requests_are_answered() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    let reply =
+        Reply { status: 200, fields: b"a: b\r\n".as_slice().into(), content: b"pong".as_slice().into() };
+    let nothing = Reply { status: 204, fields: Box::default(), content: Arc::default() };
+    setup.backend.http_request =
+        vec![under("/ping", Action::Return(reply)), under("/none", Action::Return(nothing))];
+    setup.backend.http_request.push(under("/never", Action::Deny(404)));
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    client.send("GET /ping HTTP/1.1\r\nHost: h\r\n\r\nGET /none HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(client.head(), "HTTP/1.1 200 OK\r\ncontent-length: 4\r\na: b");
+    assert_eq!(client.take(4), b"pong");
+    assert_eq!(gist(&proxy.record()), "front back/<NOSRV> 200 LR-- 0 GET /ping HTTP/1.1");
+    assert_eq!(client.head(), "HTTP/1.1 204 No content");
+    proxy.record();
+    client.send("GET /never HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(status(&client.response().0), 404);
+    assert_eq!(gist(&proxy.record()), "front back/<NOSRV> 404 PR-- 0 GET /never HTTP/1.1");
+    let backend = || proxy.stats.snapshot().backends[0];
+    until("it is counted", || backend().requests == 3 && backend().denied == 1);
+    assert_eq!(backend().current, 0, "nothing is under way");
+}
