@@ -1,6 +1,9 @@
 //! Rules, asked by real requests over every protocol.
 
-use super::site::{Authority, FRONT, Site};
+use evenkeel_tests::lab::Lab;
+use evenkeel_tests::lab::scratch::Scratch;
+
+use super::site::{Authority, FRONT, Files, HAPROXY, Site, haproxy};
 
 /// Requests that a rule takes go to `s2`, others to `s1`.
 #[test]
@@ -53,4 +56,119 @@ fn requests_go_where_rules_say() {
         let got = site.curl(protocol, "https://inside.example.com/");
         assert_eq!(got.as_deref(), Ok(expected), "{protocol}");
     }
+}
+
+/// The rules of the tutorial, whose words these are, with Debian's HAProxy beside us.
+const THEIRS: &str = "
+frontend web
+ bind 10.77.0.11:8443
+ acl is_api hdr(host) -i api.example.com
+ acl is_api_path path_beg /api/
+ acl is_admin_path path_beg /admin
+ acl is_admin_ip src 192.0.2.0/24
+ acl is_websocket hdr(Upgrade) -i websocket
+ acl is_mobile hdr_sub(User-Agent) -i mobile
+ acl is_json hdr(Accept) -i application/json
+ acl is_post method POST
+ acl is_get method GET
+ http-request deny if is_admin_path !is_admin_ip
+ http-request deny deny_status 429 if { path /fast }
+ http-request redirect scheme https if { path_beg /secure/ }
+ http-request redirect prefix https://www.example.com code 301 if { path /moved }
+ http-request redirect location /new code 308 if { path /old }
+ http-request return status 200 content-type text/plain string pong if { path /ping }
+ use_backend other if is_post is_api
+ use_backend other if is_get is_api_path
+ use_backend other if is_websocket or is_mobile or is_json
+ default_backend b
+backend b
+ http-request deny deny_status 404 if { path_end .php }
+ server s1 10.77.0.11:8080
+backend other
+ server s2 10.77.0.12:8080
+";
+
+const OURS: &str = r#"
+http_request = [
+  { deny = true, if = ["is_admin_path", "!is_admin_ip"] },
+  { deny = 429, if = { path = "/fast" } },
+  { redirect = { scheme = "https" }, if = { path_beg = "/secure/" } },
+  { redirect = { prefix = "https://www.example.com", code = 301 }, if = { path = "/moved" } },
+  { redirect = { location = "/new", code = 308 }, if = { path = "/old" } },
+  { return = { content_type = "text/plain", string = "pong" }, if = { path = "/ping" } },
+]
+use_backend = [
+  { backend = "other", if = ["is_post", "is_api"] },
+  { backend = "other", if = ["is_get", "is_api_path"] },
+  { backend = "other", if = { any = ["is_websocket", "is_mobile", "is_json"] } },
+]
+[acl]
+is_api = { host = "api.example.com" }
+is_api_path = { path_beg = "/api/" }
+is_admin_path = { path_beg = "/admin" }
+is_admin_ip = { src = "192.0.2.0/24" }
+is_websocket = { hdr = { Upgrade = "websocket" }, nocase = true }
+is_mobile = { hdr_sub = { User-Agent = "mobile" }, nocase = true }
+is_json = { hdr = { Accept = "application/json" } }
+is_post = { method = "POST" }
+is_get = { method = "GET" }
+[backend.other]
+server = [{ name = "s2", addr = "10.77.0.12:8080" }]
+[backend.phps]
+http_request = [{ deny = 404, if = { path_end = ".php" } }]
+server = [{ name = "s1", addr = "10.77.0.11:8080" }]
+"#;
+
+#[test]
+fn the_tutorials_rules_do_what_haproxys_do() {
+    let lab = Lab::new();
+    let files = Scratch::new("haproxy");
+    Files(&files).write("haproxy.cfg", &format!("{HAPROXY}{THEIRS}"));
+    let front = FRONT.replace("\"b\"", "\"phps\"");
+    let site = Site::start_in(lab, &format!("{front}bind = [\"*:80\"]\n{OURS}"), |_| {});
+    let _theirs = haproxy(&site.lab, &files);
+    let asked = |authority: &str, args: &str, path: &str| {
+        let args = format!("--path-as-is --write-out |%{{http_code}}|%{{redirect_url}} {args}");
+        let got = site.curl(&args, &format!("http://{authority}{path}")).expect("an answer");
+        // What the two say of a refusal is each one's own.
+        let (body, rest) = got.split_once('|').expect("a status");
+        let body = if body.starts_with(['<', 'H']) { "page" } else { body };
+        format!("{body}|{rest}").replace(authority, "here")
+    };
+    for (args, path) in [
+        ("", "/"),
+        ("", "/admin"),
+        ("", "/administrator?x"),
+        ("--head", "/admin"),
+        ("", "/fast"),
+        ("", "/fast?x"),
+        ("", "/secure/a?b=c"),
+        ("--header Host:Www.Example.com:8080", "/secure/"),
+        ("", "/moved"),
+        ("", "/old"),
+        ("--request POST --data x", "/old"),
+        ("", "/ping"),
+        ("", "/index.php"),
+        ("--header Host:api.example.com", "/"),
+        ("--header Host:API.example.com --data x", "/"),
+        ("", "/api/"),
+        ("--data x", "/api/x"),
+        ("--header User-Agent:A-Mobile-B", "/"),
+        ("--header Accept:text/html,application/json", "/"),
+        ("--header Accept:application/json;q=0.9", "/"),
+        ("--header Upgrade:WebSocket", "/"),
+    ] {
+        let theirs = asked("10.77.0.11:8443", args, path);
+        assert_eq!(asked("10.77.0.1", args, path), theirs, "{args} {path}");
+    }
+    // Where HAProxy is literal, and lets through what it was told to refuse.
+    for path in ["/%61dmin", "//admin", "/x/../admin", "/./admin", "/x.%70hp"] {
+        assert!(asked("10.77.0.11:8443", "", path).contains("|200|"), "{path}");
+        let ours = asked("10.77.0.1", "", path);
+        assert!(ours.contains("|403|") || ours.contains("|404|"), "{path}: {ours}");
+    }
+    // And where it lets a port decide where a request goes.
+    let with_port = "--header Host:api.example.com:8081 --data x";
+    assert_eq!(asked("10.77.0.11:8443", with_port, "/"), "ok s1\n|200|");
+    assert_eq!(asked("10.77.0.1", with_port, "/"), "ok s2\n|200|");
 }
