@@ -19,7 +19,7 @@ use evenkeel_proxy::plan::{
     ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::route::{Route, Routes};
-use evenkeel_proxy::rules::{How, Matcher, Test, Texts};
+use evenkeel_proxy::rules::{How, Matcher, ResponseRules, Test, Texts};
 use evenkeel_proxy::stats::Stats;
 use evenkeel_proxy::tls::acceptor::{Sessions, Tickets};
 use evenkeel_proxy::tls::bundle::Files;
@@ -142,6 +142,7 @@ impl Options {
             hello: None,
             timeout: client,
             http_request: Vec::new(),
+            http_response: ResponseRules::default(),
             forwarded_for: Some(ForwardedFor {
                 header: "X-Forwarded-For".into(),
                 except: Vec::new(),
@@ -167,6 +168,7 @@ impl Options {
                 ..ServerTimeouts::default()
             },
             http_request: Vec::new(),
+            http_response: ResponseRules::default(),
             forwarded_for: None,
             retries: self.retries,
             redispatch: Redispatch::LAST,

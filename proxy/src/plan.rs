@@ -28,7 +28,7 @@ use crate::endpoint::{self, Endpoint};
 use crate::names::{Name, Resolvers};
 use crate::proxy_protocol::Version;
 use crate::route::Routes;
-use crate::rules::Rule;
+use crate::rules::{ResponseRules, Rule};
 use crate::sticky::{Cookie, StickRule};
 use crate::table::TableConfig;
 use crate::tls::{Acceptor, Connector};
@@ -148,6 +148,8 @@ pub struct Frontend {
     pub default_backend: Option<BackendId>,
     /// Mode http: what is done with requests before it is decided where they go.
     pub http_request: Vec<Rule>,
+    /// Mode http: what changes in responses, behind what their backend has changed.
+    pub http_response: ResponseRules,
     /// Mode http: requests that go elsewhere.
     pub routes: Routes,
     /// Mode tcp: where connections go that begin with a TLS handshake. `None`: nobody looks.
@@ -245,6 +247,8 @@ pub struct Backend {
     pub timeout: ServerTimeouts,
     /// Mode http: what is done with requests that have come here.
     pub http_request: Vec<Rule>,
+    /// Mode http: what changes in responses.
+    pub http_response: ResponseRules,
     /// Add `X-Forwarded-For` (either side may ask for it).
     pub forwarded_for: Option<ForwardedFor>,
     /// Connection attempts after the first (HAProxy: `retries`, default 3).
@@ -410,7 +414,9 @@ impl Plan {
         let wants_destination = servers.iter().any(|s| s.send_proxy.is_some())
             || frontends.iter().any(|f| f.routes.look_at_destination())
             || frontends.iter().flat_map(|f| &f.http_request).any(Rule::looks_at_destination)
-            || backends.iter().flat_map(|b| &b.http_request).any(Rule::looks_at_destination);
+            || backends.iter().flat_map(|b| &b.http_request).any(Rule::looks_at_destination)
+            || frontends.iter().any(|f| f.http_response.look_at_destination())
+            || backends.iter().any(|b| b.http_response.look_at_destination());
         Ok(Self {
             frontends,
             backends,

@@ -60,6 +60,7 @@ pub(super) struct Proxy {
     pub(super) stick: Vec<StickDraft>,
     pub(super) acl: Vec<NamedCondition>,
     pub(super) rules: Vec<RuleDraft>,
+    pub(super) response_rules: Vec<RuleDraft>,
     pub(super) routing: Routing,
 }
 
@@ -139,11 +140,12 @@ pub(super) struct RouteDraft {
     pub(super) backend: Spanned<String>,
 }
 
-/// One entry of `http_request`, its names not looked up.
+/// One entry of `http_request` or `http_response`, its names not looked up.
 #[derive(Debug)]
 pub(super) struct RuleDraft {
     pub(super) when: Condition,
-    pub(super) action: Action,
+    /// One, or changes of several fields.
+    pub(super) actions: Vec<Action>,
     pub(super) at: Span,
 }
 

@@ -14,7 +14,7 @@ use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
     Redispatch, SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
-use evenkeel_proxy::rules::{Matcher, Rule};
+use evenkeel_proxy::rules::{Matcher, ResponseRule, Rule};
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
 use evenkeel_proxy::tls::{Acceptor, Connector, Policy};
@@ -143,6 +143,8 @@ pub struct Frontend {
     pub default_backend: Option<Spanned<String>>,
     /// What is done with requests.
     pub rules: Vec<Rule>,
+    /// What changes in responses.
+    pub response_rules: Vec<ResponseRule>,
     /// What goes elsewhere: requests, or in mode tcp connections by the ClientHello that they begin with.
     pub routes: Vec<Route>,
     /// How long such a hello is waited for.
@@ -177,6 +179,8 @@ pub struct Backend {
     pub mode: Mode,
     /// What is done with requests.
     pub rules: Vec<Rule>,
+    /// What changes in responses.
+    pub response_rules: Vec<ResponseRule>,
     /// How a server is chosen.
     pub balance: Balance,
     /// Timers of the server side.

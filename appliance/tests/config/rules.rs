@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use evenkeel::config::lower;
 use evenkeel_proxy::plan::BackendId;
-use evenkeel_proxy::rules::{Looked, Request};
+use evenkeel_proxy::rules::{Action, Edit, Looked, Request};
 use evenkeel_proxy::tls::SessionFacts;
 
 use super::good;
@@ -183,4 +183,72 @@ local = "LOCALHOST"
     let own = format!("{acl}[frontend.f.acl]\nis_admin_path = {{ path = \"/else\" }}\n");
     assert!(!holds(&own, r#""is_admin_path""#, &admin));
     assert!(holds(&own, r#""stranger""#, &admin), "what the file's say stays what it was");
+}
+
+#[test]
+fn rules_stand_where_they_are_asked() {
+    let config = good(
+        r#"
+[defaults]
+timeout = { connect = "5s", client = "50s", server = "50s" }
+[frontend.f]
+bind = ["*:80"]
+default_backend = "a"
+http_request = [
+  { deny = true, if = { path = "/no" } },
+  { deny = 429, unless = "TRUE" },
+  { redirect = { scheme = "https" }, if = { path = "/s" } },
+  { redirect = { location = "https://${host}/", code = 308 } },
+  { return = { status = 200, string = "ok", hdr = { X-A = "b" } } },
+  { return = { status = 503, content_type = "text/html", file = "errors/503.http" } },
+  { set_header = { X-A = "a ${src}", X-B = "b" } },
+  { del_header = ["X-C", "X-D"] },
+]
+http_response = [{ add_header = { X-A = "a" }, if = { path = "/" } }]
+[listen.l]
+bind = ["*:81"]
+http_request = [{ deny = 404 }]
+server = [{ name = "s", addr = "10.0.0.1:80" }]
+[backend.a]
+http_request = [{ deny = 405 }]
+http_response = [{ del_header = "Server" }, { set_header = { X-A = "a" } }]
+server = [{ name = "s", addr = "10.0.0.1:80" }]
+[backend.a.acl]
+unused = { path = "/" }
+"#,
+    );
+    let plan = lower::proxy(&config).plan;
+    let [front, listen] = plan.frontends() else { panic!("two frontends") };
+    let said: Vec<&Action> = front.http_request.iter().map(|rule| &rule.action).collect();
+    let [
+        Action::Deny(403),
+        Action::Deny(429),
+        Action::Redirect(to_https),
+        Action::Redirect(elsewhere),
+        rest @ ..,
+    ] = said.as_slice()
+    else {
+        panic!("{said:?}")
+    };
+    assert_eq!((to_https.status, elsewhere.status), (302, 308));
+    let [Action::Return(ok), Action::Return(page), changes @ ..] = rest else { panic!("{rest:?}") };
+    assert_eq!((&*ok.content, &*ok.fields), (&b"ok"[..], &b"content-type: text/plain\r\nX-A: b\r\n"[..]));
+    assert!(page.status == 503 && page.content.starts_with(b"HTTP/1.1 503 Away"));
+    let names: Vec<&str> = changes
+        .iter()
+        .map(|change| match change {
+            Action::Edit(Edit::Set(name, _) | Edit::Del(name)) => &**name,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(names, ["X-A", "X-B", "X-C", "X-D"]);
+    let looked = |target| Sent { target, ..PLAIN };
+    let holding = |target| front.http_response.holding(&Looked::new(&looked(target)));
+    assert_eq!((holding("/"), holding("/x")), (1, 0));
+    // A listen asks once.
+    assert_eq!((listen.http_request.len(), plan.backends()[0].http_request.len()), (1, 0));
+    let backend = &plan.backends()[1];
+    assert_eq!(backend.http_request[0].action, Action::Deny(405));
+    let edits = backend.http_response.edits(0);
+    assert!(edits.is_gone(b"SERVER") && edits.added("x-a").eq([&b"a"[..]]));
 }

@@ -80,6 +80,7 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         fullconn: 0,
         timeout: ServerTimeouts::default(),
         http_request: Vec::new(),
+        http_response: crate::rules::ResponseRules::default(),
         forwarded_for: None,
         retries: 3,
         redispatch: Redispatch::Never,

@@ -13,6 +13,7 @@ use super::head::{Field, HeadIndex, Method, Request, Response, Version};
 use super::target::Target;
 use crate::access_log::CookieAction;
 use crate::decimal::push_ipv4;
+use crate::rules::Edits;
 use crate::sticky::response::Answer;
 use crate::sticky::{self, Cookie};
 
@@ -33,6 +34,8 @@ pub struct ToServer<'a> {
     pub forwarded_for: Option<ForwardedFor<'a>>,
     /// The persistence cookie, if the server must not see it as it is.
     pub cookie: Option<&'a Cookie>,
+    /// What rules change; `None`: nothing.
+    pub edits: Option<&'a Edits>,
 }
 
 /// The client's address and the field that carries it.
@@ -59,6 +62,8 @@ pub struct ToClient<'a> {
     pub after: After,
     /// Persistence by a cookie.
     pub sticky: Option<&'a Answer<'a>>,
+    /// What rules of the backend change, then those of the frontend.
+    pub edits: [Option<&'a Edits>; 2],
 }
 
 /// What a connection does after a message.
@@ -96,8 +101,14 @@ pub fn request(out: &mut Vec<u8>, request: &Request, index: &HeadIndex, bytes: &
             index.fields().first().map_or(request.len - 2, |f| f.line.start())
         }
     };
-    copy_fields(out, bytes, from, request.len - 2, index, |field| request_field(field, index, bytes, to));
+    copy_fields(out, bytes, from, request.len - 2, index, |field| match to.edits {
+        Some(edits) if edits.is_gone(field.name.of(bytes)) => Fate::Drop,
+        _ => request_field(field, index, bytes, to),
+    });
     request_additions(out, index, bytes, to);
+    if let Some(edits) = to.edits {
+        edits.write(out);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -125,8 +136,18 @@ pub fn response(
     let options = Options::of(index, bytes);
     let mut seen = CookieAction::NotApplicable;
     copy_fields(out, bytes, from, response.len - 2, index, |field| {
+        let gone = |edits: &Edits| edits.is_gone(field.name.of(bytes));
+        if to.edits.into_iter().flatten().any(gone) {
+            return Fate::Drop;
+        }
         response_field(field, response.status, options, index, bytes, to, &mut seen)
     });
+    if let [Some(first), second] = to.edits {
+        first.write_without(out, second);
+    }
+    if let [_, Some(second)] = to.edits {
+        second.write(out);
+    }
     if let Some(answer) = to.sticky {
         seen = add_cookie(out, response.status, index, bytes, answer, seen);
     }
@@ -242,9 +263,14 @@ fn request_field<'a>(field: &Field, index: &HeadIndex, bytes: &[u8], to: &ToServ
 
 fn request_additions(out: &mut Vec<u8>, index: &HeadIndex, bytes: &[u8], to: &ToServer<'_>) {
     match to.target {
-        Target::Absolute { authority, .. } => write_field(out, b"host", authority),
+        Target::Absolute { authority, .. } if !to.edits.is_some_and(|e| e.is_gone(b"host")) => {
+            write_field(out, b"host", authority)
+        }
+        Target::Absolute { .. } => {}
         // RFC 9112 §3.2: an HTTP/1.0 request may come without Host; ours may not go without.
-        Target::Origin(_) | Target::Asterisk if index.first(Known::Host).is_none() => {
+        Target::Origin(_) | Target::Asterisk
+            if index.first(Known::Host).is_none() && !to.edits.is_some_and(|e| e.is_gone(b"host")) =>
+        {
             write_field(out, b"host", b"")
         }
         Target::Origin(_) | Target::Asterisk => {}
@@ -263,7 +289,10 @@ fn request_additions(out: &mut Vec<u8>, index: &HeadIndex, bytes: &[u8], to: &To
     }
     if let Some(forwarded_for) = &to.forwarded_for {
         let name = forwarded_for.header.as_bytes();
-        let sent = || index.fields().iter().any(|f| f.name.of(bytes).eq_ignore_ascii_case(name));
+        let stays = || !to.edits.is_some_and(|e| e.is_gone(name));
+        let came = || index.fields().iter().any(|f| f.name.of(bytes).eq_ignore_ascii_case(name));
+        let added = || to.edits.is_some_and(|e| e.added(forwarded_for.header).next().is_some());
+        let sent = || (stays() && came()) || added();
         if !forwarded_for.if_none || !sent() {
             out.extend_from_slice(name);
             out.extend_from_slice(b": ");

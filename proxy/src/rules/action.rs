@@ -1,7 +1,9 @@
 //! Rules: a condition and what is done with a request for which it holds.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::edits::{Edit, Edits};
 use super::matcher::{Looked, Matcher, Request};
 use super::template::Template;
 
@@ -14,9 +16,11 @@ pub struct Rule {
     pub action: Action,
 }
 
-/// What is done with a request. All of these end the rules: the request is answered.
+/// What is done with a request. All but a change answer it, and no further rule is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// A field is changed, for further rules and for the server (`set-header` and its kin).
+    Edit(Edit),
     /// It is refused with this status (`deny`).
     Deny(u16),
     /// It is answered (`return`).
@@ -56,9 +60,80 @@ pub enum Location {
     Whole(Template),
 }
 
-/// The first rule that takes a request.
-pub fn first<'a, R: Request>(rules: &'a [Rule], request: &Looked<'_, R>) -> Option<&'a Action> {
-    rules.iter().find(|rule| rule.when.holds(request)).map(|rule| &rule.action)
+/// The first rule that takes a request, and those behind it.
+pub fn first<'a, R: Request>(rules: &'a [Rule], request: &Looked<'_, R>) -> Option<(&'a Action, &'a [Rule])> {
+    let at = rules.iter().position(|rule| rule.when.holds(request))?;
+    let (rule, rest) = rules.get(at..)?.split_first()?;
+    Some((&rule.action, rest))
+}
+
+/// A rule for responses (HAProxy: `http-response`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseRule {
+    /// Responses to which requests.
+    pub when: Matcher,
+    /// What changes in them. A request has no part in its text.
+    pub edit: Edit,
+}
+
+/// The rules for responses of one section.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ResponseRules {
+    rules: Vec<ResponseRule>,
+    /// What they come to, if none of them has a condition.
+    fixed: Option<Edits>,
+}
+
+/// Which of the rules of a section hold for one request: a bit for each.
+pub type Holding = u64;
+
+impl ResponseRules {
+    /// At most this many stand in one section.
+    pub const MOST: usize = Holding::BITS as usize;
+
+    /// Makes them ready to be asked. Those beyond [`Self::MOST`] are left out.
+    pub fn new(mut rules: Vec<ResponseRule>) -> Self {
+        rules.truncate(Self::MOST);
+        let always = Matcher::All(Vec::new());
+        let mut fixed = Edits::default();
+        rules.iter().for_each(|rule| fixed.apply(&rule.edit, &rule.edit.fixed_value()));
+        let fixed = rules.iter().all(|rule| rule.when == always).then_some(fixed);
+        Self { rules, fixed }
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Whether one of them looks at what the client has connected to.
+    pub fn look_at_destination(&self) -> bool {
+        self.rules.iter().any(|rule| rule.when.looks_at_destination())
+    }
+
+    /// Which of them hold for a request.
+    pub fn holding<R: Request>(&self, request: &Looked<'_, R>) -> Holding {
+        if self.fixed.is_some() {
+            return Holding::MAX;
+        }
+        let rules = self.rules.iter().enumerate();
+        rules.fold(0, |bits, (at, rule)| bits | Holding::from(rule.when.holds(request)) << at)
+    }
+
+    /// What those that hold come to.
+    pub fn edits(&self, holding: Holding) -> Cow<'_, Edits> {
+        if let Some(fixed) = &self.fixed {
+            return Cow::Borrowed(fixed);
+        }
+        let mut edits = Edits::default();
+        for (at, rule) in self.rules.iter().enumerate() {
+            if holding >> at & 1 == 1 {
+                edits.apply(&rule.edit, &rule.edit.fixed_value());
+            }
+        }
+        Cow::Owned(edits)
+    }
 }
 
 impl Rule {
@@ -68,7 +143,8 @@ impl Rule {
             Action::Redirect(Redirect { to: Location::Prefix(to) | Location::Whole(to), .. }) => {
                 to.looks_at_destination()
             }
-            Action::Redirect(_) | Action::Deny(_) | Action::Return(_) => false,
+            Action::Edit(Edit::Set(_, value) | Edit::Add(_, value)) => value.looks_at_destination(),
+            Action::Edit(Edit::Del(_)) | Action::Redirect(_) | Action::Deny(_) | Action::Return(_) => false,
         };
         of_action || self.when.looks_at_destination()
     }

@@ -3,6 +3,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | `action` | what is done with requests for which a condition holds |
+//! | `edits` | changes of fields, put together |
 //! | `template` | texts that a request fills in |
 //! | `matcher` | conditions, and whether they hold |
 //! | `texts` | many patterns for one text |
@@ -15,13 +16,15 @@
 
 pub mod accept;
 pub mod action;
+pub mod edits;
 pub mod matcher;
 pub mod networks;
 pub mod path;
 pub mod template;
 pub mod texts;
 
-pub use action::{Action, Rule};
+pub use action::{Action, ResponseRule, ResponseRules, Rule};
+pub use edits::{Edit, Edits};
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};
 pub use texts::{How, PatternError, Texts};

@@ -131,6 +131,20 @@ impl Template {
         Ok(Self { parts })
     }
 
+    /// Whether a request has a part in it.
+    pub fn is_fixed(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part, Part::Text(_)))
+    }
+
+    /// Appends the text alone.
+    pub fn write_fixed(&self, out: &mut Vec<u8>) {
+        for part in &self.parts {
+            if let Part::Text(text) = part {
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+
     /// Whether what the client has connected to has to be found out for it.
     pub fn looks_at_destination(&self) -> bool {
         let of_destination =

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use evenkeel_proxy::plan::ErrorFiles;
 use evenkeel_proxy::rules::action::{Location, Redirect, Reply};
 use evenkeel_proxy::rules::template::Template;
-use evenkeel_proxy::rules::{Action, How, Matcher, Rule, Test, Texts};
+use evenkeel_proxy::rules::{Action, Edit, How, Matcher, ResponseRule, ResponseRules, Rule, Test, Texts};
 
-use super::common::{Setup, answering, gist, status, until};
+use super::common::{Scripted, Setup, answering, gist, scripted, status, until};
 
 fn under(prefix: &str, action: Action) -> Rule {
     let texts = Texts::new(How::Prefix, false, vec![prefix.into()]).unwrap();
@@ -93,12 +93,11 @@ fn an_error_file_is_what_a_denial_says() {
 fn clients_are_sent_elsewhere() {
     let server = answering();
     let mut setup = Setup::new(&[server.addr]);
-    let template = |text: &str| Template::parse(text).unwrap();
     let redirect = |status, to| Action::Redirect(Redirect { status, to });
     setup.frontend.http_request = vec![
         under("/s", redirect(302, Location::Scheme("https".into()))),
-        under("/p", redirect(301, Location::Prefix(template("https://${host}")))),
-        under("/l", redirect(308, Location::Whole(template("/at$$/${path}?from=${src}&${query}")))),
+        under("/p", redirect(301, Location::Prefix(text("https://${host}")))),
+        under("/l", redirect(308, Location::Whole(text("/at$$/${path}?from=${src}&${query}")))),
     ];
     let proxy = setup.start();
     let mut client = proxy.client();
@@ -146,4 +145,103 @@ fn requests_are_answered() {
     let backend = || proxy.stats.snapshot().backends[0];
     until("it is counted", || backend().requests == 3 && backend().denied == 1);
     assert_eq!(backend().current, 0, "nothing is under way");
+}
+
+/// A server that answers with the head it was sent.
+fn echoing() -> Scripted {
+    scripted(|served, _| {
+        while let Some(head) = served.request() {
+            let length = head.len();
+            served.send(format!(
+                "HTTP/1.1 200 OK\r\nServer: secret\r\nX-A: one\r\nContent-Length: {length}\r\nx-a: two\r\n\r\n{head}"
+            ));
+        }
+    })
+}
+
+fn text(text: &str) -> Template {
+    Template::parse(text).unwrap()
+}
+
+fn change(edit: Edit) -> Rule {
+    Rule { when: Matcher::All(Vec::new()), action: Action::Edit(edit) }
+}
+
+#[test]
+fn fields_of_requests_are_changed() {
+    let server = echoing();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.forwarded_for = None;
+    let has = |name: &str, value: &str| {
+        let value = Texts::new(How::Exact, false, vec![value.into()]).unwrap();
+        Matcher::Test(Test::Header(name.into(), value))
+    };
+    setup.frontend.http_request = vec![
+        change(Edit::Set("X-Proto".into(), text("http, ${host}"))),
+        change(Edit::Add("X-More".into(), text("1"))),
+        change(Edit::Add("x-more".into(), text(""))),
+        change(Edit::Del("x-gone".into())),
+        // What has changed is what further rules see.
+        Rule {
+            when: Matcher::All(vec![
+                has("x-more", "1"),
+                Matcher::Not(Box::new(Matcher::Test(Test::HasHeader("X-Gone".into())))),
+            ]),
+            action: Action::Edit(Edit::Set("X-Seen".into(), text("${src}"))),
+        },
+    ];
+    setup.backend.http_request = vec![
+        change(Edit::Set("Host".into(), text("inside.example"))),
+        Rule {
+            when: Matcher::Not(Box::new(Matcher::Test(Test::Host(
+                Texts::new(How::Exact, false, vec!["inside.example".into()]).unwrap(),
+            )))),
+            action: Action::Deny(403),
+        },
+    ];
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    for target in ["/", "http://H.example:80/"] {
+        client.send(format!(
+            "GET {target} HTTP/1.1\r\nHost: H.example:80\r\nX-PROTO: spoofed\r\nx-gone: 1\r\nx-more: 0\r\nX-Gone: 2\r\n\
+             X-Proto: again\r\nAccept: */*\r\n\r\n"
+        ));
+        let (_, body) = client.response();
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            "GET / HTTP/1.1\r\nx-more: 0\r\nAccept: */*\r\nX-Proto: http, h.example\r\nX-More: 1\r\nx-more:\r\n\
+             X-Seen: 127.0.0.1\r\nHost: inside.example",
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn fields_of_responses_are_changed() {
+    let server = echoing();
+    let mut setup = Setup::new(&[server.addr]);
+    let always = Matcher::All(Vec::new());
+    let rule = |when: &Matcher, edit| ResponseRule { when: when.clone(), edit };
+    let path = Matcher::Test(Test::Path(Texts::new(How::Exact, false, vec!["/x".into()]).unwrap()));
+    setup.frontend.http_response = ResponseRules::new(vec![
+        rule(&always, Edit::Del("server".into())),
+        rule(&always, Edit::Set("x-frame-options".into(), text("DENY"))),
+        rule(&always, Edit::Set("x-b".into(), text("frontend"))),
+    ]);
+    setup.backend.http_response = ResponseRules::new(vec![
+        rule(&path, Edit::Set("X-A".into(), text("three"))),
+        rule(&always, Edit::Add("X-B".into(), text("backend"))),
+        rule(&always, Edit::Add("X-C".into(), text("$$"))),
+    ]);
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    for (target, head) in [
+        ("/", "X-A: one\r\nContent-Length: 26\r\nx-a: two\r\nX-C: $"),
+        ("/x", "Content-Length: 27\r\nX-A: three\r\nX-C: $"),
+    ] {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: h.ex\r\n\r\n"));
+        let expected = format!("HTTP/1.1 200 OK\r\n{head}\r\nx-frame-options: DENY\r\nx-b: frontend");
+        let (found, _) = client.response();
+        assert_eq!(found, expected);
+    }
 }

@@ -77,6 +77,10 @@ frontend web
  http-request redirect prefix https://www.example.com code 301 if { path /moved }
  http-request redirect location /new code 308 if { path /old }
  http-request return status 200 content-type text/plain string pong if { path /ping }
+ http-request set-header X-Proto http
+ http-response del-header X-Via
+ http-response set-header X-Frame-Options DENY
+ http-response add-header X-Backend front if TRUE
  use_backend other if is_post is_api
  use_backend other if is_get is_api_path
  use_backend other if is_websocket or is_mobile or is_json
@@ -96,6 +100,12 @@ http_request = [
   { redirect = { prefix = "https://www.example.com", code = 301 }, if = { path = "/moved" } },
   { redirect = { location = "/new", code = 308 }, if = { path = "/old" } },
   { return = { content_type = "text/plain", string = "pong" }, if = { path = "/ping" } },
+  { set_header = { X-Proto = "http" } },
+]
+http_response = [
+  { del_header = "x-via" },
+  { set_header = { X-Frame-Options = "DENY" } },
+  { add_header = { X-Backend = "front" }, if = "TRUE" },
 ]
 use_backend = [
   { backend = "other", if = ["is_post", "is_api"] },
@@ -160,6 +170,15 @@ fn the_tutorials_rules_do_what_haproxys_do() {
     ] {
         let theirs = asked("10.77.0.11:8443", args, path);
         assert_eq!(asked("10.77.0.1", args, path), theirs, "{args} {path}");
+    }
+    let lines = |authority: &str, path: &str| {
+        let got = site.curl("--include", &format!("http://{authority}{path}")).expect("an answer");
+        let mut lines: Vec<String> = got.lines().map(str::to_ascii_lowercase).collect();
+        lines.sort_unstable();
+        lines
+    };
+    for path in ["/", "/api/", "/ping", "/moved"] {
+        assert_eq!(lines("10.77.0.1", path), lines("10.77.0.11:8443", path), "{path}");
     }
     // Where HAProxy is literal, and lets through what it was told to refuse.
     for path in ["/%61dmin", "//admin", "/x/../admin", "/./admin", "/x.%70hp"] {

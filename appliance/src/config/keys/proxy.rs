@@ -9,7 +9,7 @@ use super::http::{
 };
 use super::matcher::ACL;
 use super::route::{INSPECT_DELAY, USE_BACKENDS};
-use super::rule::HTTP_REQUESTS;
+use super::rule::{HTTP_REQUESTS, HTTP_RESPONSES};
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 use super::stick::STICK;
 use super::tls::{
@@ -19,7 +19,7 @@ use super::tls::{
 use super::{DAY, Key, LOG_TARGET, Section, Type, ms};
 
 /// Keys of proxy sections that concern HTTP only, and have no place in a section of mode tcp.
-pub static OF_HTTP: &[&str] = &["forwardfor", "errorfile", "cookie", "http_request"];
+pub static OF_HTTP: &[&str] = &["forwardfor", "errorfile", "cookie", "http_request", "http_response"];
 
 /// `[defaults]`.
 pub static DEFAULTS: Section = Section {
@@ -123,6 +123,7 @@ pub static FRONTEND: Section = Section {
         ERRORFILE,
         ACL,
         HTTP_REQUESTS,
+        HTTP_RESPONSES,
         USE_BACKENDS,
         INSPECT_DELAY,
         DEFAULT_BACKEND,
@@ -152,6 +153,7 @@ pub static BACKEND: Section = Section {
         STICK_RULES,
         ACL,
         HTTP_REQUESTS,
+        HTTP_RESPONSES,
         Key::new("timeout", Type::Table(&TIMEOUT_BACKEND), "Timers of the server side."),
         FORWARDED,
         ERRORFILE,
@@ -200,6 +202,7 @@ pub static LISTEN: Section = Section {
         ERRORFILE,
         ACL,
         HTTP_REQUESTS,
+        HTTP_RESPONSES,
         USE_BACKENDS,
         INSPECT_DELAY,
         MAXCONN,

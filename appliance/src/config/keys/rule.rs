@@ -1,4 +1,4 @@
-//! Keys of `http_request`.
+//! Keys of `http_request` and `http_response`.
 
 use super::matcher::CONDITION;
 use super::{Key, Section, Type};
@@ -9,8 +9,10 @@ pub static HTTP_REQUEST: Section = Section {
     called: "a rule",
     doc: "What is done with requests, in the order of the file: those of a frontend before `use_backend`, those of the \
           backend after it. A rule does one thing, with the requests for which its condition holds; without a condition \
-          with all that come to it. What is done here answers the request, and no further rule is asked. The client's \
-          connection stays.",
+          with all that come to it. `deny`, `return` and `redirect` answer the request, and no further rule is asked; the \
+          client's connection stays. The others change fields, for further rules and for the server. In texts of fields and \
+          of `redirect` these are filled in: `${host}`, `${authority}` (with its port), `${path}`, `${query}`, `${pathq}` \
+          (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; a dollar sign is `$$`.",
     keys: &[
         Key::new(
             "deny",
@@ -20,6 +22,9 @@ pub static HTTP_REQUEST: Section = Section {
         ),
         Key::new("return", Type::Table(&RETURN), "Answers the request."),
         Key::new("redirect", Type::Table(&REDIRECT), "Sends its client elsewhere."),
+        SET_HEADER,
+        ADD_HEADER,
+        DEL_HEADER,
         Key::new("if", CONDITION, "Which requests."),
         Key::new("unless", CONDITION, "Not those for which this holds."),
     ],
@@ -51,9 +56,7 @@ pub static RETURN: Section = Section {
 pub static REDIRECT: Section = Section {
     path: "frontend.NAME.http_request.redirect",
     called: "a redirect",
-    doc: "Where a client is sent: one of `scheme`, `prefix` and `location`. In `prefix` and `location` these are filled in: \
-          `${host}`, `${authority}` (with its port), `${path}`, `${query}`, `${pathq}` (path and query), `${method}`, \
-          `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; a dollar sign is `$$`.",
+    doc: "Where a client is sent: one of `scheme`, `prefix` and `location`.",
     keys: &[
         Key::new("scheme", Type::Word(&["https", "http"]), "The same place by this scheme."),
         Key::new("prefix", Type::Text("a text"), "This, and behind it path and query as they are."),
@@ -62,6 +65,41 @@ pub static REDIRECT: Section = Section {
     ],
     hints: &[("to", "location"), ("url", "location"), ("status", "code")],
 };
+
+/// One entry of `http_response`.
+pub static HTTP_RESPONSE: Section = Section {
+    path: "frontend.NAME.http_response",
+    called: "a rule for responses",
+    doc: "What changes in the responses of servers, in the order of the file: first what the backend says, then the frontend. \
+          A rule does one thing, in responses to the requests for which its condition holds; without a condition in all. The \
+          proxy's own answers stay as they are. At most 64 rules.",
+    keys: &[
+        SET_HEADER,
+        ADD_HEADER,
+        DEL_HEADER,
+        Key::new("if", CONDITION, "In responses to which requests."),
+        Key::new("unless", CONDITION, "Not in responses to those for which this holds."),
+    ],
+    hints: &[("when", "if")],
+};
+
+const FIELDS: Type = Type::Forms("a table from names to values", None);
+
+const SET_HEADER: Key = Key::new(
+    "set_header",
+    FIELDS,
+    "Fields that there are once and with this value, whatever was there. In responses nothing is filled in.",
+);
+const ADD_HEADER: Key = Key::new("add_header", FIELDS, "Fields that there are once more.");
+const DEL_HEADER: Key = Key::new(
+    "del_header",
+    Type::Text("the name of a field or an array of them"),
+    "Fields that there are none of.",
+);
+
+/// `http_response` of a frontend or backend.
+pub(super) const HTTP_RESPONSES: Key =
+    Key::new("http_response", Type::Tables(&HTTP_RESPONSE), "What changes in responses, rule by rule.");
 
 /// `http_request` of a frontend or backend.
 pub(super) const HTTP_REQUESTS: Key =

@@ -260,7 +260,7 @@ fn ports(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<(u16,
 }
 
 /// At least one value: none would match whatever comes.
-fn listed<T>(
+pub(super) fn listed<T>(
     cx: &mut Reader<'_>,
     key: &'static Key,
     node: Node<'_>,

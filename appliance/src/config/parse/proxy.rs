@@ -65,6 +65,7 @@ pub(super) fn proxy(
     let acl = if t.section.key("acl").is_some() { super::named(cx, &mut t, "acl") } else { Vec::new() };
     let acl = condition::named(cx, acl);
     let rules = rule::rules(cx, &mut t, global.bufsize);
+    let response_rules = rule::response_rules(cx, &mut t);
     let routing = route::routing(cx, &mut t);
     t.finish(cx);
     Some(Proxy {
@@ -79,6 +80,7 @@ pub(super) fn proxy(
         stick,
         acl,
         rules,
+        response_rules,
         routing,
     })
 }

@@ -1,4 +1,4 @@
-//! `http_request`: what is done with requests.
+//! `http_request` and `http_response`: what is done with requests, and what changes in responses.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,8 +6,9 @@ use std::sync::Arc;
 use evenkeel_proxy::h1::answer;
 use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply};
 use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
+use evenkeel_proxy::rules::{Edit, ResponseRules};
 
-use super::condition::{field_name, when};
+use super::condition::{field_name, listed, when};
 use super::errorfile::GENERATED;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -31,6 +32,23 @@ pub(super) fn rules(cx: &mut Reader<'_>, t: &mut Fields<'_>, limit: usize) -> Ve
     read.unwrap_or_default()
 }
 
+/// Reads the rules for responses of a section, if it has the key.
+pub(super) fn response_rules(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<RuleDraft> {
+    let read = t.known(cx, "http_response", |cx, key, node| {
+        let Some(all) = node.elements() else {
+            cx.wrong_type(key, node, Some("http_response = [{ del_header = \"Server\" }]".into()));
+            return None;
+        };
+        let rules: Vec<_> = all.into_iter().filter_map(|n| response_rule(cx, n)).collect();
+        if rules.iter().map(|r| r.actions.len()).sum::<usize>() > ResponseRules::MOST {
+            let message = format!("more than {} changes in `http_response`", ResponseRules::MOST);
+            cx.push(Diagnostic::error(Code::BadValue, node.span, message));
+        }
+        Some(rules)
+    });
+    read.unwrap_or_default()
+}
+
 fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> {
     let mut t = Fields::of(cx, &keys::HTTP_REQUEST, node.key, node)?;
     let errors = cx.errors;
@@ -38,25 +56,71 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let deny = t.read(cx, "deny", deny).map(Action::Deny);
     let reply = t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(Action::Return);
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
+    let mut actions: Vec<_> = edits(cx, &mut t, &OF_REQUESTS).into_iter().map(Action::Edit).collect();
+    actions.extend([deny, reply, redirect].into_iter().flatten());
     let when = when(cx, &mut t);
     let whole = cx.errors == errors;
     t.finish(cx);
-    match said.as_slice() {
+    (does_one_thing(cx, node, &said, &ACTIONS) && whole).then_some(RuleDraft { when, actions, at: node.span })
+}
+
+fn response_rule(cx: &mut Reader<'_>, node: Node<'_>) -> Option<RuleDraft> {
+    let mut t = Fields::of(cx, &keys::HTTP_RESPONSE, node.key, node)?;
+    let errors = cx.errors;
+    let said: Vec<&str> = EDITS.into_iter().filter(|a| t.has(a)).collect();
+    let edits = edits(cx, &mut t, &[]);
+    if edits.iter().any(|edit| !edit.is_fixed()) {
+        let message = "nothing of a request is filled in in responses; a dollar sign is `$$`";
+        cx.push(Diagnostic::error(Code::BadValue, node.span, message));
+    }
+    let when = when(cx, &mut t);
+    let whole = cx.errors == errors;
+    t.finish(cx);
+    let actions = edits.into_iter().map(Action::Edit).collect();
+    (does_one_thing(cx, node, &said, &EDITS) && whole).then_some(RuleDraft { when, actions, at: node.span })
+}
+
+fn does_one_thing(cx: &mut Reader<'_>, node: Node<'_>, said: &[&str], all: &[&str]) -> bool {
+    match said {
         [] => {
             let message = "a rule that does nothing";
-            let help = format!("one of {}", ACTIONS.join(", "));
+            let help = format!("one of {}", all.join(", "));
             cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(help));
-            return None;
         }
         [_] => {}
         [one, other, ..] => {
             let message = format!("a rule does one thing, not both `{one}` and `{other}`");
             cx.push(Diagnostic::error(Code::BadCombination, node.span, message).help("a rule for each"));
-            return None;
         }
     }
-    let action = deny.or(reply).or(redirect).filter(|_| whole)?;
-    Some(RuleDraft { when, action, at: node.span })
+    said.len() == 1
+}
+
+/// Changes of fields. Of those that are `kept` there may not be none.
+fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, kept: &[&str]) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for (key, edit) in [("set_header", Edit::Set as fn(_, _) -> _), ("add_header", Edit::Add)] {
+        let fields = t.read(cx, key, |cx, key, node| fields(cx, key, node, template));
+        edits.extend(fields.unwrap_or_default().into_iter().map(|(name, text)| edit(name, text)));
+    }
+    let gone = t.read(cx, "del_header", |cx, key, node| {
+        listed(cx, key, node, |text| {
+            if kept.iter().any(|k| k.eq_ignore_ascii_case(text)) {
+                return Err(Bad::new("is what a request cannot do without"));
+            }
+            changeable(text)
+        })
+    });
+    edits.extend(gone.unwrap_or_default().into_iter().map(Edit::Del));
+    edits
+}
+
+/// The name of a field that is not about the connection.
+fn changeable(name: &str) -> Result<Box<str>, Bad> {
+    if OF_FRAMING.iter().any(|f| name.eq_ignore_ascii_case(f)) {
+        return Err(Bad::new("is about the connection, which is not the rule's"));
+    }
+    field_name(name)
 }
 
 /// `true`, or a status that the proxy has an answer for.
@@ -89,7 +153,7 @@ fn reply(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Reply> {
     let content_type = t.read(cx, "content_type", |cx, key, node| cx.parsed(key, node, field_value));
     let string = t.read(cx, "string", Reader::text);
     let file = t.read(cx, "file", Reader::text);
-    let fields = t.read(cx, "hdr", fields).unwrap_or_default();
+    let fields = t.read(cx, "hdr", |cx, key, node| fields(cx, key, node, field_value)).unwrap_or_default();
     t.finish(cx);
     if let (Some(_), Some(file)) = (&string, &file) {
         let message = "an answer has either `string` or `file`";
@@ -124,27 +188,29 @@ fn reply(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Reply> {
     (cx.errors == errors).then(|| Reply { status, fields: lines.into(), content: Arc::from(content) })
 }
 
-/// Fields that an answer has besides those that say where it ends.
-fn fields(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<(Box<str>, Box<str>)>> {
+/// Fields with their values.
+fn fields<T>(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    value: fn(&str) -> Result<T, Bad>,
+) -> Option<Vec<(Box<str>, T)>> {
+    let example = format!("{} = {{ X-Served-By = \"evenkeel\" }}", key.name);
     let Some(entries) = node.entries() else {
-        cx.wrong_type(key, node, Some("hdr = { X-Served-By = \"evenkeel\" }".into()));
+        cx.wrong_type(key, node, Some(example));
         return None;
     };
+    if entries.is_empty() {
+        let message = format!("`{}` names nothing", key.name);
+        cx.push(Diagnostic::error(Code::BadValue, node.span, message).help(example));
+    }
     let mut all = Vec::new();
     for (name, node) in entries {
-        let named = field_name(name.value).and_then(|field| {
-            let framing = OF_FRAMING.iter().any(|f| field.eq_ignore_ascii_case(f));
-            if framing {
-                Err(Bad::new("is about the connection, which is not the rule's"))
-            } else {
-                Ok(field)
-            }
-        });
-        let named = named.map_err(|bad| {
+        let named = changeable(name.value).map_err(|bad| {
             let message = format!("`{}`: {} {}", key.name, shown(name.value), bad.why);
             cx.push(Diagnostic::error(Code::BadName, name.span, message));
         });
-        let value = cx.parsed(key, node, field_value);
+        let value = cx.parsed(key, node, value);
         if let (Ok(name), Some(value)) = (named, value) {
             all.push((name, value.value));
         }
@@ -225,7 +291,12 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 3] = ["deny", "return", "redirect"];
+const ACTIONS: [&str; 6] = ["deny", "return", "redirect", "set_header", "add_header", "del_header"];
+
+const EDITS: [&str; 3] = ["set_header", "add_header", "del_header"];
+
+/// What a request cannot be without.
+const OF_REQUESTS: [&str; 1] = ["host"];
 
 const PLACES: [&str; 3] = ["scheme", "prefix", "location"];
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
-use evenkeel_proxy::rules::Rule;
+use evenkeel_proxy::rules::{Action, ResponseRule, Rule};
 use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
 use evenkeel_proxy::table::TableConfig;
 
@@ -16,7 +16,7 @@ use super::profiles::undefined;
 use super::{balance, modes, place, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::{Proxy, RouteDraft, ServerDraft, Side, StickDraft};
+use crate::config::draft::{Proxy, RouteDraft, RuleDraft, ServerDraft, Side, StickDraft};
 use crate::config::model::{Backend, Frontend, Global, Listening, Route, Server, When};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
@@ -45,29 +45,44 @@ pub(super) fn check_names(cx: &mut Reader<'_>, proxies: &[Proxy]) {
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     rules: Vec<Rule>,
+    response_rules: Vec<ResponseRule>,
     routes: Vec<Route>,
 }
 
 /// What its `http_request` and `use_backend` say.
 pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Asked {
     let own = Matchers::new(cx, &proxy.acl, Some(matchers));
-    let mut rules = Vec::new();
-    for draft in &proxy.rules {
-        match own.resolve(cx, &draft.when, draft.at) {
-            Some(When::Request(when)) => rules.push(Rule { when, action: draft.action.clone() }),
-            Some(When::Hello(_)) => {
-                let message = "a rule of `http_request` cannot look at TLS that is passed on (`req_…`)";
-                cx.push(Diagnostic::error(Code::BadCombination, draft.at, message));
-            }
-            None => {}
-        }
-    }
+    let rules = rules(cx, &proxy.rules, &own);
+    let response_rules = self::rules(cx, &proxy.response_rules, &own);
+    let edit = |Rule { when, action }| match action {
+        Action::Edit(edit) => Some(ResponseRule { when, edit }),
+        Action::Deny(_) | Action::Return(_) | Action::Redirect(_) => None,
+    };
+    let response_rules = response_rules.into_iter().filter_map(edit).collect();
     let route = |draft: &RouteDraft| {
         let when = own.resolve(cx, &draft.when, draft.backend.span)?;
         Some(Route { when, backend: draft.backend.clone() })
     };
     let routes = proxy.routing.routes.iter().filter_map(route).collect();
-    Asked { rules, routes }
+    Asked { rules, response_rules, routes }
+}
+
+fn rules(cx: &mut Reader<'_>, drafts: &[RuleDraft], matchers: &Matchers<'_>) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for draft in drafts {
+        match matchers.resolve(cx, &draft.when, draft.at) {
+            Some(When::Request(when)) => {
+                let rule = |action: &Action| Rule { when: when.clone(), action: action.clone() };
+                rules.extend(draft.actions.iter().map(rule));
+            }
+            Some(When::Hello(_)) => {
+                let message = "a rule for requests cannot look at TLS that is passed on (`req_…`)";
+                cx.push(Diagnostic::error(Code::BadCombination, draft.at, message));
+            }
+            None => {}
+        }
+    }
+    rules
 }
 
 /// The front half of a proxy.
@@ -86,7 +101,7 @@ pub(super) fn frontend(
     };
     let mode = settings.mode.unwrap_or_default();
     modes::check_keys(cx, proxy, mode);
-    let Asked { rules, routes } = asked;
+    let Asked { rules, response_rules, routes } = asked;
     modes::check_routing(cx, proxy, &routes, mode, &binds);
     for route in &routes {
         check_backend(cx, &route.backend, backends);
@@ -104,6 +119,7 @@ pub(super) fn frontend(
         binds,
         default_backend,
         rules,
+        response_rules,
         routes,
         inspect_delay: proxy.routing.inspect_delay.as_ref().map_or(INSPECT_DELAY, |d| d.value),
         timeout: settings.timeout.of_client(),
@@ -195,6 +211,7 @@ pub(super) fn backend(
     Backend {
         name: proxy.name,
         rules: asked.rules,
+        response_rules: asked.response_rules,
         mode: settings.mode.unwrap_or_default(),
         balance,
         timeout: settings.timeout.of_server(),

@@ -23,6 +23,7 @@ fn to_server(bytes: &str, forwarded_for: Option<ForwardedFor<'_>>) -> String {
         upgrade: conn::wants_upgrade(head.version, options, &index, bytes),
         forwarded_for,
         cookie: None,
+        edits: None,
     };
     let mut out = Vec::new();
     request(&mut out, &head, &index, bytes, &to);
@@ -35,7 +36,13 @@ fn to_client(bytes: &str, version: Version, method: Method, after: After) -> Str
     let head = index.parse_response(bytes, &LIMITS).unwrap().unwrap();
     let framing = framing::of_response(&head, method, &index, bytes).unwrap();
     let mut out = Vec::new();
-    response(&mut out, &head, &index, bytes, &ToClient { version, method, framing, after, sticky: None });
+    response(
+        &mut out,
+        &head,
+        &index,
+        bytes,
+        &ToClient { version, method, framing, after, sticky: None, edits: [None, None] },
+    );
     String::from_utf8(out).unwrap()
 }
 

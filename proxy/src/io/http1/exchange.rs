@@ -16,7 +16,8 @@ use crate::h1::conn::Expectation;
 use crate::h1::head::{Method, Version};
 use crate::names::Epoch;
 use crate::pace::{Pace, Turn};
-use crate::plan::{ClientTimeouts, HttpReuse, MinRate, ServerTimeouts};
+use crate::plan::{ClientTimeouts, FrontendId, HttpReuse, MinRate, ServerTimeouts};
+use crate::rules::action::Holding;
 
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
 #[derive(Default)]
@@ -49,6 +50,16 @@ pub(in crate::io) struct Exchange {
     pub(super) response: ResponseState,
     pub(super) repeat: Repeat,
     pub(super) paces: Paces,
+    /// What rules change in the response; `None`: nothing.
+    pub(super) changes: Option<Changes>,
+}
+
+/// Which rules for responses hold for a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Changes {
+    pub(super) frontend: FrontendId,
+    pub(super) holding: Holding,
+    pub(super) of_backend: Holding,
 }
 
 /// How the client keeps up: sending content, and taking the response.
@@ -229,5 +240,6 @@ impl Exchange {
         self.response = ResponseState::Awaited;
         self.repeat = Repeat::default();
         self.paces = Paces::default();
+        self.changes = None;
     }
 }

@@ -4,7 +4,7 @@ use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::answer::{Answer, Manner, reason};
 use crate::h1::reject;
 use crate::rules::action::{Action, Reply};
-use crate::rules::{Looked, Request};
+use crate::rules::{Edit, Looked, Request};
 
 /// What a request is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,12 @@ pub(super) enum Ours {
 
 impl Ours {
     /// What a rule says, filled in by the request.
-    pub(super) fn of<R: Request>(action: &Action, request: &Looked<'_, R>) -> Self {
-        match action {
+    ///
+    /// # Errors
+    /// It says nothing to the client, but changes the request.
+    pub(super) fn of<'a, R: Request>(action: &'a Action, request: &Looked<'_, R>) -> Result<Self, &'a Edit> {
+        Ok(match action {
+            Action::Edit(edit) => return Err(edit),
             Action::Deny(status) => Self::Denial(*status),
             Action::Return(reply) => Self::Reply(reply.clone()),
             Action::Redirect(redirect) => {
@@ -34,7 +38,7 @@ impl Ours {
                 }
                 Self::Redirect(redirect.status, fields)
             }
-        }
+        })
     }
 
     pub(super) fn status(&self) -> u16 {

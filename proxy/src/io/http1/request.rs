@@ -7,7 +7,7 @@ use super::super::assign::Assign;
 use super::super::caller::Caller;
 use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
-use super::exchange::{Asked, Exchange};
+use super::exchange::{Asked, Changes, Exchange};
 use super::failure::Failure;
 use super::ours::Ours;
 use super::record::Party;
@@ -24,7 +24,7 @@ use crate::h1::head::{Field, HeadIndex, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
 use crate::plan::{ForwardedFor, Frontend, HttpReuse};
-use crate::rules::{self, Looked, action};
+use crate::rules::{self, Edits, Looked, Rule, action};
 use crate::tls::SessionFacts;
 
 /// A head as it was parsed.
@@ -50,13 +50,15 @@ impl persist::Request for Parsed<'_> {
 struct Asking<'a> {
     parsed: &'a Parsed<'a>,
     client: IpAddr,
+    edits: &'a Edits,
 }
 
-impl Asking<'_> {
-    fn named(&self, name: &str) -> impl Iterator<Item = &Field> {
-        let Parsed { index, bytes, .. } = self.parsed;
-        index.fields().iter().filter(move |f| f.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()))
-    }
+/// Values of all fields of this name, as rules have left them.
+fn values<'a>(parsed: &'a Parsed<'_>, edits: &'a Edits, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let Parsed { index, bytes, .. } = parsed;
+    let came = if edits.is_gone(name.as_bytes()) { &[] } else { index.fields() };
+    let named = came.iter().filter(move |f| f.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));
+    named.map(|f| f.value.of(bytes)).chain(edits.added(name))
 }
 
 impl Subject for Asking<'_> {
@@ -73,11 +75,11 @@ impl Subject for Asking<'_> {
     }
 
     fn field(&self, name: &str) -> Option<&[u8]> {
-        self.named(name).next().map(|f| f.value.of(self.parsed.bytes))
+        values(self.parsed, self.edits, name).next()
     }
 
     fn fields<'a>(&'a self, name: &str, look: &mut dyn FnMut(&'a [u8]) -> bool) {
-        let _found = self.named(name).any(|f| look(f.value.of(self.parsed.bytes)));
+        let _found = values(self.parsed, self.edits, name).any(look);
     }
 }
 
@@ -87,18 +89,20 @@ struct View<'a> {
     target: &'a Target<'a>,
     authority: &'a [u8],
     caller: &'a Caller,
+    edits: &'a Edits,
 }
 
 impl<'a> View<'a> {
     /// What the target says of the host goes before `Host` (RFC 9112 §3.2.2).
-    fn of(parsed: &'a Parsed<'a>, target: &'a Target<'a>, caller: &'a Caller) -> Self {
+    fn of(parsed: &'a Parsed<'a>, target: &'a Target<'a>, caller: &'a Caller, edits: &'a Edits) -> Self {
         let authority = match target {
+            _ if edits.is_gone(b"host") => edits.added("host").next().unwrap_or_default(),
             Target::Absolute { authority, .. } => authority,
             Target::Origin(_) | Target::Asterisk => {
                 parsed.index.first(Known::Host).map_or(&[][..], |f| f.value.of(parsed.bytes))
             }
         };
-        Self { parsed, target, authority, caller }
+        Self { parsed, target, authority, caller, edits }
     }
 }
 
@@ -120,9 +124,7 @@ impl rules::Request for View<'_> {
     }
 
     fn fields(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        let Parsed { index, bytes, .. } = self.parsed;
-        let named = |f: &&Field| f.name.of(bytes).eq_ignore_ascii_case(name.as_bytes());
-        index.fields().iter().filter(named).any(|f| look(f.value.of(bytes)))
+        values(self.parsed, self.edits, name).any(look)
     }
 
     fn source(&self) -> IpAddr {
@@ -135,6 +137,29 @@ impl rules::Request for View<'_> {
 
     fn tls(&self) -> Option<&SessionFacts> {
         self.caller.tls.as_deref()
+    }
+}
+
+/// Asks rules one after the other. Some: one of them answers.
+fn ask(
+    mut rules: &[Rule],
+    parsed: &Parsed<'_>,
+    target: &Target<'_>,
+    caller: &Caller,
+    edits: &mut Edits,
+) -> Option<Ours> {
+    loop {
+        let view = View::of(parsed, target, caller, edits);
+        let looked = Looked::new(&view);
+        let (action, rest) = action::first(rules, &looked)?;
+        match Ours::of(action, &looked) {
+            Ok(ours) => return Some(ours),
+            Err(edit) => {
+                let value = edit.value(&looked);
+                edits.apply(edit, &value);
+                rules = rest;
+            }
+        }
     }
 }
 
@@ -184,22 +209,29 @@ pub(super) fn prepare(
 
     exchange.up.body = Body::new(framing, Output::Chunks);
     let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
-    let view = View::of(parsed, &target, &party.caller);
-    let looked = Looked::new(&view);
-    if let Some(action) = action::first(&frontend.http_request, &looked) {
-        return Ok(Prepared::Answer(Ours::of(action, &looked)));
+    let mut edits = Edits::default();
+    if let Some(ours) = ask(&frontend.http_request, parsed, &target, &party.caller, &mut edits) {
+        return Ok(Prepared::Answer(ours));
     }
+    let view = View::of(parsed, &target, &party.caller, &edits);
+    let looked = Looked::new(&view);
     let of_rules = if frontend.routes.is_empty() { None } else { frontend.routes.backend(&looked) };
     let id = of_rules.or(frontend.default_backend).ok_or(Failure::NoServer)?;
     let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
+    let holding = frontend.http_response.holding(&looked);
     exchange.timeouts.server = backend.timeout;
     exchange.asked.abort_on_close = backend.http.abort_on_close;
     exchange.asked.reuse = backend.http.reuse;
     exchange.repeat = Repeat::new(backend, request.method);
     exchange.facts.backend = Some(id);
     thread.recorder.backend(id).current.raise();
-    if let Some(action) = action::first(&backend.http_request, &looked) {
-        return Ok(Prepared::Answer(Ours::of(action, &looked)));
+    if let Some(ours) = ask(&backend.http_request, parsed, &target, &party.caller, &mut edits) {
+        return Ok(Prepared::Answer(ours));
+    }
+    if !frontend.http_response.is_empty() || !backend.http_response.is_empty() {
+        let view = View::of(parsed, &target, &party.caller, &edits);
+        let of_backend = backend.http_response.holding(&Looked::new(&view));
+        exchange.changes = Some(Changes { frontend: party.frontend, holding, of_backend });
     }
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.caller.source.ip());
@@ -212,10 +244,12 @@ pub(super) fn prepare(
         cookie = backend.cookie.as_deref().filter(|_| persistence.is_edited());
         exchange.facts.persistence = persistence;
     }
-    let to = ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie };
+    let changed = (!edits.is_empty()).then_some(&edits);
+    let to =
+        ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie, edits: changed };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
-    wish.key = key_of(&backend.balance, &Asking { parsed, client: party.caller.source.ip() });
+    wish.key = key_of(&backend.balance, &Asking { parsed, client: party.caller.source.ip(), edits: &edits });
     Ok(Prepared::Forward(Assign::new(id, wish)))
 }
 

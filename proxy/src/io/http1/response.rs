@@ -1,5 +1,6 @@
 //! From the server's head to the client's, and what happens to both connections afterwards.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::super::persist;
@@ -11,6 +12,7 @@ use crate::h1::conn::{Expectation, Options};
 use crate::h1::forward::{self, After, ToClient};
 use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{HeadIndex, Method, Response, Version};
+use crate::rules::Edits;
 
 /// What a response head means for the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +40,14 @@ pub(super) fn handle_head(
     let asked = exchange.asked;
     let framing =
         framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
+    let [of_backend, of_frontend] = edits(exchange, thread);
     let mut to = ToClient {
         version: asked.version,
         method: asked.method,
         framing,
         after: After::Persist,
         sticky: None,
+        edits: [of_backend.as_deref(), of_frontend.as_deref()],
     };
     match response.status {
         101 => {
@@ -62,6 +66,7 @@ pub(super) fn handle_head(
             let wanted = response.status != 100 || asked.expectation == Expectation::Continue;
             exchange.held_back &= response.status != 100;
             if asked.version == Version::Http11 && wanted {
+                to.edits = [None, None];
                 forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
             }
             Ok(Verdict::Interim)
@@ -88,6 +93,17 @@ pub(super) fn handle_head(
             Ok(Verdict::Final)
         }
     }
+}
+
+/// What rules change in it: those of the backend, and then those of the frontend.
+#[inline]
+fn edits<'a>(exchange: &Exchange, thread: &'a DataThread) -> [Option<Cow<'a, Edits>>; 2] {
+    let Some(changes) = exchange.changes else { return [None, None] };
+    let backend = exchange.facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
+    let frontend = thread.plan.frontends().get(usize::from(changes.frontend.0));
+    let of_backend = backend.map(|b| b.http_response.edits(changes.of_backend));
+    let of_frontend = frontend.map(|f| f.http_response.edits(changes.holding));
+    [of_backend, of_frontend]
 }
 
 /// Appends the head of a final response, with what persistence has to say in it.

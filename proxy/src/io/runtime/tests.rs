@@ -25,6 +25,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         hello: None,
         timeout: ClientTimeouts { client: Some(Duration::from_secs(5)), ..ClientTimeouts::default() },
         http_request: Vec::new(),
+        http_response: crate::rules::ResponseRules::default(),
         forwarded_for: None,
         dontlognull: false,
         log: vec![LogTargetId(0)],
