@@ -236,9 +236,9 @@ unused = { path = "/" }
     assert!(page.status == 503 && page.content.starts_with(b"HTTP/1.1 503 Away"));
     let names: Vec<&str> = changes
         .iter()
-        .map(|change| match change {
-            Action::Edit(Edit::Set(name, _) | Edit::Del(name)) => &**name,
-            other => panic!("{other:?}"),
+        .map(|change| {
+            let Action::Edit(Edit::Set(name, _) | Edit::Del(name)) = change else { panic!("{change:?}") };
+            &**name
         })
         .collect();
     assert_eq!(names, ["X-A", "X-B", "X-C", "X-D"]);

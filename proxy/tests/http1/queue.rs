@@ -8,7 +8,7 @@ use evenkeel_proxy::plan::ServerLimits;
 use evenkeel_proxy::sticky::{Cookie, Mode, ToServer};
 
 use super::common::{
-    Client, PATIENCE, Scripted, Setup, await_signal, gist, scripted, signal, status, timers,
+    Client, PATIENCE, Scripted, Setup, await_signal, gist, scripted, signal, status, timers, until,
 };
 use super::oracle::Haproxy;
 
@@ -113,6 +113,17 @@ fn who_waits_too_long_or_finds_the_queue_full_is_told_as_by_haproxy() {
     }
 }
 
+/// How many clients of `addr` are connected and have nothing to be read.
+fn heard(addr: SocketAddr) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = format!(":{:04X}", addr.port());
+    let heard = |line: &&str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        matches!(fields[..], [_, local, _, "01", queues, ..] if local.ends_with(&port) && queues.ends_with(":00000000"))
+    };
+    table.lines().filter(heard).count()
+}
+
 #[test]
 fn places_in_the_queue_are_haproxys() {
     let (server, release) = patient();
@@ -122,6 +133,7 @@ fn places_in_the_queue_are_haproxys() {
     let proxy = setup.start();
     let places = |addr, record: &dyn Fn() -> String| {
         let mut clients: Vec<_> = (0..4).map(|_| ask(addr)).collect();
+        until("all have been heard", || heard(addr) == 4);
         clients.iter().for_each(|_| release.send(()).unwrap());
         for client in &mut clients {
             assert_eq!(status(&client.response().0), 200);
