@@ -15,12 +15,20 @@ pub struct Route {
     pub backend: BackendId,
 }
 
+/// A rule that was found by the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    at: u32,
+    /// It asks for nothing else.
+    settled: bool,
+}
+
 /// The rules of a frontend, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Routes {
     rules: Vec<Route>,
     /// Positions in `rules` by host: sorted by the host, then by the position.
-    by_host: Vec<(Box<str>, u32)>,
+    by_host: Vec<(Box<str>, Found)>,
     /// Positions of rules for which no host is known that they need.
     of_any_host: Vec<u32>,
 }
@@ -31,7 +39,10 @@ impl Routes {
         let (mut by_host, mut of_any_host) = (Vec::new(), Vec::new());
         for (at, rule) in (0..).zip(&rules) {
             match rule.when.hosts() {
-                Some(hosts) => by_host.extend(hosts.iter().map(|host| (host.clone(), at))),
+                Some(hosts) => {
+                    let found = Found { at, settled: rule.when.asks_for_hosts_alone() };
+                    by_host.extend(hosts.iter().map(|host| (host.clone(), found)));
+                }
                 None => of_any_host.push(at),
             }
         }
@@ -60,27 +71,27 @@ impl Routes {
         let host = if self.by_host.is_empty() { &[][..] } else { request.host() };
         let start = self.by_host.partition_point(|(name, _)| name.as_bytes() < host);
         let of_host = self.by_host.get(start..).unwrap_or_default().iter();
-        let mut of_host = of_host.take_while(|(name, _)| name.as_bytes() == host).map(|(_, at)| *at);
+        let mut of_host = of_host.take_while(|(name, _)| name.as_bytes() == host).map(|(_, found)| *found);
         let mut of_any = self.of_any_host.iter().copied();
         let (mut next, mut other) = (of_host.next(), of_any.next());
         loop {
-            let at = match (next, other) {
+            let found = match (next, other) {
                 (None, None) => return None,
-                (Some(at), Some(any)) if at > any => {
+                (Some(found), Some(any)) if found.at > any => {
                     other = of_any.next();
-                    any
+                    Found { at: any, settled: false }
                 }
-                (Some(at), _) => {
+                (Some(found), _) => {
                     next = of_host.next();
-                    at
+                    found
                 }
                 (None, Some(any)) => {
                     other = of_any.next();
-                    any
+                    Found { at: any, settled: false }
                 }
             };
-            match self.rules.get(at as usize) {
-                Some(rule) if rule.when.holds(request) => return Some(rule.backend),
+            match self.rules.get(found.at as usize) {
+                Some(rule) if found.settled || rule.when.holds(request) => return Some(rule.backend),
                 _ => {}
             }
         }

@@ -135,18 +135,16 @@ pub fn response(
     };
     let options = Options::of(index, bytes);
     let mut seen = CookieAction::NotApplicable;
+    let edited = to.edits.iter().any(Option::is_some);
     copy_fields(out, bytes, from, response.len - 2, index, |field| {
         let gone = |edits: &Edits| edits.is_gone(field.name.of(bytes));
-        if to.edits.into_iter().flatten().any(gone) {
+        if edited && to.edits.into_iter().flatten().any(gone) {
             return Fate::Drop;
         }
         response_field(field, response.status, options, index, bytes, to, &mut seen)
     });
-    if let [Some(first), second] = to.edits {
-        first.write_without(out, second);
-    }
-    if let [_, Some(second)] = to.edits {
-        second.write(out);
+    if edited {
+        add_edits(out, to.edits);
     }
     if let Some(answer) = to.sticky {
         seen = add_cookie(out, response.status, index, bytes, answer, seen);
@@ -160,6 +158,17 @@ pub fn response(
     }
     out.extend_from_slice(b"\r\n");
     seen
+}
+
+/// Adds what rules add: those of the frontend go over those of the backend.
+#[cold]
+fn add_edits(out: &mut Vec<u8>, [of_backend, of_frontend]: [Option<&Edits>; 2]) {
+    if let Some(edits) = of_backend {
+        edits.write_without(out, of_frontend);
+    }
+    if let Some(edits) = of_frontend {
+        edits.write(out);
+    }
 }
 
 /// Gives the client our cookie, if it needs it.

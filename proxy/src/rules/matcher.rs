@@ -96,13 +96,7 @@ pub trait Request {
 pub struct Looked<'a, R> {
     request: &'a R,
     path: OnceCell<Cow<'a, [u8]>>,
-    host: OnceCell<Host>,
-}
-
-/// A host in lower case. One that is longer than any name is none.
-struct Host {
-    room: [u8; LONGEST_HOST],
-    len: usize,
+    host: OnceCell<Cow<'a, [u8]>>,
 }
 
 impl<'a, R: Request> Looked<'a, R> {
@@ -133,8 +127,7 @@ impl<'a, R: Request> Looked<'a, R> {
 
     /// Its host as rules compare it.
     pub fn host(&self) -> &[u8] {
-        let host = self.host.get_or_init(|| Host::of(self.request.authority()));
-        host.room.get(..host.len).unwrap_or_default()
+        self.host.get_or_init(|| lower_case(host_of(self.request.authority())))
     }
 
     fn header(&self, name: &str, texts: &Texts) -> bool {
@@ -160,16 +153,6 @@ impl<'a, R: Request> Looked<'a, R> {
     }
 }
 
-impl Host {
-    fn of(authority: &[u8]) -> Self {
-        let (mut room, host) = ([0; LONGEST_HOST], host_of(authority));
-        let Some(lower) = room.get_mut(..host.len()) else { return Self { room, len: 0 } };
-        lower.copy_from_slice(host);
-        lower.make_ascii_lowercase();
-        Self { room, len: host.len() }
-    }
-}
-
 impl Matcher {
     /// Whether it holds.
     pub fn holds<R: Request>(&self, request: &Looked<'_, R>) -> bool {
@@ -187,6 +170,18 @@ impl Matcher {
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::looks_at_destination),
             Self::Not(part) => part.looks_at_destination(),
             Self::Test(test) => matches!(test, Test::Destination(_) | Test::DestinationPort(..)),
+        }
+    }
+
+    /// Whether it holds for every request for one of its [`hosts`](Self::hosts).
+    pub fn asks_for_hosts_alone(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => match parts.as_slice() {
+                [only] => only.asks_for_hosts_alone(),
+                _ => false,
+            },
+            Self::Test(Test::Host(texts)) => texts.how() == How::Exact,
+            Self::Not(_) | Self::Test(_) => false,
         }
     }
 
@@ -253,6 +248,14 @@ fn host_of(authority: &[u8]) -> &[u8] {
     host.strip_suffix(b".").unwrap_or(host)
 }
 
+/// Clients write hosts in lower case nearly always.
+fn lower_case(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.iter().any(u8::is_ascii_uppercase) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
 fn split(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     match memchr::memchr(at, text) {
         Some(position) => (&text[..position], text.get(position + 1..)),
@@ -297,9 +300,6 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     }
     out
 }
-
-/// RFC 1035 §2.3.4: more than a name may have.
-const LONGEST_HOST: usize = 256;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
 //! Sets of patterns for one text, asked whether one of them matches.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -33,10 +32,10 @@ pub struct Texts {
 
 #[derive(Debug, Clone)]
 enum By {
-    /// The patterns, in lower case if case does not matter.
-    Hash(HashSet<Box<[u8]>>),
+    /// The patterns in order, in lower case if case does not matter.
+    Whole(Vec<Box<[u8]>>),
     /// Those, and how long they are: each length once.
-    Hashes(HashSet<Box<[u8]>>, Vec<usize>),
+    Parts(Vec<Box<[u8]>>, Vec<usize>),
     /// All of them as one expression.
     Automaton(Box<Regex>),
 }
@@ -53,13 +52,13 @@ impl Texts {
     /// A regular expression is not one, or all together are too large.
     pub fn new(how: How, nocase: bool, patterns: Vec<Box<str>>) -> Result<Self, PatternError> {
         let by = match how {
-            _ if patterns.is_empty() => By::Hash(HashSet::new()),
-            How::Exact => By::Hash(hashed(&patterns, nocase)),
+            _ if patterns.is_empty() => By::Whole(Vec::new()),
+            How::Exact => By::Whole(sorted(&patterns, nocase)),
             How::Prefix | How::Suffix => {
                 let mut lengths: Vec<usize> = patterns.iter().map(|p| p.len()).collect();
                 lengths.sort_unstable();
                 lengths.dedup();
-                By::Hashes(hashed(&patterns, nocase), lengths)
+                By::Parts(sorted(&patterns, nocase), lengths)
             }
             How::Substring | How::Directory | How::Regex => {
                 By::Automaton(Box::new(automaton(how, nocase, &patterns)?))
@@ -81,18 +80,18 @@ impl Texts {
     pub fn matches(&self, text: &[u8]) -> bool {
         match &self.by {
             By::Automaton(regex) => regex.is_match(text),
-            By::Hash(_) | By::Hashes(..) if self.nocase => lowered(text, |text| self.matches_hash(text)),
-            By::Hash(_) | By::Hashes(..) => self.matches_hash(text),
+            By::Whole(_) | By::Parts(..) if self.nocase => lowered(text, |text| self.is_among(text)),
+            By::Whole(_) | By::Parts(..) => self.is_among(text),
         }
     }
 
-    fn matches_hash(&self, text: &[u8]) -> bool {
+    fn is_among(&self, text: &[u8]) -> bool {
         match &self.by {
-            By::Hash(all) => all.contains(text),
-            By::Hashes(all, lengths) => lengths.iter().take_while(|l| **l <= text.len()).any(|length| {
+            By::Whole(all) => is_in(all, text),
+            By::Parts(all, lengths) => lengths.iter().take_while(|l| **l <= text.len()).any(|length| {
                 let (begin, end) = (text.get(..*length), text.get(text.len() - length..));
                 let part = if self.how == How::Prefix { begin } else { end };
-                part.is_some_and(|part| all.contains(part))
+                part.is_some_and(|part| is_in(all, part))
             }),
             By::Automaton(_) => false,
         }
@@ -135,9 +134,18 @@ impl fmt::Display for How {
     }
 }
 
-fn hashed(patterns: &[Box<str>], nocase: bool) -> HashSet<Box<[u8]>> {
+/// Halving rather than hashing: most sets have a pattern or two.
+#[inline]
+fn is_in(sorted: &[Box<[u8]>], text: &[u8]) -> bool {
+    sorted.binary_search_by(|pattern| (**pattern).cmp(text)).is_ok()
+}
+
+fn sorted(patterns: &[Box<str>], nocase: bool) -> Vec<Box<[u8]>> {
     let bytes = |p: &str| if nocase { p.to_ascii_lowercase().into_bytes() } else { p.as_bytes().to_vec() };
-    patterns.iter().map(|p| bytes(p).into()).collect()
+    let mut all: Vec<Box<[u8]>> = patterns.iter().map(|p| bytes(p).into()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Looks at a text in lower case. Short ones, which nearly all are, take no room of their own.

@@ -194,7 +194,9 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
         if let Some(status) = facts.status {
             counters.response(status);
         }
-        counters.denied.add(u64::from(facts.denied));
+        if facts.denied {
+            counters.denied.add(1);
+        }
         match facts.failure {
             None => {}
             Some(

@@ -141,19 +141,30 @@ impl rules::Request for View<'_> {
 }
 
 /// Asks rules one after the other. Some: one of them answers.
+#[inline]
 fn ask(
+    rules: &[Rule],
+    parsed: &Parsed<'_>,
+    target: &Target<'_>,
+    caller: &Caller,
+    edits: &mut Edits,
+) -> Option<Box<Ours>> {
+    if rules.is_empty() { None } else { ask_each(rules, parsed, target, caller, edits) }
+}
+
+fn ask_each(
     mut rules: &[Rule],
     parsed: &Parsed<'_>,
     target: &Target<'_>,
     caller: &Caller,
     edits: &mut Edits,
-) -> Option<Ours> {
-    loop {
+) -> Option<Box<Ours>> {
+    while !rules.is_empty() {
         let view = View::of(parsed, target, caller, edits);
         let looked = Looked::new(&view);
         let (action, rest) = action::first(rules, &looked)?;
         match Ours::of(action, &looked) {
-            Ok(ours) => return Some(ours),
+            Ok(ours) => return Some(ours.into()),
             Err(edit) => {
                 let value = edit.value(&looked);
                 edits.apply(edit, &value);
@@ -161,6 +172,7 @@ fn ask(
             }
         }
     }
+    None
 }
 
 /// What becomes of a request.
@@ -168,7 +180,7 @@ pub(super) enum Prepared {
     /// Its head is ready for a server, which is to be got.
     Forward(Assign),
     /// A rule answers it.
-    Answer(Ours),
+    Answer(Box<Ours>),
 }
 
 /// Checks the request, asks the rules, and makes the head that is forwarded.
@@ -218,7 +230,7 @@ pub(super) fn prepare(
     let of_rules = if frontend.routes.is_empty() { None } else { frontend.routes.backend(&looked) };
     let id = of_rules.or(frontend.default_backend).ok_or(Failure::NoServer)?;
     let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
-    let holding = frontend.http_response.holding(&looked);
+    let holding = if frontend.http_response.is_empty() { 0 } else { frontend.http_response.holding(&looked) };
     exchange.timeouts.server = backend.timeout;
     exchange.asked.abort_on_close = backend.http.abort_on_close;
     exchange.asked.reuse = backend.http.reuse;

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use super::super::persist;
 use super::super::runtime::DataThread;
-use super::exchange::{Exchange, Persist, ResponseState};
+use super::exchange::{Changes, Exchange, Persist, ResponseState};
 use super::failure::Failure;
 use crate::h1::body::Body;
 use crate::h1::conn::{Expectation, Options};
 use crate::h1::forward::{self, After, ToClient};
 use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{HeadIndex, Method, Response, Version};
+use crate::plan::BackendId;
 use crate::rules::Edits;
 
 /// What a response head means for the exchange.
@@ -40,14 +41,14 @@ pub(super) fn handle_head(
     let asked = exchange.asked;
     let framing =
         framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
-    let [of_backend, of_frontend] = edits(exchange, thread);
+    let edits = exchange.changes.map(|changes| edits(changes, exchange.facts.backend, thread));
     let mut to = ToClient {
         version: asked.version,
         method: asked.method,
         framing,
         after: After::Persist,
         sticky: None,
-        edits: [of_backend.as_deref(), of_frontend.as_deref()],
+        edits: edits.as_ref().map_or([None, None], |edits| edits.each_ref().map(Option::as_deref)),
     };
     match response.status {
         101 => {
@@ -96,10 +97,9 @@ pub(super) fn handle_head(
 }
 
 /// What rules change in it: those of the backend, and then those of the frontend.
-#[inline]
-fn edits<'a>(exchange: &Exchange, thread: &'a DataThread) -> [Option<Cow<'a, Edits>>; 2] {
-    let Some(changes) = exchange.changes else { return [None, None] };
-    let backend = exchange.facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
+#[cold]
+fn edits(changes: Changes, backend: Option<BackendId>, thread: &DataThread) -> [Option<Cow<'_, Edits>>; 2] {
+    let backend = backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let frontend = thread.plan.frontends().get(usize::from(changes.frontend.0));
     let of_backend = backend.map(|b| b.http_response.edits(changes.of_backend));
     let of_frontend = frontend.map(|f| f.http_response.edits(changes.holding));
