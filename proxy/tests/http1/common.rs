@@ -284,7 +284,11 @@ impl Client {
     }
 
     pub(crate) fn shut(&self) {
-        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        match self.stream.shutdown(std::net::Shutdown::Write) {
+            // The proxy has reset it already.
+            Err(e) if e.kind() == std::io::ErrorKind::NotConnected => {}
+            done => done.unwrap(),
+        }
     }
 
     fn fill(&mut self) -> usize {
