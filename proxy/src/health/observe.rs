@@ -63,7 +63,7 @@ struct Observed {
 pub struct Marked {
     /// Which.
     pub server: ServerId,
-    /// So many errors in a row: what `observe` waits for.
+    /// How often there have been as many errors in a row as `observe` waits for.
     pub errors: Option<u32>,
     /// So many failures in a row: what ejection waits for.
     pub streak: Option<u32>,
@@ -251,9 +251,20 @@ impl Observed {
     fn take_mark(&self, server: ServerId) -> Option<Marked> {
         let mark = self.mark.swap(0, Ordering::Relaxed);
         let last = Sign::ALL.get(usize::from(self.last.load(Ordering::Relaxed))).copied()?;
-        let errors = (mark & ERRORS != 0).then(|| self.errors.swap(0, Ordering::Relaxed));
+        let errors = (mark & ERRORS != 0).then(|| self.take_errors());
         let streak = (mark & STREAK != 0).then(|| self.streak.swap(0, Ordering::Relaxed));
         (mark != 0).then_some(Marked { server, errors, streak, last })
+    }
+}
+
+impl Observed {
+    /// How often the limit has been reached since this was last asked; what is above it counts for the next time.
+    fn take_errors(&self) -> u32 {
+        let limit = self.observe.map_or(1, |observe| observe.error_limit).max(1);
+        let seen = self.errors.swap(0, Ordering::Relaxed);
+        self.errors.fetch_add(seen % limit, Ordering::Relaxed);
+        // A good sign may have come since.
+        (seen / limit).max(1)
     }
 }
 

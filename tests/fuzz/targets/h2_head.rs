@@ -41,7 +41,16 @@ fn request(bytes: &[u8]) {
     let options = Options::of(&index, bytes);
     let expectation = conn::expectation(head.version, framing, &index, bytes);
     let upgrade = framing == BodyFraming::None && conn::wants_upgrade(head.version, options, &index, bytes);
-    let to = ToServer { target, options, framing, expectation, upgrade, cookie: None, forwarded_for: None };
+    let to = ToServer {
+        target,
+        options,
+        framing,
+        expectation,
+        upgrade,
+        cookie: None,
+        forwarded_for: None,
+        edits: None,
+    };
     let mut forwarded = Vec::new();
     forward::request(&mut forwarded, &head, &index, bytes, &to);
 
@@ -100,7 +109,14 @@ fn response(bytes: &[u8]) {
     let Ok(Some(head)) = index.parse_response(bytes, &LIMITS) else { return };
     let method = Method::Get;
     let Ok(framing) = framing::of_response(&head, method, &index, bytes) else { return };
-    let to = ToClient { version: Version::Http11, method, framing, after: After::Persist, sticky: None };
+    let to = ToClient {
+        version: Version::Http11,
+        method,
+        framing,
+        after: After::Persist,
+        sticky: None,
+        edits: [None, None],
+    };
     let mut forwarded = Vec::new();
     forward::response(&mut forwarded, &head, &index, bytes, &to);
 

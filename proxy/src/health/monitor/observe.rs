@@ -11,15 +11,15 @@ use crate::plan::{OnError, ServerId};
 
 impl Monitor {
     pub(super) fn handle_marked(&mut self, now: Instant, marked: Marked) {
-        if let Some(errors) = marked.errors {
-            self.handle_errors(now, marked.server, errors, marked.last);
+        for _ in 0..marked.errors.unwrap_or(0) {
+            self.handle_errors(now, marked.server, marked.last);
         }
         if let Some(streak) = marked.streak {
             self.handle_streak(now, marked.server, streak);
         }
     }
 
-    fn handle_errors(&mut self, now: Instant, id: ServerId, errors: u32, last: Sign) {
+    fn handle_errors(&mut self, now: Instant, id: ServerId, last: Sign) {
         let Some(observe) = self.plan.servers().get(id.0 as usize).and_then(|s| s.watch.observe) else {
             return;
         };
@@ -33,7 +33,7 @@ impl Monitor {
             OnError::MarkDown => Some(0),
         };
         if let Some(above_line) = sink {
-            self.fail(now, id, above_line, errors, last);
+            self.fail(now, id, above_line, observe.error_limit, last);
         }
         self.hasten(now, id);
     }

@@ -150,6 +150,15 @@ fn errors_in_a_row_have_their_consequence() {
         assert_eq!(world.monitor.poll_timeout(), Some(due.min(world.now + ms(100))), "{on_error:?}");
         assert_eq!(world.operational(), [if counters[3] == 0 { "DOWN" } else { "UP" }]);
     }
+    // A monitor that comes late has as many consequences to draw, and forgets none of the rest.
+    let mut world = observed(Layer::Layer4, 3, OnError::FailCheck);
+    world.sees(0, &[Sign::NotConnected; 7]);
+    assert_eq!(world.monitor.report()[0].health.unwrap().value(), 2);
+    world.sees(0, &[Sign::NotConnected; 2]);
+    assert_eq!(world.monitor.report()[0].health.unwrap().value(), 0);
+    let mut world = observed(Layer::Layer4, 3, OnError::FailCheck);
+    world.sees(0, &[Sign::NotConnected, Sign::NotConnected, Sign::NotConnected, Sign::Connected]);
+    assert_eq!(world.monitor.report()[0].health.unwrap().value(), 3);
     let mut world = observed(Layer::Layer7, 2, OnError::MarkDown);
     world.sees(0, &[Sign::of_status(500), Sign::Connected, Sign::of_status(501), Sign::of_status(503)]);
     assert_eq!(world.operational(), ["UP"], "501 is no fault of the server's");
