@@ -32,6 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         expectation: conn::expectation(request.version, framing, &index, bytes),
         upgrade: conn::wants_upgrade(request.version, options, &index, bytes),
         cookie: None,
+        edits: None,
         forwarded_for: Some(ForwardedFor {
             header: "X-Forwarded-For",
             client: [192, 0, 2, 1].into(),

@@ -19,7 +19,14 @@ fuzz_target!(|bytes: &[u8]| {
     for method in [Method::Get, Method::Head, Method::Connect] {
         let Ok(framing) = framing::of_response(&response, method, &index, bytes) else { continue };
         for after in [After::Persist, After::Close] {
-            let to = ToClient { version: Version::Http11, method, framing, after, sticky: None };
+            let to = ToClient {
+                version: Version::Http11,
+                method,
+                framing,
+                after,
+                sticky: None,
+                edits: [None, None],
+            };
             let mut out = Vec::new();
             forward::response(&mut out, &response, &index, bytes, &to);
             let mut index_again = HeadIndex::default();
