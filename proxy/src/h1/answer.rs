@@ -36,8 +36,9 @@ impl Answer<'_> {
         out.push(b' ');
         out.extend_from_slice(self.reason.as_bytes());
         out.extend_from_slice(b"\r\n");
-        // RFC 9110 §8.6: it says nothing where there is no content by definition.
-        if !matches!(self.status, 204) {
+        // RFC 9110 §8.6: not where there is no content by definition, nor where it is that of another answer.
+        let has_content = !matches!(self.status, 204 | 304);
+        if has_content {
             out.extend_from_slice(b"content-length: ");
             write_number(out, self.content.len() as u64);
             out.extend_from_slice(b"\r\n");
@@ -49,7 +50,7 @@ impl Answer<'_> {
             (After::Close | After::Switch, _) => b"connection: close\r\n",
         });
         out.extend_from_slice(b"\r\n");
-        if manner.content == Content::Sent && self.status != 204 && self.status != 304 {
+        if manner.content == Content::Sent && has_content {
             out.extend_from_slice(self.content);
         }
     }
@@ -120,7 +121,7 @@ mod tests {
             format!("{head}connection: keep-alive\r\n\r\ntext")
         );
         assert_eq!(written(204, usual), "HTTP/1.1 204 No content\r\na: b\r\n\r\n");
-        assert_eq!(written(304, usual), "HTTP/1.1 304 Not modified\r\ncontent-length: 4\r\na: b\r\n\r\n");
+        assert_eq!(written(304, usual), "HTTP/1.1 304 Not modified\r\na: b\r\n\r\n");
         assert_eq!(written(299, usual).lines().next(), Some("HTTP/1.1 299 "));
     }
 }

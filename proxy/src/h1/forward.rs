@@ -105,10 +105,11 @@ pub fn request(out: &mut Vec<u8>, request: &Request, index: &HeadIndex, bytes: &
         Some(edits) if edits.is_gone(field.name.of(bytes)) => Fate::Drop,
         _ => request_field(field, index, bytes, to),
     });
-    request_additions(out, index, bytes, to);
+    // What servers trust of the client's address is the last that is said of it.
     if let Some(edits) = to.edits {
         edits.write(out);
     }
+    request_additions(out, index, bytes, to);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -371,7 +372,7 @@ fn plain(field: &Field, bytes: &[u8]) -> Fate<'static> {
     if tight && bytes.get(field.value.start() - 1) == Some(&b' ') { Fate::Keep } else { Fate::Plain }
 }
 
-fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(if value.is_empty() { b":" } else { b": " });
     out.extend_from_slice(value);

@@ -255,9 +255,7 @@ impl Observed {
         let streak = (mark & STREAK != 0).then(|| self.streak.swap(0, Ordering::Relaxed));
         (mark != 0).then_some(Marked { server, errors, streak, last })
     }
-}
 
-impl Observed {
     /// How often the limit has been reached since this was last asked; what is above it counts for the next time.
     fn take_errors(&self) -> u32 {
         let limit = self.observe.map_or(1, |observe| observe.error_limit).max(1);

@@ -87,7 +87,7 @@ struct Guest {
 }
 
 impl Guest {
-    /// Finds out what the client has connected to, if a server may want to know.
+    /// Finds out what the client has connected to, if a server is told or a rule looks at it.
     fn with_destination(mut self, thread: &DataThread, stream: &Stream) -> Self {
         if thread.plan.wants_destination() && self.caller.told.is_none() {
             let destination = stream.addresses().map(|(own, _)| own);

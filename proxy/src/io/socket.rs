@@ -177,7 +177,7 @@ impl Socket {
     }
 }
 
-/// As the runtime reads, for half of its cost: what it adds is for buffers that are not initialised.
+/// As `AsyncRead` does it, for less than half of the instructions.
 #[inline]
 fn read(tcp: &TcpStream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
     // Whoever always finds something to read has to let others go on at times.

@@ -151,36 +151,34 @@ impl Rule {
 }
 
 impl Redirect {
-    /// Appends the value of `Location`.
-    pub fn write<R: Request>(&self, out: &mut Vec<u8>, request: &Looked<'_, R>) {
+    /// The value of `Location`.
+    pub fn location<R: Request>(&self, request: &Looked<'_, R>) -> Vec<u8> {
+        let (mut out, target) = (Vec::new(), request.request().target());
         match &self.to {
             Location::Scheme(scheme) => {
-                out.extend_from_slice(scheme.as_bytes());
-                out.extend_from_slice(b"://");
-                out.extend_from_slice(request.request().authority());
-                write_target(out, request);
+                for part in [scheme.as_bytes(), b"://", request.request().authority(), target] {
+                    out.extend_from_slice(part);
+                }
+                return out;
             }
             Location::Prefix(prefix) => {
-                prefix.write(out, request);
-                write_target(out, request);
+                prefix.write(&mut out, request);
+                out.extend_from_slice(target);
             }
-            Location::Whole(to) => to.write(out, request),
+            Location::Whole(to) => to.write(&mut out, request),
         }
+        // A path that begins with two slashes would be taken for another host. Only the configuration may name one.
+        let (Location::Prefix(text) | Location::Whole(text)) = &self.to else { return out };
+        let slashes = out.iter().take_while(|b| matches!(b, b'/' | b'\\')).count();
+        if slashes > 1 && !text.begins_with("//") {
+            out.drain(..slashes - 1);
+            out[0] = b'/';
+        }
+        out
     }
 
     /// Whether the answer may be kept by nobody, as HAProxy says it of those that do not last.
     pub const fn is_passing(&self) -> bool {
         matches!(self.status, 302 | 303 | 307)
     }
-}
-
-/// Path and query. With two slashes at its front a path would be taken for a host by clients.
-fn write_target<R: Request>(out: &mut Vec<u8>, request: &Looked<'_, R>) {
-    let target = request.request().target();
-    let bare = out.is_empty();
-    let slashes = target.iter().take_while(|b| matches!(b, b'/' | b'\\')).count();
-    out.extend_from_slice(match target.get(slashes.saturating_sub(1)..) {
-        Some(one) if bare => one,
-        _ => target,
-    });
 }

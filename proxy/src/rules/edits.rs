@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::matcher::{Looked, Request};
 use super::template::Template;
+use crate::h1::forward::write_field;
 
 /// A change of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,11 +100,7 @@ impl Edits {
             if later.is_some_and(|later| later.is_gone(name.as_bytes())) {
                 continue;
             }
-            let value = self.values.get(at.clone()).unwrap_or_default();
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(if value.is_empty() { b":" } else { b": " });
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
+            write_field(out, name.as_bytes(), self.values.get(at.clone()).unwrap_or_default());
         }
     }
 }

@@ -8,6 +8,7 @@ use super::accept;
 use super::networks::Networks;
 use super::path;
 use super::texts::{How, Texts};
+use crate::sticky::pairs;
 use crate::tls::SessionFacts;
 
 /// A condition.
@@ -142,13 +143,11 @@ impl<'a, R: Request> Looked<'a, R> {
             .any(|(key, value)| decoded(key) == name.as_bytes() && look(&decoded(value.unwrap_or_default())))
     }
 
-    /// Values of a cookie (RFC 6265 §4.2.1). It may be there more than once.
+    /// Values of a cookie. It may be there more than once.
     fn cookies(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.request.fields("cookie", &mut |value| {
-            let pairs = value.split(|b| *b == b';').map(<[u8]>::trim_ascii);
-            pairs.map(|pair| split(pair, b'=')).any(|(key, value)| {
-                key.trim_ascii_end() == name.as_bytes() && look(value.unwrap_or_default().trim_ascii_start())
-            })
+        self.request.fields("cookie", &mut |field| {
+            let mut named = pairs(field).filter(|pair| pair.name == name.as_bytes());
+            named.any(|pair| look(pair.value.unwrap_or_default()))
         })
     }
 }

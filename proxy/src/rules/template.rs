@@ -136,6 +136,11 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
+    /// Whether it begins with this text, whatever is filled in.
+    pub fn begins_with(&self, text: &str) -> bool {
+        matches!(self.parts.first(), Some(Part::Text(first)) if first.starts_with(text))
+    }
+
     /// Appends the text alone.
     pub fn write_fixed(&self, out: &mut Vec<u8>) {
         for part in &self.parts {

@@ -102,11 +102,6 @@ impl Texts {
         self.how
     }
 
-    /// Whether letters of either case are the same.
-    pub fn nocase(&self) -> bool {
-        self.nocase
-    }
-
     /// As they were given.
     pub fn patterns(&self) -> &[Box<str>] {
         &self.patterns

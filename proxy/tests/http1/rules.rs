@@ -99,9 +99,20 @@ fn clients_are_sent_elsewhere() {
         under("/p", redirect(301, Location::Prefix(text("https://${host}")))),
         under("/l", redirect(308, Location::Whole(text("/at$$/${path}?from=${src}&${query}")))),
     ];
+    // What a client sends is no other host's name, unless the configuration says so.
+    setup.frontend.http_request.extend([
+        under("/evil", redirect(308, Location::Whole(text("${path}/")))),
+        under("/named", redirect(308, Location::Whole(text("//cdn.example${path}")))),
+    ]);
     let proxy = setup.start();
     let mut client = proxy.client();
     for (target, expected) in [
+        (
+            "//evil.example",
+            "HTTP/1.1 308 Permanent redirect\r\ncontent-length: 0\r\nlocation: /evil.example/",
+        ),
+        ("/\\evil", "HTTP/1.1 308 Permanent redirect\r\ncontent-length: 0\r\nlocation: /evil/"),
+        ("/named", "HTTP/1.1 308 Permanent redirect\r\ncontent-length: 0\r\nlocation: //cdn.example/named"),
         (
             "/s/x?y",
             "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: https://H.example:8080/s/x?y\r\n\

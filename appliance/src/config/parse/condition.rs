@@ -132,7 +132,7 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     tests.extend(networks(cx, t, "dst").map(Test::Destination));
     tests.extend(t.read(cx, "dst_port", ports).map(|(from, to)| Test::DestinationPort(from, to)));
     tests.extend(t.read(cx, "ssl_fc", Reader::bool).map(|yes| Test::Tls(yes.value)));
-    tests.extend(texts(cx, t, "ssl_fc_sni", How::Exact, false, host_name).map(Test::Sni));
+    tests.extend(texts(cx, t, "ssl_fc_sni", How::Exact, false, |name| host_name(name, None)).map(Test::Sni));
     tests.extend(texts(cx, t, "ssl_fc_alpn", How::Exact, false, text).map(Test::Alpn));
     tests.extend(t.read(cx, "ssl_c_used", Reader::bool).map(|yes| Test::Certificate(yes.value)));
     tests.extend(texts(cx, t, "ssl_c_s_dn", How::Exact, false, text).map(Test::Subject));
@@ -147,7 +147,9 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
 
 /// What is asked of a ClientHello.
 fn hello(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HelloMatch {
-    let names = t.read(cx, "req_ssl_sni", |cx, key, node| listed(cx, key, node, host_name));
+    let names = t.read(cx, "req_ssl_sni", |cx, key, node| {
+        listed(cx, key, node, |name| host_name(name, Some("req_ssl_sni_end")))
+    });
     let ends = t.read(cx, "req_ssl_sni_end", |cx, key, node| listed(cx, key, node, end_of_name));
     let protocols = t.read(cx, "req_ssl_alpn", |cx, key, node| listed(cx, key, node, protocol));
     HelloMatch {
@@ -198,29 +200,43 @@ fn by_name(
     parse: fn(&str) -> Result<Box<str>, Bad>,
 ) -> Vec<(Box<str>, Texts)> {
     let read = t.read(cx, name, |cx, key, node| {
-        let example = format!("{} = {{ NAME = \"value\" }}", key.name);
-        let Some(entries) = node.entries() else {
-            cx.wrong_type(key, node, Some(example));
-            return None;
-        };
-        if entries.is_empty() {
-            let message = format!("`{}` names nothing", key.name);
-            cx.push(Diagnostic::error(Code::BadValue, node.span, message).help(example));
-        }
-        let mut all = Vec::new();
-        for (name, node) in entries {
-            let named = parse(name.value).map_err(|bad| {
-                let message = format!("`{}`: {} {}", key.name, shown(name.value), bad.why);
-                cx.push(Diagnostic::error(Code::BadName, name.span, message).help_if(bad.help));
-            });
-            let Some(patterns) = listed(cx, key, node, |text| pattern(how, text)) else { continue };
-            if let (Ok(named), Some(texts)) = (named, made(cx, key, node, how, nocase, patterns)) {
-                all.push((named, texts));
-            }
-        }
-        Some(all)
+        named_values(cx, key, node, parse, |cx, node| {
+            let patterns = listed(cx, key, node, |text| pattern(how, text))?;
+            made(cx, key, node, how, nocase, patterns)
+        })
     });
     read.unwrap_or_default()
+}
+
+/// A table from names to values, at least one.
+pub(super) fn named_values<'e, T>(
+    cx: &mut Reader<'e>,
+    key: &'static Key,
+    node: Node<'_>,
+    name: impl Fn(&str) -> Result<Box<str>, Bad>,
+    value: impl Fn(&mut Reader<'e>, Node<'_>) -> Option<T>,
+) -> Option<Vec<(Box<str>, T)>> {
+    let example = format!("{} = {{ NAME = \"value\" }}", key.name);
+    let Some(entries) = node.entries() else {
+        cx.wrong_type(key, node, Some(example));
+        return None;
+    };
+    if entries.is_empty() {
+        let message = format!("`{}` names nothing", key.name);
+        cx.push(Diagnostic::error(Code::BadValue, node.span, message).help(example));
+    }
+    let mut all = Vec::new();
+    for (named, node) in entries {
+        let checked = name(named.value).map_err(|bad| {
+            let message = format!("`{}`: {} {}", key.name, shown(named.value), bad.why);
+            cx.push(Diagnostic::error(Code::BadName, named.span, message).help_if(bad.help));
+        });
+        let value = value(cx, node);
+        if let (Ok(name), Some(value)) = (checked, value) {
+            all.push((name, value));
+        }
+    }
+    Some(all)
 }
 
 /// A test for which one of several values has to hold.
@@ -378,10 +394,14 @@ fn text(text: &str) -> Result<Box<str>, Bad> {
     if text.is_empty() { Err(Bad::new("is empty")) } else { Ok(text.into()) }
 }
 
-/// In lower case.
-fn host_name(text: &str) -> Result<Box<str>, Bad> {
+/// In lower case. Names by their ends are said with another key, if there is one.
+fn host_name(text: &str, by_end: Option<&str>) -> Result<Box<str>, Bad> {
     if let Some(end) = text.strip_prefix('*') {
-        return Err(Bad::new("is a pattern, not a host name").help(format!("req_ssl_sni_end = \"{end}\"")));
+        let bad = Bad::new("is a pattern, not a host name");
+        return Err(match by_end {
+            Some(key) => bad.help(format!("{key} = \"{end}\"")),
+            None => bad,
+        });
     }
     if text.parse::<IpAddr>().is_ok() {
         return Err(Bad::new("is an address, and clients ask for names only"));

@@ -8,14 +8,14 @@ use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply};
 use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
 use evenkeel_proxy::rules::{Edit, ResponseRules};
 
-use super::condition::{field_name, listed, when};
+use super::condition::{field_name, listed, named_values, when};
 use super::errorfile::GENERATED;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::RuleDraft;
 use crate::config::environment::{External, FetchError, Privacy};
 use crate::config::keys::{self, Key};
-use crate::config::read::{Fields, Node, Reader, shown};
+use crate::config::read::{Fields, Node, Reader};
 use crate::config::source::Spanned;
 use crate::config::suggest::nearest;
 use crate::config::value::Bad;
@@ -96,28 +96,27 @@ fn does_one_thing(cx: &mut Reader<'_>, node: Node<'_>, said: &[&str], all: &[&st
     said.len() == 1
 }
 
-/// Changes of fields. Of those that are `kept` there may not be none.
-fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, kept: &[&str]) -> Vec<Edit> {
+/// Changes of fields. Of `single` ones there are always one and no more.
+fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, single: &[&str]) -> Vec<Edit> {
     let mut edits = Vec::new();
-    for (key, edit) in [("set_header", Edit::Set as fn(_, _) -> _), ("add_header", Edit::Add)] {
-        let fields = t.read(cx, key, |cx, key, node| fields(cx, key, node, template));
-        edits.extend(fields.unwrap_or_default().into_iter().map(|(name, text)| edit(name, text)));
-    }
-    let gone = t.read(cx, "del_header", |cx, key, node| {
-        listed(cx, key, node, |text| {
-            if kept.iter().any(|k| k.eq_ignore_ascii_case(text)) {
-                return Err(Bad::new("is what a request cannot do without"));
-            }
-            changeable(text)
-        })
-    });
+    let free = |name: &str| {
+        if single.iter().any(|k| k.eq_ignore_ascii_case(name)) {
+            return Err(Bad::new("is there once in every request").help("set_header"));
+        }
+        changeable(name)
+    };
+    let set = t.read(cx, "set_header", |cx, key, node| fields(cx, key, node, changeable, template));
+    edits.extend(set.unwrap_or_default().into_iter().map(|(name, text)| Edit::Set(name, text)));
+    let more = t.read(cx, "add_header", |cx, key, node| fields(cx, key, node, free, template));
+    edits.extend(more.unwrap_or_default().into_iter().map(|(name, text)| Edit::Add(name, text)));
+    let gone = t.read(cx, "del_header", |cx, key, node| listed(cx, key, node, free));
     edits.extend(gone.unwrap_or_default().into_iter().map(Edit::Del));
     edits
 }
 
 /// The name of a field that is not about the connection.
 fn changeable(name: &str) -> Result<Box<str>, Bad> {
-    if OF_FRAMING.iter().any(|f| name.eq_ignore_ascii_case(f)) {
+    if OF_CONNECTION.iter().any(|f| name.eq_ignore_ascii_case(f)) {
         return Err(Bad::new("is about the connection, which is not the rule's"));
     }
     field_name(name)
@@ -153,7 +152,8 @@ fn reply(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Reply> {
     let content_type = t.read(cx, "content_type", |cx, key, node| cx.parsed(key, node, field_value));
     let string = t.read(cx, "string", Reader::text);
     let file = t.read(cx, "file", Reader::text);
-    let fields = t.read(cx, "hdr", |cx, key, node| fields(cx, key, node, field_value)).unwrap_or_default();
+    let fields = t.read(cx, "hdr", |cx, key, node| fields(cx, key, node, changeable, field_value));
+    let fields = fields.unwrap_or_default();
     t.finish(cx);
     if let (Some(_), Some(file)) = (&string, &file) {
         let message = "an answer has either `string` or `file`";
@@ -193,29 +193,10 @@ fn fields<T>(
     cx: &mut Reader<'_>,
     key: &'static Key,
     node: Node<'_>,
+    name: impl Fn(&str) -> Result<Box<str>, Bad>,
     value: fn(&str) -> Result<T, Bad>,
 ) -> Option<Vec<(Box<str>, T)>> {
-    let example = format!("{} = {{ X-Served-By = \"evenkeel\" }}", key.name);
-    let Some(entries) = node.entries() else {
-        cx.wrong_type(key, node, Some(example));
-        return None;
-    };
-    if entries.is_empty() {
-        let message = format!("`{}` names nothing", key.name);
-        cx.push(Diagnostic::error(Code::BadValue, node.span, message).help(example));
-    }
-    let mut all = Vec::new();
-    for (name, node) in entries {
-        let named = changeable(name.value).map_err(|bad| {
-            let message = format!("`{}`: {} {}", key.name, shown(name.value), bad.why);
-            cx.push(Diagnostic::error(Code::BadName, name.span, message));
-        });
-        let value = cx.parsed(key, node, value);
-        if let (Ok(name), Some(value)) = (named, value) {
-            all.push((name, value.value));
-        }
-    }
-    Some(all)
+    named_values(cx, key, node, name, |cx, node| Some(cx.parsed(key, node, value)?.value))
 }
 
 fn content_of(cx: &mut Reader<'_>, path: &Spanned<String>, limit: usize) -> Option<Vec<u8>> {
@@ -295,13 +276,23 @@ const ACTIONS: [&str; 6] = ["deny", "return", "redirect", "set_header", "add_hea
 
 const EDITS: [&str; 3] = ["set_header", "add_header", "del_header"];
 
-/// What a request cannot be without.
+/// RFC 9112 §3.2: a second one would be another request to some servers.
 const OF_REQUESTS: [&str; 1] = ["host"];
 
 const PLACES: [&str; 3] = ["scheme", "prefix", "location"];
 
-/// What says where an answer ends, and what becomes of its connection.
-const OF_FRAMING: [&str; 6] =
-    ["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "trailer"];
+/// What says where a message ends, and what becomes of its connection: the proxy's own business (RFC 9110 §7.6.1).
+const OF_CONNECTION: [&str; 10] = [
+    "connection",
+    "content-length",
+    "expect",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 const EXAMPLE: &str = "{ deny = 403, if = \"is_admin\" }";

@@ -45,27 +45,33 @@ impl<'a> Matchers<'a> {
     }
 
     fn find(&self, cx: &mut Reader<'_>, name: &Spanned<String>) -> Option<When> {
-        if let Some(known) = self.known.get(name.value.as_str()) {
-            return known.clone();
-        }
-        if let Some(outer) = self.outer {
-            // What is not there is reported with all names that are.
-            return if outer.has(&name.value) { outer.find(cx, name) } else { self.report(cx, name) };
-        }
-        predefined(&name.value).map(When::Request).or_else(|| self.report(cx, name))
+        self.look(&name.value).unwrap_or_else(|| missing(cx, name, self.known.keys().copied(), self.outer))
     }
 
-    fn has(&self, name: &str) -> bool {
-        let there = self.known.contains_key(name) || self.outer.is_some_and(|o| o.has(name));
-        there || predefined(name).is_some()
+    /// What a name stands for here; the inner `None`: that has been reported.
+    fn look(&self, name: &str) -> Option<Option<When>> {
+        self.known.get(name).cloned().or_else(|| beyond(self.outer, name))
     }
+}
 
-    fn report(&self, cx: &mut Reader<'_>, name: &Spanned<String>) -> Option<When> {
-        let outer = self.outer.into_iter().flat_map(|o| o.known.keys());
-        let there = self.known.keys().chain(outer).copied().chain(ALWAYS);
-        cx.push(undefined("matcher", name, there));
-        None
+/// The same for a name that a section does not have itself.
+fn beyond(outer: Option<&Matchers<'_>>, name: &str) -> Option<Option<When>> {
+    match outer {
+        Some(outer) => outer.look(name),
+        None => predefined(name).map(|always| Some(When::Request(always))),
     }
+}
+
+/// Reports a name that stands for nothing, with those that do.
+fn missing<'n>(
+    cx: &mut Reader<'_>,
+    name: &Spanned<String>,
+    own: impl Iterator<Item = &'n str> + Clone,
+    outer: Option<&'n Matchers<'n>>,
+) -> Option<When> {
+    let outer = outer.into_iter().flat_map(|o| o.known.keys().copied());
+    cx.push(undefined("matcher", name, own.chain(outer).chain(ALWAYS)));
+    None
 }
 
 impl<'a> Looking<'a> {
@@ -83,11 +89,10 @@ impl<'a> Looking<'a> {
     }
 
     fn look_up(&mut self, cx: &mut Reader<'_>, name: &Spanned<String>) -> Option<When> {
+        let outer = self.matchers.outer;
         let Some((own, _)) = self.named.get_key_value(name.value.as_str()) else {
-            return match self.matchers.outer {
-                Some(outer) if outer.has(&name.value) => outer.find(cx, name),
-                _ => self.missing(cx, name),
-            };
+            let own = self.named.keys().copied();
+            return beyond(outer, &name.value).unwrap_or_else(|| missing(cx, name, own, outer));
         };
         if self.underway.contains(own) {
             let message = format!("matcher {} refers to itself", shown(&name.value));
@@ -95,16 +100,6 @@ impl<'a> Looking<'a> {
             return None;
         }
         self.define(cx, own, name.span)
-    }
-
-    fn missing(&self, cx: &mut Reader<'_>, name: &Spanned<String>) -> Option<When> {
-        if let Some(always) = predefined(&name.value) {
-            return Some(When::Request(always));
-        }
-        let outer = self.matchers.outer.into_iter().flat_map(|o| o.known.keys());
-        let there = self.named.keys().chain(outer).copied().chain(ALWAYS);
-        cx.push(undefined("matcher", name, there));
-        None
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) fn frontend(
         check_backend(cx, &route.backend, backends);
     }
     // A frontend that serves some names only need not serve others.
-    if default_backend.is_some() || routes.is_empty() {
+    if default_backend.is_some() || proxy.routing.routes.is_empty() {
         route(cx, proxy, mode, default_backend.as_ref(), backends);
     }
     if settings.timeout.client.is_none() {

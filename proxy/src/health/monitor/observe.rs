@@ -11,7 +11,10 @@ use crate::plan::{OnError, ServerId};
 
 impl Monitor {
     pub(super) fn handle_marked(&mut self, now: Instant, marked: Marked) {
-        for _ in 0..marked.errors.unwrap_or(0) {
+        let job = Job { server: marked.server, probe: Probe::Check };
+        // A server that is down cannot fall any further.
+        let most = self.checked_mut(job).map_or(1, |check| check.health.value().max(1));
+        for _ in 0..marked.errors.unwrap_or(0).min(most) {
             self.handle_errors(now, marked.server, marked.last);
         }
         if let Some(streak) = marked.streak {

@@ -2,6 +2,7 @@
 
 use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::answer::{Answer, Manner, reason};
+use crate::h1::forward::write_field;
 use crate::h1::reject;
 use crate::rules::action::{Action, Reply};
 use crate::rules::{Edit, Looked, Request};
@@ -28,11 +29,8 @@ impl Ours {
             Action::Deny(status) => Self::Denial(*status),
             Action::Return(reply) => Self::Reply(reply.clone()),
             Action::Redirect(redirect) => {
-                let mut location = Vec::new();
-                redirect.write(&mut location, request);
-                let mut fields = b"location: ".to_vec();
-                fields.append(&mut location);
-                fields.extend_from_slice(b"\r\n");
+                let mut fields = Vec::new();
+                write_field(&mut fields, b"location", &redirect.location(request));
                 if redirect.is_passing() {
                     fields.extend_from_slice(b"cache-control: no-cache\r\n");
                 }

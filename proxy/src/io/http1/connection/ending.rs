@@ -75,10 +75,10 @@ impl Connection {
         open.facts.termination = Some(ours.termination());
         open.facts.ended = Some(now);
         open.activity.client = Some(now);
-        let farewell = match (stays, whole && !open.asked.persists) {
-            (true, _) => Farewell::Stay,
-            (false, true) => Farewell::Close,
-            (false, false) => Farewell::Linger,
+        let farewell = match whole && !open.asked.persists {
+            _ if stays => Farewell::Stay,
+            true => Farewell::Close,
+            false => Farewell::Linger,
         };
         if farewell != Farewell::Stay {
             self.inbox = Vec::new();
