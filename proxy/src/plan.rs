@@ -415,6 +415,7 @@ impl Plan {
             || frontends.iter().any(|f| f.routes.look_at_destination())
             || frontends.iter().flat_map(|f| &f.http_request).any(Rule::looks_at_destination)
             || backends.iter().flat_map(|b| &b.http_request).any(Rule::looks_at_destination)
+            || backends.iter().any(|b| b.balance.looks_at_destination())
             || frontends.iter().any(|f| f.http_response.look_at_destination())
             || backends.iter().any(|b| b.http_response.look_at_destination());
         Ok(Self {

@@ -8,6 +8,8 @@ use evenkeel_proxy::plan::{
     Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, ServerLimits, UriKey,
 };
 
+use evenkeel_proxy::rules::template::Template;
+
 use super::{TIMEOUTS, codes, good, web};
 
 fn by(key: HashKey) -> HashBalance {
@@ -28,6 +30,7 @@ fn header(name: &str, domain_only: bool) -> HashKey {
 fn every_algorithm_has_its_word_or_table() {
     let uri = |part: UriKey| Balance::Hash(by(HashKey::Uri(part)));
     let value = |value| Balance::Hash(by(HashKey::Value(value)));
+    let text = |text| Balance::Hash(by(HashKey::Text(Template::parse(text).unwrap())));
     let none = UriKey::default();
     for (said, meant) in [
         ("\"roundrobin\"", Balance::RoundRobin),
@@ -52,6 +55,7 @@ fn every_algorithm_has_its_word_or_table() {
         ("{ hash = \"path\" }", value(HashValue::Path)),
         ("{ hash = \"pathq\" }", value(HashValue::PathAndQuery)),
         ("{ hash = \"base\" }", value(HashValue::Base)),
+        ("{ hash = \"${src} ${hdr(X-User)}\" }", text("${src} ${hdr(X-User)}")),
     ] {
         assert_eq!(web(&format!("balance = {said}")).backends[0].balance, meant, "{said}");
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::hash;
 use crate::plan::{Balance, HashBalance, HashFunction, HashKey, HashValue, UriKey};
+use crate::rules::template::Template;
 
 /// What a balancer can know of a request. A connection in TCP mode has nothing but its source.
 pub trait Subject {
@@ -21,6 +22,9 @@ pub trait Subject {
 
     /// Calls `look` with the value of every request field of this name, until it has found something.
     fn fields<'a>(&'a self, name: &str, look: &mut dyn FnMut(&'a [u8]) -> bool);
+
+    /// Appends `text` with what the request fills in.
+    fn fill(&self, text: &Template, out: &mut Vec<u8>);
 }
 
 /// The hash by which a backend's algorithm places the request. `None`: the algorithm uses none, or the request has not
@@ -52,6 +56,14 @@ fn by_hash(by: &HashBalance, subject: &impl Subject) -> Option<u32> {
         HashKey::UrlParam(name) => hash::of(function, url_param(subject.target(), name.as_bytes())?),
         HashKey::Cookie(name) => hash::of(function, cookie(subject, name.as_bytes())?),
         HashKey::Value(value) => by_value(function, *value, subject)?,
+        HashKey::Text(text) => {
+            let mut filled = Vec::new();
+            subject.fill(text, &mut filled);
+            if filled.is_empty() {
+                return None;
+            }
+            hash::of(function, &filled)
+        }
     };
     Some(if by.avalanche { hash::avalanche(raw) } else { raw })
 }

@@ -3,6 +3,8 @@
 use std::num::{NonZeroU8, NonZeroU16};
 use std::time::Duration;
 
+use crate::rules::template::Template;
+
 /// Balancing algorithm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Balance {
@@ -26,6 +28,14 @@ impl Balance {
         match self {
             Self::Hash(hash) => !matches!(hash.key, HashKey::Source | HashKey::Value(HashValue::Source)),
             Self::RoundRobin | Self::StaticRr | Self::LeastConn | Self::First | Self::Random(_) => false,
+        }
+    }
+
+    /// Whether what the client has connected to has to be found out for it.
+    pub fn looks_at_destination(&self) -> bool {
+        match self {
+            Self::Hash(HashBalance { key: HashKey::Text(text), .. }) => text.looks_at_destination(),
+            _ => false,
         }
     }
 
@@ -107,6 +117,8 @@ pub enum HashKey {
     Cookie(String),
     /// A value by name.
     Value(HashValue),
+    /// Whatever of the request is filled into a text.
+    Text(Template),
 }
 
 /// Which part of the request target is hashed.

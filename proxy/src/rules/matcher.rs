@@ -135,16 +135,16 @@ impl<'a, R: Request> Looked<'a, R> {
         self.request.fields(name, &mut |value| elements(value).any(|element| texts.matches(element)))
     }
 
-    /// Values of a parameter. It may be there more than once.
-    fn parameters(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    /// Values of a parameter, as they were sent, until `look` says `true`. It may be there more than once.
+    pub(super) fn parameters(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         let pairs = self.query().split(|b| *b == b'&').filter(|pair| !pair.is_empty());
         pairs
             .map(|pair| split(pair, b'='))
-            .any(|(key, value)| decoded(key) == name.as_bytes() && look(&decoded(value.unwrap_or_default())))
+            .any(|(key, value)| decoded(key) == name.as_bytes() && look(value.unwrap_or_default()))
     }
 
-    /// Values of a cookie. It may be there more than once.
-    fn cookies(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    /// Values of a cookie, until `look` says `true`. It may be there more than once.
+    pub(super) fn cookies(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         self.request.fields("cookie", &mut |field| {
             let mut named = pairs(field).filter(|pair| pair.name == name.as_bytes());
             named.any(|pair| look(pair.value.unwrap_or_default()))
@@ -210,7 +210,7 @@ impl Test {
             Self::Method(texts) => texts.matches(request.method()),
             Self::Header(name, texts) => looked.header(name, texts),
             Self::HasHeader(name) => request.fields(name, &mut |_| true),
-            Self::Query(name, texts) => looked.parameters(name, &mut |value| texts.matches(value)),
+            Self::Query(name, texts) => looked.parameters(name, &mut |value| texts.matches(&decoded(value))),
             Self::HasQuery(name) => looked.parameters(name, &mut |_| true),
             Self::Cookie(name, texts) => looked.cookies(name, &mut |value| texts.matches(value)),
             Self::HasCookie(name) => looked.cookies(name, &mut |_| true),

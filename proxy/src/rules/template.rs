@@ -18,7 +18,7 @@ enum Part {
 }
 
 /// What can be filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variable {
     /// The host that is asked for, without its port, in lower case.
     Host,
@@ -40,6 +40,12 @@ pub enum Variable {
     DestinationPort,
     /// The name asked for in the TLS handshake.
     Sni,
+    /// The last field of this name, all of its value (HAProxy's `req.fhdr`).
+    Header(Box<str>),
+    /// The first parameter of the query of this name, as it was sent.
+    Parameter(Box<str>),
+    /// The first cookie of this name.
+    Cookie(Box<str>),
 }
 
 /// Why a text is no template.
@@ -54,6 +60,9 @@ pub enum TemplateError {
     /// No variable has that name.
     #[error("has no variable `{0}` to be filled in")]
     Unknown(String),
+    /// A variable of many, and no name of one of them.
+    #[error("does not say which: `{0}(NAME)`")]
+    Nameless(String),
 }
 
 impl Variable {
@@ -71,7 +80,34 @@ impl Variable {
         ("ssl_fc_sni", Self::Sni),
     ];
 
-    fn write<R: Request>(self, out: &mut Vec<u8>, looked: &Looked<'_, R>) {
+    /// Those that a name is said with, as `hdr(User-Agent)`.
+    pub const OF_NAME: [&str; 3] = ["hdr", "query", "cookie"];
+
+    /// What is between the braces.
+    fn parse(text: &str) -> Result<Self, TemplateError> {
+        if let Some((kind, name)) = text.strip_suffix(')').and_then(|inside| inside.split_once('(')) {
+            let make = match kind {
+                "hdr" => Self::Header,
+                "query" => Self::Parameter,
+                "cookie" => Self::Cookie,
+                _ => return Err(TemplateError::Unknown(text.to_owned())),
+            };
+            let is_named = !name.is_empty() && name.trim() == name;
+            return if is_named {
+                Ok(make(name.into()))
+            } else {
+                Err(TemplateError::Nameless(kind.to_owned()))
+            };
+        }
+        let known = Self::NAMES.into_iter().find(|(known, _)| *known == text);
+        let needs_name = Self::OF_NAME.contains(&text);
+        known.map(|(_, variable)| variable).ok_or_else(|| match needs_name {
+            true => TemplateError::Nameless(text.to_owned()),
+            false => TemplateError::Unknown(text.to_owned()),
+        })
+    }
+
+    fn write<R: Request>(&self, out: &mut Vec<u8>, looked: &Looked<'_, R>) {
         let request = looked.request();
         match self {
             Self::Host => out.extend_from_slice(looked.host()),
@@ -96,6 +132,26 @@ impl Variable {
                 let name = request.tls().and_then(|t| t.server_name.as_deref());
                 out.extend_from_slice(name.unwrap_or_default().as_bytes());
             }
+            Self::Header(name) => {
+                let start = out.len();
+                request.fields(name, &mut |value| {
+                    out.truncate(start);
+                    out.extend_from_slice(value);
+                    false
+                });
+            }
+            Self::Parameter(name) => {
+                looked.parameters(name, &mut |value| {
+                    out.extend_from_slice(value);
+                    true
+                });
+            }
+            Self::Cookie(name) => {
+                looked.cookies(name, &mut |value| {
+                    out.extend_from_slice(value);
+                    true
+                });
+            }
         }
     }
 }
@@ -116,8 +172,7 @@ impl Template {
             }
             let inside = after.strip_prefix('{').ok_or(TemplateError::Dollar)?;
             let (name, after) = inside.split_once('}').ok_or(TemplateError::Open)?;
-            let known = Variable::NAMES.into_iter().find(|(known, _)| *known == name);
-            let (_, variable) = known.ok_or_else(|| TemplateError::Unknown(name.to_owned()))?;
+            let variable = Variable::parse(name)?;
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain).into()));
             }

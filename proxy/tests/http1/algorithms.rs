@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 
 use evenkeel_proxy::plan::{Balance, HashBalance, HashFunction, HashKey, HashLayout, HashValue, UriKey};
+use evenkeel_proxy::rules::template::Template;
 use socket2::{Domain, Socket, Type};
 
 use super::common::{Client, PATIENCE, Scripted, Setup, answering, gist, status};
@@ -86,7 +87,8 @@ fn keys_go_where_haproxy_sends_them() {
     let header = |name: &str, domain_only| HashKey::Header { name: name.into(), domain_only };
     let n = std::num::NonZeroU16::new;
     let uri = UriKey::default();
-    let keys: [(&str, HashKey); 13] = [
+    let text = |text: &str| HashKey::Text(Template::parse(text).unwrap());
+    let keys: [(&str, HashKey); 16] = [
         ("source", HashKey::Source),
         ("uri", HashKey::Uri(uri)),
         ("uri whole", HashKey::Uri(UriKey { whole: true, ..uri })),
@@ -100,6 +102,9 @@ fn keys_go_where_haproxy_sends_them() {
         ("hash src", HashKey::Value(HashValue::Source)),
         ("hash pathq", HashKey::Value(HashValue::PathAndQuery)),
         ("hash base", HashKey::Value(HashValue::Base)),
+        ("hash req.fhdr(X-Key)", text("${hdr(X-Key)}")),
+        ("hash url_param(id)", text("${query(id)}")),
+        ("hash req.cook(sid)", text("${cookie(sid)}")),
     ];
     let ways: [(&str, HashLayout, HashFunction, bool); 7] = [
         ("", MapBased, Sdbm, false),

@@ -25,9 +25,10 @@ pub static BALANCE_BY: Section = Section {
         Key::new("cookie", Type::Text("the name of a cookie"), "The value of this cookie."),
         Key::new(
             "hash",
-            Type::Word(&["src", "host", "path", "pathq", "base"]),
+            Type::Text("\"src\", \"host\", \"path\", \"pathq\", \"base\" or a text with variables"),
             "The client's address; the host in lower case without port; the path without or with the query; host and \
-             path.",
+             path. Or a text with anything of the request filled in, as rules have it: `\"${host}${query(user)}\"`; a \
+             request of which nothing is filled in goes round robin.",
         ),
         Key::new(
             "random",

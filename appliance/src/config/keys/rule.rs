@@ -12,7 +12,9 @@ pub static HTTP_REQUEST: Section = Section {
           with all that come to it. `deny`, `return` and `redirect` answer the request, and no further rule is asked; the \
           client's connection stays. The others change fields, for further rules and for the server. In texts of fields and \
           of `redirect` these are filled in: `${host}`, `${authority}` (with its port), `${path}`, `${query}`, `${pathq}` \
-          (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; a dollar sign is `$$`.",
+          (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; and by name `${hdr(NAME)}` (the \
+          last field of that name), `${query(NAME)}` (a parameter, as it was sent) and `${cookie(NAME)}`. What a request has \
+          not got is empty; a dollar sign is `$$`.",
     keys: &[
         Key::new(
             "deny",

@@ -4,12 +4,13 @@ use std::num::{NonZeroU8, NonZeroU16};
 
 use evenkeel_proxy::plan::{Balance, HashFunction, HashKey, HashLayout, HashValue, Redispatch, UriKey};
 
+use super::rule;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader, shown};
 use crate::config::settings::{Hashing, HowBalanced};
-use crate::config::value;
+use crate::config::value::{self, Bad};
 
 /// `balance`: a word, or a table with what to hash.
 pub(super) fn balance(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<HowBalanced> {
@@ -68,7 +69,7 @@ fn by_table(cx: &mut Reader<'_>, node: Node<'_>) -> Option<HowBalanced> {
     let hdr = t.read(cx, "hdr", token).map(|name| HashKey::Header { name, domain_only });
     let url_param = t.read(cx, "url_param", Reader::text).map(|name| HashKey::UrlParam(name.value));
     let cookie = t.read(cx, "cookie", token).map(HashKey::Cookie);
-    let hash = t.read(cx, "hash", Reader::word).map(|w| HashKey::Value(by_name(w.value)));
+    let hash = t.read(cx, "hash", |cx, key, node| cx.parsed(key, node, hashed)).map(|h| h.value);
     let random = t.read(cx, "random", positive).map(Balance::Random);
     t.finish(cx);
     if said != 1 {
@@ -110,14 +111,20 @@ fn token(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Strin
     None
 }
 
-fn by_name(word: &str) -> HashValue {
-    match word {
-        "host" => HashValue::Host,
-        "path" => HashValue::Path,
-        "pathq" => HashValue::PathAndQuery,
-        "base" => HashValue::Base,
-        _ => HashValue::Source,
+/// A value by name, or a text.
+fn hashed(text: &str) -> Result<HashKey, Bad> {
+    if let Some((_, value)) = VALUES.into_iter().find(|(name, _)| *name == text) {
+        return Ok(HashKey::Value(value));
     }
+    let names = VALUES.map(|(name, _)| name);
+    let text = rule::template(text)?;
+    if text.is_fixed() {
+        let bad = Bad::new("has nothing of a request in it");
+        return Err(
+            bad.help(format!("there are {}; or a text like \"${{host}}${{path}}\"", names.join(", ")))
+        );
+    }
+    Ok(HashKey::Text(text))
 }
 
 /// `hash_type` and its like.
@@ -143,6 +150,14 @@ pub(super) fn hashing(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Hashing {
 fn positive(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<NonZeroU16> {
     cx.int(key, node).and_then(|n| NonZeroU16::new(n.value))
 }
+
+const VALUES: [(&str, HashValue); 5] = [
+    ("src", HashValue::Source),
+    ("host", HashValue::Host),
+    ("path", HashValue::Path),
+    ("pathq", HashValue::PathAndQuery),
+    ("base", HashValue::Base),
+];
 
 /// As the range of `retries`.
 const MOST_RETRIES: i64 = 100;

@@ -244,18 +244,20 @@ fn prefix(text: &str) -> Result<Template, Bad> {
     template(text)
 }
 
-fn template(text: &str) -> Result<Template, Bad> {
+pub(super) fn template(text: &str) -> Result<Template, Bad> {
     field_value(text)?;
     Template::parse(text).map_err(|error| {
-        let names = Variable::NAMES.map(|(name, _)| name);
+        let of_name = Variable::OF_NAME.map(|name| format!("{name}(NAME)"));
+        let names =
+            || Variable::NAMES.iter().map(|(name, _)| *name).chain(of_name.iter().map(String::as_str));
         let meant = match &error {
-            TemplateError::Unknown(name) => nearest(name, names).map(|n| format!("${{{n}}}")),
+            TemplateError::Unknown(name) => nearest(name, names()).map(|n| format!("${{{n}}}")),
+            TemplateError::Nameless(kind) => Some(format!("${{{kind}(NAME)}}")),
             TemplateError::Open | TemplateError::Dollar => None,
         };
         let bad = Bad::new(error.to_string());
-        bad.help(
-            meant.unwrap_or_else(|| format!("there are {}", names.map(|n| format!("${{{n}}}")).join(", "))),
-        )
+        let all = || names().map(|n| format!("${{{n}}}")).collect::<Vec<_>>().join(", ");
+        bad.help(meant.unwrap_or_else(|| format!("there are {}", all())))
     })
 }
 

@@ -29,6 +29,10 @@ impl Subject for Asked {
         let of_name = self.fields.iter().filter(|(n, _)| *n == name);
         let _found = of_name.map(|(_, v)| v.as_bytes()).any(look);
     }
+
+    fn fill(&self, text: &Template, out: &mut Vec<u8>) {
+        text.write_fixed(out);
+    }
 }
 
 fn by(key: HashKey) -> Balance {
@@ -99,6 +103,8 @@ fn keys_of_a_request() {
         (HashKey::Value(HashValue::Path), crc("/p/q")),
         (HashKey::Value(HashValue::PathAndQuery), crc("/p/q?user=joe&empty=&use=1")),
         (HashKey::Value(HashValue::Base), crc("www.example.com/p/q")),
+        (HashKey::Text(Template::parse("text").unwrap()), crc("text")),
+        (HashKey::Text(Template::parse("${hdr(X-None)}").unwrap()), None),
     ] {
         assert_eq!(key_of(&by(key.clone()), &asked), hashed, "{key:?}");
     }

@@ -24,6 +24,7 @@ use crate::h1::head::{Field, HeadIndex, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
 use crate::plan::{ForwardedFor, Frontend, HttpReuse};
+use crate::rules::template::Template;
 use crate::rules::{self, Edits, Looked, Rule, action};
 use crate::tls::SessionFacts;
 
@@ -49,7 +50,8 @@ impl persist::Request for Parsed<'_> {
 /// A request, for the balancer to look at.
 struct Asking<'a> {
     parsed: &'a Parsed<'a>,
-    client: IpAddr,
+    target: &'a Target<'a>,
+    caller: &'a Caller,
     edits: &'a Edits,
 }
 
@@ -63,7 +65,7 @@ fn values<'a>(parsed: &'a Parsed<'_>, edits: &'a Edits, name: &str) -> impl Iter
 
 impl Subject for Asking<'_> {
     fn source(&self) -> IpAddr {
-        self.client
+        self.caller.source.ip()
     }
 
     fn target(&self) -> &[u8] {
@@ -71,7 +73,8 @@ impl Subject for Asking<'_> {
     }
 
     fn host(&self) -> &[u8] {
-        self.parsed.index.first(Known::Host).map(|f| f.value.of(self.parsed.bytes)).unwrap_or_default()
+        let Parsed { index, bytes, .. } = self.parsed;
+        index.first(Known::Host).map(|f| f.value.of(bytes)).unwrap_or_default()
     }
 
     fn field(&self, name: &str) -> Option<&[u8]> {
@@ -80,6 +83,11 @@ impl Subject for Asking<'_> {
 
     fn fields<'a>(&'a self, name: &str, look: &mut dyn FnMut(&'a [u8]) -> bool) {
         let _found = values(self.parsed, self.edits, name).any(look);
+    }
+
+    fn fill(&self, text: &Template, out: &mut Vec<u8>) {
+        let view = View::of(self.parsed, self.target, self.caller, self.edits);
+        text.write(out, &Looked::new(&view));
     }
 }
 
@@ -261,7 +269,8 @@ pub(super) fn prepare(
         ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie, edits: changed };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
-    wish.key = key_of(&backend.balance, &Asking { parsed, client: party.caller.source.ip(), edits: &edits });
+    let asking = Asking { parsed, target: &target, caller: &party.caller, edits: &edits };
+    wish.key = key_of(&backend.balance, &asking);
     Ok(Prepared::Forward(Assign::new(id, wish)))
 }
 

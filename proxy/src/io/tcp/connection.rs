@@ -23,6 +23,7 @@ use crate::access_log::{Cause, Phase, Termination};
 use crate::balance::{Lease, Subject, Wish, key_of};
 use crate::hello;
 use crate::plan::{BackendId, FrontendId};
+use crate::rules::template::Template;
 
 /// A client's connection. As a future it ends when the connection is over; dropping it, for whatever reason, counts and
 /// logs it.
@@ -424,6 +425,8 @@ impl Subject for Source {
     }
 
     fn fields<'a>(&'a self, _name: &str, _look: &mut dyn FnMut(&'a [u8]) -> bool) {}
+
+    fn fill(&self, _text: &Template, _out: &mut Vec<u8>) {}
 }
 
 impl persist::Request for Source {
