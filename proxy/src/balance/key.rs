@@ -23,8 +23,8 @@ pub trait Subject {
     /// Calls `look` with the value of every request field of this name, until it has found something.
     fn fields<'a>(&'a self, name: &str, look: &mut dyn FnMut(&'a [u8]) -> bool);
 
-    /// Appends `text` with what the request fills in.
-    fn fill(&self, text: &Template, out: &mut Vec<u8>);
+    /// Appends `text` with what the request fills in. Whether it has anything of that.
+    fn fill(&self, text: &Template, out: &mut Vec<u8>) -> bool;
 }
 
 /// The hash by which a backend's algorithm places the request. `None`: the algorithm uses none, or the request has not
@@ -58,11 +58,7 @@ fn by_hash(by: &HashBalance, subject: &impl Subject) -> Option<u32> {
         HashKey::Value(value) => by_value(function, *value, subject)?,
         HashKey::Text(text) => {
             let mut filled = Vec::new();
-            subject.fill(text, &mut filled);
-            if filled.is_empty() {
-                return None;
-            }
-            hash::of(function, &filled)
+            subject.fill(text, &mut filled).then(|| hash::of(function, &filled))?
         }
     };
     Some(if by.avalanche { hash::avalanche(raw) } else { raw })

@@ -1,7 +1,5 @@
 //! Texts with `${variable}` in them.
 
-use std::net::SocketAddr;
-
 use super::matcher::{Looked, Request};
 use crate::h1::forward::{write_address, write_number};
 
@@ -107,51 +105,50 @@ impl Variable {
         })
     }
 
-    fn write<R: Request>(&self, out: &mut Vec<u8>, looked: &Looked<'_, R>) {
+    /// Appends its value. Whether the request has it.
+    fn write<R: Request>(&self, out: &mut Vec<u8>, looked: &Looked<'_, R>) -> bool {
         let request = looked.request();
+        let mut put = |value: &[u8]| {
+            out.extend_from_slice(value);
+            !value.is_empty()
+        };
         match self {
-            Self::Host => out.extend_from_slice(looked.host()),
-            Self::Authority => out.extend_from_slice(request.authority()),
-            Self::Path => out.extend_from_slice(looked.raw_path()),
-            Self::Query => out.extend_from_slice(looked.query()),
-            Self::PathQuery => out.extend_from_slice(request.target()),
-            Self::Method => out.extend_from_slice(request.method()),
-            Self::Source => write_address(out, request.source()),
-            Self::Destination => {
-                if let Some(to) = request.destination() {
-                    write_address(out, to.ip());
-                }
+            Self::Host => put(looked.host()),
+            Self::Authority => put(request.authority()),
+            Self::Path => put(looked.raw_path()),
+            Self::Query => put(looked.query()),
+            Self::PathQuery => put(request.target()),
+            Self::Method => put(request.method()),
+            Self::Source => {
+                write_address(out, request.source());
+                true
             }
+            Self::Destination => request.destination().inspect(|to| write_address(out, to.ip())).is_some(),
             Self::DestinationPort => {
-                let port = request.destination().as_ref().map(SocketAddr::port);
-                if let Some(port) = port {
-                    write_number(out, u64::from(port));
-                }
+                request.destination().inspect(|to| write_number(out, u64::from(to.port()))).is_some()
             }
             Self::Sni => {
                 let name = request.tls().and_then(|t| t.server_name.as_deref());
-                out.extend_from_slice(name.unwrap_or_default().as_bytes());
+                name.is_some_and(|name| put(name.as_bytes()))
             }
             Self::Header(name) => {
-                let start = out.len();
+                let (start, mut found) = (out.len(), false);
                 request.fields(name, &mut |value| {
                     out.truncate(start);
                     out.extend_from_slice(value);
+                    found = true;
                     false
                 });
+                found
             }
-            Self::Parameter(name) => {
-                looked.parameters(name, &mut |value| {
-                    out.extend_from_slice(value);
-                    true
-                });
-            }
-            Self::Cookie(name) => {
-                looked.cookies(name, &mut |value| {
-                    out.extend_from_slice(value);
-                    true
-                });
-            }
+            Self::Parameter(name) => looked.parameters(name, &mut |value| {
+                out.extend_from_slice(value);
+                true
+            }),
+            Self::Cookie(name) => looked.cookies(name, &mut |value| {
+                out.extend_from_slice(value);
+                true
+            }),
         }
     }
 }
@@ -214,11 +211,18 @@ impl Template {
 
     /// Appends the text with what `request` fills in.
     pub fn write<R: Request>(&self, out: &mut Vec<u8>, request: &Looked<'_, R>) {
+        self.fill(out, request);
+    }
+
+    /// The same. Whether the request has anything of what is to be filled in.
+    pub fn fill<R: Request>(&self, out: &mut Vec<u8>, request: &Looked<'_, R>) -> bool {
+        let mut found = false;
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Variable(variable) => variable.write(out, request),
+                Part::Variable(variable) => found |= variable.write(out, request),
             }
         }
+        found
     }
 }

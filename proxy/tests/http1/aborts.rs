@@ -28,7 +28,10 @@ fn ours(server: SocketAddr, abort_on_close: bool) -> TestProxy {
 }
 
 fn theirs(server: SocketAddr) -> Haproxy {
-    Haproxy::start_with(" option abortonclose\n", &format!(" server s1 {server} maxconn 1\n"))
+    Haproxy::start_with(
+        " option abortonclose\n timeout queue 500\n",
+        &format!(" server s1 {server} maxconn 1\n"),
+    )
 }
 
 /// The record of a client that closes as soon as it has asked.
@@ -68,7 +71,11 @@ fn fate(gist: &str) -> Vec<&str> {
 fn who_closes_leaves_the_queue_and_the_server_as_with_haproxy() {
     let server = silent();
     let haproxy = theirs(server.addr);
-    let expected = in_queue(haproxy.addr, &server, &[GET], || haproxy.record());
+    // HAProxy does not see an end that comes together with the request, and then lets it wait for `timeout queue`.
+    let asked = || in_queue(haproxy.addr, &server, &[GET], || haproxy.record());
+    let expected =
+        (0..20).map(|_| asked()).find(|found| fate(&found[0]) != ["back/<NOSRV>", "sQ--"]).unwrap();
+    let before = server.count();
     let mut proxy = ours(server.addr, true);
     let post = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n";
     // What becomes of clients that send content and close depends with HAProxy on when the end of it comes.
@@ -85,7 +92,7 @@ fn who_closes_leaves_the_queue_and_the_server_as_with_haproxy() {
         assert_eq!(record, expected);
     }
     until("the slot is free", || proxy.balance.in_flight(ServerId(0)) == 0);
-    assert_eq!(server.count(), 2);
+    assert_eq!(server.count(), before + 1);
     proxy.no_more_records();
 }
 

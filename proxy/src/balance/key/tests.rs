@@ -30,8 +30,9 @@ impl Subject for Asked {
         let _found = of_name.map(|(_, v)| v.as_bytes()).any(look);
     }
 
-    fn fill(&self, text: &Template, out: &mut Vec<u8>) {
+    fn fill(&self, text: &Template, out: &mut Vec<u8>) -> bool {
         text.write_fixed(out);
+        text.is_fixed()
     }
 }
 

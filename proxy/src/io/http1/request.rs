@@ -85,9 +85,9 @@ impl Subject for Asking<'_> {
         let _found = values(self.parsed, self.edits, name).any(look);
     }
 
-    fn fill(&self, text: &Template, out: &mut Vec<u8>) {
+    fn fill(&self, text: &Template, out: &mut Vec<u8>) -> bool {
         let view = View::of(self.parsed, self.target, self.caller, self.edits);
-        text.write(out, &Looked::new(&view));
+        text.fill(out, &Looked::new(&view))
     }
 }
 

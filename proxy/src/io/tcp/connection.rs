@@ -426,7 +426,9 @@ impl Subject for Source {
 
     fn fields<'a>(&'a self, _name: &str, _look: &mut dyn FnMut(&'a [u8]) -> bool) {}
 
-    fn fill(&self, _text: &Template, _out: &mut Vec<u8>) {}
+    fn fill(&self, _text: &Template, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 }
 
 impl persist::Request for Source {
