@@ -5,15 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONGESTION_CONTROL = "cubic"
+# The kernel's default, or where that is not allowed the one that always is. One that paces, as BBR does, arms a timer for
+# each large packet of loopback: the timers then cost more than the proxies, and are paid by whoever runs when they are due.
+CONGESTION_CONTROLS = ("cubic", "reno")
 
 INSIDE = "EVENKEEL_BENCH_NETNS"
-SETTINGS = {
-    # The kernel's default. One that paces, as BBR does, arms a timer for each large packet of loopback: the timers then
-    # cost more than the proxies, and are paid by whoever runs when they are due.
-    "tcp_congestion_control": CONGESTION_CONTROL,
-    "ip_local_port_range": "1024 65535",
-}
+SETTINGS = Path("/proc/sys/net/ipv4")
+
+
+def congestion_control():
+    """How senders find their rate here."""
+    return (SETTINGS / "tcp_congestion_control").read_text().strip()
 
 
 def enter():
@@ -24,5 +26,7 @@ def enter():
         environment = os.environ | {INSIDE: str(os.getpid())}
         os.execvpe("unshare", ["unshare", "--net", sys.executable, *sys.argv], environment)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    for name, value in SETTINGS.items():
-        Path("/proc/sys/net/ipv4", name).write_text(value)
+    allowed = (SETTINGS / "tcp_allowed_congestion_control").read_text().split()
+    wanted = next(name for name in CONGESTION_CONTROLS if name in allowed)
+    (SETTINGS / "tcp_congestion_control").write_text(wanted)
+    (SETTINGS / "ip_local_port_range").write_text("1024 65535")
