@@ -2,9 +2,9 @@
 //!
 //! `serve --listen 127.0.0.1:8080 --backend 127.0.0.1:9000 [--backend …] [--threads N] [--timeout-ms MS]
 //! [--keep-alive-ms MS] [--connect-ms MS] [--retries N] [--log UDP-ADDRESS|FILE]
-//! [--mode tcp] [--host NAME] [--cert PEM-BUNDLE [--tickets off]]`
+//! [--mode tcp] [--host NAME] [--hosts N] [--networks N] [--rules N] [--cert PEM-BUNDLE [--tickets off]]`
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use evenkeel_proxy::plan::{
     ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
 use evenkeel_proxy::route::{Route, Routes};
-use evenkeel_proxy::rules::{How, Matcher, ResponseRules, Test, Texts};
+use evenkeel_proxy::rules::{Action, How, Matcher, Network, ResponseRules, Rule, Test, Texts};
 use evenkeel_proxy::stats::Stats;
 use evenkeel_proxy::tls::acceptor::{Sessions, Tickets};
 use evenkeel_proxy::tls::bundle::Files;
@@ -79,6 +79,12 @@ struct Options {
     mode: Mode,
     /// Requests for this host are sent to the backend by a rule.
     host: Option<String>,
+    /// So many rules for other hosts stand before it.
+    hosts: u32,
+    /// So many networks are refused, in one rule.
+    networks: u32,
+    /// So many rules look at paths, fields and addresses that no request has.
+    rules: u32,
     /// A PEM bundle: clients speak TLS.
     cert: Option<std::path::PathBuf>,
     tickets: Tickets,
@@ -97,6 +103,9 @@ impl Options {
             log: None,
             mode: Mode::Http,
             host: None,
+            hosts: 0,
+            networks: 0,
+            rules: 0,
             cert: None,
             tickets: Tickets::On,
         };
@@ -117,6 +126,9 @@ impl Options {
                 }
                 "--mode" if value == "tcp" => options.mode = Mode::Tcp,
                 "--host" => options.host = Some(value),
+                "--hosts" => options.hosts = value.parse()?,
+                "--networks" => options.networks = value.parse()?,
+                "--rules" => options.rules = value.parse()?,
                 "--cert" => options.cert = Some(value.into()),
                 "--tickets" => options.tickets = if value == "off" { Tickets::Off } else { Tickets::On },
                 "--retries" => options.retries = value.parse()?,
@@ -124,6 +136,35 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    fn routes(&self) -> Result<Routes, Problem> {
+        let others = (0..self.hosts).map(|n| format!("site-{n}.example"));
+        let all = others.chain(self.host.clone());
+        Ok(Routes::new(all.map(|host| route(&host)).collect::<Result<_, _>>()?))
+    }
+
+    /// Rules that ask something of every request and refuse none: clients are on loopback.
+    fn refusals(&self) -> Result<Vec<Rule>, Problem> {
+        let mut rules = Vec::new();
+        if self.networks > 0 {
+            let address = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + n * 64));
+            let networks = (0..self.networks).map(|n| Network { address: address(n), prefix: 27 });
+            rules.push(Matcher::Test(Test::Source(networks.collect())));
+        }
+        for n in 0..self.rules {
+            let texts = |how, text: String| Texts::new(how, false, vec![text.into()]);
+            rules.push(Matcher::Test(match n % 5 {
+                0 => Test::Path(texts(How::Prefix, format!("/admin{n}/"))?),
+                1 => Test::Path(texts(How::Suffix, format!(".php{n}"))?),
+                2 => Test::Header("User-Agent".into(), texts(How::Substring, format!("bot{n}"))?),
+                3 => Test::Method(texts(How::Exact, format!("TRACE{n}"))?),
+                _ => Test::Source(
+                    [Network { address: [192, 0, 2, 0].into(), prefix: 24 }].into_iter().collect(),
+                ),
+            }));
+        }
+        Ok(rules.into_iter().map(|when| Rule { when, action: Action::Deny(403) }).collect())
     }
 
     fn plan(&self) -> Result<Plan, Problem> {
@@ -138,10 +179,10 @@ impl Options {
             name: "front".into(),
             mode: self.mode,
             default_backend: Some(BackendId(0)),
-            routes: Routes::new(self.host.iter().map(|host| route(host)).collect::<Result<_, _>>()?),
+            routes: self.routes()?,
             hello: None,
             timeout: client,
-            http_request: Vec::new(),
+            http_request: self.refusals()?,
             http_response: ResponseRules::default(),
             forwarded_for: Some(ForwardedFor {
                 header: "X-Forwarded-For".into(),

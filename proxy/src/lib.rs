@@ -12,6 +12,7 @@
 //! | [`endpoint`] | where a socket is |
 //! | [`hello`] | what a TLS client says first, read without answering it |
 //! | [`health`] | checks: when, what they find, when a server goes down or comes up |
+//! | [`map`] | values looked up by what a request has |
 //! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`pace`] | whether a client keeps up |
 //! | [`plan`] | the compiled configuration, immutable and shared |
@@ -38,6 +39,7 @@ pub mod health;
 pub mod hello;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod map;
 pub mod names;
 pub mod pace;
 pub mod plan;

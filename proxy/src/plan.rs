@@ -200,6 +200,8 @@ pub struct ClientTimeouts {
     pub tunnel: Option<Duration>,
     /// Inactivity of a client in a tunnel of which one direction has ended. Unset: as before that.
     pub client_fin: Option<Duration>,
+    /// How long clients in a tarpit are kept waiting. Unset: not at all.
+    pub tarpit: Option<Duration>,
 }
 
 /// Timers of the server side. `None`: unlimited.

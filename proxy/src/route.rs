@@ -61,6 +61,11 @@ impl Routes {
         self.rules.iter().any(|rule| rule.when.looks_at_destination())
     }
 
+    /// The rules themselves.
+    pub fn rules(&self) -> &[Route] {
+        &self.rules
+    }
+
     /// Where its rules lead to.
     pub fn backends(&self) -> impl Iterator<Item = BackendId> {
         self.rules.iter().map(|rule| rule.backend)

@@ -4,6 +4,7 @@
 mod check;
 mod control;
 mod docs;
+mod explain;
 mod reload;
 mod run;
 mod status;
@@ -42,11 +43,12 @@ enum Command {
     /// Builds two nodes, a client and two backends in network namespaces, sends traffic through the VIP, kills the
     /// MASTER and brings it back. Needs no configuration and no root, and leaves nothing behind.
     Demo(DemoArgs),
-    /// Explain a configuration key, a section or an error code
-    Explain {
-        /// Such as `backend.balance`, `vrrp` or `vrrp-never-moves`
-        topic: String,
-    },
+    /// Explain a configuration key, a section, an error code, or what becomes of a request
+    ///
+    /// `explain request` asks the rules of the configuration about a request with these options, one after the other as
+    /// they are asked when it is served, and tells why each holds or not, what changes, and where the request goes. No
+    /// node needs to run.
+    Explain(ExplainArgs),
     /// Print the version
     Version(VersionArgs),
     /// Print a shell completion script
@@ -113,6 +115,49 @@ enum Format {
 }
 
 #[derive(Debug, Args)]
+struct ExplainArgs {
+    /// Such as `backend.balance`, `vrrp`, `vrrp-never-moves`, or `request`
+    topic: String,
+    #[command(flatten)]
+    request: RequestArgs,
+}
+
+/// A request to be explained.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of `explain request`")]
+struct RequestArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The frontend that it comes to; needed if there are several for HTTP
+    #[arg(long, value_name = "NAME")]
+    frontend: Option<String>,
+    /// Its method
+    #[arg(long, default_value = "GET")]
+    method: String,
+    /// The host that it asks for
+    #[arg(long, default_value = "localhost")]
+    host: String,
+    /// Path and query that it asks for
+    #[arg(long, default_value = "/")]
+    path: String,
+    /// Another field, `NAME: VALUE`; may be given several times
+    #[arg(long = "header", value_name = "FIELD")]
+    headers: Vec<String>,
+    /// The address of its client
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    src: std::net::IpAddr,
+    /// What the client has connected to, with the port
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    dst: Option<std::net::SocketAddr>,
+    /// The client speaks TLS, and has asked for this name
+    #[arg(long, value_name = "NAME")]
+    sni: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct StatusArgs {
     /// Print the whole document as JSON
     #[arg(long)]
@@ -152,7 +197,8 @@ impl Cli {
             Command::Status(args) => status::status(&args),
             Command::Reload(args) => reload::reload(&args),
             Command::Demo(args) => run::demo(args.keep),
-            Command::Explain { topic } => docs::explain(&topic),
+            Command::Explain(args) if args.topic == "request" => explain::request(&args.request),
+            Command::Explain(args) => docs::explain(&args.topic),
             Command::Version(args) => docs::version(args.json),
             Command::Completion { shell } => docs::completion(shell),
             Command::Man { dir } => docs::man(dir.as_deref()),

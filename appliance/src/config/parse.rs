@@ -20,6 +20,7 @@ mod errorfile;
 mod global;
 mod http;
 mod log;
+mod patterns;
 mod proxy;
 mod resolvers;
 mod route;

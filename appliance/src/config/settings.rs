@@ -139,6 +139,7 @@ pub(super) struct Timeouts {
     pub(super) queue: Option<Duration>,
     pub(super) tunnel: Option<Duration>,
     pub(super) client_fin: Option<Duration>,
+    pub(super) tarpit: Option<Duration>,
     pub(super) server_fin: Option<Duration>,
     pub(super) check: Option<Duration>,
 }
@@ -274,19 +275,21 @@ impl Timeouts {
             queue: self.queue.or(base.queue),
             tunnel: self.tunnel.or(base.tunnel),
             client_fin: self.client_fin.or(base.client_fin),
+            tarpit: self.tarpit.or(base.tarpit),
             server_fin: self.server_fin.or(base.server_fin),
             check: self.check.or(base.check),
         }
     }
 
     /// Those of the client side.
-    pub(super) const fn of_client(self) -> ClientTimeouts {
+    pub(super) fn of_client(self) -> ClientTimeouts {
         ClientTimeouts {
             client: self.client,
             http_request: self.http_request,
             http_keep_alive: self.http_keep_alive,
             tunnel: self.tunnel,
             client_fin: self.client_fin,
+            tarpit: self.tarpit.or(self.connect).or(Some(TARPIT)),
         }
     }
 
@@ -384,3 +387,6 @@ impl ServerSettings {
 
 /// HAProxy's `inter`.
 const INTER: Duration = Duration::from_secs(2);
+
+/// How long a tarpit holds clients if nothing says so.
+const TARPIT: Duration = Duration::from_secs(10);

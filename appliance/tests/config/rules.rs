@@ -1,13 +1,17 @@
 //! Conditions: what the configuration says, asked of requests.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use evenkeel::config::lower;
 use evenkeel_proxy::plan::BackendId;
-use evenkeel_proxy::rules::{Action, Edit, Looked, Request};
+use evenkeel_proxy::rules::line::LineEdit;
+use evenkeel_proxy::rules::replacement::Replacement;
+use evenkeel_proxy::rules::template::Template;
+use evenkeel_proxy::rules::{Action, Edit, Looked, Request, Value, Variables};
 use evenkeel_proxy::tls::SessionFacts;
 
-use super::good;
+use super::{codes, good};
 
 /// A request in clear text.
 struct Sent<'a> {
@@ -151,6 +155,69 @@ fn every_key_asks_what_it_says() {
     }
 }
 
+#[test]
+fn values_come_from_files() {
+    let files = r#"
+#@ file bad.txt
+# Networks that are not welcome.
+192.0.2.0/24
+
+  2001:db8::/32
+10.1.2.3
+#@ file more.txt
+198.51.100.7
+#@ file names.txt
+app.example
+WWW.example
+#@ file agents.txt
+curl
+wget
+"#;
+    let holds = |condition: &str, request: &Sent<'_>| {
+        // Sections come first: a fixture's files are behind it.
+        let main = format!(
+            "[defaults]\ntimeout = {{ connect = \"5s\", client = \"50s\", server = \"50s\" }}\n[frontend.f]\n\
+             bind = [\"*:80\"]\ndefault_backend = \"a\"\n\
+             use_backend = [{{ backend = \"b\", if = {condition} }}]\n\
+             [backend.a]\nserver = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n\
+             [backend.b]\nserver = [{{ name = \"s\", addr = \"10.0.0.2:80\" }}]{files}"
+        );
+        let plan = lower::proxy(&good(&main)).plan;
+        plan.frontends()[0].routes.backend(&Looked::new(request)) == Some(BackendId(1))
+    };
+    let agent = |value| Sent { fields: Box::leak(Box::new([("User-Agent", value)])), ..PLAIN };
+    for (condition, request, expected) in [
+        (r#"{ src_file = "bad.txt" }"#, PLAIN, true),
+        (r#"{ src_file = "more.txt" }"#, PLAIN, false),
+        (r#"{ src_file = ["more.txt", "bad.txt"] }"#, PLAIN, true),
+        (r#"{ src_file = "more.txt", src = "10.0.0.0/8" }"#, PLAIN, true),
+        (r#"{ src_file = "bad.txt", path = "/x" }"#, PLAIN, false),
+        (r#"{ host_file = "names.txt" }"#, PLAIN, true),
+        (r#"{ host_file = "names.txt" }"#, Sent { host: "else.example", ..PLAIN }, false),
+        (r#"{ hdr_sub_file = { User-Agent = "agents.txt" } }"#, agent("my wget/1"), true),
+        (r#"{ hdr_file = { User-Agent = "agents.txt" } }"#, agent("my wget/1"), false),
+        (r#"{ hdr_file = { User-Agent = "agents.txt" } }"#, agent("wget"), true),
+    ] {
+        assert_eq!(holds(condition, &request), expected, "{condition}");
+    }
+}
+
+/// A tarpit's time is what it says, else `connect`, else ten seconds.
+#[test]
+fn a_tarpit_has_its_time() {
+    let of = |timeouts: &str| {
+        let config = good(&format!(
+            "[defaults]\ntimeout = {{ connect = \"5s\", client = \"50s\", server = \"50s\" }}\n[frontend.f]\n\
+             bind = [\"*:80\"]\ndefault_backend = \"a\"\n{timeouts}\n\
+             [backend.a]\nserver = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+        ));
+        lower::proxy(&config).plan.frontends()[0].timeout.tarpit
+    };
+    assert_eq!(of(""), Some(Duration::from_secs(5)));
+    assert_eq!(of("timeout = { tarpit = \"1m\" }"), Some(Duration::from_secs(60)));
+    assert_eq!(codes("[frontend.f]\nbind = \"*:80\"\ntimeout = { tarpit = 3 }\n")[0], "wrong-type");
+}
+
 /// The tutorial's rules for a path that only some addresses may ask for.
 #[test]
 fn matchers_have_names() {
@@ -203,6 +270,18 @@ http_request = [
   { return = { status = 503, content_type = "text/html", file = "errors/503.http" } },
   { set_header = { X-A = "a ${src}", X-B = "b" } },
   { del_header = ["X-C", "X-D"] },
+  { tarpit = true, if = { path = "/slow" } },
+  { tarpit = 429 },
+  { silent_drop = true },
+  { replace_header = { name = "X-E", reg = "^a(.)", with = 'b\1 ${src}', nocase = true } },
+  { replace_value = { name = "X-E", reg = "a", with = "" } },
+  { set_method = "PUT" },
+  { set_path = "/x${path}" },
+  { set_query = "" },
+  { set_pathq = "/x?y" },
+  { replace_path = { reg = "a", with = "b" } },
+  { replace_pathq = { reg = "a", with = "b" } },
+  { set_var = { who = "${hdr(X-User)}", "txn.b" = "" } },
 ]
 http_response = [{ add_header = { X-A = "a" }, if = { path = "/" } }]
 [listen.l]
@@ -234,6 +313,25 @@ unused = { path = "/" }
     let [Action::Return(ok), Action::Return(page), changes @ ..] = rest else { panic!("{rest:?}") };
     assert_eq!((&*ok.content, &*ok.fields), (&b"ok"[..], &b"content-type: text/plain\r\nX-A: b\r\n"[..]));
     assert!(page.status == 503 && page.content.starts_with(b"HTTP/1.1 503 Away"));
+    let (changes, others) = changes.split_at(4);
+    let refused = [&Action::Tarpit(500), &Action::Tarpit(429), &Action::SilentDrop];
+    assert_eq!(others[..3], refused);
+    let by = |reg, nocase, with| Replacement::new(reg, nocase, with).unwrap();
+    let text = |text| Template::parse(text).unwrap();
+    let edits = [
+        Edit::Replace("X-E".into(), by("^a(.)", true, r"b\1 ${src}")),
+        Edit::ReplaceElements("X-E".into(), by("a", false, "")),
+        Edit::Line(LineEdit::Method("PUT".into())),
+        Edit::Line(LineEdit::Path(text("/x${path}"))),
+        Edit::Line(LineEdit::Query(text(""))),
+        Edit::Line(LineEdit::PathQuery(text("/x?y"))),
+        Edit::Line(LineEdit::ReplacePath(by("a", false, "b"))),
+        Edit::Line(LineEdit::ReplacePathQuery(by("a", false, "b"))),
+        Edit::Variable("who".into(), Value::Text(text("${hdr(X-User)}"))),
+        Edit::Variable("txn.b".into(), Value::Text(text(""))),
+    ];
+    assert!(others[3..].iter().copied().eq(edits.map(Action::Edit).iter()), "{others:?}");
+    assert_eq!(front.timeout.tarpit, Some(Duration::from_secs(5)));
     let names: Vec<&str> = changes
         .iter()
         .map(|change| {
@@ -249,6 +347,6 @@ unused = { path = "/" }
     assert_eq!((listen.http_request.len(), plan.backends()[0].http_request.len()), (1, 0));
     let backend = &plan.backends()[1];
     assert_eq!(backend.http_request[0].action, Action::Deny(405));
-    let edits = backend.http_response.edits(0);
+    let edits = backend.http_response.edits(0, &(), &Variables::default());
     assert!(edits.is_gone(b"SERVER") && edits.added("x-a").eq([&b"a"[..]]));
 }

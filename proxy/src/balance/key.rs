@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::hash;
+use crate::h1::target::split_query;
 use crate::plan::{Balance, HashBalance, HashFunction, HashKey, HashValue, UriKey};
 use crate::rules::template::Template;
 
@@ -65,7 +66,7 @@ fn by_hash(by: &HashBalance, subject: &impl Subject) -> Option<u32> {
 }
 
 fn by_value(function: HashFunction, value: HashValue, subject: &impl Subject) -> Option<u32> {
-    let path = || Some(path_of(without_authority(subject.target()))).filter(|p| !p.is_empty());
+    let path = || Some(split_query(without_authority(subject.target())).0).filter(|p| !p.is_empty());
     match value {
         HashValue::Source => Some(match subject.source().to_canonical() {
             IpAddr::V4(v4) => hash::of(function, &v4.octets()),
@@ -117,14 +118,9 @@ fn without_authority(target: &[u8]) -> &[u8] {
     memchr::memchr(b'/', authority).and_then(|at| authority.get(at..)).unwrap_or_default()
 }
 
-fn path_of(target: &[u8]) -> &[u8] {
-    let end = memchr::memchr(b'?', target).unwrap_or(target.len());
-    target.get(..end).unwrap_or(target)
-}
-
 /// The value of a parameter of the query; empty if it is given without one after its `=`.
 fn url_param<'a>(target: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let query = target.get(memchr::memchr(b'?', target)? + 1..)?;
+    let query = split_query(target).1?;
     query.split(|&b| b == b'&').find_map(|p| p.strip_prefix(name)?.strip_prefix(b"="))
 }
 

@@ -90,12 +90,16 @@ impl ToClient<'_> {
 /// Appends the head of `request` as a server of ours shall see it.
 pub fn request(out: &mut Vec<u8>, request: &Request, index: &HeadIndex, bytes: &[u8], to: &ToServer<'_>) {
     out.reserve(request.len + ROOM);
+    let line = to.edits.filter(|edits| edits.target().is_some() || edits.method().is_some());
     let from = match to.target {
-        Target::Origin(_) if request.version_span.of(bytes) == b"HTTP/1.1" => request.line().start(),
+        Target::Origin(_) if request.version_span.of(bytes) == b"HTTP/1.1" && line.is_none() => {
+            request.line().start()
+        }
         Target::Origin(_) | Target::Absolute { .. } | Target::Asterisk => {
-            out.extend_from_slice(request.method_span.of(bytes));
+            let method = line.and_then(Edits::method).unwrap_or_else(|| request.method_span.of(bytes));
+            out.extend_from_slice(method);
             out.push(b' ');
-            to.target.write_origin_form(request.method, out);
+            to.target.write_origin_form(Method::of(method), out);
             // RFC 9112 §2.3: an intermediary sends its own version.
             out.extend_from_slice(b" HTTP/1.1\r\n");
             index.fields().first().map_or(request.len - 2, |f| f.line.start())

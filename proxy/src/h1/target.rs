@@ -76,6 +76,15 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// The same authority, asked for something else.
+    pub fn with(self, target: &'a [u8]) -> Self {
+        match self {
+            Self::Origin(_) => Self::Origin(target),
+            Self::Absolute { authority, .. } => Self::Absolute { authority, path: target },
+            Self::Asterisk => self,
+        }
+    }
+
     /// What the forwarded request line says (RFC 9112 §3.2.1, §3.2.4): an empty path is `/`, and `*` of OPTIONS.
     pub fn write_origin_form(&self, method: Method, out: &mut Vec<u8>) {
         match self {
@@ -90,6 +99,14 @@ impl<'a> Target<'a> {
                 out.extend_from_slice(path);
             }
         }
+    }
+}
+
+/// The path of a target, and the query behind its question mark.
+pub fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b'?', target) {
+        Some(at) => (&target[..at], target.get(at + 1..)),
+        None => (target, None),
     }
 }
 

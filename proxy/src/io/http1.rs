@@ -20,6 +20,7 @@
 mod bypass;
 mod connection;
 mod exchange;
+pub mod explain;
 mod failure;
 pub(super) mod flow;
 mod forecast;

@@ -7,6 +7,7 @@
 //! | `admit` | sees a connection through to its protocol |
 //! | `assign` | gets a server for a request |
 //! | `http1` | one connection of a client, request after request |
+//! | [`explain`] | tells what becomes of a request instead of doing it |
 //! | `http2` | one connection that speaks HTTP/2, whose streams are forwarded by `http1` |
 //! | `persist` | which server a client had, and what it is told about the one it gets |
 //! | `upstream` | connections to servers: pooled, made, tried again |
@@ -46,3 +47,5 @@ mod tls;
 mod tunnel;
 mod underway;
 mod upstream;
+
+pub use http1::explain;

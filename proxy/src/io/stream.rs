@@ -319,6 +319,23 @@ impl Stream {
         }
     }
 
+    /// Makes closing something that the peer does not hear of, as far as that can be done without privileges: the reset
+    /// ends at the first router. Of HTTP/2 only the stream ends.
+    pub(super) fn vanish_on_close(&mut self) {
+        match &mut self.kind {
+            Kind::Tcp(tcp) => {
+                // What cannot be set leaves a reset, which the peer hears of: no harm is done.
+                drop(tcp.options().map(|socket| match socket.domain() {
+                    Ok(socket2::Domain::IPV6) => socket.set_unicast_hops_v6(1),
+                    _ => socket.set_ttl_v4(1),
+                }));
+            }
+            Kind::Tls(tls) => tls.under().vanish_on_close(),
+            Kind::Unix(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => {}
+        }
+        drop(self.reset_on_close());
+    }
+
     /// What is cut short of what was to be sent is not the peer's fault, who would pay for it otherwise.
     pub(super) fn excuse(&mut self) {
         if let Kind::Http2(stream) = &mut self.kind {

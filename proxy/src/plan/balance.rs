@@ -34,8 +34,10 @@ impl Balance {
     /// Whether what the client has connected to has to be found out for it.
     pub fn looks_at_destination(&self) -> bool {
         match self {
-            Self::Hash(HashBalance { key: HashKey::Text(text), .. }) => text.looks_at_destination(),
-            _ => false,
+            Self::Hash(hash) => {
+                matches!(&hash.key, HashKey::Text(text) if text.looks_at_destination())
+            }
+            Self::RoundRobin | Self::StaticRr | Self::LeastConn | Self::First | Self::Random(_) => false,
         }
     }
 

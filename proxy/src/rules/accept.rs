@@ -1,5 +1,7 @@
 //! Whether a client takes a type of content: `Accept` (RFC 9110 §12.5.1).
 
+use std::fmt;
+
 use super::matcher::{Request, elements};
 
 /// A type of content, such as `application/json`. In lower case.
@@ -7,6 +9,12 @@ use super::matcher::{Request, elements};
 pub struct MediaType {
     kind: Box<str>,
     subtype: Box<str>,
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.subtype)
+    }
 }
 
 impl MediaType {

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::edits::{Edit, Edits};
+use super::edits::{Edit, Edits, Seen, Variables};
 use super::matcher::{Looked, Matcher, Request};
 use super::template::Template;
+use crate::map::MapId;
 
 /// A rule for requests (HAProxy: `http-request`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub enum Action {
     Edit(Edit),
     /// It is refused with this status (`deny`).
     Deny(u16),
+    /// It is refused with this status, once its client has waited for it (`tarpit`).
+    Tarpit(u16),
+    /// Its client is left without an answer, and does not hear of the end of its connection (`silent-drop`).
+    SilentDrop,
     /// It is answered (`return`).
     Return(Reply),
     /// Its client is sent elsewhere (`redirect`).
@@ -72,7 +77,7 @@ pub fn first<'a, R: Request>(rules: &'a [Rule], request: &Looked<'_, R>) -> Opti
 pub struct ResponseRule {
     /// Responses to which requests.
     pub when: Matcher,
-    /// What changes in them. A request has no part in its text.
+    /// What changes in them. A request has a part in its text by what rules have set only.
     pub edit: Edit,
 }
 
@@ -95,9 +100,18 @@ impl ResponseRules {
     pub fn new(mut rules: Vec<ResponseRule>) -> Self {
         rules.truncate(Self::MOST);
         let always = Matcher::All(Vec::new());
-        let mut fixed = Edits::default();
-        rules.iter().for_each(|rule| fixed.apply(&rule.edit, &rule.edit.fixed_value()));
-        let fixed = rules.iter().all(|rule| rule.when == always).then_some(fixed);
+        let constant = rules.iter().all(|rule| rule.when == always && rule.edit.is_constant());
+        let fixed = constant.then(|| {
+            let mut fixed = Edits::default();
+            rules.iter().for_each(|rule| {
+                fixed.apply(rule.edit.change(&Edited {
+                    fields: &(),
+                    edits: &Edits::default(),
+                    set: &Variables::default(),
+                }))
+            });
+            fixed
+        });
         Self { rules, fixed }
     }
 
@@ -112,6 +126,11 @@ impl ResponseRules {
         self.rules.iter().any(|rule| rule.when.looks_at_destination())
     }
 
+    /// The rules themselves.
+    pub fn rules(&self) -> &[ResponseRule] {
+        &self.rules
+    }
+
     /// Which of them hold for a request.
     pub fn holding<R: Request>(&self, request: &Looked<'_, R>) -> Holding {
         if self.fixed.is_some() {
@@ -121,19 +140,68 @@ impl ResponseRules {
         rules.fold(0, |bits, (at, rule)| bits | Holding::from(rule.when.holds(request)) << at)
     }
 
-    /// What those that hold come to.
-    pub fn edits(&self, holding: Holding) -> Cow<'_, Edits> {
+    /// What those that hold come to, for a response with such fields. Each sees what those before it have changed.
+    pub fn edits(&self, holding: Holding, response: &impl Fields, set: &Variables) -> Cow<'_, Edits> {
         if let Some(fixed) = &self.fixed {
             return Cow::Borrowed(fixed);
         }
         let mut edits = Edits::default();
         for (at, rule) in self.rules.iter().enumerate() {
             if holding >> at & 1 == 1 {
-                edits.apply(&rule.edit, &rule.edit.fixed_value());
+                let change = rule.edit.change(&Edited { fields: response, edits: &edits, set });
+                edits.apply(change);
             }
         }
         Cow::Owned(edits)
     }
+}
+
+/// The fields of a response.
+pub trait Fields {
+    /// Hands the values of all fields of this name, in any case, to `look`.
+    fn each(&self, name: &str, look: &mut dyn FnMut(&[u8]));
+}
+
+/// Fields as rules have left them so far.
+pub struct Edited<'a, F> {
+    /// Those that came.
+    pub fields: &'a F,
+    /// What has been done to them.
+    pub edits: &'a Edits,
+    /// What rules for the request have set.
+    pub set: &'a Variables,
+}
+
+impl<F: Fields> Fields for Edited<'_, F> {
+    fn each(&self, name: &str, look: &mut dyn FnMut(&[u8])) {
+        if !self.edits.is_gone(name.as_bytes()) {
+            self.fields.each(name, look);
+        }
+        self.edits.added(name).for_each(look);
+    }
+}
+
+impl<F: Fields> Seen for Edited<'_, F> {
+    fn each(&self, name: &str, look: &mut dyn FnMut(&[u8])) {
+        Fields::each(self, name, look);
+    }
+
+    fn fill<'g>(&self, text: &Template, out: &mut Vec<u8>, group: &dyn Fn(u8) -> &'g [u8]) {
+        text.write_without(out, group, &|name| self.set.value(name));
+    }
+
+    fn mapped(&self, _map: MapId, _key: &[u8]) -> Option<Box<[u8]>> {
+        None
+    }
+
+    fn target(&self) -> &[u8] {
+        b"*"
+    }
+}
+
+/// No fields, for changes that are the same for every message.
+impl Fields for () {
+    fn each(&self, _name: &str, _look: &mut dyn FnMut(&[u8])) {}
 }
 
 impl Rule {
@@ -143,8 +211,12 @@ impl Rule {
             Action::Redirect(Redirect { to: Location::Prefix(to) | Location::Whole(to), .. }) => {
                 to.looks_at_destination()
             }
-            Action::Edit(Edit::Set(_, value) | Edit::Add(_, value)) => value.looks_at_destination(),
-            Action::Edit(Edit::Del(_)) | Action::Redirect(_) | Action::Deny(_) | Action::Return(_) => false,
+            Action::Edit(edit) => edit.text().is_some_and(Template::looks_at_destination),
+            Action::Redirect(_)
+            | Action::Deny(_)
+            | Action::Return(_)
+            | Action::Tarpit(_)
+            | Action::SilentDrop => false,
         };
         of_action || self.when.looks_at_destination()
     }

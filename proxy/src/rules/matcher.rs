@@ -8,6 +8,8 @@ use super::accept;
 use super::networks::Networks;
 use super::path;
 use super::texts::{How, Texts};
+use crate::h1::target::split_query;
+use crate::map::MapId;
 use crate::sticky::pairs;
 use crate::tls::SessionFacts;
 
@@ -47,6 +49,10 @@ pub enum Test {
     Cookie(Box<str>, Texts),
     /// Whether there is such a cookie.
     HasCookie(Box<str>),
+    /// A variable that a rule has set.
+    Variable(Box<str>, Texts),
+    /// Whether a rule has set such a variable.
+    HasVariable(Box<str>),
     /// Whether the client takes content of this type (RFC 9110 §12.5.1): the field, a type and a subtype in lower case.
     Accepts(accept::MediaType),
     /// The client's address.
@@ -91,6 +97,16 @@ pub trait Request {
 
     /// Its TLS session, if it speaks TLS.
     fn tls(&self) -> Option<&SessionFacts>;
+
+    /// A variable that a rule has set. A request by itself has none.
+    fn variable(&self, _name: &str) -> Option<&[u8]> {
+        None
+    }
+
+    /// What a map has for a key. A request by itself knows no maps.
+    fn mapped(&self, _map: MapId, _key: &[u8]) -> Option<Box<[u8]>> {
+        None
+    }
 }
 
 /// A request that several matchers look at: what has to be worked out is worked out once.
@@ -118,12 +134,12 @@ impl<'a, R: Request> Looked<'a, R> {
 
     /// Its path as it was sent.
     pub fn raw_path(&self) -> &'a [u8] {
-        split(self.request.target(), b'?').0
+        split_query(self.request.target()).0
     }
 
     /// Its query, without the question mark.
     pub fn query(&self) -> &'a [u8] {
-        split(self.request.target(), b'?').1.unwrap_or_default()
+        split_query(self.request.target()).1.unwrap_or_default()
     }
 
     /// Its host as rules compare it.
@@ -214,6 +230,8 @@ impl Test {
             Self::HasQuery(name) => looked.parameters(name, &mut |_| true),
             Self::Cookie(name, texts) => looked.cookies(name, &mut |value| texts.matches(value)),
             Self::HasCookie(name) => looked.cookies(name, &mut |_| true),
+            Self::Variable(name, texts) => request.variable(name).is_some_and(|value| texts.matches(value)),
+            Self::HasVariable(name) => request.variable(name).is_some(),
             Self::Accepts(wanted) => wanted.is_accepted_by(request),
             Self::Source(networks) => networks.contains(request.source()),
             Self::Destination(networks) => request.destination().is_some_and(|to| networks.contains(to.ip())),

@@ -3,7 +3,10 @@
 //! | module | what it is about |
 //! |---|---|
 //! | `action` | what is done with requests for which a condition holds |
-//! | `edits` | changes of fields, put together |
+//! | `edits` | changes of a message, put together |
+//! | `explain` | conditions and actions in words |
+//! | `line` | changes of a request line |
+//! | `replacement` | values in which an expression finds something, written anew |
 //! | `template` | texts that a request fills in |
 //! | `matcher` | conditions, and whether they hold |
 //! | `texts` | many patterns for one text |
@@ -17,14 +20,17 @@
 pub mod accept;
 pub mod action;
 pub mod edits;
+pub mod explain;
+pub mod line;
 pub mod matcher;
 pub mod networks;
 pub mod path;
+pub mod replacement;
 pub mod template;
 pub mod texts;
 
 pub use action::{Action, ResponseRule, ResponseRules, Rule};
-pub use edits::{Edit, Edits};
+pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};
 pub use texts::{How, PatternError, Texts};

@@ -1,6 +1,6 @@
 //! Sets of networks, asked whether an address is in one of them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Networks of IPv4 and IPv6. An address is found by halving, so that 100,000 networks cost little more than one; IPv4
 /// addresses in IPv6 form (`::ffff:192.0.2.1`) are IPv4 addresses.
@@ -50,6 +50,13 @@ impl Networks {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
+    }
+
+    /// First and last addresses of ranges that neither touch nor overlap, in order.
+    pub fn ranges(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+        let v4 = self.v4.iter().map(|(from, to)| (Ipv4Addr::from(*from).into(), Ipv4Addr::from(*to).into()));
+        let v6 = self.v6.iter().map(|(from, to)| (Ipv6Addr::from(*from).into(), Ipv6Addr::from(*to).into()));
+        v4.chain(v6)
     }
 
     /// Whether the address is in one of them.

@@ -1,5 +1,7 @@
 //! Texts with `${variable}` in them.
 
+use std::fmt;
+
 use super::matcher::{Looked, Request};
 use crate::h1::forward::{write_address, write_number};
 
@@ -12,6 +14,8 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(Box<str>),
+    /// Of an expression.
+    Group(u8),
     Variable(Variable),
 }
 
@@ -44,6 +48,8 @@ pub enum Variable {
     Parameter(Box<str>),
     /// The first cookie of this name.
     Cookie(Box<str>),
+    /// What a rule has set.
+    Set(Box<str>),
 }
 
 /// Why a text is no template.
@@ -61,6 +67,12 @@ pub enum TemplateError {
     /// A variable of many, and no name of one of them.
     #[error("does not say which: `{0}(NAME)`")]
     Nameless(String),
+    /// The expression has fewer groups.
+    #[error("has `\\{0}`, and the expression has no such group")]
+    Group(u8),
+    /// A `\` that begins no group.
+    #[error("has a `\\` that is neither a group (`\\1`) nor `\\\\`")]
+    Backslash,
 }
 
 impl Variable {
@@ -79,7 +91,7 @@ impl Variable {
     ];
 
     /// Those that a name is said with, as `hdr(User-Agent)`.
-    pub const OF_NAME: [&str; 3] = ["hdr", "query", "cookie"];
+    pub const OF_NAME: [&str; 4] = ["hdr", "query", "cookie", "var"];
 
     /// What is between the braces.
     fn parse(text: &str) -> Result<Self, TemplateError> {
@@ -88,6 +100,7 @@ impl Variable {
                 "hdr" => Self::Header,
                 "query" => Self::Parameter,
                 "cookie" => Self::Cookie,
+                "var" => Self::Set,
                 _ => return Err(TemplateError::Unknown(text.to_owned())),
             };
             let is_named = !name.is_empty() && name.trim() == name;
@@ -145,6 +158,7 @@ impl Variable {
                 out.extend_from_slice(value);
                 true
             }),
+            Self::Set(name) => request.variable(name).map(|value| out.extend_from_slice(value)).is_some(),
             Self::Cookie(name) => looked.cookies(name, &mut |value| {
                 out.extend_from_slice(value);
                 true
@@ -159,22 +173,38 @@ impl Template {
     /// # Errors
     /// It has something that looks like a variable and is none.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        Self::read(text, None)
+    }
+
+    /// Reads the text of a replacement, in which `\1` stands for what the first group of an expression has found, `\0` for
+    /// all of that, and `\\` for a backslash.
+    ///
+    /// # Errors
+    /// The same, and that the expression has no more than so many groups.
+    pub fn parse_replacement(text: &str, groups: u8) -> Result<Self, TemplateError> {
+        Self::read(text, Some(groups))
+    }
+
+    fn read(text: &str, groups: Option<u8>) -> Result<Self, TemplateError> {
+        let special = |c| c == '$' || (c == '\\' && groups.is_some());
         let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
-        while let Some((before, after)) = rest.split_once('$') {
+        while let Some(at) = rest.find(special) {
+            let (before, found) = rest.split_at(at);
             plain.push_str(before);
-            if let Some(after) = after.strip_prefix('$') {
-                plain.push('$');
-                rest = after;
-                continue;
-            }
-            let inside = after.strip_prefix('{').ok_or(TemplateError::Dollar)?;
-            let (name, after) = inside.split_once('}').ok_or(TemplateError::Open)?;
-            let variable = Variable::parse(name)?;
-            if !plain.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut plain).into()));
-            }
-            parts.push(Part::Variable(variable));
+            let (part, after) = match (found.strip_prefix('\\'), groups) {
+                (Some(after), Some(groups)) => group(after, groups)?,
+                _ => variable(found.get(1..).unwrap_or_default())?,
+            };
             rest = after;
+            match part {
+                Part::Text(text) => plain.push_str(&text),
+                part @ (Part::Group(_) | Part::Variable(_)) => {
+                    if !plain.is_empty() {
+                        parts.push(Part::Text(std::mem::take(&mut plain).into()));
+                    }
+                    parts.push(part);
+                }
+            }
         }
         plain.push_str(rest);
         if !plain.is_empty() {
@@ -183,23 +213,20 @@ impl Template {
         Ok(Self { parts })
     }
 
-    /// Whether a request has a part in it.
+    /// Whether no message has a part in it.
     pub fn is_fixed(&self) -> bool {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
+    }
+
+    /// Whether a request is needed to fill it in, and not only what rules have set.
+    pub fn needs_request(&self) -> bool {
+        let of_request = |part: &Part| matches!(part, Part::Variable(v) if !matches!(v, Variable::Set(_)));
+        self.parts.iter().any(of_request)
     }
 
     /// Whether it begins with this text, whatever is filled in.
     pub fn begins_with(&self, text: &str) -> bool {
         matches!(self.parts.first(), Some(Part::Text(first)) if first.starts_with(text))
-    }
-
-    /// Appends the text alone.
-    pub fn write_fixed(&self, out: &mut Vec<u8>) {
-        for part in &self.parts {
-            if let Part::Text(text) = part {
-                out.extend_from_slice(text.as_bytes());
-            }
-        }
     }
 
     /// Whether what the client has connected to has to be found out for it.
@@ -209,6 +236,23 @@ impl Template {
         self.parts.iter().any(of_destination)
     }
 
+    /// Appends the text with groups and what rules have set filled in, and nothing of a request.
+    pub fn write_without<'g, 'v>(
+        &self,
+        out: &mut Vec<u8>,
+        group: &dyn Fn(u8) -> &'g [u8],
+        set: &dyn Fn(&str) -> Option<&'v [u8]>,
+    ) {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Group(number) => out.extend_from_slice(group(*number)),
+                Part::Variable(Variable::Set(name)) => out.extend_from_slice(set(name).unwrap_or_default()),
+                Part::Variable(_) => {}
+            }
+        }
+    }
+
     /// Appends the text with what `request` fills in.
     pub fn write<R: Request>(&self, out: &mut Vec<u8>, request: &Looked<'_, R>) {
         self.fill(out, request);
@@ -216,13 +260,89 @@ impl Template {
 
     /// The same. Whether the request has anything of what is to be filled in.
     pub fn fill<R: Request>(&self, out: &mut Vec<u8>, request: &Looked<'_, R>) -> bool {
+        self.write_with(out, request, &|_| &[])
+    }
+
+    /// The same with what an expression's groups have found.
+    pub fn write_with<'g, R: Request>(
+        &self,
+        out: &mut Vec<u8>,
+        request: &Looked<'_, R>,
+        group: &dyn Fn(u8) -> &'g [u8],
+    ) -> bool {
         let mut found = false;
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Group(number) => out.extend_from_slice(group(*number)),
                 Part::Variable(variable) => found |= variable.write(out, request),
             }
         }
         found
     }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => f.write_str(&text.replace('$', "$$"))?,
+                Part::Group(number) => write!(f, "\\{number}")?,
+                Part::Variable(variable) => write!(f, "${{{variable}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = match self {
+            Self::Header(name) => ("hdr", name),
+            Self::Parameter(name) => ("query", name),
+            Self::Cookie(name) => ("cookie", name),
+            Self::Set(name) => ("var", name),
+            Self::Host
+            | Self::Authority
+            | Self::Path
+            | Self::Query
+            | Self::PathQuery
+            | Self::Method
+            | Self::Source
+            | Self::Destination
+            | Self::DestinationPort
+            | Self::Sni => {
+                let named = Self::NAMES.into_iter().find(|(_, variable)| variable == self);
+                return f.write_str(named.map_or("", |(name, _)| name));
+            }
+        };
+        write!(f, "{kind}({name})")
+    }
+}
+
+/// What stands behind a `$`, and what is behind that.
+fn variable(text: &str) -> Result<(Part, &str), TemplateError> {
+    if let Some(after) = text.strip_prefix('$') {
+        return Ok((Part::Text("$".into()), after));
+    }
+    let inside = text.strip_prefix('{').ok_or(TemplateError::Dollar)?;
+    let (name, after) = inside.split_once('}').ok_or(TemplateError::Open)?;
+    Ok((Part::Variable(Variable::parse(name)?), after))
+}
+
+/// What stands behind a `\`, and what is behind that.
+fn group(text: &str, groups: u8) -> Result<(Part, &str), TemplateError> {
+    let mut characters = text.chars();
+    let part = match characters.next() {
+        Some('\\') => Part::Text("\\".into()),
+        Some(digit @ '0'..='9') => {
+            let number = digit as u8 - b'0';
+            if number > groups {
+                return Err(TemplateError::Group(number));
+            }
+            Part::Group(number)
+        }
+        _ => return Err(TemplateError::Backslash),
+    };
+    Ok((part, characters.as_str()))
 }

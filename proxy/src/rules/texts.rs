@@ -45,6 +45,13 @@ enum By {
 #[error("{0}")]
 pub struct PatternError(String);
 
+impl PatternError {
+    /// What the library says, in fewer words.
+    pub(crate) fn of(error: &regex::Error) -> Self {
+        Self(reason(error))
+    }
+}
+
 impl Texts {
     /// Makes patterns ready to be asked.
     ///
@@ -180,11 +187,19 @@ fn automaton(how: How, nocase: bool, patterns: &[Box<str>]) -> Result<Regex, Pat
     build(&all, nocase)
 }
 
+/// One regular expression.
+///
+/// # Errors
+/// It is not one, or is too large.
+pub(super) fn expression(pattern: &str, nocase: bool) -> Result<Regex, PatternError> {
+    build(pattern, nocase)
+}
+
 /// Bytes are looked at, not characters: what comes over the wire need not be text.
 fn build(pattern: &str, nocase: bool) -> Result<Regex, PatternError> {
     let mut builder = RegexBuilder::new(pattern);
     builder.unicode(false).case_insensitive(nocase).dot_matches_new_line(true).size_limit(LARGEST);
-    builder.build().map_err(|error| PatternError(reason(&error)))
+    builder.build().map_err(|error| PatternError::of(&error))
 }
 
 fn reason(error: &regex::Error) -> String {

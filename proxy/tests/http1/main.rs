@@ -8,6 +8,8 @@ mod algorithms;
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod failures;

@@ -14,6 +14,7 @@ mod announce;
 mod cables;
 mod checks;
 mod dialects;
+mod explain;
 mod failures;
 mod grpc;
 mod harness;

@@ -10,6 +10,8 @@ const EXPRESSIONS: Type = Type::Text("a regular expression or an array of them")
 const HOSTS: Type = Type::Text("a host name, an address, or an array of them");
 const NETWORKS: Type = Type::Text("an address, a network (\"192.0.2.0/24\"), or an array of them");
 const BY_NAME: Type = Type::Forms("a table from names to a text or an array of them", None);
+const FILES: Type = Type::Text("a path or an array of them");
+const BY_NAME_FILES: Type = Type::Forms("a table from names to a path or an array of them", None);
 const OF_CONDITIONS: Type = Type::Forms("an array of names of matchers, \"!NAME\", and matchers", None);
 
 /// How conditions are said wherever there is one.
@@ -24,7 +26,10 @@ pub static MATCHER: Section = Section {
           of its values. Where a condition is expected, matchers have names (`[acl]`, `[frontend.NAME.acl]`) or stand in \
           place, and those in an array must all hold. Paths are compared in one spelling whatever the client has written: \
           percent-encoding undone, `//`, `/./` and `/../` resolved, `;…` dropped, `\\` as `/`; the path that is forwarded \
-          stays as it is. There from the start: `TRUE`, `FALSE`, `LOCALHOST`, `METH_GET` (GET and HEAD), `METH_HEAD`, \
+          stays as it is. Keys that end in `_file` name files with one value in each line (blank lines and lines that begin \
+          with `#` do not count), and go together with what their key says: `src` and `src_file` hold by a value of either. \
+          A hundred thousand lines cost a request about what one does, but for `_sub`, `_dir` and `_reg`. There from the \
+          start: `TRUE`, `FALSE`, `LOCALHOST`, `METH_GET` (GET and HEAD), `METH_HEAD`, \
           `METH_POST`, `METH_PUT`, `METH_DELETE`, `METH_OPTIONS`, `METH_TRACE`.",
     keys: &[
         Key::new("any", OF_CONDITIONS, "One of these holds."),
@@ -76,11 +81,13 @@ pub static MATCHER: Section = Section {
         Key::new("urlp_exists", TEXTS, "There is such a parameter."),
         Key::new("cook", BY_NAME, "Cookies that have such a value."),
         Key::new("cook_exists", TEXTS, "There is such a cookie."),
+        Key::new("var", BY_NAME, "Variables that `set_var` has given such a value."),
+        Key::new("var_exists", TEXTS, "There is such a variable."),
         Key::new(
             "nocase",
             Type::Bool,
-            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `urlp` and `cook`. Hosts are compared so \
-             anyway.",
+            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `urlp`, `cook` and `var`. Hosts are \
+             compared so anyway.",
         )
         .default("false"),
         Key::new("src", NETWORKS, "The client's address."),
@@ -120,6 +127,32 @@ pub static MATCHER: Section = Section {
             Type::Text("a protocol name or an array of them"),
             "A protocol that the client would speak inside.",
         ),
+        Key::new("host_file", FILES, "`host` from files."),
+        Key::new("host_beg_file", FILES, "`host_beg` from files."),
+        Key::new("host_end_file", FILES, "`host_end` from files."),
+        Key::new("host_sub_file", FILES, "`host_sub` from files."),
+        Key::new("host_reg_file", FILES, "`host_reg` from files."),
+        Key::new("path_file", FILES, "`path` from files."),
+        Key::new("path_beg_file", FILES, "`path_beg` from files."),
+        Key::new("path_end_file", FILES, "`path_end` from files."),
+        Key::new("path_dir_file", FILES, "`path_dir` from files."),
+        Key::new("path_sub_file", FILES, "`path_sub` from files."),
+        Key::new("path_reg_file", FILES, "`path_reg` from files."),
+        Key::new("raw_path_file", FILES, "`raw_path` from files."),
+        Key::new("raw_path_beg_file", FILES, "`raw_path_beg` from files."),
+        Key::new("raw_path_end_file", FILES, "`raw_path_end` from files."),
+        Key::new("raw_path_dir_file", FILES, "`raw_path_dir` from files."),
+        Key::new("raw_path_sub_file", FILES, "`raw_path_sub` from files."),
+        Key::new("raw_path_reg_file", FILES, "`raw_path_reg` from files."),
+        Key::new("src_file", FILES, "`src` from files."),
+        Key::new("dst_file", FILES, "`dst` from files."),
+        Key::new("hdr_file", BY_NAME_FILES, "`hdr` from files."),
+        Key::new("hdr_beg_file", BY_NAME_FILES, "`hdr_beg` from files."),
+        Key::new("hdr_end_file", BY_NAME_FILES, "`hdr_end` from files."),
+        Key::new("hdr_sub_file", BY_NAME_FILES, "`hdr_sub` from files."),
+        Key::new("hdr_reg_file", BY_NAME_FILES, "`hdr_reg` from files."),
+        Key::new("urlp_file", BY_NAME_FILES, "`urlp` from files."),
+        Key::new("cook_file", BY_NAME_FILES, "`cook` from files."),
     ],
     hints: &[
         ("sni", "ssl_fc_sni, or where TLS is passed on req_ssl_sni"),

@@ -289,10 +289,11 @@ pub static TIMEOUT: Section = Section {
         T_QUEUE,
         T_TUNNEL,
         T_CLIENT_FIN,
+        T_TARPIT,
         T_SERVER_FIN,
         T_CHECK,
     ],
-    hints: &[("tarpit", "there is no tarpit")],
+    hints: &[],
 };
 
 /// `timeout` of a frontend.
@@ -300,7 +301,7 @@ pub static TIMEOUT_FRONTEND: Section = Section {
     path: "frontend.NAME.timeout",
     called: "timeout of a frontend",
     doc: "Timers of the client side.",
-    keys: &[T_CLIENT, T_HTTP_REQUEST, T_HTTP_KEEP_ALIVE, T_TUNNEL, T_CLIENT_FIN],
+    keys: &[T_CLIENT, T_HTTP_REQUEST, T_HTTP_KEEP_ALIVE, T_TUNNEL, T_CLIENT_FIN, T_TARPIT],
     hints: &[
         ("connect", "a timer of the server side: say it in the backend or in [defaults]"),
         ("server", "a timer of the server side: say it in the backend or in [defaults]"),
@@ -488,6 +489,9 @@ const T_CLIENT_FIN: Key = Key::new(
     "Inactivity of the client in a tunnel of which one direction has ended.",
 )
 .default_is("`tunnel`, else `client`");
+const T_TARPIT: Key =
+    Key::new("tarpit", ms(1, DAY), "How long `tarpit` keeps clients waiting for their refusal.")
+        .default_is("`connect` if it is said in the same place or in [defaults], else \"10s\"");
 const T_SERVER_FIN: Key = Key::new(
     "server_fin",
     ms(1, DAY),

@@ -13,7 +13,7 @@ pub static HTTP_REQUEST: Section = Section {
           client's connection stays. The others change fields, for further rules and for the server. In texts of fields and \
           of `redirect` these are filled in: `${host}`, `${authority}` (with its port), `${path}`, `${query}`, `${pathq}` \
           (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; and by name `${hdr(NAME)}` (the \
-          last field of that name), `${query(NAME)}` (a parameter, as it was sent) and `${cookie(NAME)}`. What a request has \
+          last field of that name), `${query(NAME)}` (a parameter, as it was sent), `${cookie(NAME)}` and `${var(NAME)}` (what `set_var` has set). What a request has \
           not got is empty; a dollar sign is `$$`.",
     keys: &[
         Key::new(
@@ -22,17 +22,61 @@ pub static HTTP_REQUEST: Section = Section {
             "Refuses the request: `true` is 403. `errorfile` can say what its client gets; its connection ends then. \
              Statuses: 200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 414, 421, 422, 425, 429, 431, 500 to 504.",
         ),
+        Key::new(
+            "tarpit",
+            Type::Forms("true or a status", None),
+            "Refuses the request, but lets its client wait for that as `timeout.tarpit` says; `true` is 500. Its \
+             connection ends then. Of HTTP/1.1 the refusal comes at once to a client that closes meanwhile.",
+        ),
+        Key::new(
+            "silent_drop",
+            Type::Bool,
+            "Gives the connection up without an answer, and so that its client does not hear of it: the reset goes no \
+             further than to the first router. Of HTTP/2 only the stream ends.",
+        ),
         Key::new("return", Type::Table(&RETURN), "Answers the request."),
         Key::new("redirect", Type::Table(&REDIRECT), "Sends its client elsewhere."),
         SET_HEADER,
         ADD_HEADER,
         DEL_HEADER,
+        REPLACE_HEADER,
+        REPLACE_VALUE,
+        Key::new(
+            "set_method",
+            Type::Text("a method"),
+            "Another method. HEAD stays what it is, and nothing becomes HEAD: what has content would be misread.",
+        ),
+        Key::new(
+            "set_path",
+            Type::Text("a text"),
+            "Another path; the query stays. What no path can have is encoded.",
+        ),
+        Key::new("set_query", Type::Text("a text"), "Another query, without the question mark; empty: none."),
+        Key::new("set_pathq", Type::Text("a text"), "Another path and query."),
+        Key::new(
+            "replace_path",
+            Type::Table(&REPLACE_LINE),
+            "Another path, if something is found in it; the query stays.",
+        ),
+        Key::new(
+            "replace_pathq",
+            Type::Table(&REPLACE_LINE),
+            "Another path and query, if something is found in them.",
+        ),
+        Key::new(
+            "set_var",
+            Type::Forms("a table from names to texts", None),
+            "Variables, for further rules (`var`), texts (`${var(NAME)}`), and what is changed in the response.",
+        ),
         Key::new("if", CONDITION, "Which requests."),
         Key::new("unless", CONDITION, "Not those for which this holds."),
     ],
     hints: &[
         ("deny_status", "deny = 429"),
-        ("reject", "deny"),
+        ("reject", "deny, or silent_drop"),
+        ("set_uri", "set_pathq"),
+        ("replace_uri", "replace_pathq"),
+        ("silent-drop", "silent_drop"),
         ("when", "if"),
         ("use_backend", "use_backend = [{ backend = \"…\", if = … }] of the frontend"),
     ],
@@ -68,17 +112,37 @@ pub static REDIRECT: Section = Section {
     hints: &[("to", "location"), ("url", "location"), ("status", "code")],
 };
 
+/// `replace_header` and `replace_value` of a rule.
+pub static REPLACE: Section = Section {
+    path: "frontend.NAME.http_request.replace_header",
+    called: "a replacement",
+    doc: "Fields in which an expression finds something.",
+    keys: &[Key::new("name", Type::Text("the name of a field"), "The field.").required(), REG, WITH, NOCASE],
+    hints: REPLACE_HINTS,
+};
+
+/// `replace_path` and `replace_pathq` of a rule.
+pub static REPLACE_LINE: Section = Section {
+    path: "frontend.NAME.http_request.replace_path",
+    called: "a replacement",
+    doc: "What is asked for, if an expression finds something in it.",
+    keys: &[REG, WITH, NOCASE],
+    hints: REPLACE_HINTS,
+};
+
 /// One entry of `http_response`.
 pub static HTTP_RESPONSE: Section = Section {
     path: "frontend.NAME.http_response",
     called: "a rule for responses",
     doc: "What changes in the responses of servers, in the order of the file: first what the backend says, then the frontend. \
           A rule does one thing, in responses to the requests for which its condition holds; without a condition in all. The \
-          proxy's own answers stay as they are. At most 64 rules.",
+          proxy's own answers stay as they are. Of the request `${var(NAME)}` is filled in in texts. At most 64 rules.",
     keys: &[
         SET_HEADER,
         ADD_HEADER,
         DEL_HEADER,
+        REPLACE_HEADER,
+        REPLACE_VALUE,
         Key::new("if", CONDITION, "In responses to which requests."),
         Key::new("unless", CONDITION, "Not in responses to those for which this holds."),
     ],
@@ -106,3 +170,29 @@ pub(super) const HTTP_RESPONSES: Key =
 /// `http_request` of a frontend or backend.
 pub(super) const HTTP_REQUESTS: Key =
     Key::new("http_request", Type::Tables(&HTTP_REQUEST), "What is done with requests, rule by rule.");
+const REPLACE_HEADER: Key = Key::new(
+    "replace_header",
+    Type::Table(&REPLACE),
+    "Fields of a name get another value where an expression finds something in their value.",
+);
+const REPLACE_VALUE: Key = Key::new(
+    "replace_value",
+    Type::Table(&REPLACE),
+    "The same for each element of the lists that the values are, taken apart at commas.",
+);
+const REG: Key = Key::new(
+    "reg",
+    Type::Text("a regular expression"),
+    "What is looked for, anywhere if it has no `^` and `$`.",
+)
+.required();
+const WITH: Key = Key::new(
+    "with",
+    Type::Text("a text"),
+    "What all of it becomes: with `\\1` for what the expression's first group has found and so on, `\\0` for all that it \
+     has, and `\\\\` for a backslash. A literal string (`'…'`) saves doubling them.",
+)
+.required();
+const NOCASE: Key = Key::new("nocase", Type::Bool, "Letters of either case are the same.").default("false");
+const REPLACE_HINTS: &[(&str, &str)] =
+    &[("regex", "reg"), ("pattern", "reg"), ("to", "with"), ("fmt", "with")];

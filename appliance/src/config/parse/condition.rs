@@ -7,12 +7,14 @@ use evenkeel_proxy::rules::accept::MediaType;
 use evenkeel_proxy::rules::path::normal;
 use evenkeel_proxy::rules::{How, Network, Networks, Test, Texts};
 
+use super::patterns::from_files;
+use super::rule::variable_name;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::Condition;
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader, shown};
-use crate::config::source::Spanned;
+use crate::config::source::{Span, Spanned};
 use crate::config::value::{self, Bad};
 
 /// The matchers that a section gives names to.
@@ -108,40 +110,48 @@ fn combined(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
 fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     let nocase = t.read(cx, "nocase", Reader::bool).is_some_and(|yes| yes.value);
     let mut tests = Vec::new();
-    for (key, how) in HOST {
-        tests.extend(texts(cx, t, key, how, how == How::Regex, |text| host(how, text)).map(Test::Host));
+    for (key, file, how) in HOST {
+        let one = |text: &str| host(how, text);
+        tests.extend(texts(cx, t, key, Some(file), how, how == How::Regex, one).map(Test::Host));
     }
-    for (key, how) in PATH {
-        tests.extend(texts(cx, t, key, how, nocase, |text| path(how, text)).map(Test::Path));
+    for (key, file, how) in PATH {
+        tests.extend(texts(cx, t, key, Some(file), how, nocase, |text| path(how, text)).map(Test::Path));
     }
-    for (key, how) in RAW_PATH {
-        tests.extend(texts(cx, t, key, how, nocase, |text| pattern(how, text)).map(Test::RawPath));
+    for (key, file, how) in RAW_PATH {
+        let one = |text: &str| pattern(how, text);
+        tests.extend(texts(cx, t, key, Some(file), how, nocase, one).map(Test::RawPath));
     }
-    tests.extend(texts(cx, t, "method", How::Exact, false, method).map(Test::Method));
-    for (key, how) in HDR {
-        tests.extend(
-            by_name(cx, t, key, how, nocase, field_name).into_iter().map(|(n, v)| Test::Header(n, v)),
-        );
+    tests.extend(texts(cx, t, "method", None, How::Exact, false, method).map(Test::Method));
+    for (key, file, how) in HDR {
+        let named = by_name(cx, t, key, how, nocase, field_name);
+        let filed = by_name_from_files(cx, t, file, how, nocase, field_name);
+        tests.extend(named.into_iter().chain(filed).map(|(name, texts)| Test::Header(name, texts)));
     }
-    tests
-        .extend(by_name(cx, t, "urlp", How::Exact, nocase, text).into_iter().map(|(n, v)| Test::Query(n, v)));
-    tests.extend(
-        by_name(cx, t, "cook", How::Exact, nocase, text).into_iter().map(|(n, v)| Test::Cookie(n, v)),
-    );
-    tests.extend(networks(cx, t, "src").map(Test::Source));
-    tests.extend(networks(cx, t, "dst").map(Test::Destination));
+    let parameters = by_name(cx, t, "urlp", How::Exact, nocase, text).into_iter();
+    let filed = by_name_from_files(cx, t, "urlp_file", How::Exact, nocase, text);
+    tests.extend(parameters.chain(filed).map(|(name, texts)| Test::Query(name, texts)));
+    let cookies = by_name(cx, t, "cook", How::Exact, nocase, text).into_iter();
+    let filed = by_name_from_files(cx, t, "cook_file", How::Exact, nocase, text);
+    tests.extend(cookies.chain(filed).map(|(name, texts)| Test::Cookie(name, texts)));
+    let variables = by_name(cx, t, "var", How::Exact, nocase, variable_name).into_iter();
+    tests.extend(variables.map(|(name, texts)| Test::Variable(name, texts)));
+    tests.extend(networks(cx, t, "src", "src_file").map(Test::Source));
+    tests.extend(networks(cx, t, "dst", "dst_file").map(Test::Destination));
     tests.extend(t.read(cx, "dst_port", ports).map(|(from, to)| Test::DestinationPort(from, to)));
     tests.extend(t.read(cx, "ssl_fc", Reader::bool).map(|yes| Test::Tls(yes.value)));
-    tests.extend(texts(cx, t, "ssl_fc_sni", How::Exact, false, |name| host_name(name, None)).map(Test::Sni));
-    tests.extend(texts(cx, t, "ssl_fc_alpn", How::Exact, false, text).map(Test::Alpn));
+    tests.extend(
+        texts(cx, t, "ssl_fc_sni", None, How::Exact, false, |name| host_name(name, None)).map(Test::Sni),
+    );
+    tests.extend(texts(cx, t, "ssl_fc_alpn", None, How::Exact, false, text).map(Test::Alpn));
     tests.extend(t.read(cx, "ssl_c_used", Reader::bool).map(|yes| Test::Certificate(yes.value)));
-    tests.extend(texts(cx, t, "ssl_c_s_dn", How::Exact, false, text).map(Test::Subject));
-    tests.extend(texts(cx, t, "ssl_c_s_dn_cn", How::Exact, false, text).map(Test::CommonName));
+    tests.extend(texts(cx, t, "ssl_c_s_dn", None, How::Exact, false, text).map(Test::Subject));
+    tests.extend(texts(cx, t, "ssl_c_s_dn_cn", None, How::Exact, false, text).map(Test::CommonName));
     let mut all: Vec<Condition> = tests.into_iter().map(Condition::Test).collect();
     all.extend(one_of(cx, t, "hdr_exists", field_name, Test::HasHeader));
     all.extend(one_of(cx, t, "accepts", media_type, Test::Accepts));
     all.extend(one_of(cx, t, "urlp_exists", text, Test::HasQuery));
     all.extend(one_of(cx, t, "cook_exists", text, Test::HasCookie));
+    all.extend(one_of(cx, t, "var_exists", variable_name, Test::HasVariable));
     all
 }
 
@@ -159,25 +169,38 @@ fn hello(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HelloMatch {
     }
 }
 
-/// Patterns of one kind.
+/// Patterns of one kind, said in place and in files.
 fn texts(
     cx: &mut Reader<'_>,
     t: &mut Fields<'_>,
     name: &'static str,
+    file: Option<&'static str>,
     how: How,
     nocase: bool,
     parse: impl Fn(&str) -> Result<Box<str>, Bad>,
 ) -> Option<Texts> {
-    t.read(cx, name, |cx, key, node| {
-        let patterns = listed(cx, key, node, parse)?;
-        made(cx, key, node, how, nocase, patterns)
-    })
+    let said = t.read(cx, name, |cx, key, node| Some((listed(cx, key, node, &parse)?, key, node.span)));
+    let filed = file.and_then(|file| {
+        t.read(cx, file, |cx, key, node| {
+            let span = node.span;
+            Some((from_files(cx, key, node, &parse)?, key, span))
+        })
+    });
+    let (mut all, key, span) = match (said, filed) {
+        (Some((mut said, key, span)), Some((filed, ..))) => {
+            said.extend(filed);
+            (said, key, span)
+        }
+        (said, filed) => said.or(filed)?,
+    };
+    all.dedup();
+    made(cx, key, span, how, nocase, all)
 }
 
 fn made(
     cx: &mut Reader<'_>,
     key: &Key,
-    node: Node<'_>,
+    span: Span,
     how: How,
     nocase: bool,
     patterns: Vec<Box<str>>,
@@ -185,7 +208,7 @@ fn made(
     Texts::new(how, nocase, patterns)
         .map_err(|error| {
             let message = format!("`{}`: these expressions together: {error}", key.name);
-            cx.push(Diagnostic::error(Code::BadValue, node.span, message));
+            cx.push(Diagnostic::error(Code::BadValue, span, message));
         })
         .ok()
 }
@@ -202,7 +225,26 @@ fn by_name(
     let read = t.read(cx, name, |cx, key, node| {
         named_values(cx, key, node, parse, |cx, node| {
             let patterns = listed(cx, key, node, |text| pattern(how, text))?;
-            made(cx, key, node, how, nocase, patterns)
+            made(cx, key, node.span, how, nocase, patterns)
+        })
+    });
+    read.unwrap_or_default()
+}
+
+/// A table from names to files of patterns.
+fn by_name_from_files(
+    cx: &mut Reader<'_>,
+    t: &mut Fields<'_>,
+    name: &'static str,
+    how: How,
+    nocase: bool,
+    parse: fn(&str) -> Result<Box<str>, Bad>,
+) -> Vec<(Box<str>, Texts)> {
+    let read = t.read(cx, name, |cx, key, node| {
+        named_values(cx, key, node, parse, |cx, node| {
+            let span = node.span;
+            let patterns = from_files(cx, key, node, |text| pattern(how, text))?;
+            made(cx, key, span, how, nocase, patterns)
         })
     });
     read.unwrap_or_default()
@@ -251,9 +293,20 @@ fn one_of<T>(
     Some(Condition::Any(all.into_iter().map(test).map(Condition::Test).collect()))
 }
 
-fn networks(cx: &mut Reader<'_>, t: &mut Fields<'_>, name: &'static str) -> Option<Networks> {
-    let all = t.read(cx, name, |cx, key, node| listed(cx, key, node, value::network))?;
-    Some(all.into_iter().map(|(address, prefix)| Network { address, prefix }).collect())
+/// Networks, said in place and in files.
+fn networks(
+    cx: &mut Reader<'_>,
+    t: &mut Fields<'_>,
+    name: &'static str,
+    file: &'static str,
+) -> Option<Networks> {
+    let said = t.read(cx, name, |cx, key, node| listed(cx, key, node, value::network));
+    let filed = t.read(cx, file, |cx, key, node| from_files(cx, key, node, value::network));
+    if said.is_none() && filed.is_none() {
+        return None;
+    }
+    let all = said.into_iter().chain(filed).flatten();
+    Some(all.map(|(address, prefix)| Network { address, prefix }).collect())
 }
 
 fn ports(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<(u16, u16)> {
@@ -366,7 +419,7 @@ fn pattern(how: How, text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-fn method(text: &str) -> Result<Box<str>, Bad> {
+pub(super) fn method(text: &str) -> Result<Box<str>, Bad> {
     if !is_token(text) {
         return Err(Bad::new("is not a method"));
     }
@@ -437,38 +490,38 @@ fn protocol(text: &str) -> Result<Box<[u8]>, Bad> {
 
 const OF_HELLO: [&str; 3] = ["req_ssl_sni", "req_ssl_sni_end", "req_ssl_alpn"];
 
-const HOST: [(&str, How); 5] = [
-    ("host", How::Exact),
-    ("host_beg", How::Prefix),
-    ("host_end", How::Suffix),
-    ("host_sub", How::Substring),
-    ("host_reg", How::Regex),
+const HOST: [(&str, &str, How); 5] = [
+    ("host", "host_file", How::Exact),
+    ("host_beg", "host_beg_file", How::Prefix),
+    ("host_end", "host_end_file", How::Suffix),
+    ("host_sub", "host_sub_file", How::Substring),
+    ("host_reg", "host_reg_file", How::Regex),
 ];
 
-const PATH: [(&str, How); 6] = [
-    ("path", How::Exact),
-    ("path_beg", How::Prefix),
-    ("path_end", How::Suffix),
-    ("path_dir", How::Directory),
-    ("path_sub", How::Substring),
-    ("path_reg", How::Regex),
+const PATH: [(&str, &str, How); 6] = [
+    ("path", "path_file", How::Exact),
+    ("path_beg", "path_beg_file", How::Prefix),
+    ("path_end", "path_end_file", How::Suffix),
+    ("path_dir", "path_dir_file", How::Directory),
+    ("path_sub", "path_sub_file", How::Substring),
+    ("path_reg", "path_reg_file", How::Regex),
 ];
 
-const RAW_PATH: [(&str, How); 6] = [
-    ("raw_path", How::Exact),
-    ("raw_path_beg", How::Prefix),
-    ("raw_path_end", How::Suffix),
-    ("raw_path_dir", How::Directory),
-    ("raw_path_sub", How::Substring),
-    ("raw_path_reg", How::Regex),
+const RAW_PATH: [(&str, &str, How); 6] = [
+    ("raw_path", "raw_path_file", How::Exact),
+    ("raw_path_beg", "raw_path_beg_file", How::Prefix),
+    ("raw_path_end", "raw_path_end_file", How::Suffix),
+    ("raw_path_dir", "raw_path_dir_file", How::Directory),
+    ("raw_path_sub", "raw_path_sub_file", How::Substring),
+    ("raw_path_reg", "raw_path_reg_file", How::Regex),
 ];
 
-const HDR: [(&str, How); 5] = [
-    ("hdr", How::Exact),
-    ("hdr_beg", How::Prefix),
-    ("hdr_end", How::Suffix),
-    ("hdr_sub", How::Substring),
-    ("hdr_reg", How::Regex),
+const HDR: [(&str, &str, How); 5] = [
+    ("hdr", "hdr_file", How::Exact),
+    ("hdr_beg", "hdr_beg_file", How::Prefix),
+    ("hdr_end", "hdr_end_file", How::Suffix),
+    ("hdr_sub", "hdr_sub_file", How::Substring),
+    ("hdr_reg", "hdr_reg_file", How::Regex),
 ];
 
 const STANDARD: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH"];

@@ -168,6 +168,7 @@ fn timeouts(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Ti
         queue: read("queue"),
         tunnel: read("tunnel"),
         client_fin: read("client_fin"),
+        tarpit: read("tarpit"),
         server_fin: read("server_fin"),
         check: read("check"),
     };

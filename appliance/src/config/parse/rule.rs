@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use evenkeel_proxy::h1::answer;
 use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply};
+use evenkeel_proxy::rules::line::LineEdit;
+use evenkeel_proxy::rules::replacement::{Replacement, ReplacementError};
 use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
-use evenkeel_proxy::rules::{Edit, ResponseRules};
+use evenkeel_proxy::rules::{Edit, ResponseRules, Value};
 
-use super::condition::{field_name, listed, named_values, when};
+use super::condition::{field_name, listed, method, named_values, when};
 use super::errorfile::GENERATED;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::RuleDraft;
 use crate::config::environment::{External, FetchError, Privacy};
 use crate::config::keys::{self, Key};
-use crate::config::read::{Fields, Node, Reader};
+use crate::config::read::{Fields, Node, Reader, shown};
 use crate::config::source::Spanned;
 use crate::config::suggest::nearest;
 use crate::config::value::Bad;
@@ -53,11 +55,17 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let mut t = Fields::of(cx, &keys::HTTP_REQUEST, node.key, node)?;
     let errors = cx.errors;
     let said: Vec<&str> = ACTIONS.into_iter().filter(|a| t.has(a)).collect();
-    let deny = t.read(cx, "deny", deny).map(Action::Deny);
+    let deny = t.read(cx, "deny", |cx, key, node| refusal(cx, key, node, 403)).map(Action::Deny);
+    let tarpit = t.read(cx, "tarpit", |cx, key, node| refusal(cx, key, node, 500)).map(Action::Tarpit);
+    let dropped = t.read(cx, "silent_drop", yes).map(|()| Action::SilentDrop);
     let reply = t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(Action::Return);
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
     let mut actions: Vec<_> = edits(cx, &mut t, &OF_REQUESTS).into_iter().map(Action::Edit).collect();
-    actions.extend([deny, reply, redirect].into_iter().flatten());
+    actions.extend(line(cx, &mut t).map(|line| Action::Edit(Edit::Line(line))));
+    let set = t.read(cx, "set_var", |cx, key, node| fields(cx, key, node, variable_name, any_template));
+    let variable = |(name, text)| Action::Edit(Edit::Variable(name, Value::Text(text)));
+    actions.extend(set.unwrap_or_default().into_iter().map(variable));
+    actions.extend([deny, tarpit, dropped, reply, redirect].into_iter().flatten());
     let when = when(cx, &mut t);
     let whole = cx.errors == errors;
     t.finish(cx);
@@ -69,8 +77,8 @@ fn response_rule(cx: &mut Reader<'_>, node: Node<'_>) -> Option<RuleDraft> {
     let errors = cx.errors;
     let said: Vec<&str> = EDITS.into_iter().filter(|a| t.has(a)).collect();
     let edits = edits(cx, &mut t, &[]);
-    if edits.iter().any(|edit| !edit.is_fixed()) {
-        let message = "nothing of a request is filled in in responses; a dollar sign is `$$`";
+    if edits.iter().filter_map(Edit::text).any(Template::needs_request) {
+        let message = "only variables (`${var(NAME)}`) are filled in in responses; a dollar sign is `$$`";
         cx.push(Diagnostic::error(Code::BadValue, node.span, message));
     }
     let when = when(cx, &mut t);
@@ -111,7 +119,89 @@ fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, single: &[&str]) -> Vec<Edit> 
     edits.extend(more.unwrap_or_default().into_iter().map(|(name, text)| Edit::Add(name, text)));
     let gone = t.read(cx, "del_header", |cx, key, node| listed(cx, key, node, free));
     edits.extend(gone.unwrap_or_default().into_iter().map(Edit::Del));
+    let one = |cx: &mut Reader<'_>, _: &'static Key, node| replacement_of_field(cx, node);
+    edits.extend(t.read(cx, "replace_header", one).map(|(name, by)| Edit::Replace(name, by)));
+    edits.extend(t.read(cx, "replace_value", one).map(|(name, by)| Edit::ReplaceElements(name, by)));
     edits
+}
+
+/// A change of the request line.
+fn line(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<LineEdit> {
+    let method = t.read(cx, "set_method", |cx, key, node| cx.parsed(key, node, new_method));
+    let mut text = |cx: &mut Reader<'_>, name| {
+        t.read(cx, name, |cx, key, node| cx.parsed(key, node, template)).map(|text| text.value)
+    };
+    let path = text(cx, "set_path").map(LineEdit::Path);
+    let path_query = text(cx, "set_pathq").map(LineEdit::PathQuery);
+    let query = t.read(cx, "set_query", |cx, key, node| cx.parsed(key, node, any_template));
+    let replace = t.read(cx, "replace_path", |cx, _, node| replacement(cx, node, &keys::REPLACE_LINE));
+    let replace_both = t.read(cx, "replace_pathq", |cx, _, node| replacement(cx, node, &keys::REPLACE_LINE));
+    let all = [
+        method.map(|method| LineEdit::Method(method.value)),
+        path,
+        path_query,
+        query.map(|query| LineEdit::Query(query.value)),
+        replace.map(LineEdit::ReplacePath),
+        replace_both.map(LineEdit::ReplacePathQuery),
+    ];
+    all.into_iter().flatten().next()
+}
+
+/// The name of a variable.
+pub(super) fn variable_name(text: &str) -> Result<Box<str>, Bad> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if text.is_empty() || !text.bytes().all(allowed) {
+        return Err(Bad::new("is not the name of a variable").help("letters, digits, `_`, `-` and `.`"));
+    }
+    Ok(text.into())
+}
+
+fn new_method(text: &str) -> Result<Box<str>, Bad> {
+    if matches!(text, "HEAD" | "CONNECT") {
+        return Err(Bad::new("would make the response something that its client misreads"));
+    }
+    method(text)
+}
+
+fn replacement_of_field(cx: &mut Reader<'_>, node: Node<'_>) -> Option<(Box<str>, Replacement)> {
+    let mut t = Fields::of(cx, &keys::REPLACE, node.key, node)?;
+    let name = t.read(cx, "name", |cx, key, node| cx.parsed(key, node, changeable));
+    let by = replaced(cx, &mut t);
+    t.finish(cx);
+    Some((name?.value, by?))
+}
+
+fn replacement(cx: &mut Reader<'_>, node: Node<'_>, section: &'static keys::Section) -> Option<Replacement> {
+    let mut t = Fields::of(cx, section, node.key, node)?;
+    let by = replaced(cx, &mut t);
+    t.finish(cx);
+    by
+}
+
+fn replaced(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Replacement> {
+    let reg = t.read(cx, "reg", Reader::text);
+    let with = t.read(cx, "with", Reader::text);
+    let nocase = t.read(cx, "nocase", Reader::bool).is_some_and(|yes| yes.value);
+    let (reg, with) = (reg?, with?);
+    if with.value.chars().any(|c| c.is_control() && c != '\t') {
+        let message = "`with` has control characters, which no value may have";
+        cx.push(Diagnostic::error(Code::BadValue, with.span, message));
+        return None;
+    }
+    match Replacement::new(&reg.value, nocase, &with.value) {
+        Ok(by) => Some(by),
+        Err(error) => {
+            let (span, help) = match &error {
+                ReplacementError::Expression(_) => (reg.span, None),
+                ReplacementError::Text(error) => (with.span, help(error)),
+            };
+            let name = if span == reg.span { "reg" } else { "with" };
+            let message =
+                format!("`{name}`: {} {error}", shown(if name == "reg" { &reg.value } else { &with.value }));
+            cx.push(Diagnostic::error(Code::BadValue, span, message).help_if(help));
+            None
+        }
+    }
 }
 
 /// The name of a field that is not about the connection.
@@ -122,17 +212,23 @@ fn changeable(name: &str) -> Result<Box<str>, Bad> {
     field_name(name)
 }
 
+/// `true`: `false` would do nothing.
+fn yes(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<()> {
+    let yes = cx.bool(key, node)?.value;
+    if !yes {
+        let message = format!("`{} = false` does nothing", key.name);
+        cx.push(Diagnostic::error(Code::BadValue, node.span, message).help("take the rule out"));
+    }
+    yes.then_some(())
+}
+
 /// `true`, or a status that the proxy has an answer for.
-fn deny(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<u16> {
-    if let Some(yes) = node.value.as_bool() {
-        if !yes {
-            let message = "`deny = false` does nothing";
-            cx.push(Diagnostic::error(Code::BadValue, node.span, message).help("take the rule out"));
-        }
-        return yes.then_some(403);
+fn refusal(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>, usual: u16) -> Option<u16> {
+    if node.value.as_bool().is_some() {
+        return yes(cx, key, node).map(|()| usual);
     }
     let Some(number) = node.value.as_integer() else {
-        cx.wrong_type(key, node, Some("deny = 403".into()));
+        cx.wrong_type(key, node, Some(format!("{} = {usual}", key.name)));
         return None;
     };
     let status = number.as_str().parse().ok().filter(|status| GENERATED.contains(status));
@@ -246,19 +342,34 @@ fn prefix(text: &str) -> Result<Template, Bad> {
 
 pub(super) fn template(text: &str) -> Result<Template, Bad> {
     field_value(text)?;
+    any_template(text)
+}
+
+/// A text that may be empty.
+fn any_template(text: &str) -> Result<Template, Bad> {
+    if text.chars().any(char::is_control) {
+        return Err(Bad::new("has control characters"));
+    }
     Template::parse(text).map_err(|error| {
-        let of_name = Variable::OF_NAME.map(|name| format!("{name}(NAME)"));
-        let names =
-            || Variable::NAMES.iter().map(|(name, _)| *name).chain(of_name.iter().map(String::as_str));
-        let meant = match &error {
-            TemplateError::Unknown(name) => nearest(name, names()).map(|n| format!("${{{n}}}")),
-            TemplateError::Nameless(kind) => Some(format!("${{{kind}(NAME)}}")),
-            TemplateError::Open | TemplateError::Dollar => None,
-        };
-        let bad = Bad::new(error.to_string());
-        let all = || names().map(|n| format!("${{{n}}}")).collect::<Vec<_>>().join(", ");
-        bad.help(meant.unwrap_or_else(|| format!("there are {}", all())))
+        let help = help(&error);
+        Bad { help, ..Bad::new(error.to_string()) }
     })
+}
+
+/// What would have been right.
+fn help(error: &TemplateError) -> Option<String> {
+    let of_name = Variable::OF_NAME.map(|name| format!("{name}(NAME)"));
+    let names = || Variable::NAMES.iter().map(|(name, _)| *name).chain(of_name.iter().map(String::as_str));
+    let all = || names().map(|n| format!("${{{n}}}")).collect::<Vec<_>>().join(", ");
+    match error {
+        TemplateError::Unknown(name) => Some(match nearest(name, names()) {
+            Some(n) => format!("${{{n}}}"),
+            None => format!("there are {}", all()),
+        }),
+        TemplateError::Nameless(kind) => Some(format!("${{{kind}(NAME)}}")),
+        TemplateError::Open | TemplateError::Dollar => Some(format!("there are {}", all())),
+        TemplateError::Group(_) | TemplateError::Backslash => None,
+    }
 }
 
 /// RFC 9110 §5.5: visible bytes and blanks between them.
@@ -274,9 +385,27 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 6] = ["deny", "return", "redirect", "set_header", "add_header", "del_header"];
+const ACTIONS: [&str; 17] = [
+    "deny",
+    "tarpit",
+    "silent_drop",
+    "return",
+    "redirect",
+    "set_header",
+    "add_header",
+    "del_header",
+    "replace_header",
+    "replace_value",
+    "set_method",
+    "set_path",
+    "set_query",
+    "set_pathq",
+    "replace_path",
+    "replace_pathq",
+    "set_var",
+];
 
-const EDITS: [&str; 3] = ["set_header", "add_header", "del_header"];
+const EDITS: [&str; 5] = ["set_header", "add_header", "del_header", "replace_header", "replace_value"];
 
 /// RFC 9112 §3.2: a second one would be another request to some servers.
 const OF_REQUESTS: [&str; 1] = ["host"];

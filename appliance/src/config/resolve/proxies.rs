@@ -56,7 +56,11 @@ pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>)
     let response_rules = self::rules(cx, &proxy.response_rules, &own);
     let edit = |Rule { when, action }| match action {
         Action::Edit(edit) => Some(ResponseRule { when, edit }),
-        Action::Deny(_) | Action::Return(_) | Action::Redirect(_) => None,
+        Action::Deny(_)
+        | Action::Tarpit(_)
+        | Action::SilentDrop
+        | Action::Return(_)
+        | Action::Redirect(_) => None,
     };
     let response_rules = response_rules.into_iter().filter_map(edit).collect();
     let route = |draft: &RouteDraft| {

@@ -21,6 +21,7 @@ use super::super::tunnel::{self, Halves};
 use super::super::underway::Seat;
 use super::failure::{Failure, Progress};
 use super::flow::SMALL;
+use super::ours::Ours;
 use super::record::{Open, Party};
 use super::request::{self, Parsed, Prepared};
 use crate::access_log::{Cause, Phase, Termination};
@@ -71,6 +72,8 @@ enum State {
     Forwarding(Open),
     /// For either side of a tunnel.
     Tunnel(Open, Halves),
+    /// For the time to refuse it with this status.
+    Tarpit(Open, u16, Instant),
     /// For our own answer to go out.
     Answering(Open, Farewell),
     /// For the client to close, having read our last answer.
@@ -171,6 +174,7 @@ impl Connection {
             State::Head(open) => self.read_head(open, scratch, cx, now),
             State::Forwarding(open) => self.forward(open, scratch, cx, now),
             State::Tunnel(open, halves) => self.tunnel(open, halves, scratch, cx, now),
+            State::Tarpit(open, status, until) => self.hold(open, status, until, scratch, cx, now),
             State::Answering(open, farewell) => self.answer(open, farewell, cx, now),
             State::Lingering { left } => self.linger(left, scratch, cx),
             State::Moving => Step::Over,
@@ -196,6 +200,7 @@ impl Connection {
                 open.facts.termination = Some(failure.termination(Progress::Answering));
                 Step::Over
             }
+            State::Tarpit(open, status, _) => self.reply(open, &Ours::Tarpit(status), now),
             State::Answering(..) | State::Lingering { .. } | State::Moving => Step::Over,
         }
     }
@@ -368,7 +373,7 @@ impl Connection {
         open.up.read -= self.inbox.len() as u64;
         let mut assign = match prepared {
             Prepared::Forward(assign) => assign,
-            Prepared::Answer(ours) => return self.reply(open, &ours, now),
+            Prepared::Answer(ours) => return self.handle_rule(open, &ours, now),
         };
         if let Some(server) = self.whose.private.known_at() {
             assign.prefer(server, &self.thread);

@@ -17,6 +17,7 @@ use crate::h1::head::{Method, Version};
 use crate::names::Epoch;
 use crate::pace::{Pace, Turn};
 use crate::plan::{ClientTimeouts, FrontendId, HttpReuse, MinRate, ServerTimeouts};
+use crate::rules::Variables;
 use crate::rules::action::Holding;
 
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
@@ -51,15 +52,16 @@ pub(in crate::io) struct Exchange {
     pub(super) repeat: Repeat,
     pub(super) paces: Paces,
     /// What rules change in the response; `None`: nothing.
-    pub(super) changes: Option<Changes>,
+    pub(super) changes: Option<Box<Changes>>,
 }
 
 /// Which rules for responses hold for a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Changes {
     pub(super) frontend: FrontendId,
     pub(super) holding: Holding,
     pub(super) of_backend: Holding,
+    pub(super) set: Variables,
 }
 
 /// How the client keeps up: sending content, and taking the response.

@@ -12,6 +12,10 @@ use crate::rules::{Edit, Looked, Request};
 pub(super) enum Ours {
     /// It is refused.
     Denial(u16),
+    /// It is refused, but not at once.
+    Tarpit(u16),
+    /// There is no answer, and the connection is given up without a word.
+    SilentDrop,
     /// As the rule says.
     Reply(Reply),
     /// Its client is sent to what is written here as field lines.
@@ -27,6 +31,8 @@ impl Ours {
         Ok(match action {
             Action::Edit(edit) => return Err(edit),
             Action::Deny(status) => Self::Denial(*status),
+            Action::Tarpit(status) => Self::Tarpit(*status),
+            Action::SilentDrop => Self::SilentDrop,
             Action::Return(reply) => Self::Reply(reply.clone()),
             Action::Redirect(redirect) => {
                 let mut fields = Vec::new();
@@ -39,28 +45,36 @@ impl Ours {
         })
     }
 
-    pub(super) fn status(&self) -> u16 {
+    /// Its status, if there is an answer.
+    pub(super) fn status(&self) -> Option<u16> {
         match self {
-            Self::Denial(status) | Self::Redirect(status, _) => *status,
-            Self::Reply(reply) => reply.status,
+            Self::Denial(status) | Self::Tarpit(status) | Self::Redirect(status, _) => Some(*status),
+            Self::Reply(reply) => Some(reply.status),
+            Self::SilentDrop => None,
         }
+    }
+
+    /// Whether it refuses the request.
+    pub(super) fn is_denial(&self) -> bool {
+        matches!(self, Self::Denial(_) | Self::Tarpit(_) | Self::SilentDrop)
     }
 
     /// The letters of the record: HAProxy's.
     pub(super) fn termination(&self) -> Termination {
         match self {
-            Self::Denial(_) => Termination::new(Cause::Proxy, Phase::Request),
+            Self::Denial(_) | Self::SilentDrop => Termination::new(Cause::Proxy, Phase::Request),
+            Self::Tarpit(_) => Termination::new(Cause::Proxy, Phase::Tarpit),
             Self::Reply(_) | Self::Redirect(..) => Termination::new(Cause::Local, Phase::Request),
         }
     }
 
     /// Appends the answer.
     pub(super) fn write(&self, out: &mut Vec<u8>, manner: Manner) {
-        let status = self.status();
-        let (fields, content) = match self {
-            Self::Denial(_) => return reject::write_denial(out, status, manner),
-            Self::Reply(reply) => (&*reply.fields, &*reply.content),
-            Self::Redirect(_, fields) => (fields.as_slice(), &[][..]),
+        let (status, fields, content) = match self {
+            Self::Denial(status) | Self::Tarpit(status) => return reject::write_denial(out, *status, manner),
+            Self::Reply(reply) => (reply.status, &*reply.fields, &*reply.content),
+            Self::Redirect(status, fields) => (*status, fields.as_slice(), &[][..]),
+            Self::SilentDrop => return,
         };
         Answer { status, reason: reason(status), fields, content }.write(out, manner);
     }

@@ -20,12 +20,13 @@ use crate::h1::conn::{self, Expectation, Options};
 use crate::h1::field::Known;
 use crate::h1::forward::{self, ToServer};
 use crate::h1::framing::{self, BodyFraming};
-use crate::h1::head::{Field, HeadIndex, Request};
+use crate::h1::head::{Field, HeadIndex, Method, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
-use crate::plan::{ForwardedFor, Frontend, HttpReuse};
+use crate::plan::{Backend, ForwardedFor, Frontend, HttpReuse};
+use crate::rules::line::LineEdit;
 use crate::rules::template::Template;
-use crate::rules::{self, Edits, Looked, Rule, action};
+use crate::rules::{self, Change, Edit, Edits, Looked, Rule, Variables, action};
 use crate::tls::SessionFacts;
 
 /// A head as it was parsed.
@@ -48,11 +49,11 @@ impl persist::Request for Parsed<'_> {
 }
 
 /// A request, for the balancer to look at.
-struct Asking<'a> {
-    parsed: &'a Parsed<'a>,
-    target: &'a Target<'a>,
-    caller: &'a Caller,
-    edits: &'a Edits,
+pub(super) struct Asking<'a> {
+    pub(super) parsed: &'a Parsed<'a>,
+    pub(super) target: &'a Target<'a>,
+    pub(super) caller: &'a Caller,
+    pub(super) edits: &'a Edits,
 }
 
 /// Values of all fields of this name, as rules have left them.
@@ -69,7 +70,7 @@ impl Subject for Asking<'_> {
     }
 
     fn target(&self) -> &[u8] {
-        self.parsed.request.target.of(self.parsed.bytes)
+        self.edits.target().unwrap_or_else(|| self.parsed.request.target.of(self.parsed.bytes))
     }
 
     fn host(&self) -> &[u8] {
@@ -92,7 +93,7 @@ impl Subject for Asking<'_> {
 }
 
 /// A request, for rules to look at.
-struct View<'a> {
+pub(super) struct View<'a> {
     parsed: &'a Parsed<'a>,
     target: &'a Target<'a>,
     authority: &'a [u8],
@@ -102,7 +103,12 @@ struct View<'a> {
 
 impl<'a> View<'a> {
     /// What the target says of the host goes before `Host` (RFC 9112 §3.2.2).
-    fn of(parsed: &'a Parsed<'a>, target: &'a Target<'a>, caller: &'a Caller, edits: &'a Edits) -> Self {
+    pub(super) fn of(
+        parsed: &'a Parsed<'a>,
+        target: &'a Target<'a>,
+        caller: &'a Caller,
+        edits: &'a Edits,
+    ) -> Self {
         let authority = match target {
             _ if edits.is_gone(b"host") => edits.added("host").next().unwrap_or_default(),
             Target::Absolute { authority, .. } => authority,
@@ -116,10 +122,13 @@ impl<'a> View<'a> {
 
 impl rules::Request for View<'_> {
     fn method(&self) -> &[u8] {
-        self.parsed.request.method_span.of(self.parsed.bytes)
+        self.edits.method().unwrap_or_else(|| self.parsed.request.method_span.of(self.parsed.bytes))
     }
 
     fn target(&self) -> &[u8] {
+        if let Some(target) = self.edits.target() {
+            return target;
+        }
         match self.target {
             Target::Origin(target) => target,
             Target::Absolute { path, .. } => path,
@@ -146,11 +155,15 @@ impl rules::Request for View<'_> {
     fn tls(&self) -> Option<&SessionFacts> {
         self.caller.tls.as_deref()
     }
+
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        self.edits.variable(name)
+    }
 }
 
 /// Asks rules one after the other. Some: one of them answers.
 #[inline]
-fn ask(
+pub(super) fn ask(
     rules: &[Rule],
     parsed: &Parsed<'_>,
     target: &Target<'_>,
@@ -174,8 +187,11 @@ fn ask_each(
         match Ours::of(action, &looked) {
             Ok(ours) => return Some(ours.into()),
             Err(edit) => {
-                let value = edit.value(&looked);
-                edits.apply(edit, &value);
+                // What has no content for its client must not be asked for with some.
+                let misread =
+                    parsed.request.method == Method::Head && matches!(edit, Edit::Line(LineEdit::Method(_)));
+                let change = if misread { Change::Nothing } else { edit.change(&looked) };
+                edits.apply(change);
                 rules = rest;
             }
         }
@@ -251,7 +267,12 @@ pub(super) fn prepare(
     if !frontend.http_response.is_empty() || !backend.http_response.is_empty() {
         let view = View::of(parsed, &target, &party.caller, &edits);
         let of_backend = backend.http_response.holding(&Looked::new(&view));
-        exchange.changes = Some(Changes { frontend: party.frontend, holding, of_backend });
+        exchange.changes = Some(Box::new(Changes {
+            frontend: party.frontend,
+            holding,
+            of_backend,
+            set: Variables::default(),
+        }));
     }
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.caller.source.ip());
@@ -265,16 +286,38 @@ pub(super) fn prepare(
         exchange.facts.persistence = persistence;
     }
     let changed = (!edits.is_empty()).then_some(&edits);
+    let target = match changed {
+        Some(edits) => changed_line(exchange, backend, edits, target),
+        None => target,
+    };
     let to =
         ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie, edits: changed };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
     let asking = Asking { parsed, target: &target, caller: &party.caller, edits: &edits };
     wish.key = key_of(&backend.balance, &asking);
+    if let Some(changes) = &mut exchange.changes {
+        changes.set = edits.into_variables();
+    }
     Ok(Prepared::Forward(Assign::new(id, wish)))
 }
 
-fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {
+/// What a request whose line rules have changed asks for.
+#[cold]
+fn changed_line<'a>(
+    exchange: &mut Exchange,
+    backend: &Backend,
+    edits: &'a Edits,
+    target: Target<'a>,
+) -> Target<'a> {
+    if let Some(method) = edits.method() {
+        exchange.asked.method = Method::of(method);
+        exchange.repeat = Repeat::new(backend, exchange.asked.method);
+    }
+    edits.target().map_or(target, |to| target.with(to))
+}
+
+pub(super) fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {
     let Parsed { request, index, bytes } = parsed;
     let framing = framing::of_request(request, index, bytes)?;
     target::check_host(request.version, index, bytes)?;

@@ -11,9 +11,10 @@ use crate::h1::body::Body;
 use crate::h1::conn::{Expectation, Options};
 use crate::h1::forward::{self, After, ToClient};
 use crate::h1::framing::{self, BodyFraming};
-use crate::h1::head::{HeadIndex, Method, Response, Version};
+use crate::h1::head::{Field, HeadIndex, Method, Response, Version};
 use crate::plan::BackendId;
 use crate::rules::Edits;
+use crate::rules::action::{Edited, Fields};
 
 /// What a response head means for the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +42,9 @@ pub(super) fn handle_head(
     let asked = exchange.asked;
     let framing =
         framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
-    let edits = exchange.changes.map(|changes| edits(changes, exchange.facts.backend, thread));
+    let came = Came { index, bytes };
+    let changes = exchange.changes.as_deref();
+    let edits = changes.map(|changes| edits(changes, exchange.facts.backend, thread, &came));
     let mut to = ToClient {
         version: asked.version,
         method: asked.method,
@@ -96,13 +99,33 @@ pub(super) fn handle_head(
     }
 }
 
+/// The fields of a response as they came.
+struct Came<'a> {
+    index: &'a HeadIndex,
+    bytes: &'a [u8],
+}
+
+impl Fields for Came<'_> {
+    fn each(&self, name: &str, look: &mut dyn FnMut(&[u8])) {
+        let named = |f: &&Field| f.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.index.fields().iter().filter(named).for_each(|f| look(f.value.of(self.bytes)));
+    }
+}
+
 /// What rules change in it: those of the backend, and then those of the frontend.
 #[cold]
-fn edits(changes: Changes, backend: Option<BackendId>, thread: &DataThread) -> [Option<Cow<'_, Edits>>; 2] {
+fn edits<'t>(
+    changes: &Changes,
+    backend: Option<BackendId>,
+    thread: &'t DataThread,
+    came: &Came<'_>,
+) -> [Option<Cow<'t, Edits>>; 2] {
     let backend = backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let frontend = thread.plan.frontends().get(usize::from(changes.frontend.0));
-    let of_backend = backend.map(|b| b.http_response.edits(changes.of_backend));
-    let of_frontend = frontend.map(|f| f.http_response.edits(changes.holding));
+    let of_backend = backend.map(|b| b.http_response.edits(changes.of_backend, came, &changes.set));
+    let none = Edits::default();
+    let left = Edited { fields: came, edits: of_backend.as_deref().unwrap_or(&none), set: &changes.set };
+    let of_frontend = frontend.map(|f| f.http_response.edits(changes.holding, &left, &changes.set));
     [of_backend, of_frontend]
 }
 

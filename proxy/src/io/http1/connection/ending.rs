@@ -53,14 +53,65 @@ impl Connection {
         Step::Next(State::Answering(open, farewell))
     }
 
-    /// Answers a request as a rule says, in a server's place.
+    /// Does with a request what a rule says, in a server's place.
+    pub(super) fn handle_rule(&mut self, mut open: Open, ours: &Ours, now: Instant) -> Step {
+        match ours {
+            Ours::SilentDrop => self.drop_silently(open, now),
+            Ours::Tarpit(status) => {
+                let patience = self.frontend().and_then(|f| f.timeout.tarpit).unwrap_or_default();
+                // What it sends meanwhile is not read.
+                open.facts.denied = true;
+                Step::Next(State::Tarpit(open, *status, now + patience))
+            }
+            Ours::Denial(_) | Ours::Reply(_) | Ours::Redirect(..) => self.reply(open, ours, now),
+        }
+    }
+
+    /// Keeps a client waiting for its refusal, unless it goes.
+    pub(super) fn hold(
+        &mut self,
+        open: Open,
+        status: u16,
+        until: Instant,
+        scratch: &mut Scratch,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Step {
+        // The end of a request over HTTP/2 is not its client's.
+        let gone = !self.whose.party.http2
+            && loop {
+                match self.stream.poll_read(cx, &mut scratch.bytes) {
+                    Poll::Pending => break false,
+                    Poll::Ready(Ok(0) | Err(_)) => break true,
+                    Poll::Ready(Ok(_)) => {}
+                }
+            };
+        if gone {
+            return self.reply(open, &Ours::Tarpit(status), now);
+        }
+        Step::Wait(State::Tarpit(open, status, until), Some(until))
+    }
+
+    /// Gives a connection up so that its client does not hear of it: the reset that would tell it does not get past the
+    /// first router, and firewalls on the way hold the connection for a living one.
+    fn drop_silently(&mut self, mut open: Open, now: Instant) -> Step {
+        open.facts.denied = true;
+        open.facts.termination = Some(Ours::SilentDrop.termination());
+        open.facts.ended = Some(now);
+        self.stream.vanish_on_close();
+        Step::Over
+    }
+
+    /// Answers a request in a server's place.
     pub(super) fn reply(&mut self, mut open: Open, ours: &Ours, now: Instant) -> Step {
         self.thread.idle.rise(&self.whose.place);
-        let denied = matches!(ours, Ours::Denial(_));
-        let file = denied.then(|| self.error_file(&open, ours.status())).flatten();
+        let denied = ours.is_denial();
+        let status = ours.status();
+        let file = status.filter(|_| denied).and_then(|status| self.error_file(&open, status));
         let whole = open.up.body.is_done();
+        let held = matches!(ours, Ours::Tarpit(_));
         // What is kept ready says by itself what becomes of the connection: it ends.
-        let stays = whole && file.is_none() && open.asked.persists && !self.thread.draining.get();
+        let stays = whole && file.is_none() && open.asked.persists && !held && !self.thread.draining.get();
         let manner = Manner {
             content: if open.asked.method == Method::Head { Content::Omitted } else { Content::Sent },
             after: if stays { After::Persist } else { After::Close },
@@ -70,7 +121,7 @@ impl Connection {
             Some(file) => reject::write_file(open.down.out.buffer(), &file, manner.content),
             None => ours.write(open.down.out.buffer(), manner),
         }
-        open.facts.status = Some(ours.status());
+        open.facts.status = status;
         open.facts.denied = denied;
         open.facts.termination = Some(ours.termination());
         open.facts.ended = Some(now);

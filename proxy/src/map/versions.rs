@@ -1,0 +1,127 @@
+//! Maps of a plan: what is in use, and what is being prepared to take its place.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::{EntryError, Map, MapConfig, MapId};
+
+/// The maps of a plan, shared by all threads. A lock is held for one look-up or one change, never across a wait.
+#[derive(Debug, Default)]
+pub struct Maps(Box<[Versions]>);
+
+#[derive(Debug)]
+struct Versions {
+    name: String,
+    used: RwLock<Map>,
+    /// What is being prepared, by number, and the last number.
+    prepared: RwLock<(BTreeMap<Version, Map>, Version)>,
+}
+
+/// Which of several that are being prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Version(pub u32);
+
+/// Why nothing can be done with a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// There is none of that number, or no such map.
+    #[error("is not being prepared")]
+    Unknown,
+    /// More than a few at once are a mistake.
+    #[error("is one more than may be prepared at once")]
+    TooMany,
+}
+
+impl Maps {
+    /// As the configuration says them.
+    ///
+    /// # Errors
+    /// A key is not one: the map's position, the key's, and why.
+    pub fn new(configs: &[MapConfig]) -> Result<Self, (usize, usize, EntryError)> {
+        let mut all = Vec::with_capacity(configs.len());
+        for (position, config) in configs.iter().enumerate() {
+            let map = Map::of(config).map_err(|(at, error)| (position, at, error))?;
+            all.push(Versions {
+                name: config.name.clone(),
+                used: RwLock::new(map),
+                prepared: RwLock::default(),
+            });
+        }
+        Ok(Self(all.into()))
+    }
+
+    /// Names in the order of the plan.
+    pub fn names(&self) -> impl Iterator<Item = (MapId, &str)> {
+        (0..).map(MapId).zip(self.0.iter().map(|map| map.name.as_str()))
+    }
+
+    /// Looks at a map that is in use.
+    pub fn look<T>(&self, id: MapId, look: impl FnOnce(&Map) -> T) -> Option<T> {
+        Some(look(&read(&self.0.get(usize::from(id.0))?.used)))
+    }
+
+    /// Changes a map that is in use.
+    pub fn change<T>(&self, id: MapId, change: impl FnOnce(&mut Map) -> T) -> Option<T> {
+        Some(change(&mut write(&self.0.get(usize::from(id.0))?.used)))
+    }
+
+    /// Begins another version of a map, without entries.
+    ///
+    /// # Errors
+    /// There is no such map, or too many have been begun and not come to an end.
+    pub fn prepare(&self, id: MapId) -> Result<Version, VersionError> {
+        let map = self.0.get(usize::from(id.0)).ok_or(VersionError::Unknown)?;
+        let (how, nocase) = {
+            let used = read(&map.used);
+            (used.how, used.nocase)
+        };
+        let (prepared, last) = &mut *write(&map.prepared);
+        if prepared.len() >= MOST {
+            return Err(VersionError::TooMany);
+        }
+        last.0 += 1;
+        prepared.insert(*last, Map::new(how, nocase));
+        Ok(*last)
+    }
+
+    /// Changes a version that is being prepared.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn change_prepared<T>(
+        &self,
+        id: MapId,
+        version: Version,
+        change: impl FnOnce(&mut Map) -> T,
+    ) -> Result<T, VersionError> {
+        let map = self.0.get(usize::from(id.0)).ok_or(VersionError::Unknown)?;
+        write(&map.prepared).0.get_mut(&version).map(change).ok_or(VersionError::Unknown)
+    }
+
+    /// Puts a version in use, in one moment. Those that were begun before it are dropped.
+    ///
+    /// # Errors
+    /// It is not being prepared.
+    pub fn commit(&self, id: MapId, version: Version) -> Result<(), VersionError> {
+        let map = self.0.get(usize::from(id.0)).ok_or(VersionError::Unknown)?;
+        let prepared = &mut write(&map.prepared).0;
+        let new = prepared.remove(&version).ok_or(VersionError::Unknown)?;
+        prepared.retain(|other, _| *other > version);
+        let old = std::mem::replace(&mut *write(&map.used), new);
+        // Readers wait for the exchange only, not for the end of what it was.
+        drop(old);
+        Ok(())
+    }
+}
+
+/// A panic in a look at a map leaves it as it was.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Versions of a map that can be prepared at once.
+const MOST: usize = 16;

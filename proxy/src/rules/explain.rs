@@ -1,0 +1,249 @@
+//! Conditions and actions in words: what is asked, what a request has of it, and what comes of that.
+
+use std::fmt;
+
+use super::action::{Action, Location};
+use super::edits::{Edit, Value};
+use super::line::LineEdit;
+use super::matcher::{Looked, Matcher, Request, Test, elements};
+use super::networks::Networks;
+use super::texts::Texts;
+
+/// What a condition comes to for one request. Made by the very look that decides about requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What is asked: `path begins with "/admin"`.
+    pub asked: String,
+    /// What the request has of it. `None`: nothing, or it is asked of several parts.
+    pub found: Option<String>,
+    /// Whether it holds.
+    pub holds: bool,
+    /// The conditions that it is made of, as far as they are asked: up to the one that settles it.
+    pub parts: Vec<Self>,
+}
+
+impl Matcher {
+    /// The same as [`Matcher::holds`], with the reasons.
+    pub fn explain<R: Request>(&self, request: &Looked<'_, R>) -> Finding {
+        match self {
+            Self::All(parts) if parts.is_empty() => leaf("always".into(), None, true),
+            Self::Any(parts) if parts.is_empty() => leaf("never".into(), None, false),
+            Self::All(parts) | Self::Any(parts) if parts.len() == 1 => parts[0].explain(request),
+            Self::All(parts) => group("all of", parts, request, false),
+            Self::Any(parts) => group("one of", parts, request, true),
+            Self::Not(part) => {
+                let part = part.explain(request);
+                let holds = !part.holds;
+                Finding { asked: "not".into(), found: None, holds, parts: vec![part] }
+            }
+            Self::Test(test) => leaf(test.to_string(), test.found(request), self.holds(request)),
+        }
+    }
+}
+
+fn leaf(asked: String, found: Option<String>, holds: bool) -> Finding {
+    Finding { asked, found, holds, parts: Vec::new() }
+}
+
+/// Asks up to the first that is `settled`.
+fn group<R: Request>(asked: &str, all: &[Matcher], request: &Looked<'_, R>, settled: bool) -> Finding {
+    let mut parts = Vec::new();
+    for matcher in all {
+        let part = matcher.explain(request);
+        let is_settled = part.holds == settled;
+        parts.push(part);
+        if is_settled {
+            return Finding { asked: asked.into(), found: None, holds: settled, parts };
+        }
+    }
+    Finding { asked: asked.into(), found: None, holds: !settled, parts }
+}
+
+impl Test {
+    /// What a request has of what is asked.
+    fn found<R: Request>(&self, looked: &Looked<'_, R>) -> Option<String> {
+        let request = looked.request();
+        let tls = request.tls();
+        let certificate = tls.and_then(|t| t.client.as_ref());
+        match self {
+            Self::Host(_) => Some(quoted(looked.host())),
+            Self::Path(_) if looked.path() != looked.raw_path() => {
+                Some(format!("{}, sent as {}", quoted(looked.path()), quoted(looked.raw_path())))
+            }
+            Self::Path(_) | Self::RawPath(_) => Some(quoted(looked.raw_path())),
+            Self::Method(_) => Some(quoted(request.method())),
+            Self::Header(name, _) => list(|look| {
+                request.fields(name, &mut |value| {
+                    elements(value).for_each(&mut *look);
+                    false
+                });
+            }),
+            Self::Query(name, _) => list(|look| {
+                looked.parameters(name, &mut |value| {
+                    look(value);
+                    false
+                });
+            }),
+            Self::Cookie(name, _) => list(|look| {
+                looked.cookies(name, &mut |value| {
+                    look(value);
+                    false
+                });
+            }),
+            Self::Accepts(_) => list(|look| {
+                request.fields("accept", &mut |value| {
+                    look(value);
+                    false
+                });
+            }),
+            Self::Variable(name, _) => request.variable(name).map(quoted),
+            Self::Source(_) => Some(request.source().to_canonical().to_string()),
+            Self::Destination(_) | Self::DestinationPort(..) => {
+                request.destination().map(|to| to.to_string())
+            }
+            Self::Sni(_) => tls.and_then(|t| t.server_name.as_deref()).map(|name| quoted(name.as_bytes())),
+            Self::Alpn(_) => tls.and_then(|t| t.alpn.as_deref()).map(quoted),
+            Self::Subject(_) => certificate.map(|c| quoted(c.subject.one_line().as_bytes())),
+            Self::CommonName(_) => {
+                certificate.and_then(|c| c.subject.part("CN")).map(|cn| quoted(cn.as_bytes()))
+            }
+            Self::HasHeader(_)
+            | Self::HasQuery(_)
+            | Self::HasCookie(_)
+            | Self::HasVariable(_)
+            | Self::Tls(_)
+            | Self::Certificate(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(texts) => write!(f, "host {}", Asked(texts)),
+            Self::Path(texts) => write!(f, "path {}", Asked(texts)),
+            Self::RawPath(texts) => write!(f, "raw path {}", Asked(texts)),
+            Self::Method(texts) => write!(f, "method {}", Asked(texts)),
+            Self::Header(name, texts) => write!(f, "an element of field {name} {}", Asked(texts)),
+            Self::HasHeader(name) => write!(f, "there is a field {name}"),
+            Self::Query(name, texts) => write!(f, "parameter {name} {}", Asked(texts)),
+            Self::HasQuery(name) => write!(f, "there is a parameter {name}"),
+            Self::Cookie(name, texts) => write!(f, "cookie {name} {}", Asked(texts)),
+            Self::HasCookie(name) => write!(f, "there is a cookie {name}"),
+            Self::Variable(name, texts) => write!(f, "variable {name} {}", Asked(texts)),
+            Self::HasVariable(name) => write!(f, "there is a variable {name}"),
+            Self::Accepts(wanted) => write!(f, "the client takes {wanted}"),
+            Self::Source(networks) => write!(f, "source is in {}", Ranges(networks)),
+            Self::Destination(networks) => write!(f, "destination is in {}", Ranges(networks)),
+            Self::DestinationPort(from, to) if from == to => write!(f, "destination port is {from}"),
+            Self::DestinationPort(from, to) => write!(f, "destination port is {from} to {to}"),
+            Self::Tls(wanted) => write!(f, "the client speaks {}TLS", if *wanted { "" } else { "no " }),
+            Self::Sni(texts) => write!(f, "server name of the handshake {}", Asked(texts)),
+            Self::Alpn(texts) => write!(f, "protocol of the handshake {}", Asked(texts)),
+            Self::Certificate(wanted) => {
+                write!(f, "the client has shown {} certificate", if *wanted { "a" } else { "no" })
+            }
+            Self::Subject(texts) => write!(f, "subject of the client's certificate {}", Asked(texts)),
+            Self::CommonName(texts) => write!(f, "common name of the client's certificate {}", Asked(texts)),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Edit(edit) => edit.fmt(f),
+            Self::Deny(status) => write!(f, "deny with {status}"),
+            Self::Tarpit(status) => write!(f, "tarpit, then {status}"),
+            Self::SilentDrop => f.write_str("silent_drop"),
+            Self::Return(reply) => write!(f, "return {} with {} bytes", reply.status, reply.content.len()),
+            Self::Redirect(redirect) => {
+                write!(f, "redirect with {}", redirect.status)?;
+                match &redirect.to {
+                    Location::Scheme(scheme) => write!(f, " to {scheme}"),
+                    Location::Prefix(text) => write!(f, " to {text} and path and query"),
+                    Location::Whole(text) => write!(f, " to {text}"),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(name, text) => write!(f, "set_header {name}: {text}"),
+            Self::Add(name, text) => write!(f, "add_header {name}: {text}"),
+            Self::Del(name) => write!(f, "del_header {name}"),
+            Self::Replace(name, by) => write!(f, "replace_header {name}: {by}"),
+            Self::ReplaceElements(name, by) => write!(f, "replace_value {name}: {by}"),
+            Self::Line(LineEdit::Method(method)) => write!(f, "set_method {method}"),
+            Self::Line(LineEdit::Path(text)) => write!(f, "set_path {text}"),
+            Self::Line(LineEdit::Query(text)) => write!(f, "set_query {text}"),
+            Self::Line(LineEdit::PathQuery(text)) => write!(f, "set_pathq {text}"),
+            Self::Line(LineEdit::ReplacePath(by)) => write!(f, "replace_path {by}"),
+            Self::Line(LineEdit::ReplacePathQuery(by)) => write!(f, "replace_pathq {by}"),
+            Self::Variable(name, Value::Text(text)) => write!(f, "set_var {name} = {text}"),
+            Self::Variable(name, Value::Mapped { key, .. }) => {
+                write!(f, "set_var {name} from a map by {key}")
+            }
+        }
+    }
+}
+
+/// What texts are compared with.
+struct Asked<'a>(&'a Texts);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patterns = self.0.patterns();
+        write!(f, "{}", self.0.how())?;
+        if patterns.len() != 1 {
+            f.write_str(" one of")?;
+        }
+        for (at, pattern) in patterns.iter().take(SHOWN).enumerate() {
+            write!(f, "{} {}", if at == 0 { "" } else { "," }, quoted(pattern.as_bytes()))?;
+        }
+        match patterns.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+struct Ranges<'a>(&'a Networks);
+
+impl fmt::Display for Ranges<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = self.0.ranges();
+        for (at, (first, last)) in all.by_ref().take(SHOWN).enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            match first == last {
+                true => write!(f, "{comma}{first}")?,
+                false => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        match all.count() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// All values, or that there is none.
+fn list(each: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Option<String> {
+    let mut all: Vec<String> = Vec::new();
+    each(&mut |value| all.push(quoted(value)));
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+/// Whatever it is, on one line.
+fn quoted(text: &[u8]) -> String {
+    format!("\"{}\"", text.escape_ascii())
+}
+
+/// So many of what is compared with are told.
+const SHOWN: usize = 4;
+
+#[cfg(test)]
+mod tests;
