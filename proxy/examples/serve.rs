@@ -60,7 +60,7 @@ fn run() -> Result<(), Problem> {
 
 fn route(host: &str) -> Result<Route, Problem> {
     let hosts = Texts::new(How::Exact, false, vec![host.into()])?;
-    Ok(Route { when: Matcher::Test(Test::Host(hosts)), backend: BackendId(0) })
+    Ok(Route { when: Matcher::Test(Test::Host(hosts)), to: BackendId(0).into() })
 }
 
 fn log_target(to: Destination) -> LogTarget {

@@ -25,6 +25,7 @@ pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 
 use crate::access_log::is_loggable;
 use crate::endpoint::{self, Endpoint};
+use crate::map::{MapConfig, Maps};
 use crate::names::{Name, Resolvers};
 use crate::proxy_protocol::Version;
 use crate::route::Routes;
@@ -61,6 +62,7 @@ pub struct Plan {
     servers: Vec<Server>,
     listeners: Vec<Listener>,
     tables: Vec<TableConfig>,
+    maps: Vec<MapConfig>,
     wants_destination: bool,
     resolvers: Vec<Resolvers>,
     /// Process-wide settings.
@@ -426,6 +428,7 @@ impl Plan {
             servers,
             listeners,
             tables: Vec::new(),
+            maps: Vec::new(),
             wants_destination,
             resolvers: Vec::new(),
             global,
@@ -462,6 +465,32 @@ impl Plan {
     /// All groups of name servers; a `ResolversId` is a position here.
     pub fn resolvers(&self) -> &[Resolvers] {
         &self.resolvers
+    }
+
+    /// The same with maps.
+    ///
+    /// # Errors
+    /// A rule looks into a map that is not there, or a key of a map is none.
+    pub fn with_maps(self, maps: Vec<MapConfig>) -> Result<Self, PlanError> {
+        let rules = self.frontends.iter().map(|f| &f.http_request);
+        let rules = rules.chain(self.backends.iter().map(|b| &b.http_request)).flatten();
+        let of_routes = self.frontends.iter().filter_map(|f| f.routes.last_map());
+        let last = rules.filter_map(Rule::map).chain(of_routes).max();
+        if last.is_some_and(|id| usize::from(id.0) >= maps.len()) {
+            return Err(PlanError::Dangling("a map".into()));
+        }
+        if let Err((map, at, why)) = Maps::new(&maps) {
+            let config = maps.get(map);
+            let key = config.and_then(|m| m.entries.get(at)).map_or("", |(key, _)| key);
+            let name = config.map_or("", |m| &m.name);
+            return Err(PlanError::Range(format!("{key} of map {name}, which {why}")));
+        }
+        Ok(Self { maps, ..self })
+    }
+
+    /// All maps; a `MapId` is a position here.
+    pub fn maps(&self) -> &[MapConfig] {
+        &self.maps
     }
 
     /// All tables; a `TableId` is a position here.

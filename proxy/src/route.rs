@@ -3,7 +3,11 @@
 //! Rules stand in an order, and the first that matches decides. Those that ask for hosts are found by the host in a
 //! sorted table, so that a request does not look at each.
 
+use std::collections::BTreeMap;
+
+use crate::map::MapId;
 use crate::plan::BackendId;
+use crate::rules::template::Template;
 use crate::rules::{Looked, Matcher, Request};
 
 /// A rule: requests that match go to a backend (HAProxy: `use_backend`).
@@ -12,7 +16,35 @@ pub struct Route {
     /// Which ones.
     pub when: Matcher,
     /// Where to.
-    pub backend: BackendId,
+    pub to: To,
+}
+
+/// Where requests are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// This backend.
+    Backend(BackendId),
+    /// The backend whose name a map has for a text. No entry, or no such backend: the rule does not match.
+    Mapped {
+        /// Which map.
+        map: MapId,
+        /// What is looked up in it.
+        key: Template,
+    },
+}
+
+impl From<BackendId> for To {
+    fn from(id: BackendId) -> Self {
+        Self::Backend(id)
+    }
+}
+
+impl Route {
+    /// Whether it looks at what the client has connected to, which has to be found out first.
+    fn looks_at_destination(&self) -> bool {
+        self.when.looks_at_destination()
+            || matches!(&self.to, To::Mapped { key, .. } if key.looks_at_destination())
+    }
 }
 
 /// A rule that was found by the host.
@@ -31,6 +63,8 @@ pub struct Routes {
     by_host: Vec<(Box<str>, Found)>,
     /// Positions of rules for which no host is known that they need.
     of_any_host: Vec<u32>,
+    /// Backends that maps can name.
+    names: BTreeMap<Box<str>, BackendId>,
 }
 
 impl Routes {
@@ -47,7 +81,13 @@ impl Routes {
             }
         }
         by_host.sort_unstable();
-        Self { rules, by_host, of_any_host }
+        Self { rules, by_host, of_any_host, names: BTreeMap::new() }
+    }
+
+    /// The same, with backends that maps can name.
+    #[must_use]
+    pub fn naming(self, names: BTreeMap<Box<str>, BackendId>) -> Self {
+        Self { names, ..self }
     }
 
     /// Whether there are none.
@@ -58,7 +98,7 @@ impl Routes {
 
     /// Whether one of them looks at what the client has connected to.
     pub fn look_at_destination(&self) -> bool {
-        self.rules.iter().any(|rule| rule.when.looks_at_destination())
+        self.rules.iter().any(Route::looks_at_destination)
     }
 
     /// The rules themselves.
@@ -66,9 +106,34 @@ impl Routes {
         &self.rules
     }
 
-    /// Where its rules lead to.
+    /// Where its rules lead to, whatever maps say.
     pub fn backends(&self) -> impl Iterator<Item = BackendId> {
-        self.rules.iter().map(|rule| rule.backend)
+        self.rules.iter().filter_map(|rule| match rule.to {
+            To::Backend(id) => Some(id),
+            To::Mapped { .. } => None,
+        })
+    }
+
+    /// The last of the maps that its rules look into.
+    pub fn last_map(&self) -> Option<MapId> {
+        let map = |rule: &Route| match rule.to {
+            To::Backend(_) => None,
+            To::Mapped { map, .. } => Some(map),
+        };
+        self.rules.iter().filter_map(map).max()
+    }
+
+    /// Where a rule that matches leads to. `None`: it is as if it did not.
+    pub fn destination<R: Request>(&self, rule: &Route, request: &Looked<'_, R>) -> Option<BackendId> {
+        match &rule.to {
+            To::Backend(id) => Some(*id),
+            To::Mapped { map, key } => {
+                let mut text = Vec::new();
+                key.write(&mut text, request);
+                let name = request.request().mapped(*map, &text)?;
+                self.names.get(std::str::from_utf8(&name).ok()?).copied()
+            }
+        }
     }
 
     /// Where a request goes. `None`: no rule matches.
@@ -96,7 +161,11 @@ impl Routes {
                 }
             };
             match self.rules.get(found.at as usize) {
-                Some(rule) if found.settled || rule.when.holds(request) => return Some(rule.backend),
+                Some(rule) if found.settled || rule.when.holds(request) => {
+                    if let Some(backend) = self.destination(rule, request) {
+                        return Some(backend);
+                    }
+                }
                 _ => {}
             }
         }
@@ -158,7 +227,7 @@ mod tests {
     }
 
     fn routes(rules: impl IntoIterator<Item = Matcher>) -> Routes {
-        Routes::new((0..).zip(rules).map(|(i, when)| Route { when, backend: BackendId(i) }).collect())
+        Routes::new((0..).zip(rules).map(|(i, when)| Route { when, to: BackendId(i).into() }).collect())
     }
 
     #[test]

@@ -14,7 +14,7 @@ use evenkeel_proxy::tls::Acceptor;
 use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
 use evenkeel_vrrp::types::{IfName, Version};
 
-use super::model::{Global, Notify, SyncGroup, Tracked};
+use super::model::{Global, Notify, RouteTo, SyncGroup, Tracked};
 use super::read::PerNode;
 use super::secret::Secret;
 use super::settings::{PlaceSettings, ServerSettings, ServerTls, Settings, WatchSettings};
@@ -137,7 +137,7 @@ pub(super) struct Routing {
 #[derive(Debug)]
 pub(super) struct RouteDraft {
     pub(super) when: Condition,
-    pub(super) backend: Spanned<String>,
+    pub(super) to: RouteTo,
 }
 
 /// One entry of `http_request` or `http_response`, its names not looked up.

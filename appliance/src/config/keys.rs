@@ -8,6 +8,7 @@ mod check;
 mod cookie;
 mod global;
 mod http;
+mod map;
 mod matcher;
 mod proxy;
 mod resolvers;
@@ -23,12 +24,13 @@ pub use balance::{BALANCE_BY, BALANCE_URI, BALANCE_WORD};
 pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, SSL_HELLO};
 pub use cookie::COOKIE;
 pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
+pub use map::MAP;
 pub use matcher::MATCHER;
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
 pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
 pub use route::USE_BACKEND;
-pub use rule::{HTTP_REQUEST, HTTP_RESPONSE, REDIRECT, REPLACE, REPLACE_LINE, RETURN};
+pub use rule::{HTTP_REQUEST, HTTP_RESPONSE, LOOK_UP, REDIRECT, REPLACE, REPLACE_LINE, RETURN};
 pub use server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 pub use stick::{STICK, STICK_FIELD, TABLE};
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
@@ -252,6 +254,7 @@ pub static SECTIONS: &[&Section] = &[
     &BIND,
     &HTTP_REQUEST,
     &RETURN,
+    &LOOK_UP,
     &REPLACE,
     &REPLACE_LINE,
     &REDIRECT,
@@ -266,6 +269,7 @@ pub static SECTIONS: &[&Section] = &[
     &STICK,
     &STICK_FIELD,
     &TABLE,
+    &MAP,
     &RESOLVERS,
     &HOLD,
     &RESOLVERS_TIMEOUT,

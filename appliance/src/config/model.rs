@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::hello::HelloMatch;
+use evenkeel_proxy::map::MapId;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
     Redispatch, SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
+use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{Matcher, ResponseRule, Rule};
 use evenkeel_proxy::sticky::{Cookie, StickRule};
 use evenkeel_proxy::tls::acceptor::Sessions;
@@ -24,7 +26,7 @@ use evenkeel_vrrp::config::{
 use evenkeel_vrrp::types::{Centis, Family, IfName, Priority, Version, Vrid};
 
 use super::secret::Secret;
-use super::source::Spanned;
+use super::source::{Span, Spanned};
 
 /// A valid configuration of this node.
 #[derive(Debug)]
@@ -105,7 +107,43 @@ pub struct Route {
     /// Which requests or connections.
     pub when: When,
     /// Where they go.
-    pub backend: Spanned<String>,
+    pub to: RouteTo,
+}
+
+/// Where an entry of `use_backend` leads to.
+#[derive(Debug, Clone)]
+pub enum RouteTo {
+    /// This backend.
+    Backend(Spanned<String>),
+    /// The backend that a map names.
+    Mapped {
+        /// Which map.
+        map: MapId,
+        /// What is looked up in it.
+        key: Template,
+        /// Where the map is named.
+        at: Span,
+        /// All backends that it names when it is loaded.
+        backends: Vec<Spanned<String>>,
+    },
+}
+
+impl RouteTo {
+    /// The backends that it is known to lead to.
+    pub fn backends(&self) -> &[Spanned<String>] {
+        match self {
+            Self::Backend(name) => std::slice::from_ref(name),
+            Self::Mapped { backends, .. } => backends,
+        }
+    }
+
+    /// Where it is said.
+    pub fn at(&self) -> Span {
+        match self {
+            Self::Backend(name) => name.span,
+            Self::Mapped { at, .. } => *at,
+        }
+    }
 }
 
 /// What an entry of `use_backend` looks at.

@@ -20,6 +20,7 @@ mod errorfile;
 mod global;
 mod http;
 mod log;
+mod map;
 mod patterns;
 mod proxy;
 mod resolvers;
@@ -54,6 +55,10 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
         }
     }
     cx.damaged_defaults = cx.errors > errors;
+    for (name, node) in named(cx, &mut top, "map") {
+        let map = map::map(cx, &name, node);
+        cx.maps.push(map);
+    }
     let mut proxies = Vec::new();
     for (key, side) in [("frontend", Side::Frontend), ("backend", Side::Backend), ("listen", Side::Listen)] {
         for (name, node) in named(cx, &mut top, key) {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use evenkeel_proxy::map::MapConfig;
 use evenkeel_proxy::tls::trust::Authorities;
 use toml::de::{DeTable, DeValue};
 
@@ -25,6 +26,8 @@ pub(super) struct Reader<'e> {
     pub(super) externals: &'e mut dyn Externals,
     /// Files with syntax errors: what seems to be missing there may only be unreadable.
     pub(super) broken: BTreeSet<FileId>,
+    /// Maps, by position: rules name them.
+    pub(super) maps: Vec<MapConfig>,
     /// All tables of values per node: where, and the nodes they name.
     pub(super) node_tables: Vec<(Span, BTreeSet<String>)>,
     /// Names of sections that were read with errors: what seems to be missing there may be what the error is about.
@@ -81,6 +84,7 @@ impl<'e> Reader<'e> {
             errors: 0,
             externals,
             broken: BTreeSet::new(),
+            maps: Vec::new(),
             node_tables: Vec::new(),
             damaged: BTreeSet::new(),
             damaged_defaults: false,

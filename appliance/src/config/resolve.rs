@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use evenkeel_proxy::map::MapConfig;
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::table::TableConfig;
 
@@ -32,6 +33,7 @@ pub(super) struct Resolved {
     pub(super) frontends: Vec<Frontend>,
     pub(super) backends: Vec<Backend>,
     pub(super) tables: Vec<TableConfig>,
+    pub(super) maps: Vec<MapConfig>,
     pub(super) resolvers: Vec<Resolvers>,
     pub(super) routers: Vec<VirtualRouter>,
     pub(super) scripts: Vec<Script>,
@@ -87,7 +89,8 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     modes::check_routes(cx, &frontends, &backends);
     let resolvers = draft.resolvers.into_iter().map(|r| r.value).collect();
     let tables = draft.tables.into_iter().map(|t| t.value).collect();
-    Resolved { frontends, backends, tables, resolvers, routers, scripts, groups }
+    let maps = std::mem::take(&mut cx.maps);
+    Resolved { frontends, backends, tables, maps, resolvers, routers, scripts, groups }
 }
 
 /// Every table of values per node names the same nodes: else the file is valid on one of them only.

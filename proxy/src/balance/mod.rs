@@ -51,6 +51,7 @@ pub use server::ServerState;
 pub use shutdown::{Shutdown, Shutdowns};
 
 use crate::health::Observations;
+use crate::map::Maps;
 use crate::names::Addresses;
 use crate::plan::{Backend, BackendId, Balance, Plan, Server, ServerId};
 use crate::sticky::Tables;
@@ -71,6 +72,7 @@ pub struct State {
     rising: AtomicU32,
     addresses: Addresses,
     tables: Tables,
+    maps: Maps,
     observations: Observations,
     shutdowns: Shutdowns,
 }
@@ -172,6 +174,8 @@ impl State {
             rising: AtomicU32::new(0),
             addresses: Addresses::new(plan),
             tables: Tables::new(plan),
+            // A plan has seen to it that their keys are some.
+            maps: Maps::new(plan.maps()).unwrap_or_default(),
             observations: Observations::new(plan),
             shutdowns: Shutdowns::new(plan),
         }
@@ -180,6 +184,11 @@ impl State {
     /// Which clients had which servers.
     pub fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// Values that rules look up.
+    pub fn maps(&self) -> &Maps {
+        &self.maps
     }
 
     /// Where servers are.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::edits::{Edit, Edits, Seen, Variables};
+use super::edits::{Edit, Edits, Seen, Value, Variables};
 use super::matcher::{Looked, Matcher, Request};
 use super::template::Template;
 use crate::map::MapId;
@@ -205,6 +205,12 @@ impl Fields for () {
 }
 
 impl Rule {
+    /// The map that it looks into.
+    pub fn map(&self) -> Option<MapId> {
+        let Action::Edit(Edit::Variable(_, Value::Mapped { map, .. })) = &self.action else { return None };
+        Some(*map)
+    }
+
     /// Whether it looks at what the client has connected to, which has to be found out first.
     pub fn looks_at_destination(&self) -> bool {
         let of_action = match &self.action {

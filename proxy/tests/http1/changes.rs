@@ -3,6 +3,9 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use evenkeel_proxy::map::{self, MapConfig, MapId};
+use evenkeel_proxy::plan::BackendId;
+use evenkeel_proxy::route::{Route, Routes, To};
 use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::Replacement;
 use evenkeel_proxy::rules::template::Template;
@@ -194,6 +197,49 @@ fn variables_reach_the_response() {
         assert!(head.contains(&format!("\r\nX-Asked: <{user} of 127.0.0.1>\r\nX-None:\r\n")), "{head}");
         assert!(body.contains(&format!("\r\nX-Who: {user} of 127.0.0.1\r\n")), "{body}");
     }
+}
+
+#[test]
+fn maps_say_where_requests_go_and_what_variables_are() {
+    let (first, second) = (echoing(), echoing());
+    let mut setup = Setup::new(&[first.addr, second.addr]);
+    setup.split();
+    let map = |name: &str, how, entries: &[(&str, &str)]| MapConfig {
+        name: name.into(),
+        how,
+        nocase: false,
+        entries: entries.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+    };
+    setup.maps = vec![
+        map("hosts", map::How::Str, &[("a.example", "other"), ("b.example", "nothing")]),
+        map("networks", map::How::Ip, &[("127.0.0.0/8", "local")]),
+    ];
+    let route =
+        Route { when: Matcher::All(Vec::new()), to: To::Mapped { map: MapId(0), key: text("${host}") } };
+    setup.frontend.routes = Routes::new(vec![route]).naming([("other".into(), BackendId(1))].into());
+    let value = Value::Mapped { map: MapId(1), key: text("${src}"), default: None };
+    setup.frontend.http_request = vec![
+        Rule { when: Matcher::All(Vec::new()), action: Action::Edit(Edit::Variable("net".into(), value)) },
+        Rule {
+            when: Matcher::All(Vec::new()),
+            action: Action::Edit(Edit::Set("X-Net".into(), text("${var(net)}"))),
+        },
+    ];
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    let mut goes = |host: &str| {
+        client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let (_, body) = client.response();
+        assert!(String::from_utf8(body).unwrap().contains("\r\nX-Net: local"));
+        gist(&proxy.record()).split(' ').nth(1).unwrap().split('/').next().unwrap().to_owned()
+    };
+    assert_eq!(
+        [goes("a.example"), goes("A.example:80"), goes("b.example"), goes("c")],
+        ["other", "other", "back", "back"]
+    );
+    // Maps change while requests are served.
+    proxy.balance.maps().change(MapId(0), |map| map.add("c".into(), "other".into())).unwrap().unwrap();
+    assert_eq!(goes("c"), "other");
 }
 
 #[test]

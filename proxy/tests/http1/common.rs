@@ -12,6 +12,7 @@ use evenkeel_proxy::balance::State;
 use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
+use evenkeel_proxy::map::MapConfig;
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, Frontend, FrontendId,
     Global, Http2, Listener, ListenerId, LogFormat, LogTargetId, Mode, Plan, Redispatch, Server, ServerHttp,
@@ -33,6 +34,7 @@ pub(crate) struct Setup {
     pub(crate) more_backends: Vec<Backend>,
     pub(crate) servers: Vec<Server>,
     pub(crate) tables: Vec<TableConfig>,
+    pub(crate) maps: Vec<MapConfig>,
     /// Networks of proxies that say whose their connections are.
     pub(crate) accept_proxy: Vec<(IpAddr, u8)>,
     /// Another frontend, with a port of its own.
@@ -92,9 +94,18 @@ impl Setup {
             more_backends: Vec::new(),
             servers: servers.iter().enumerate().map(|(i, addr)| server(i, *addr)).collect(),
             tables: Vec::new(),
+            maps: Vec::new(),
             accept_proxy: Vec::new(),
             beside: None,
         }
+    }
+
+    /// Puts the second server into a backend of its own, `other`.
+    pub(crate) fn split(&mut self) {
+        self.backend.servers = 0..1;
+        let other = Backend { name: "other".into(), servers: 1..2, ..Self::new(&[]).backend };
+        self.more_backends.push(other);
+        self.servers[1].backend = BackendId(1);
     }
 
     /// Starts it on a free port.
@@ -126,6 +137,7 @@ impl Setup {
         let plan = Arc::new(
             Plan::new(self.global, frontends, backends, self.servers, listeners)
                 .and_then(|plan| plan.with_tables(self.tables))
+                .and_then(|plan| plan.with_maps(self.maps))
                 .unwrap(),
         );
         let stats = Arc::new(Stats::new(&plan, threads));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::{Setup, answering, await_signal, field, gist, scripted, signal, status};
-use evenkeel_proxy::plan::{Backend, BackendId, ForwardedFor};
+use evenkeel_proxy::plan::{BackendId, ForwardedFor};
 use evenkeel_proxy::route::{Route, Routes};
 use evenkeel_proxy::rules::{How, Matcher, Test, Texts};
 
@@ -451,13 +451,10 @@ fn the_record_has_the_times() {
 fn requests_go_where_their_host_says() {
     let (first, second) = (answering(), answering());
     let mut setup = Setup::new(&[first.addr, second.addr]);
-    setup.backend.servers = 0..1;
-    let other = Backend { name: "other".into(), servers: 1..2, ..Setup::new(&[]).backend };
-    setup.more_backends.push(other);
-    setup.servers[1].backend = BackendId(1);
+    setup.split();
     let hosts = Texts::new(How::Exact, false, vec!["other.example".into()]).unwrap();
     let when = Matcher::Test(Test::Host(hosts));
-    setup.frontend.routes = Routes::new(vec![Route { when, backend: BackendId(1) }]);
+    setup.frontend.routes = Routes::new(vec![Route { when, to: BackendId(1).into() }]);
     let proxy = setup.start();
     let mut client = proxy.client();
     for (target, host, asked) in [

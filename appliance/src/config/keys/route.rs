@@ -11,7 +11,14 @@ pub static USE_BACKEND: Section = Section {
           its TLS. The first rule that matches decides; else `default_backend`. A connection that begins with something \
           else than a ClientHello, or says too little within `inspect_delay`, matches no rule.",
     keys: &[
-        Key::new("backend", Type::Text("the name of a backend"), "Where they go.").required(),
+        Key::new("backend", Type::Text("the name of a backend"), "Where they go. This, or `map` and `key`."),
+        Key::new(
+            "map",
+            Type::Text("the name of a map"),
+            "Requests go to the backend whose name this map has for `key`. If it has none, or one of no backend, the next \
+             rule is asked; such a rule needs no condition.",
+        ),
+        Key::new("key", Type::Text("a text"), "What is looked up in the map, as `\"${host}\"`."),
         Key::new("if", CONDITION, "Which ones."),
         Key::new("unless", CONDITION, "Not those for which this holds."),
     ],

@@ -65,7 +65,7 @@ pub static HTTP_REQUEST: Section = Section {
         ),
         Key::new(
             "set_var",
-            Type::Forms("a table from names to texts", None),
+            Type::Forms("a table from names to texts or to look-ups", Some(&LOOK_UP)),
             "Variables, for further rules (`var`), texts (`${var(NAME)}`), and what is changed in the response.",
         ),
         Key::new("if", CONDITION, "Which requests."),
@@ -110,6 +110,23 @@ pub static REDIRECT: Section = Section {
         Key::new("code", Type::Int { min: 301, max: 308 }, "301, 302, 303, 307 or 308.").default("302"),
     ],
     hints: &[("to", "location"), ("url", "location"), ("status", "code")],
+};
+
+/// A value of `set_var` that a map has.
+pub static LOOK_UP: Section = Section {
+    path: "frontend.NAME.http_request.set_var.NAME",
+    called: "a look-up",
+    doc: "A value that a map has for a text.",
+    keys: &[
+        Key::new("map", Type::Text("the name of a map"), "Where it is looked up.").required(),
+        Key::new("key", Type::Text("a text"), "What is looked up.").required(),
+        Key::new(
+            "default",
+            Type::Text("a text"),
+            "The value if there is none. Not said: the variable stays as it is.",
+        ),
+    ],
+    hints: &[("table", "map"), ("text", "key"), ("else", "default")],
 };
 
 /// `replace_header` and `replace_value` of a rule.

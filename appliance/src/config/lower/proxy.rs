@@ -8,11 +8,13 @@ use evenkeel_proxy::plan;
 use evenkeel_proxy::plan::{
     BackendId, ErrorFiles, FrontendId, HelloRoute, HelloRouting, LogTargetId, Plan, ServerId, Watch,
 };
-use evenkeel_proxy::route::{Route, Routes};
+use evenkeel_proxy::route::{Route, Routes, To};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::{Diagnostic, Refusal};
-use crate::config::model::{Backend, ErrorResponses, Frontend, Global, Listening, ProxyParts, Server, When};
+use crate::config::model::{
+    Backend, ErrorResponses, Frontend, Global, Listening, ProxyParts, RouteTo, Server, When,
+};
 use crate::config::resolve::Resolved;
 
 pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<ProxyParts, Refusal> {
@@ -51,6 +53,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
     };
     let plan = Plan::new(global, frontends, backends, servers, listeners)
         .and_then(|plan| plan.with_tables(resolved.tables.clone()))
+        .and_then(|plan| plan.with_maps(resolved.maps.clone()))
         .and_then(|plan| plan.with_resolvers(resolved.resolvers.clone()))
         .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?;
     Ok(ProxyParts { plan: Arc::new(plan), log_targets })
@@ -93,14 +96,21 @@ fn frontend(
 fn routing(f: &Frontend, ids: &BTreeMap<&str, BackendId>) -> (Routes, Option<HelloRouting>) {
     let (mut of_requests, mut of_hellos) = (Vec::new(), Vec::new());
     for r in &f.routes {
-        let Some(backend) = ids.get(r.backend.value.as_str()).copied() else { continue };
-        match &r.when {
-            When::Request(when) => of_requests.push(Route { when: when.clone(), backend }),
-            When::Hello(when) => of_hellos.push(HelloRoute { when: when.clone(), backend }),
+        let to = match &r.to {
+            RouteTo::Backend(name) => ids.get(name.value.as_str()).copied().map(To::Backend),
+            RouteTo::Mapped { map, key, .. } => Some(To::Mapped { map: *map, key: key.clone() }),
+        };
+        match (&r.when, to) {
+            (When::Request(when), Some(to)) => of_requests.push(Route { when: when.clone(), to }),
+            (When::Hello(when), Some(To::Backend(backend))) => {
+                of_hellos.push(HelloRoute { when: when.clone(), backend });
+            }
+            (When::Hello(_), Some(To::Mapped { .. })) | (_, None) => {}
         }
     }
     let routing = HelloRouting { inspect_delay: f.inspect_delay, routes: of_hellos };
-    (Routes::new(of_requests), (!routing.routes.is_empty()).then_some(routing))
+    let names = ids.iter().map(|(name, id)| ((*name).into(), *id)).collect();
+    (Routes::new(of_requests).naming(names), (!routing.routes.is_empty()).then_some(routing))
 }
 
 /// Equal targets share a number, and so a socket.
@@ -115,7 +125,7 @@ fn target_id(target: &LogTarget, all: &mut Vec<LogTarget>) -> Result<LogTargetId
 /// HAProxy's: a tenth of what the frontends that lead to a backend let in.
 fn usual_fullconn(backend: &Backend, frontends: &[Frontend], most: u32) -> u32 {
     let leads = |f: &&Frontend| {
-        let mut to = f.default_backend.iter().chain(f.routes.iter().map(|r| &r.backend));
+        let mut to = f.default_backend.iter().chain(f.routes.iter().flat_map(|r| r.to.backends()));
         to.any(|b| b.value == backend.name.value)
     };
     let sum = frontends.iter().filter(leads).fold(0u32, |n, f| n.saturating_add(f.maxconn.unwrap_or(most)));

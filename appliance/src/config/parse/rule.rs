@@ -12,6 +12,7 @@ use evenkeel_proxy::rules::{Edit, ResponseRules, Value};
 
 use super::condition::{field_name, listed, method, named_values, when};
 use super::errorfile::GENERATED;
+use super::map;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::RuleDraft;
@@ -62,8 +63,10 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
     let mut actions: Vec<_> = edits(cx, &mut t, &OF_REQUESTS).into_iter().map(Action::Edit).collect();
     actions.extend(line(cx, &mut t).map(|line| Action::Edit(Edit::Line(line))));
-    let set = t.read(cx, "set_var", |cx, key, node| fields(cx, key, node, variable_name, any_template));
-    let variable = |(name, text)| Action::Edit(Edit::Variable(name, Value::Text(text)));
+    let set = t.read(cx, "set_var", |cx, key, node| {
+        named_values(cx, key, node, variable_name, |cx, node| variable_value(cx, key, node))
+    });
+    let variable = |(name, value)| Action::Edit(Edit::Variable(name, value));
     actions.extend(set.unwrap_or_default().into_iter().map(variable));
     actions.extend([deny, tarpit, dropped, reply, redirect].into_iter().flatten());
     let when = when(cx, &mut t);
@@ -145,6 +148,21 @@ fn line(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<LineEdit> {
         replace_both.map(LineEdit::ReplacePathQuery),
     ];
     all.into_iter().flatten().next()
+}
+
+fn variable_value(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Value> {
+    if node.value.as_table().is_none() {
+        return cx.parsed(key, node, any_template).map(|text| Value::Text(text.value));
+    }
+    let mut t = Fields::of(cx, &keys::LOOK_UP, node.key, node)?;
+    let map = t.read(cx, "map", |cx, key, node| {
+        let name = cx.text(key, node)?;
+        map::named(cx, &name)
+    });
+    let looked_up = t.read(cx, "key", |cx, key, node| cx.parsed(key, node, any_template));
+    let default = t.read(cx, "default", Reader::text).map(|text| text.value.into());
+    t.finish(cx);
+    Some(Value::Mapped { map: map?, key: looked_up?.value, default })
 }
 
 /// The name of a variable.
@@ -346,7 +364,7 @@ pub(super) fn template(text: &str) -> Result<Template, Bad> {
 }
 
 /// A text that may be empty.
-fn any_template(text: &str) -> Result<Template, Bad> {
+pub(super) fn any_template(text: &str) -> Result<Template, Bad> {
     if text.chars().any(char::is_control) {
         return Err(Bad::new("has control characters"));
     }

@@ -51,7 +51,7 @@ pub(super) fn check_routing(
             mode.as_str()
         );
         let help = format!("mode = \"{other}\"");
-        cx.push(Diagnostic::error(Code::Mode, route.backend.span, message).help(help));
+        cx.push(Diagnostic::error(Code::Mode, route.to.at(), message).help(help));
     }
     match (proxy.routing.said, delay) {
         (None, None) => {}
@@ -130,7 +130,7 @@ pub(super) fn log_format(cx: &mut Reader<'_>, proxy: &Proxy, settings: &Settings
 /// Refuses a frontend whose backend is of another mode.
 pub(super) fn check_routes(cx: &mut Reader<'_>, frontends: &[Frontend], backends: &[Backend]) {
     for frontend in frontends {
-        let routes = frontend.routes.iter().map(|r| &r.backend);
+        let routes = frontend.routes.iter().flat_map(|r| r.to.backends());
         for to in frontend.default_backend.iter().chain(routes) {
             let Some(backend) = backends.iter().find(|b| b.name.value == to.value) else { continue };
             if backend.mode == frontend.mode {

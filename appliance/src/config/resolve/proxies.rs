@@ -64,8 +64,8 @@ pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>)
     };
     let response_rules = response_rules.into_iter().filter_map(edit).collect();
     let route = |draft: &RouteDraft| {
-        let when = own.resolve(cx, &draft.when, draft.backend.span)?;
-        Some(Route { when, backend: draft.backend.clone() })
+        let when = own.resolve(cx, &draft.when, draft.to.at())?;
+        Some(Route { when, to: draft.to.clone() })
     };
     let routes = proxy.routing.routes.iter().filter_map(route).collect();
     Asked { rules, response_rules, routes }
@@ -108,7 +108,7 @@ pub(super) fn frontend(
     let Asked { rules, response_rules, routes } = asked;
     modes::check_routing(cx, proxy, &routes, mode, &binds);
     for route in &routes {
-        check_backend(cx, &route.backend, backends);
+        route.to.backends().iter().for_each(|backend| check_backend(cx, backend, backends));
     }
     // A frontend that serves some names only need not serve others.
     if default_backend.is_some() || proxy.routing.routes.is_empty() {

@@ -11,6 +11,7 @@ use crate::h1::head::{HeadIndex, Limits};
 use crate::h1::reject::Reject;
 use crate::h1::target::Target;
 use crate::plan::{BackendId, Frontend, FrontendId, Plan, ServerId};
+use crate::route::To;
 use crate::rules::explain::Finding;
 use crate::rules::{Edits, Looked, ResponseRule, ResponseRules, Rule};
 use crate::tls::SessionFacts;
@@ -121,13 +122,16 @@ pub fn explain(plan: &Plan, frontend: FrontendId, supposed: &Supposed<'_>) -> Ex
         tls: supposed.tls.clone().map(Arc::new),
     };
     let edits = Edits::default();
-    let mut teller = Teller { plan, parsed: &parsed, target, caller: &caller, edits, steps: Vec::new() };
+    let state = State::new(plan);
+    let mut teller =
+        Teller { plan, state: &state, parsed: &parsed, target, caller: &caller, edits, steps: Vec::new() };
     let fate = teller.tell(frontend);
     Explained { steps: teller.steps, fate, changes: changed(&teller.edits) }
 }
 
 struct Teller<'a> {
     plan: &'a Plan,
+    state: &'a State,
     parsed: &'a Parsed<'a>,
     target: Target<'a>,
     caller: &'a Caller,
@@ -154,9 +158,10 @@ impl Teller<'_> {
         }
         let of_backend = self.responses(Place::BackendResponse(id), &backend.http_response);
         self.steps.extend(of_backend.into_iter().chain(of_frontend));
-        let Self { parsed, target, caller, edits, .. } = self;
-        let key = key_of(&backend.balance, &Asking { parsed, target, caller, edits });
-        let server = match State::new(plan).assign(id, &Wish { key, ..Wish::default() }) {
+        let Self { parsed, target, caller, edits, state, .. } = self;
+        let maps = state.maps();
+        let key = key_of(&backend.balance, &Asking { parsed, target, caller, edits, maps });
+        let server = match state.assign(id, &Wish { key, ..Wish::default() }) {
             Outcome::Assigned(server) => Some(server),
             Outcome::Full(_) | Outcome::QueueFull(_) | Outcome::NoServer => None,
         };
@@ -168,8 +173,9 @@ impl Teller<'_> {
         for (number, rule) in (1..).zip(rules) {
             let finding = self.look(|looked| rule.when.explain(looked));
             self.steps.push(Step { place, number, action: rule.action.to_string(), finding });
-            let Self { parsed, target, caller, edits, .. } = self;
-            if let Some(ours) = ask(std::slice::from_ref(rule), parsed, target, caller, edits) {
+            let Self { parsed, target, caller, edits, state, .. } = self;
+            let rule = std::slice::from_ref(rule);
+            if let Some(ours) = ask(rule, parsed, target, caller, edits, state.maps()) {
                 return Some(Fate::Answered(ours.status()));
             }
         }
@@ -179,9 +185,16 @@ impl Teller<'_> {
     fn route(&mut self, id: FrontendId, frontend: &Frontend) -> Option<BackendId> {
         for (number, rule) in (1..).zip(frontend.routes.rules()) {
             let finding = self.look(|looked| rule.when.explain(looked));
-            let backend = self.plan.backends().get(usize::from(rule.backend.0));
-            let action = format!("use_backend {}", backend.map_or("?", |b| &b.name));
-            let holds = finding.holds;
+            let to = self.look(|looked| frontend.routes.destination(rule, looked));
+            let backend = to.and_then(|id| self.plan.backends().get(usize::from(id.0)));
+            let action = match (&rule.to, backend) {
+                (To::Mapped { key, .. }, None) => format!("use_backend by a map, which has none for {key}"),
+                (To::Mapped { key, .. }, Some(backend)) => {
+                    format!("use_backend {} by a map for {key}", backend.name)
+                }
+                (To::Backend(_), backend) => format!("use_backend {}", backend.map_or("?", |b| &b.name)),
+            };
+            let holds = finding.holds && to.is_some();
             self.steps.push(Step { place: Place::Route(id), number, action, finding });
             if holds {
                 break;
@@ -199,7 +212,7 @@ impl Teller<'_> {
     }
 
     fn look<T>(&self, look: impl FnOnce(&Looked<'_, View<'_>>) -> T) -> T {
-        let view = View::of(self.parsed, &self.target, self.caller, &self.edits);
+        let view = View::of(self.parsed, &self.target, self.caller, &self.edits, self.state.maps());
         look(&Looked::new(&view))
     }
 }

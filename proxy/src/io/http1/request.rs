@@ -23,6 +23,7 @@ use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{Field, HeadIndex, Method, Request};
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
+use crate::map::{MapId, Maps};
 use crate::plan::{Backend, ForwardedFor, Frontend, HttpReuse};
 use crate::rules::line::LineEdit;
 use crate::rules::template::Template;
@@ -54,6 +55,7 @@ pub(super) struct Asking<'a> {
     pub(super) target: &'a Target<'a>,
     pub(super) caller: &'a Caller,
     pub(super) edits: &'a Edits,
+    pub(super) maps: &'a Maps,
 }
 
 /// Values of all fields of this name, as rules have left them.
@@ -87,7 +89,7 @@ impl Subject for Asking<'_> {
     }
 
     fn fill(&self, text: &Template, out: &mut Vec<u8>) -> bool {
-        let view = View::of(self.parsed, self.target, self.caller, self.edits);
+        let view = View::of(self.parsed, self.target, self.caller, self.edits, self.maps);
         text.fill(out, &Looked::new(&view))
     }
 }
@@ -99,6 +101,7 @@ pub(super) struct View<'a> {
     authority: &'a [u8],
     caller: &'a Caller,
     edits: &'a Edits,
+    maps: &'a Maps,
 }
 
 impl<'a> View<'a> {
@@ -108,6 +111,7 @@ impl<'a> View<'a> {
         target: &'a Target<'a>,
         caller: &'a Caller,
         edits: &'a Edits,
+        maps: &'a Maps,
     ) -> Self {
         let authority = match target {
             _ if edits.is_gone(b"host") => edits.added("host").next().unwrap_or_default(),
@@ -116,7 +120,7 @@ impl<'a> View<'a> {
                 parsed.index.first(Known::Host).map_or(&[][..], |f| f.value.of(parsed.bytes))
             }
         };
-        Self { parsed, target, authority, caller, edits }
+        Self { parsed, target, authority, caller, edits, maps }
     }
 }
 
@@ -159,6 +163,10 @@ impl rules::Request for View<'_> {
     fn variable(&self, name: &str) -> Option<&[u8]> {
         self.edits.variable(name)
     }
+
+    fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
+        self.maps.look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+    }
 }
 
 /// Asks rules one after the other. Some: one of them answers.
@@ -169,8 +177,9 @@ pub(super) fn ask(
     target: &Target<'_>,
     caller: &Caller,
     edits: &mut Edits,
+    maps: &Maps,
 ) -> Option<Box<Ours>> {
-    if rules.is_empty() { None } else { ask_each(rules, parsed, target, caller, edits) }
+    if rules.is_empty() { None } else { ask_each(rules, parsed, target, caller, edits, maps) }
 }
 
 fn ask_each(
@@ -179,9 +188,10 @@ fn ask_each(
     target: &Target<'_>,
     caller: &Caller,
     edits: &mut Edits,
+    maps: &Maps,
 ) -> Option<Box<Ours>> {
     while !rules.is_empty() {
-        let view = View::of(parsed, target, caller, edits);
+        let view = View::of(parsed, target, caller, edits, maps);
         let looked = Looked::new(&view);
         let (action, rest) = action::first(rules, &looked)?;
         match Ours::of(action, &looked) {
@@ -246,10 +256,11 @@ pub(super) fn prepare(
     exchange.up.body = Body::new(framing, Output::Chunks);
     let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
     let mut edits = Edits::default();
-    if let Some(ours) = ask(&frontend.http_request, parsed, &target, &party.caller, &mut edits) {
+    let maps = thread.balance.maps();
+    if let Some(ours) = ask(&frontend.http_request, parsed, &target, &party.caller, &mut edits, maps) {
         return Ok(Prepared::Answer(ours));
     }
-    let view = View::of(parsed, &target, &party.caller, &edits);
+    let view = View::of(parsed, &target, &party.caller, &edits, maps);
     let looked = Looked::new(&view);
     let of_rules = if frontend.routes.is_empty() { None } else { frontend.routes.backend(&looked) };
     let id = of_rules.or(frontend.default_backend).ok_or(Failure::NoServer)?;
@@ -261,11 +272,11 @@ pub(super) fn prepare(
     exchange.repeat = Repeat::new(backend, request.method);
     exchange.facts.backend = Some(id);
     thread.recorder.backend(id).current.raise();
-    if let Some(ours) = ask(&backend.http_request, parsed, &target, &party.caller, &mut edits) {
+    if let Some(ours) = ask(&backend.http_request, parsed, &target, &party.caller, &mut edits, maps) {
         return Ok(Prepared::Answer(ours));
     }
     if !frontend.http_response.is_empty() || !backend.http_response.is_empty() {
-        let view = View::of(parsed, &target, &party.caller, &edits);
+        let view = View::of(parsed, &target, &party.caller, &edits, maps);
         let of_backend = backend.http_response.holding(&Looked::new(&view));
         exchange.changes = Some(Box::new(Changes {
             frontend: party.frontend,
@@ -294,7 +305,7 @@ pub(super) fn prepare(
         ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie, edits: changed };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
-    let asking = Asking { parsed, target: &target, caller: &party.caller, edits: &edits };
+    let asking = Asking { parsed, target: &target, caller: &party.caller, edits: &edits, maps };
     wish.key = key_of(&backend.balance, &asking);
     if let Some(changes) = &mut exchange.changes {
         changes.set = edits.into_variables();
