@@ -31,7 +31,7 @@ use crate::proxy_protocol::Version;
 use crate::route::Routes;
 use crate::rules::{ResponseRules, Rule};
 use crate::sticky::{Cookie, StickRule};
-use crate::table::TableConfig;
+use crate::table::{TableConfig, TableId};
 use crate::tls::{Acceptor, Connector};
 
 mod tcp;
@@ -440,9 +440,19 @@ impl Plan {
     /// # Errors
     /// A rule refers to a table that is not among them.
     pub fn with_tables(self, tables: Vec<TableConfig>) -> Result<Self, PlanError> {
-        let dangling = |b: &&Backend| b.stick.iter().any(|r| usize::from(r.table.0) >= tables.len());
-        if let Some(backend) = self.backends.iter().find(dangling) {
-            return Err(PlanError::Dangling(backend.name.clone()));
+        let of_rules = |rules: &[Rule]| rules.iter().filter_map(Rule::last_table).max();
+        let of_backend = |b: &Backend| {
+            let sticks = b.stick.iter().map(|rule| rule.table).max();
+            sticks.max(of_rules(&b.http_request)).max(b.http_response.last_table())
+        };
+        let of_frontend = |f: &Frontend| {
+            of_rules(&f.http_request).max(f.http_response.last_table()).max(f.routes.last_table())
+        };
+        let last = self.backends.iter().map(|b| (of_backend(b), &b.name));
+        let mut last = last.chain(self.frontends.iter().map(|f| (of_frontend(f), &f.name)));
+        let dangling = |table: Option<TableId>| table.is_some_and(|t| usize::from(t.0) >= tables.len());
+        if let Some((_, name)) = last.find(|(table, _)| dangling(*table)) {
+            return Err(PlanError::Dangling(name.clone()));
         }
         Ok(Self { tables, ..self })
     }

@@ -9,6 +9,7 @@ use crate::map::MapId;
 use crate::plan::BackendId;
 use crate::rules::template::Template;
 use crate::rules::{Looked, Matcher, Request};
+use crate::table::TableId;
 
 /// A rule: requests that match go to a backend (HAProxy: `use_backend`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +89,11 @@ impl Routes {
     #[must_use]
     pub fn naming(self, names: BTreeMap<Box<str>, BackendId>) -> Self {
         Self { names, ..self }
+    }
+
+    /// The last of the tables that they ask for numbers.
+    pub fn last_table(&self) -> Option<TableId> {
+        self.rules.iter().filter_map(|rule| rule.when.last_table()).max()
     }
 
     /// Whether there are none.

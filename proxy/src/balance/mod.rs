@@ -55,6 +55,7 @@ use crate::map::Maps;
 use crate::names::Addresses;
 use crate::plan::{Backend, BackendId, Balance, Plan, Server, ServerId};
 use crate::sticky::Tables;
+use crate::table::Counters;
 use layout::Layout;
 use queue::Queue;
 use rise::Rising;
@@ -73,6 +74,7 @@ pub struct State {
     addresses: Addresses,
     tables: Tables,
     maps: Maps,
+    counters: Counters,
     observations: Observations,
     shutdowns: Shutdowns,
 }
@@ -176,6 +178,7 @@ impl State {
             tables: Tables::new(plan),
             // A plan has seen to it that their keys are some.
             maps: Maps::new(plan.maps()).unwrap_or_default(),
+            counters: Counters::new(plan.tables()),
             observations: Observations::new(plan),
             shutdowns: Shutdowns::new(plan),
         }
@@ -189,6 +192,12 @@ impl State {
     /// Values that rules look up.
     pub fn maps(&self) -> &Maps {
         &self.maps
+    }
+
+    /// What clients have done.
+    #[inline]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Where servers are.

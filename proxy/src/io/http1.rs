@@ -5,6 +5,9 @@
 //! | `connection` | the task: which state a connection is in and what it waits for |
 //! | `exchange` | one request and its response, in flight |
 //! | `request` | from a parsed head to a decision: refuse, or forward to which server |
+//! | `view` | what rules and balancers see of a request |
+//! | `explain` | tells what becomes of a request instead of doing it |
+//! | `counted` | what a request is counted in |
 //! | `response` | from the server's head to the client's, and what happens afterwards |
 //! | `repeat` | sends a request again if the answer is none |
 //! | `relay` | moves an exchange on: request out, response in, at the same time |
@@ -19,6 +22,7 @@
 
 mod bypass;
 mod connection;
+mod counted;
 mod exchange;
 pub mod explain;
 mod failure;
@@ -31,6 +35,7 @@ mod relay;
 mod repeat;
 mod request;
 mod response;
+mod view;
 
 pub(super) use connection::{Connection, count_evicted, count_in, count_out};
 pub(super) use exchange::{Exchange, Timeouts};

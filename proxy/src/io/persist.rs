@@ -63,7 +63,7 @@ impl Persistence {
                 continue;
             };
             let key = match &rule.key {
-                StickKey::Source => Some(key_type.of_address(source)),
+                StickKey::Source => key_type.of_address(source),
                 StickKey::Cookie(name) => {
                     stick::cookie_value(name, request.cookies()).and_then(|v| key_type.of_bytes(v))
                 }

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::counted::Count;
 use super::edits::{Edit, Edits, Seen, Value, Variables};
 use super::matcher::{Looked, Matcher, Request};
 use super::template::Template;
 use crate::map::MapId;
+use crate::table::TableId;
 
 /// A rule for requests (HAProxy: `http-request`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,11 +19,13 @@ pub struct Rule {
     pub action: Action,
 }
 
-/// What is done with a request. All but a change answer it, and no further rule is asked.
+/// What is done with a request. All but a change and counting answer it, and no further rule is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// A field is changed, for further rules and for the server (`set-header` and its kin).
     Edit(Edit),
+    /// It is counted.
+    Count(Count),
     /// It is refused with this status (`deny`).
     Deny(u16),
     /// It is refused with this status, once its client has waited for it (`tarpit`).
@@ -121,6 +125,11 @@ impl ResponseRules {
         self.rules.is_empty()
     }
 
+    /// The last of the tables that they ask for numbers.
+    pub fn last_table(&self) -> Option<TableId> {
+        self.rules.iter().filter_map(|rule| rule.when.last_table()).max()
+    }
+
     /// Whether one of them looks at what the client has connected to.
     pub fn look_at_destination(&self) -> bool {
         self.rules.iter().any(|rule| rule.when.looks_at_destination())
@@ -211,6 +220,20 @@ impl Rule {
         Some(*map)
     }
 
+    /// The last of the tables that it counts in or asks for numbers.
+    pub fn last_table(&self) -> Option<TableId> {
+        let counts_in = match &self.action {
+            Action::Count(counting) => Some(counting.table()),
+            Action::Edit(_)
+            | Action::Deny(_)
+            | Action::Tarpit(_)
+            | Action::SilentDrop
+            | Action::Return(_)
+            | Action::Redirect(_) => None,
+        };
+        counts_in.max(self.when.last_table())
+    }
+
     /// Whether it looks at what the client has connected to, which has to be found out first.
     pub fn looks_at_destination(&self) -> bool {
         let of_action = match &self.action {
@@ -218,7 +241,9 @@ impl Rule {
                 to.looks_at_destination()
             }
             Action::Edit(edit) => edit.text().is_some_and(Template::looks_at_destination),
-            Action::Redirect(_)
+            Action::Count(Count::Track(_, key)) => key.looks_at_destination(),
+            Action::Count(_)
+            | Action::Redirect(_)
             | Action::Deny(_)
             | Action::Return(_)
             | Action::Tarpit(_)

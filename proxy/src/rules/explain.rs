@@ -107,6 +107,7 @@ impl Test {
             Self::CommonName(_) => {
                 certificate.and_then(|c| c.subject.part("CN")).map(|cn| quoted(cn.as_bytes()))
             }
+            Self::Counted(number, _) => request.counted(number).map(|number| number.to_string()),
             Self::HasHeader(_)
             | Self::HasQuery(_)
             | Self::HasCookie(_)
@@ -145,6 +146,7 @@ impl fmt::Display for Test {
             }
             Self::Subject(texts) => write!(f, "subject of the client's certificate {}", Asked(texts)),
             Self::CommonName(texts) => write!(f, "common name of the client's certificate {}", Asked(texts)),
+            Self::Counted(number, range) => write!(f, "{number} is {range}"),
         }
     }
 }
@@ -153,6 +155,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Edit(edit) => edit.fmt(f),
+            Self::Count(count) => count.fmt(f),
             Self::Deny(status) => write!(f, "deny with {status}"),
             Self::Tarpit(status) => write!(f, "tarpit, then {status}"),
             Self::SilentDrop => f.write_str("silent_drop"),

@@ -5,12 +5,14 @@ use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 
 use super::accept;
+use super::counted::{Number, Range};
 use super::networks::Networks;
 use super::path;
 use super::texts::{How, Texts};
 use crate::h1::target::split_query;
 use crate::map::MapId;
 use crate::sticky::pairs;
+use crate::table::TableId;
 use crate::tls::SessionFacts;
 
 /// A condition.
@@ -73,6 +75,8 @@ pub enum Test {
     Subject(Texts),
     /// The common name in it (`ssl_c_s_dn(CN)`).
     CommonName(Texts),
+    /// A number of a table. What has none is in no range.
+    Counted(Number, Range),
 }
 
 /// A request, to be looked at.
@@ -105,6 +109,11 @@ pub trait Request {
 
     /// What a map has for a key. A request by itself knows no maps.
     fn mapped(&self, _map: MapId, _key: &[u8]) -> Option<Box<[u8]>> {
+        None
+    }
+
+    /// A number that a table has of it. `None`: it has none.
+    fn counted(&self, _: &Number) -> Option<u64> {
         None
     }
 }
@@ -188,6 +197,16 @@ impl Matcher {
         }
     }
 
+    /// The last of the tables that it asks for numbers.
+    pub fn last_table(&self) -> Option<TableId> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().filter_map(Self::last_table).max(),
+            Self::Not(part) => part.last_table(),
+            Self::Test(Test::Counted(number, _)) => Some(number.of.table()),
+            Self::Test(_) => None,
+        }
+    }
+
     /// Whether it holds for every request for one of its [`hosts`](Self::hosts).
     pub fn asks_for_hosts_alone(&self) -> bool {
         match self {
@@ -250,6 +269,7 @@ impl Test {
             Self::CommonName(texts) => {
                 certificate.and_then(|c| c.subject.part("CN")).is_some_and(|cn| texts.matches(cn.as_bytes()))
             }
+            Self::Counted(number, range) => request.counted(number).is_some_and(|n| range.contains(n)),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | `action` | what is done with requests for which a condition holds |
+//! | `counted` | what is counted in tables, and conditions on it |
 //! | `edits` | changes of a message, put together |
 //! | `explain` | conditions and actions in words |
 //! | `line` | changes of a request line |
@@ -19,6 +20,7 @@
 
 pub mod accept;
 pub mod action;
+pub mod counted;
 pub mod edits;
 pub mod explain;
 pub mod line;
@@ -30,6 +32,7 @@ pub mod template;
 pub mod texts;
 
 pub use action::{Action, ResponseRule, ResponseRules, Rule};
+pub use counted::{Count, Number, Range, Subject, TrackKey};
 pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};

@@ -4,10 +4,7 @@
 use crate::plan::{Plan, ServerId};
 use crate::sticky::pairs;
 use crate::table::Table;
-
-/// Position of a table in the [`Plan`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableId(pub u16);
+pub use crate::table::TableId;
 
 /// One entry of `stick`. Rules are looked at in their order; the first that knows a server decides.
 #[derive(Debug, Clone, PartialEq, Eq)]

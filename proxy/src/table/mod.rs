@@ -1,18 +1,33 @@
 //! What is remembered of clients (HAProxy: stick tables): a value by key, bounded in number and in time.
 //!
+//! | module | what it is about |
+//! |---|---|
+//! | `key` | what the keys are |
+//! | `shard` | a part of a table that remembers one value of each key |
+//! | `counting` | tables that count |
+//! | `store`, `rate` | what they count, and how many there were in the last while |
+//! | `tracking` | what one request is counted in |
+//!
 //! A table is shared by all threads. It is cut into shards, each behind a lock that is held for one look-up and never
 //! across a wait, so that threads meet at one only by chance. **Capacity:** the configured number of entries, spread over
 //! the shards. **When full:** the entries of a shard that would end first make room, expired ones before all others.
 //! Looking up an entry makes it new again.
 
+mod counting;
 mod key;
+mod rate;
 mod shard;
+mod store;
+mod tracking;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use counting::{Counting, Cursor, Entry, Held, Purge, Removed};
 pub use key::{Key, KeyType};
 use shard::Shard;
+pub use store::{Counter, Event, Store};
+pub use tracking::{Counters, TableId, Tracking, Which};
 
 /// What the configuration says about a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +40,17 @@ pub struct TableConfig {
     pub size: u32,
     /// An entry ends so long after it was last looked up. `None`: only when there is no room.
     pub expire: Option<Duration>,
+    /// Whether others make room for new ones.
+    pub purge: Purge,
+    /// What is counted of every key.
+    pub store: Store,
+}
+
+impl TableConfig {
+    /// A table that counts nothing, and in which entries end only where there is no room.
+    pub fn new(name: &str, key: KeyType, size: u32) -> Self {
+        Self { name: name.to_owned(), key, size, expire: None, purge: Purge::Oldest, store: Store::default() }
+    }
 }
 
 /// A table with values of type `V`.
@@ -32,17 +58,15 @@ pub struct TableConfig {
 pub struct Table<V> {
     shards: Box<[Mutex<Shard<V>>]>,
     expire: Option<Duration>,
+    purge: Purge,
 }
 
 impl<V: Copy> Table<V> {
     /// An empty table.
     pub fn new(config: &TableConfig) -> Self {
-        let size = config.size.max(1);
-        let shards = SHARDS.min(size.div_ceil(LEAST_PER_SHARD)).max(1);
-        // Rounded up: a table may hold a few more than it says, never fewer.
-        let each = size.div_ceil(shards) as usize;
-        let shard = |_| Mutex::new(Shard::new(each));
-        Self { shards: (0..shards).map(shard).collect(), expire: config.expire }
+        let (shards, each) = cut(config.size);
+        let shard = |_| Mutex::new(Shard::new(each as usize));
+        Self { shards: (0..shards).map(shard).collect(), expire: config.expire, purge: config.purge }
     }
 
     /// The value of `key`, which lives on from `now`.
@@ -50,10 +74,10 @@ impl<V: Copy> Table<V> {
         self.shard(key).look_up(key, now, self.end(now))
     }
 
-    /// Sets the value of `key`. How many entries had to make room for it.
+    /// Sets the value of `key`. How many entries had to make room for it. Without room, and if none is made, nothing is set.
     pub fn store(&self, key: Key, value: V, now: Instant) -> usize {
         let end = self.end(now);
-        self.shard(&key).store(key, value, now, end)
+        self.shard(&key).store(key, value, self.purge, now, end)
     }
 
     /// Removes what does not meet a condition. How many.
@@ -88,6 +112,14 @@ impl<V: Copy> Table<V> {
 /// without an end, which room is made of last.
 fn lock<V>(shard: &Mutex<Shard<V>>) -> MutexGuard<'_, Shard<V>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many parts a table is cut into, and how many entries each has room for. Rounded up: a table may hold a few more
+/// than it says, never fewer.
+fn cut(size: u32) -> (u32, u32) {
+    let size = size.max(1);
+    let parts = SHARDS.min(size.div_ceil(LEAST_PER_SHARD)).max(1);
+    (parts, size.div_ceil(parts))
 }
 
 /// Some times the threads of a large machine.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use super::counting::Purge;
 use super::key::Key;
 
 #[derive(Debug)]
@@ -50,10 +51,20 @@ impl<V: Copy> Shard<V> {
     }
 
     /// How many had to make room.
-    pub(super) fn store(&mut self, key: Key, value: V, now: Instant, end: Option<Instant>) -> usize {
+    pub(super) fn store(
+        &mut self,
+        key: Key,
+        value: V,
+        purge: Purge,
+        now: Instant,
+        end: Option<Instant>,
+    ) -> usize {
         let mut lost = 0;
         while !self.entries.contains_key(&key) && self.entries.len() >= self.most {
             let Some((place, first)) = self.order.first().cloned() else { break };
+            if purge == Purge::Nothing && !place.is_over(now) {
+                return lost;
+            }
             lost += usize::from(!place.is_over(now));
             self.remove(&first);
         }

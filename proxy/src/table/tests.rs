@@ -4,16 +4,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn table(size: u32, expire: Option<u64>) -> Table<u32> {
-    Table::new(&TableConfig {
-        name: "t".into(),
-        key: KeyType::Ip { ipv6_prefix: 64 },
-        size,
-        expire: expire.map(Duration::from_secs),
-    })
+fn config(size: u32, expire: Option<u64>) -> TableConfig {
+    let expire = expire.map(Duration::from_secs);
+    TableConfig { expire, ..TableConfig::new("t", KeyType::Ip { ipv6_prefix: 64 }, size) }
 }
 
-fn key(n: u32) -> Key {
+fn table(size: u32, expire: Option<u64>) -> Table<u32> {
+    Table::new(&config(size, expire))
+}
+
+pub(super) fn key(n: u32) -> Key {
     Key::Ip(IpAddr::V4(Ipv4Addr::from_bits(n)))
 }
 
@@ -24,7 +24,7 @@ fn start() -> Instant {
     *START
 }
 
-fn at(seconds: u64) -> Instant {
+pub(super) fn at(seconds: u64) -> Instant {
     start() + Duration::from_secs(seconds)
 }
 
@@ -56,6 +56,20 @@ fn a_full_table_gives_up_what_would_end_first() {
     let expiring = table(1, Some(1));
     expiring.store(key(1), 1, at(0));
     assert_eq!(expiring.store(key(2), 2, at(5)), 0, "an expired one is no loss");
+}
+
+#[test]
+fn a_full_table_may_keep_what_it_has() {
+    let table = Table::new(&TableConfig { purge: Purge::Nothing, ..config(2, Some(10)) });
+    table.store(key(1), 1, at(0));
+    table.store(key(2), 2, at(1));
+    table.store(key(3), 3, at(2));
+    let known = |n, seconds| table.look_up(&key(n), at(seconds));
+    assert_eq!((known(1, 2), known(2, 2), known(3, 2)), (Some(1), Some(2), None));
+    table.store(key(1), 9, at(2));
+    assert_eq!(known(1, 2), Some(9), "what is there can change");
+    table.store(key(3), 3, at(20));
+    assert_eq!(known(3, 20), Some(3), "what has ended is no hindrance");
 }
 
 #[test]

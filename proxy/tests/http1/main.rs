@@ -33,6 +33,8 @@ mod rules;
 mod shutdown;
 #[cfg(test)]
 mod slow;
+#[cfg(test)]
+mod tables;
 mod traffic;
 #[cfg(test)]
 mod tunnels;

@@ -224,10 +224,8 @@ fn a_table_remembers_who_answered() {
     setup.backend.stick =
         vec![rule(StickKey::Header("X-User".into()), 0), rule(StickKey::Cookie("JSESSIONID".into()), 0)];
     setup.tables = vec![TableConfig {
-        name: "users".into(),
-        key: KeyType::String { len: 32 },
-        size: 100,
         expire: Some(Duration::from_secs(600)),
+        ..TableConfig::new("users", KeyType::String { len: 32 }, 100)
     }];
     let proxy = setup.start();
     let first = visit(&proxy, "X-User: ann\r\n").0;
@@ -252,7 +250,7 @@ fn a_table_of_addresses_keeps_everybody_from_one_place_together() {
     let rule = |action| StickRule { action, key: StickKey::Source, table: TableId(0) };
     setup.backend.stick = vec![rule(StickAction::Match), rule(StickAction::StoreRequest)];
     let key = KeyType::Ip { ipv6_prefix: 64 };
-    setup.tables = vec![TableConfig { name: "clients".into(), key, size: 10, expire: None }];
+    setup.tables = vec![TableConfig::new("clients", key, 10)];
     let proxy = setup.start();
     let servers: BTreeSet<_> = (0..10).map(|_| visit(&proxy, "").0).collect();
     assert_eq!(servers.len(), 1);
@@ -273,7 +271,7 @@ fn who_is_brought_back_by_a_table_gets_no_cookie_as_with_haproxy() {
     setup.backend.stick =
         vec![StickRule { action: StickAction::On, key: StickKey::Source, table: TableId(0) }];
     let key = KeyType::Ip { ipv6_prefix: 128 };
-    setup.tables = vec![TableConfig { name: "clients".into(), key, size: 1024, expire: None }];
+    setup.tables = vec![TableConfig::new("clients", key, 1024)];
     setup.servers[0].cookie = Some("a".into());
     setup.servers[1].cookie = Some("b".into());
     let proxy = setup.start();

@@ -35,7 +35,7 @@ fn a_table_of_addresses_keeps_a_client_on_its_server() {
     sticky.backend.stick =
         vec![StickRule { action: StickAction::On, key: StickKey::Source, table: TableId(0) }];
     let key = KeyType::Ip { ipv6_prefix: 64 };
-    sticky.tables = vec![TableConfig { name: "clients".into(), key, size: 10, expire: None }];
+    sticky.tables = vec![TableConfig::new("clients", key, 10)];
     let proxy = sticky.start();
     let first = visit(&proxy);
     assert_eq!((0..6).map(|_| visit(&proxy)).collect::<BTreeSet<_>>(), BTreeSet::from([first.clone()]));

@@ -19,6 +19,7 @@ use crate::pace::{Pace, Turn};
 use crate::plan::{ClientTimeouts, FrontendId, HttpReuse, MinRate, ServerTimeouts};
 use crate::rules::Variables;
 use crate::rules::action::Holding;
+use crate::table::Tracking;
 
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
 #[derive(Default)]
@@ -53,6 +54,8 @@ pub(in crate::io) struct Exchange {
     pub(super) paces: Paces,
     /// What rules change in the response; `None`: nothing.
     pub(super) changes: Option<Box<Changes>>,
+    /// What it is counted in.
+    pub(super) tracking: Tracking,
 }
 
 /// Which rules for responses hold for a request.

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::caller::{Caller, Told};
-use super::request::{Asking, Parsed, View, ask, check};
+use super::exchange::Exchange;
+use super::request::check;
+use super::view::{Asking, Given, Parsed, View, ask};
 use crate::balance::{Outcome, State, Wish, key_of};
 use crate::h1::head::{HeadIndex, Limits};
 use crate::h1::reject::Reject;
@@ -158,10 +160,8 @@ impl Teller<'_> {
         }
         let of_backend = self.responses(Place::BackendResponse(id), &backend.http_response);
         self.steps.extend(of_backend.into_iter().chain(of_frontend));
-        let Self { parsed, target, caller, edits, state, .. } = self;
-        let maps = state.maps();
-        let key = key_of(&backend.balance, &Asking { parsed, target, caller, edits, maps });
-        let server = match state.assign(id, &Wish { key, ..Wish::default() }) {
+        let key = key_of(&backend.balance, &Asking { given: self.given(), edits: &self.edits });
+        let server = match self.state.assign(id, &Wish { key, ..Wish::default() }) {
             Outcome::Assigned(server) => Some(server),
             Outcome::Full(_) | Outcome::QueueFull(_) | Outcome::NoServer => None,
         };
@@ -173,9 +173,12 @@ impl Teller<'_> {
         for (number, rule) in (1..).zip(rules) {
             let finding = self.look(|looked| rule.when.explain(looked));
             self.steps.push(Step { place, number, action: rule.action.to_string(), finding });
-            let Self { parsed, target, caller, edits, state, .. } = self;
+            // Nobody's: nothing is counted in it.
+            let mut exchange = Exchange::default();
             let rule = std::slice::from_ref(rule);
-            if let Some(ours) = ask(rule, parsed, target, caller, edits, state.maps()) {
+            let Self { parsed, target, caller, edits, state, .. } = self;
+            let given = Given { parsed, target, caller, maps: state.maps() };
+            if let Some(ours) = ask(rule, &mut exchange, given, edits) {
                 return Some(Fate::Answered(ours.status()));
             }
         }
@@ -212,8 +215,11 @@ impl Teller<'_> {
     }
 
     fn look<T>(&self, look: impl FnOnce(&Looked<'_, View<'_>>) -> T) -> T {
-        let view = View::of(self.parsed, &self.target, self.caller, &self.edits, self.state.maps());
-        look(&Looked::new(&view))
+        look(&Looked::new(&View::of(self.given(), &self.edits)))
+    }
+
+    fn given(&self) -> Given<'_> {
+        Given { parsed: self.parsed, target: &self.target, caller: self.caller, maps: self.state.maps() }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::h1::answer::{Answer, Manner, reason};
 use crate::h1::forward::write_field;
 use crate::h1::reject;
 use crate::rules::action::{Action, Reply};
-use crate::rules::{Edit, Looked, Request};
+use crate::rules::{Count, Edit, Looked, Request};
 
 /// What a request is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +22,26 @@ pub(super) enum Ours {
     Redirect(u16, Vec<u8>),
 }
 
+/// What a rule does behind a client's back.
+pub(super) enum Silent<'a> {
+    /// It changes the request.
+    Edit(&'a Edit),
+    /// It counts it.
+    Count(&'a Count),
+}
+
 impl Ours {
     /// What a rule says, filled in by the request.
     ///
     /// # Errors
-    /// It says nothing to the client, but changes the request.
-    pub(super) fn of<'a, R: Request>(action: &'a Action, request: &Looked<'_, R>) -> Result<Self, &'a Edit> {
+    /// It says nothing to the client.
+    pub(super) fn of<'a, R: Request>(
+        action: &'a Action,
+        request: &Looked<'_, R>,
+    ) -> Result<Self, Silent<'a>> {
         Ok(match action {
-            Action::Edit(edit) => return Err(edit),
+            Action::Edit(edit) => return Err(Silent::Edit(edit)),
+            Action::Count(counting) => return Err(Silent::Count(counting)),
             Action::Deny(status) => Self::Denial(*status),
             Action::Tarpit(status) => Self::Tarpit(*status),
             Action::SilentDrop => Self::SilentDrop,

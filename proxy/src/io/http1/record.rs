@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::caller::Caller;
 use super::super::persist::Persistence;
 use super::super::runtime::DataThread;
+use super::counted;
 use super::exchange::Exchange;
 use super::failure::Failure;
 use crate::access_log::{
@@ -108,6 +109,12 @@ pub(super) struct Owner {
     party: Party,
 }
 
+impl Owner {
+    pub(super) fn thread(&self) -> &DataThread {
+        &self.thread
+    }
+}
+
 /// An exchange that is under way. Dropping it, for whatever reason, writes its record.
 pub(in crate::io) struct Open {
     exchange: Option<Box<Exchange>>,
@@ -149,6 +156,7 @@ impl Drop for Open {
         let mut termination = exchange.facts.termination.unwrap_or_else(unfinished);
         (termination.cookie, termination.action) = exchange.facts.persistence.letters(exchange.facts.server);
         count(&exchange, &thread, &party);
+        counted::release(&mut exchange, &thread);
         observe(&exchange.facts, &thread);
         log(&exchange, &thread, &party, termination);
         if let Some(backend) = exchange.facts.backend {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::super::persist;
 use super::super::runtime::DataThread;
+use super::counted;
 use super::exchange::{Changes, Exchange, Persist, ResponseState};
 use super::failure::Failure;
 use crate::h1::body::Body;
@@ -76,8 +77,10 @@ pub(super) fn handle_head(
             Ok(Verdict::Interim)
         }
         _ => {
-            if matches!(response.status, 401 | 407) && authenticates_connections(index, bytes) {
-                exchange.authenticates = true;
+            if response.status >= 400 {
+                counted::handle_error(exchange, thread, response.status, now);
+                exchange.authenticates |=
+                    matches!(response.status, 401 | 407) && authenticates_connections(index, bytes);
             }
             let until_close = to_client_needs_close(framing, asked.version);
             let server = response_persists(response, index, bytes, framing);

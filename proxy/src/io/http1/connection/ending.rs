@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::super::super::runtime::Scratch;
+use super::super::counted;
 use super::super::exchange::ResponseState;
 use super::super::failure::{Failure, Progress};
 use super::super::ours::Ours;
@@ -43,6 +44,7 @@ impl Connection {
             }
             return Step::Over;
         }
+        counted::handle_failure(&open, &self.thread, failure, now);
         let reject = failure.reject();
         let content = if open.asked.method == Method::Head { Content::Omitted } else { Content::Sent };
         let file = self.error_file(&open, reject.status());
@@ -61,6 +63,7 @@ impl Connection {
                 let patience = self.frontend().and_then(|f| f.timeout.tarpit).unwrap_or_default();
                 // What it sends meanwhile is not read.
                 open.facts.denied = true;
+                counted::handle_denial(&open, &self.thread, now);
                 Step::Next(State::Tarpit(open, *status, now + patience))
             }
             Ours::Denial(_) | Ours::Reply(_) | Ours::Redirect(..) => self.reply(open, ours, now),
@@ -123,6 +126,10 @@ impl Connection {
         }
         open.facts.status = status;
         open.facts.denied = denied;
+        // What is held has been counted.
+        if denied && !held {
+            counted::handle_denial(&open, &self.thread, now);
+        }
         open.facts.termination = Some(ours.termination());
         open.facts.ended = Some(now);
         open.activity.client = Some(now);
