@@ -32,6 +32,8 @@ mod robust;
 mod routers;
 #[path = "config/rules.rs"]
 mod rules;
+#[path = "config/tables.rs"]
+mod tables;
 #[path = "config/tls.rs"]
 mod tls;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::names::Resolvers;
-use evenkeel_proxy::rules::{Action, Test};
+use evenkeel_proxy::rules::{Action, Range, Test, TrackKey};
 use evenkeel_proxy::sticky::{StickAction, StickKey};
-use evenkeel_proxy::table::TableConfig;
+use evenkeel_proxy::table::{Counter, Event, TableConfig};
 use evenkeel_proxy::tls::Acceptor;
 use evenkeel_vrrp::config::{AnnounceConfig, ChecksumForm, Preempt, ScriptConfig, Vip, VipMismatch};
 use evenkeel_vrrp::types::{IfName, Version};
@@ -146,6 +146,8 @@ pub(super) struct RuleDraft {
     pub(super) when: Condition,
     /// One, or changes of several fields.
     pub(super) actions: Vec<Action>,
+    /// What it counts, if it counts.
+    pub(super) counting: Option<CountingDraft>,
     pub(super) at: Span,
 }
 
@@ -162,6 +164,37 @@ pub(super) enum Condition {
     Test(Test),
     /// Of TLS that is passed on.
     Hello(HelloMatch),
+    Counted(CountedDraft),
+}
+
+/// Which entry of a table, the table not looked up.
+#[derive(Debug, Clone)]
+pub(super) struct WhichDraft {
+    pub(super) table: Spanned<String>,
+    pub(super) sc: Option<u8>,
+}
+
+/// What a rule counts.
+#[derive(Debug)]
+pub(super) enum CountingDraft {
+    Track(WhichDraft, Spanned<TrackKey>),
+    Increase(WhichDraft, Event),
+    SetTag(WhichDraft, u32),
+}
+
+/// A condition on a number of a table.
+#[derive(Debug, Clone)]
+pub(super) struct CountedDraft {
+    pub(super) of: SubjectDraft,
+    pub(super) counter: Counter,
+    pub(super) range: Range,
+}
+
+/// Whose entry.
+#[derive(Debug, Clone)]
+pub(super) enum SubjectDraft {
+    Tracked(WhichDraft),
+    Source(Spanned<String>),
 }
 
 /// One entry of `stick`, its table not looked up.

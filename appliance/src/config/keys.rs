@@ -6,6 +6,7 @@ use std::fmt;
 mod balance;
 mod check;
 mod cookie;
+mod counted;
 mod global;
 mod http;
 mod map;
@@ -23,6 +24,7 @@ mod vrrp;
 pub use balance::{BALANCE_BY, BALANCE_URI, BALANCE_WORD};
 pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, SSL_HELLO};
 pub use cookie::COOKIE;
+pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
 pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
 pub use map::MAP;
 pub use matcher::MATCHER;
@@ -258,9 +260,14 @@ pub static SECTIONS: &[&Section] = &[
     &REPLACE,
     &REPLACE_LINE,
     &REDIRECT,
+    &TRACK_KEY,
+    &SC,
+    &SC_SET,
     &HTTP_RESPONSE,
     &USE_BACKEND,
     &MATCHER,
+    &SC_COUNTED,
+    &SRC_COUNTED,
     &TIMEOUT,
     &TIMEOUT_FRONTEND,
     &TIMEOUT_BACKEND,
@@ -270,6 +277,7 @@ pub static SECTIONS: &[&Section] = &[
     &STICK_FIELD,
     &TABLE,
     &MAP,
+    &TABLE_STORE,
     &RESOLVERS,
     &HOLD,
     &RESOLVERS_TIMEOUT,

@@ -16,6 +16,7 @@ mod balance;
 mod check;
 mod condition;
 mod cookie;
+mod counted;
 mod errorfile;
 mod global;
 mod http;

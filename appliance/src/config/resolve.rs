@@ -16,6 +16,7 @@ use super::read::Reader;
 mod balance;
 mod binds;
 mod conditions;
+mod counted;
 mod groups;
 mod modes;
 mod place;
@@ -43,6 +44,7 @@ pub(super) struct Resolved {
 /// Resolves a draft. What cannot be resolved is reported and left out.
 pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     nodes_agree(cx);
+    counted::check_tracked(cx, &draft);
     let serves = draft.proxies.iter().any(|p| p.side.is_front());
     let mut routers = Vec::new();
     for r in &draft.routers {
@@ -59,7 +61,7 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     let (mut frontends, mut backends) = (Vec::new(), Vec::new());
     let names: BTreeSet<String> =
         draft.proxies.iter().filter(|p| p.side.is_back()).map(|p| p.name.value.clone()).collect();
-    let matchers = conditions::Matchers::new(cx, &draft.acl, None);
+    let matchers = conditions::Matchers::new(cx, &draft.acl, None, &draft.tables);
     for proxy in draft.proxies {
         let settings = bases.settle(cx, proxy.from.as_ref(), proxy.settings.clone());
         if proxy.side.is_front() {

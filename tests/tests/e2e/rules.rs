@@ -191,3 +191,51 @@ fn the_tutorials_rules_do_what_haproxys_do() {
     assert_eq!(asked("10.77.0.11:8443", with_port, "/"), "ok s1\n|200|");
     assert_eq!(asked("10.77.0.1", with_port, "/"), "ok s2\n|200|");
 }
+
+/// The tutorial's limit of requests, with Debian's HAProxy beside us.
+#[test]
+fn the_tutorials_limit_refuses_the_same_requests() {
+    let lab = Lab::new();
+    let files = Scratch::new("haproxy");
+    let theirs = "
+frontend web
+ bind 10.77.0.11:8443
+ stick-table type ip size 100k expire 30s store http_req_rate(10s)
+ http-request track-sc0 src
+ http-request deny deny_status 429 if { sc_http_req_rate(0) gt 100 }
+ default_backend b
+backend b
+ server s1 10.77.0.11:8080
+";
+    let ours = r#"
+http_request = [
+  { track = { key = "src", table = "per_ip" } },
+  { deny = 429, if = "too_fast" },
+]
+[acl]
+too_fast = { sc_http_req_rate = { table = "per_ip", gt = 100 } }
+[table.per_ip]
+type = "ip"
+size = "100k"
+expire = "30s"
+store = { http_req_rate = "10s" }
+"#;
+    Files(&files).write("haproxy.cfg", &format!("{HAPROXY}{theirs}"));
+    let site = Site::start_in(lab, &format!("{FRONT}bind = [\"*:80\"]\n{ours}"), |_| {});
+    let _theirs = haproxy(&site.lab, &files);
+    let statuses = |protocol: &str, authority: &str| {
+        let args = format!("{protocol} --output /dev/null --write-out %{{http_code}}|");
+        let got = site.curl(&args, &format!("http://{authority}/[1-120]")).expect("answers");
+        got.split_terminator('|').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let found = statuses("--http1.1", "10.77.0.1");
+    assert_eq!(found, statuses("--http1.1", "10.77.0.11:8443"));
+    assert_eq!(found.iter().position(|status| status == "429"), Some(100));
+    // A client has a network of IPv6 addresses, all of which HAProxy lets do what they like.
+    site.lab.client.ns.ip("addr add fd77::101/64 dev eth0 nodad");
+    let refused = |statuses: Vec<String>| statuses.iter().filter(|status| *status == "429").count();
+    assert_eq!(refused(statuses("--http1.1", "[fd77::1]")), 20);
+    assert_eq!(refused(statuses("--interface fd77::101", "[fd77::1]")), 120);
+    // Streams of one connection are requests as well.
+    assert!(statuses("--http2-prior-knowledge", "10.77.0.1").iter().all(|status| status == "429"));
+}

@@ -1,5 +1,6 @@
 //! Keys of `http_request` and `http_response`.
 
+use super::counted::{SC_INC_GPC0, SC_INC_GPC1, SC_SET_GPT0, TRACK};
 use super::matcher::CONDITION;
 use super::{Key, Section, Type};
 
@@ -10,8 +11,8 @@ pub static HTTP_REQUEST: Section = Section {
     doc: "What is done with requests, in the order of the file: those of a frontend before `use_backend`, those of the \
           backend after it. A rule does one thing, with the requests for which its condition holds; without a condition \
           with all that come to it. `deny`, `return` and `redirect` answer the request, and no further rule is asked; the \
-          client's connection stays. The others change fields, for further rules and for the server. In texts of fields and \
-          of `redirect` these are filled in: `${host}`, `${authority}` (with its port), `${path}`, `${query}`, `${pathq}` \
+          client's connection stays. The others change fields, for further rules and for the server, or count in tables. In \
+          texts of fields and of `redirect` these are filled in: `${host}`, `${authority}` (with its port), `${path}`, `${query}`, `${pathq}` \
           (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; and by name `${hdr(NAME)}` (the \
           last field of that name), `${query(NAME)}` (a parameter, as it was sent), `${cookie(NAME)}` and `${var(NAME)}` (what `set_var` has set). What a request has \
           not got is empty; a dollar sign is `$$`.",
@@ -68,6 +69,10 @@ pub static HTTP_REQUEST: Section = Section {
             Type::Forms("a table from names to texts or to look-ups", Some(&LOOK_UP)),
             "Variables, for further rules (`var`), texts (`${var(NAME)}`), and what is changed in the response.",
         ),
+        TRACK,
+        SC_INC_GPC0,
+        SC_INC_GPC1,
+        SC_SET_GPT0,
         Key::new("if", CONDITION, "Which requests."),
         Key::new("unless", CONDITION, "Not those for which this holds."),
     ],
@@ -77,6 +82,8 @@ pub static HTTP_REQUEST: Section = Section {
         ("set_uri", "set_pathq"),
         ("replace_uri", "replace_pathq"),
         ("silent-drop", "silent_drop"),
+        ("track_sc0", "track = { key = \"src\", table = \"…\" }"),
+        ("rate_limit", "track, and deny = 429 with if = { sc_http_req_rate = … }"),
         ("when", "if"),
         ("use_backend", "use_backend = [{ backend = \"…\", if = … }] of the frontend"),
     ],

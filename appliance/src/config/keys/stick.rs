@@ -1,27 +1,29 @@
 //! Keys of tables and of `stick`.
 
+use super::counted::TABLE_STORE;
 use super::{DAY, Key, Section, Type, ms};
 
 /// `[table.X]`.
 pub static TABLE: Section = Section {
     path: "table.NAME",
     called: "a table",
-    doc: "What is remembered of clients, in memory. Backends that share a table share what it knows, by the names of \
-          their servers.",
+    doc: "What is remembered of clients, in memory: which servers they had (`stick`), and what they have done (`store`, with \
+          `track` of rules). Backends that share a table share what it knows, by the names of their servers. Where a table \
+          serves both, there are as many entries of each as it says.",
     keys: &[
         Key::new(
             "type",
-            Type::Word(&["ip", "string"]),
-            "What its keys are: addresses of both families, or text.",
+            Type::Word(&["ip", "integer", "string", "binary"]),
+            "What its keys are: addresses of both families, numbers of 32 bits, text, or any bytes.",
         )
         .required(),
         Key::new(
             "size",
             Type::Text("a number of entries, also as \"100k\" (1024 each) or \"1m\""),
-            "Most entries. What would end first makes room for more.",
+            "Most entries. What would end first makes room for more, but for what requests under way are counted in.",
         )
         .required(),
-        Key::new("expire", ms(1000, DAY * 365), "An entry ends so long after it was last looked up.")
+        Key::new("expire", ms(1000, DAY * 365), "An entry ends so long after it was last used.")
             .default_is("never; only room is made"),
         Key::new(
             "ipv6_prefix",
@@ -29,9 +31,16 @@ pub static TABLE: Section = Section {
             "Bits of an IPv6 address that are the key: a client has a network of addresses.",
         )
         .default("64"),
-        Key::new("len", Type::Int { min: 1, max: 1024 }, "Bytes of a text that are the key.").default("32"),
+        Key::new("len", Type::Int { min: 1, max: 1024 }, "Bytes of a text or of bytes that are the key.").default("32"),
+        Key::new(
+            "nopurge",
+            Type::Bool,
+            "No room is made: while there is none, other keys are neither remembered nor counted.",
+        )
+        .default("false"),
+        Key::new("store", Type::Table(&TABLE_STORE), "What is counted of every key."),
     ],
-    hints: &[("nopurge", "room is always made")],
+    hints: &[("ipv6", "type = \"ip\" has addresses of both families")],
 };
 
 /// One entry of `stick`.

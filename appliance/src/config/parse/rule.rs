@@ -11,6 +11,7 @@ use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
 use evenkeel_proxy::rules::{Edit, ResponseRules, Value};
 
 use super::condition::{field_name, listed, method, named_values, when};
+use super::counted;
 use super::errorfile::GENERATED;
 use super::map;
 use crate::config::codes::Code;
@@ -69,10 +70,12 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let variable = |(name, value)| Action::Edit(Edit::Variable(name, value));
     actions.extend(set.unwrap_or_default().into_iter().map(variable));
     actions.extend([deny, tarpit, dropped, reply, redirect].into_iter().flatten());
+    let counting = counted::rule(cx, &mut t);
     let when = when(cx, &mut t);
     let whole = cx.errors == errors;
     t.finish(cx);
-    (does_one_thing(cx, node, &said, &ACTIONS) && whole).then_some(RuleDraft { when, actions, at: node.span })
+    let draft = RuleDraft { when, actions, counting, at: node.span };
+    (does_one_thing(cx, node, &said, &ACTIONS) && whole).then_some(draft)
 }
 
 fn response_rule(cx: &mut Reader<'_>, node: Node<'_>) -> Option<RuleDraft> {
@@ -88,7 +91,8 @@ fn response_rule(cx: &mut Reader<'_>, node: Node<'_>) -> Option<RuleDraft> {
     let whole = cx.errors == errors;
     t.finish(cx);
     let actions = edits.into_iter().map(Action::Edit).collect();
-    (does_one_thing(cx, node, &said, &EDITS) && whole).then_some(RuleDraft { when, actions, at: node.span })
+    let draft = RuleDraft { when, actions, counting: None, at: node.span };
+    (does_one_thing(cx, node, &said, &EDITS) && whole).then_some(draft)
 }
 
 fn does_one_thing(cx: &mut Reader<'_>, node: Node<'_>, said: &[&str], all: &[&str]) -> bool {
@@ -403,7 +407,7 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 17] = [
+const ACTIONS: [&str; 21] = [
     "deny",
     "tarpit",
     "silent_drop",
@@ -421,6 +425,10 @@ const ACTIONS: [&str; 17] = [
     "replace_path",
     "replace_pathq",
     "set_var",
+    "track",
+    "sc_inc_gpc0",
+    "sc_inc_gpc1",
+    "sc_set_gpt0",
 ];
 
 const EDITS: [&str; 5] = ["set_header", "add_header", "del_header", "replace_header", "replace_value"];

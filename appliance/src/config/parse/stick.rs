@@ -1,8 +1,9 @@
 //! Tables, and the rules that stick clients to servers by them.
 
 use evenkeel_proxy::sticky::{StickAction, StickKey};
-use evenkeel_proxy::table::{KeyType, TableConfig};
+use evenkeel_proxy::table::{KeyType, Purge, TableConfig};
 
+use super::counted;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::StickDraft;
@@ -23,17 +24,27 @@ pub(super) fn table(
     let expire = t.read(cx, "expire", Reader::duration).map(|d| d.value);
     let ipv6_prefix = t.read(cx, "ipv6_prefix", Reader::int).map_or(64, |n| n.value);
     let len = t.read(cx, "len", Reader::int).map_or(32, |n| n.value);
-    let other = if kind.as_ref().is_some_and(|k| k.value == "ip") { "len" } else { "ipv6_prefix" };
-    if let Some(kind) = kind.as_ref().filter(|_| t.has(other)) {
+    let nopurge = t.read(cx, "nopurge", Reader::bool).is_some_and(|yes| yes.value);
+    let store = t.read(cx, "store", counted::store).unwrap_or_default();
+    let others: &[&str] = match kind.as_ref().map_or("", |k| k.value) {
+        "ip" => &["len"],
+        "integer" => &["len", "ipv6_prefix"],
+        _ => &["ipv6_prefix"],
+    };
+    for (other, kind) in others.iter().filter(|o| t.has(o)).zip(kind.iter().cycle()) {
         let message = format!("`{other}` says nothing about a table of type \"{}\"", kind.value);
         cx.push(Diagnostic::error(Code::BadCombination, t.at, message));
     }
     t.finish(cx);
+    let size = size?;
     let key = match kind?.value {
+        "integer" => KeyType::Integer,
         "string" => KeyType::String { len },
+        "binary" => KeyType::Binary { len },
         _ => KeyType::Ip { ipv6_prefix },
     };
-    Some(Spanned::new(TableConfig { name: name.value, key, size: size?, expire }, name.span))
+    let purge = if nopurge { Purge::Nothing } else { Purge::Oldest };
+    Some(name.map(|name| TableConfig { name, key, size, expire, purge, store }))
 }
 
 /// A number, or text with HAProxy's suffixes.

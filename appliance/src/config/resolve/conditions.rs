@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use evenkeel_proxy::rules::{How, Matcher, Network, Test, Texts};
+use evenkeel_proxy::table::TableConfig;
 
+use super::counted;
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -16,6 +18,7 @@ use crate::config::source::{Span, Spanned};
 #[derive(Debug, Default)]
 pub(super) struct Matchers<'a> {
     outer: Option<&'a Self>,
+    pub(super) tables: &'a [Spanned<TableConfig>],
     /// `None`: what it says has been reported.
     known: BTreeMap<&'a str, Option<When>>,
 }
@@ -29,9 +32,14 @@ struct Looking<'a> {
 
 impl<'a> Matchers<'a> {
     /// Looks up what is in `named`, and reports what is not there.
-    pub(super) fn new(cx: &mut Reader<'_>, named: &'a [NamedCondition], outer: Option<&'a Self>) -> Self {
+    pub(super) fn new(
+        cx: &mut Reader<'_>,
+        named: &'a [NamedCondition],
+        outer: Option<&'a Self>,
+        tables: &'a [Spanned<TableConfig>],
+    ) -> Self {
         let by_name = named.iter().map(|(name, condition)| (name.value.as_str(), condition)).collect();
-        let matchers = Matchers { outer, known: BTreeMap::new() };
+        let matchers = Matchers { outer, tables, known: BTreeMap::new() };
         let mut looking = Looking { named: by_name, matchers, underway: Vec::new() };
         for (name, _) in named {
             looking.define(cx, &name.value, name.span);
@@ -41,7 +49,7 @@ impl<'a> Matchers<'a> {
 
     /// A condition with all names looked up. `None`: what is wrong has been reported.
     pub(super) fn resolve(&self, cx: &mut Reader<'_>, condition: &Condition, at: Span) -> Option<When> {
-        resolve(cx, condition, at, &mut |cx, name| self.find(cx, name))
+        resolve(cx, self.tables, condition, at, &mut |cx, name| self.find(cx, name))
     }
 
     fn find(&self, cx: &mut Reader<'_>, name: &Spanned<String>) -> Option<When> {
@@ -82,7 +90,8 @@ impl<'a> Looking<'a> {
         }
         let condition = *self.named.get(name)?;
         self.underway.push(name);
-        let when = resolve(cx, condition, at, &mut |cx, other| self.look_up(cx, other));
+        let tables = self.matchers.tables;
+        let when = resolve(cx, tables, condition, at, &mut |cx, other| self.look_up(cx, other));
         self.underway.pop();
         self.matchers.known.insert(name, when.clone());
         when
@@ -106,18 +115,22 @@ impl<'a> Looking<'a> {
 /// Looks names up and puts together what they stand for.
 fn resolve<'e>(
     cx: &mut Reader<'e>,
+    tables: &[Spanned<TableConfig>],
     condition: &Condition,
     at: Span,
     find: &mut dyn FnMut(&mut Reader<'e>, &Spanned<String>) -> Option<When>,
 ) -> Option<When> {
     let mut all = |cx: &mut Reader<'e>, parts: &[Condition]| -> Option<Vec<When>> {
-        let read: Vec<_> = parts.iter().map(|part| resolve(cx, part, at, find)).collect();
+        let read: Vec<_> = parts.iter().map(|part| resolve(cx, tables, part, at, find)).collect();
         read.into_iter().collect()
     };
     match condition {
         Condition::Named(name) => find(cx, name),
         Condition::Test(test) => Some(When::Request(Matcher::Test(test.clone()))),
         Condition::Hello(hello) => Some(When::Hello(hello.clone())),
+        Condition::Counted(draft) => {
+            counted::condition(cx, draft, tables).map(|test| When::Request(Matcher::Test(test)))
+        }
         Condition::Not(part) => {
             let part = all(cx, std::slice::from_ref(&**part))?;
             let part = of_requests(cx, part, at)?.pop()?;

@@ -8,12 +8,12 @@ use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
 use evenkeel_proxy::rules::{Action, ResponseRule, Rule};
-use evenkeel_proxy::sticky::{Cookie, StickRule, TableId};
-use evenkeel_proxy::table::TableConfig;
+use evenkeel_proxy::sticky::{Cookie, StickKey, StickRule};
+use evenkeel_proxy::table::{KeyType, TableConfig};
 
 use super::conditions::Matchers;
 use super::profiles::undefined;
-use super::{balance, modes, place, tls, watch};
+use super::{balance, counted, modes, place, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Proxy, RouteDraft, RuleDraft, ServerDraft, Side, StickDraft};
@@ -51,12 +51,13 @@ pub(super) struct Asked {
 
 /// What its `http_request` and `use_backend` say.
 pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Asked {
-    let own = Matchers::new(cx, &proxy.acl, Some(matchers));
+    let own = Matchers::new(cx, &proxy.acl, Some(matchers), matchers.tables);
     let rules = rules(cx, &proxy.rules, &own);
     let response_rules = self::rules(cx, &proxy.response_rules, &own);
     let edit = |Rule { when, action }| match action {
         Action::Edit(edit) => Some(ResponseRule { when, edit }),
-        Action::Deny(_)
+        Action::Count(_)
+        | Action::Deny(_)
         | Action::Tarpit(_)
         | Action::SilentDrop
         | Action::Return(_)
@@ -78,6 +79,9 @@ fn rules(cx: &mut Reader<'_>, drafts: &[RuleDraft], matchers: &Matchers<'_>) -> 
             Some(When::Request(when)) => {
                 let rule = |action: &Action| Rule { when: when.clone(), action: action.clone() };
                 rules.extend(draft.actions.iter().map(rule));
+                let counting = draft.counting.as_ref();
+                let counting = counting.and_then(|c| counted::counting(cx, c, matchers.tables));
+                rules.extend(counting.map(|counting| Rule { when, action: Action::Count(counting) }));
             }
             Some(When::Hello(_)) => {
                 let message = "a rule for requests cannot look at TLS that is passed on (`req_…`)";
@@ -234,11 +238,10 @@ pub(super) fn backend(
 }
 
 fn stick(cx: &mut Reader<'_>, rule: StickDraft, tables: &[Spanned<TableConfig>]) -> Option<StickRule> {
-    let at = tables.iter().position(|t| t.value.name == rule.table.value);
-    let Some(table) = at.and_then(|at| u16::try_from(at).ok()).map(TableId) else {
-        cx.push(undefined("table", &rule.table, tables.iter().map(|t| t.value.name.as_str())));
-        return None;
-    };
+    let (table, config) = counted::table(cx, &rule.table, tables)?;
+    if rule.key == StickKey::Source && config.key == KeyType::Integer {
+        counted::no_addresses(cx, config, rule.table.span);
+    }
     Some(StickRule { action: rule.action, key: rule.key, table })
 }
 
