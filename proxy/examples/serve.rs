@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_proxy::access_log::{Destination, Facility, Level, LogTarget};
+use evenkeel_proxy::access_log::{Destination, Level, LogTarget};
 use evenkeel_proxy::balance::State;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Shared};
@@ -64,7 +64,7 @@ fn route(host: &str) -> Result<Route, Problem> {
 }
 
 fn log_target(to: Destination) -> LogTarget {
-    LogTarget { to, facility: Facility::LOCAL0, level: Level::Info, tag: "serve".into() }
+    LogTarget { level: Level::Info, tag: "serve".into(), ..LogTarget::new(to) }
 }
 
 struct Options {
@@ -192,6 +192,7 @@ impl Options {
             dontlognull: true,
             log: self.log.iter().map(|_| LogTargetId(0)).collect(),
             log_format: if self.mode == Mode::Tcp { LogFormat::Tcplog } else { LogFormat::Httplog },
+            records: None,
             error_files: Arc::clone(&errors),
             maxconn: None,
             http: ClientHttp::default(),

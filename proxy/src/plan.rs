@@ -5,6 +5,7 @@
 mod balance;
 mod check;
 mod http;
+mod records;
 mod reload;
 mod watch;
 
@@ -21,9 +22,10 @@ pub use check::{
     OkStatus, Pattern, Protocol, Says, Script, Step, TextMatch, TimeoutStatus,
 };
 pub use http::{ClientHttp, HttpReuse, MinRate, Retry, RetryEvent, RetryOn, ServerHttp};
+pub use records::{Records, UniqueId};
 pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 
-use crate::access_log::is_loggable;
+use crate::access_log::{Format, is_loggable};
 use crate::endpoint::{self, Endpoint};
 use crate::map::{MapConfig, Maps};
 use crate::names::{Name, Resolvers};
@@ -166,6 +168,8 @@ pub struct Frontend {
     pub log: Vec<LogTargetId>,
     /// How they are written.
     pub log_format: LogFormat,
+    /// What else is said of them. `None`: nothing.
+    pub records: Option<Box<Records>>,
     /// Answers that replace the proxy's own errors.
     pub error_files: Arc<ErrorFiles>,
     /// Most connections at once; more wait in the backlog. `None`: the global limit.
@@ -174,12 +178,24 @@ pub struct Frontend {
     pub http: ClientHttp,
 }
 
+impl Frontend {
+    /// Whether its records, or identifiers of its requests, show what clients have connected to.
+    fn logs_destination(&self) -> bool {
+        let of_id = self.records.iter().filter_map(|r| r.unique_id.as_ref()).map(|id| &id.format);
+        let of_lines = match &self.log_format {
+            LogFormat::Custom(format) => Some(&**format),
+            LogFormat::Httplog | LogFormat::Tcplog | LogFormat::Json => None,
+        };
+        of_lines.into_iter().chain(of_id).any(Format::looks_at_destination)
+    }
+}
+
 /// Position of a log target in the worker's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogTargetId(pub u16);
 
 /// Line format of access records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogFormat {
     /// HAProxy's `option httplog`.
     Httplog,
@@ -187,6 +203,8 @@ pub enum LogFormat {
     Tcplog,
     /// One JSON object per line.
     Json,
+    /// The operator's own.
+    Custom(Arc<Format>),
 }
 
 /// Timers of the client side. `None`: unlimited.
@@ -421,6 +439,7 @@ impl Plan {
             || backends.iter().flat_map(|b| &b.http_request).any(Rule::looks_at_destination)
             || backends.iter().any(|b| b.balance.looks_at_destination())
             || frontends.iter().any(|f| f.http_response.look_at_destination())
+            || frontends.iter().any(Frontend::logs_destination)
             || backends.iter().any(|b| b.http_response.look_at_destination());
         Ok(Self {
             frontends,

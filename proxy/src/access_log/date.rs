@@ -40,7 +40,13 @@ impl Calendar {
         self.offset
     }
 
-    /// Appends `22/Nov/2026:21:16:00.123] `, HAProxy's `%tr` and what follows it in a line.
+    /// Appends `22/Nov/2026:21:16:00.123`, HAProxy's `%tr`.
+    pub(super) fn push_date(&mut self, out: &mut Vec<u8>, at: UnixMillis) {
+        self.push_httplog(out, at);
+        out.truncate(out.len() - 2);
+    }
+
+    /// The same and what follows it in a line: `] `.
     #[inline]
     pub(super) fn push_httplog(&mut self, out: &mut Vec<u8>, at: UnixMillis) {
         let (second, milli) = (at.0.div_euclid(1000), at.0.rem_euclid(1000));
@@ -104,6 +110,16 @@ impl Civil {
         push_then(out, self.year.unsigned_abs(), b':');
         self.push_clock(out);
         out.push(b'.');
+    }
+
+    /// `22/Nov/2026:21:16:00 +0100`, HAProxy's `%trl`.
+    pub(super) fn push_zoned(&self, out: &mut Vec<u8>) {
+        self.push_second(out);
+        out.pop();
+        out.extend_from_slice(if self.offset.0 < 0 { b" -" } else { b" +" });
+        let ahead = u64::from(self.offset.0.unsigned_abs());
+        push_padded(out, ahead / 3600, 2);
+        push_padded(out, ahead / 60 % 60, 2);
     }
 
     /// `2026-11-22T21:16:00.123+01:00` (RFC 3339).

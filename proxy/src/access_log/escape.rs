@@ -11,6 +11,10 @@ pub(super) enum Place {
     Word,
     /// To the end of the line: text of our own with parts of others in it.
     Free,
+    /// Between the double quotes of a format, whatever reads it.
+    Inner,
+    /// Anywhere else in a format.
+    Bare,
 }
 
 /// Appends `bytes`; what has a meaning in `place` and all that is not printable ASCII becomes `#XX`, as HAProxy
@@ -31,6 +35,21 @@ pub(super) fn push_with_escapes(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
         rest = tail;
     }
     out.extend_from_slice(rest);
+}
+
+/// The same with HAProxy's flag `+E`: `"`, `\` and `]` that are not escaped like that get a backslash (RFC 5424 §6.3.3).
+pub(super) fn push_backslashed(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
+    for &byte in bytes {
+        if needs_hash(byte, place) {
+            out.push(b'#');
+            push_hex(out, byte);
+        } else {
+            if matches!(byte, b'"' | b'\\' | b']') {
+                out.push(b'\\');
+            }
+            out.push(byte);
+        }
+    }
 }
 
 /// Appends `bytes` as the inside of a JSON string (RFC 8259 §7). What is not UTF-8 becomes U+FFFD.
@@ -99,10 +118,12 @@ fn needs_hash(byte: u8, place: Place) -> bool {
 
 /// For each byte the places, as bits, where it has to be escaped. A table, because lines are long and most bytes plain.
 const SPECIAL: [u8; 256] = {
+    let formats = 1 << Place::Inner as u8 | 1 << Place::Bare as u8;
     let all = 1 << Place::Quoted as u8
         | 1 << Place::Captured as u8
         | 1 << Place::Word as u8
-        | 1 << Place::Free as u8;
+        | 1 << Place::Free as u8
+        | formats;
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < table.len() {
@@ -112,15 +133,16 @@ const SPECIAL: [u8; 256] = {
         byte += 1;
     }
     table[b'#' as usize] = all & !(1 << Place::Free as u8);
-    table[b'"' as usize] = 1 << Place::Quoted as u8 | 1 << Place::Captured as u8;
-    table[b' ' as usize] = 1 << Place::Word as u8;
-    table[b'{' as usize] = 1 << Place::Captured as u8;
-    table[b'|' as usize] = 1 << Place::Captured as u8;
-    table[b'}' as usize] = 1 << Place::Captured as u8;
+    table[b'"' as usize] = 1 << Place::Quoted as u8 | 1 << Place::Captured as u8 | formats;
+    table[b'\\' as usize] = formats;
+    table[b' ' as usize] = 1 << Place::Word as u8 | 1 << Place::Bare as u8;
+    table[b'{' as usize] = 1 << Place::Captured as u8 | 1 << Place::Bare as u8;
+    table[b'|' as usize] = 1 << Place::Captured as u8 | 1 << Place::Bare as u8;
+    table[b'}' as usize] = 1 << Place::Captured as u8 | 1 << Place::Bare as u8;
     table
 };
 
-fn push_hex(out: &mut Vec<u8>, byte: u8) {
+pub(super) fn push_hex(out: &mut Vec<u8>, byte: u8) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 };
     out.extend_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
 }

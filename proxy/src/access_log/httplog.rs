@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::capture::Values;
 use super::date::Calendar;
 use super::escape::{Place, push_hash_escaped};
 use super::number::{push_millis_then, push_unsigned};
@@ -28,7 +29,7 @@ pub fn httplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Cale
         None => out.extend_from_slice(b"-1 "),
     }
     push_then(out, record.bytes_out, b' ');
-    match (record.request_cookie, record.response_cookie) {
+    match (record.kept.request_cookie(), record.kept.response_cookie()) {
         (None, None) => out.extend_from_slice(b"- - "),
         cookies => {
             for cookie in [cookies.0, cookies.1] {
@@ -41,9 +42,10 @@ pub fn httplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Cale
     out.extend_from_slice(&[cause, phase, cookie, action, b' ']);
     push_counts(out, record);
     push_queue(out, record);
-    if !record.request_captures.is_empty() || !record.response_captures.is_empty() {
-        push_captures(out, record.request_captures);
-        push_captures(out, record.response_captures);
+    let (of_request, of_response) = (record.kept.request(), record.kept.response());
+    if !of_request.is_empty() || !of_response.is_empty() {
+        push_captures(out, of_request);
+        push_captures(out, of_response);
     }
     out.push(b' ');
     push_request(out, record.request);
@@ -120,7 +122,8 @@ fn push_queue(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     push_unsigned(out, record.queue.backend.into());
 }
 
-fn push_captures(out: &mut Vec<u8>, captures: &[Option<&[u8]>]) {
+#[cold]
+fn push_captures(out: &mut Vec<u8>, captures: Values<'_>) {
     for (position, value) in captures.iter().enumerate() {
         out.extend_from_slice(if position == 0 { b" {" } else { b"|" });
         push_hash_escaped(out, value.unwrap_or_default(), Place::Captured);

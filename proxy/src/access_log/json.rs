@@ -1,5 +1,6 @@
 //! One JSON object per request (RFC 8259), for machines.
 
+use super::capture::Values;
 use super::date::{Civil, UtcOffset};
 use super::escape::push_json_escaped;
 use super::httplog::{LONGEST_TARGET, push_address_then};
@@ -34,11 +35,12 @@ pub fn json(out: &mut Vec<u8>, record: &AccessRecord<'_>, offset: UtcOffset) {
     push_timers(out, record);
     push_text(out, "termination", &record.termination.letters());
     push_counts(out, record);
-    push_optional(out, "request_cookie", record.request_cookie);
-    push_optional(out, "response_cookie", record.response_cookie);
-    push_captures(out, "request_captures", record.request_captures);
-    push_captures(out, "response_captures", record.response_captures);
-    push_optional(out, "unique_id", record.unique_id.map(str::as_bytes));
+    let kept = record.kept;
+    push_optional(out, "request_cookie", kept.request_cookie());
+    push_optional(out, "response_cookie", kept.response_cookie());
+    push_captures(out, "request_captures", kept.request());
+    push_captures(out, "response_captures", kept.response());
+    push_optional(out, "unique_id", kept.unique_id());
     out.push(b'}');
 }
 
@@ -94,7 +96,7 @@ fn push_counts(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
     push_number(out, "backend_queue", record.queue.backend.into());
 }
 
-fn push_captures(out: &mut Vec<u8>, name: &str, captures: &[Option<&[u8]>]) {
+fn push_captures(out: &mut Vec<u8>, name: &str, captures: Values<'_>) {
     if captures.is_empty() {
         return;
     }

@@ -5,9 +5,12 @@
 //! A data thread never waits for a log: what does not fit is dropped and counted.
 
 mod admission;
+pub mod capture;
 mod date;
 mod escape;
+pub mod format;
 mod httplog;
+mod journal;
 mod json;
 mod number;
 mod record;
@@ -18,14 +21,17 @@ mod target;
 mod tests;
 
 pub use admission::{AdmissionRecord, admission};
+pub use capture::{Capture, Captures, CookieCapture, Kept};
 pub use date::{Calendar, UnixMillis, UtcOffset};
 pub(crate) use escape::is_loggable;
+pub use format::{Format, FormatError, Host};
 pub use httplog::{httplog, tcplog};
+pub use journal::journal_entry;
 pub use json::json;
 pub use record::{
-    AccessRecord, Cause, ConnectionCounts, Cookie, CookieAction, Phase, QueuePositions, RequestLine,
+    AccessRecord, Cause, ConnectionCounts, Cookie, CookieAction, Details, Phase, QueuePositions, RequestLine,
     ServerName, Termination, Timers,
 };
-pub use spool::{Logger, Spools};
+pub use spool::{Fields, Logger, Manner, Spools};
 pub use syslog::syslog_header;
-pub use target::{Destination, Facility, Level, LogTarget};
+pub use target::{Destination, Facility, Header, Level, LogTarget, Sample};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::capture::Kept;
 use super::date::UnixMillis;
 use crate::tls::SessionFacts;
 
@@ -29,10 +30,6 @@ pub struct AccessRecord<'a> {
     pub bytes_out: u64,
     /// Bytes read from the client, head included.
     pub bytes_in: u64,
-    /// Captured request cookie, `NAME=VALUE`.
-    pub request_cookie: Option<&'a [u8]>,
-    /// Captured response cookie, `NAME=VALUE`.
-    pub response_cookie: Option<&'a [u8]>,
     /// Who ended it, and when.
     pub termination: Termination,
     /// Connections at the end, this one included.
@@ -43,14 +40,35 @@ pub struct AccessRecord<'a> {
     pub redispatched: bool,
     /// Places of this one in the queues.
     pub queue: QueuePositions,
-    /// Captured request fields, in the order of their captures; empty: no captures are configured.
-    pub request_captures: &'a [Option<&'a [u8]>],
-    /// Captured response fields.
-    pub response_captures: &'a [Option<&'a [u8]>],
     /// The request line.
     pub request: RequestLine<'a>,
-    /// Identifier given to the request.
-    pub unique_id: Option<&'a str>,
+    /// What was kept of both heads.
+    pub kept: &'a Kept,
+    /// What only line formats of an operator show; `None`: nobody asks.
+    pub details: Option<&'a Details>,
+}
+
+/// What built-in formats do not show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Details {
+    /// When the wait for the request began: its connection was accepted, or the request before it had ended (`%t`).
+    pub accepted: UnixMillis,
+    /// How long the handshakes of the connection took, if this is its first request (`%Th`).
+    pub handshake: Duration,
+    /// How long the first byte of the request was waited for (`%Ti`).
+    pub idle: Duration,
+    /// From the end of the response head, in mode tcp from the connection to the server, to the end (`%Td`).
+    pub data: Option<Duration>,
+    /// What the client has connected to (`%fi:%fp`).
+    pub frontend: Option<SocketAddr>,
+    /// Where the connection to the server comes from (`%bi:%bp`).
+    pub source: Option<SocketAddr>,
+    /// Where it leads (`%si:%sp`).
+    pub server: Option<SocketAddr>,
+    /// The number of the request in this process (`%rt`).
+    pub number: u32,
+    /// A number that nobody has used before.
+    pub random: u128,
 }
 
 /// Who answered a request.

@@ -7,16 +7,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::admission::{AdmissionRecord, admission};
 use super::date::{Calendar, UtcOffset};
 use super::escape::{Place, push_hash_escaped};
+use super::format::{Format, Host};
 use super::record::AccessRecord;
 use super::target::Level;
-use super::{httplog, json, tcplog};
+use super::{httplog, journal, json, tcplog};
 use crate::plan::{LogFormat, LogTargetId};
 
 /// A thread's way to the log. It can move to a thread, but not be shared by two.
@@ -51,29 +52,64 @@ impl Logger {
     }
 
     /// Hands an access line over to `targets`. Never blocks; a line that finds no room is dropped and counted.
-    pub fn log(&self, targets: &[LogTargetId], format: LogFormat, record: &AccessRecord<'_>) {
-        self.hand_over(targets, Level::Info, |out, calendar| match format {
-            LogFormat::Httplog => httplog(out, record, calendar),
-            LogFormat::Tcplog => tcplog(out, record, calendar),
-            LogFormat::Json => json(out, record, calendar.offset()),
+    #[inline]
+    pub fn log(&self, targets: &[LogTargetId], manner: Manner<'_>, record: &AccessRecord<'_>) {
+        self.hand_over(targets, manner.level, Kind::Access, |out, calendar, host| {
+            let fields = out.len();
+            if manner.fields == Fields::Wanted {
+                journal::fields(out, record);
+            }
+            let line = out.len();
+            match manner.format {
+                LogFormat::Httplog => httplog(out, record, calendar),
+                LogFormat::Tcplog => tcplog(out, record, calendar),
+                LogFormat::Json => json(out, record, calendar.offset()),
+                LogFormat::Custom(format) => format.write(out, record, calendar, host),
+            }
+            line - fields
         });
+    }
+
+    /// Writes what `format` makes of a record, for something else than a line.
+    pub fn write(&self, out: &mut Vec<u8>, format: &Format, record: &AccessRecord<'_>) {
+        let Ok(mut draft) = self.draft.try_borrow_mut() else { return };
+        match &self.way {
+            Some((spools, _)) => {
+                draft.calendar.set_offset(UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
+                format.write(out, record, &mut draft.calendar, &spools.host);
+            }
+            None => format.write(out, record, &mut draft.calendar, &Host::default()),
+        }
+    }
+
+    /// A number that no other request of this process has.
+    pub fn next_number(&self) -> u32 {
+        self.way.as_ref().map_or(0, |(spools, _)| spools.numbers.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Hands over the line about a connection that came to nothing.
     pub fn admission(&self, targets: &[LogTargetId], record: &AdmissionRecord<'_>) {
-        self.hand_over(targets, Level::Info, |out, calendar| admission(out, record, calendar.offset()));
+        self.hand_over(targets, Level::Info, Kind::Access, |out, calendar, _| {
+            admission(out, record, calendar.offset());
+            0
+        });
     }
 
     /// Hands any other line over, such as a server's change of state. What is not printable is escaped.
     pub fn event(&self, targets: &[LogTargetId], level: Level, text: &str) {
-        self.hand_over(targets, level, |out, _| push_hash_escaped(out, text.as_bytes(), Place::Free));
+        self.hand_over(targets, level, Kind::Event, |out, _, _| {
+            push_hash_escaped(out, text.as_bytes(), Place::Free);
+            0
+        });
     }
 
+    /// `write` returns how many bytes of fields it has written before the line.
     fn hand_over(
         &self,
         targets: &[LogTargetId],
         level: Level,
-        write: impl FnOnce(&mut Vec<u8>, &mut Calendar),
+        kind: Kind,
+        write: impl FnOnce(&mut Vec<u8>, &mut Calendar, &Host) -> usize,
     ) {
         let Some((spools, spool)) = &self.way else { return };
         // Only a formatter that logs could hold the buffer already, and there is none.
@@ -84,12 +120,41 @@ impl Logger {
         let Draft { entry, calendar, half } = &mut *draft;
         entry.clear();
         calendar.set_offset(UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
-        let head = begin_entry(entry, targets, level);
-        write(entry, calendar);
-        end_entry(entry, head);
+        let head = begin_entry(entry, targets, level, kind);
+        let fields = write(entry, calendar, &spools.host);
+        end_entry(entry, head, fields);
         spool.push(entry, half, spools.capacity_bytes);
         spools.wake();
     }
+}
+
+/// How an access line is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// What it looks like.
+    pub format: &'a LogFormat,
+    /// How urgent it is.
+    pub level: Level,
+    /// What goes with it.
+    pub fields: Fields,
+}
+
+/// What is known of a request in fields of its own, for the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fields {
+    /// Nobody takes them.
+    None,
+    /// They are written.
+    Wanted,
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A request or connection.
+    Access,
+    /// Something else.
+    Event,
 }
 
 impl Drop for Logger {
@@ -111,6 +176,9 @@ pub struct Spools {
     offset_s: AtomicI32,
     /// Lines dropped by loggers that are gone.
     dropped_before: AtomicU64,
+    host: Host,
+    /// The next number of a request that wants one.
+    numbers: AtomicU32,
 }
 
 impl Spools {
@@ -123,7 +191,15 @@ impl Spools {
             waker,
             offset_s: AtomicI32::new(0),
             dropped_before: AtomicU64::new(0),
+            host: Host::default(),
+            numbers: AtomicU32::new(0),
         }
+    }
+
+    /// The same in lines of this process.
+    #[must_use]
+    pub fn of_host(self, host: Host) -> Self {
+        Self { host, ..self }
     }
 
     /// A logger for one thread.
@@ -251,8 +327,12 @@ impl Half {
 pub struct Entry<'a> {
     /// Urgency, to be compared with a target's.
     pub level: Level,
+    /// It is about a request or connection.
+    pub is_access: bool,
     /// The line, without a line end.
     pub line: &'a [u8],
+    /// Fields of the journal, each with a line end.
+    pub fields: &'a [u8],
     /// Pairs of little-endian bytes.
     targets: &'a [u8],
 }
@@ -264,37 +344,42 @@ impl Entry<'_> {
     }
 }
 
-/// Entries of a buffer. An entry is its level, the number of its targets, the length of the line, the targets and the
-/// line.
+/// Entries of a buffer. An entry is its level, the number of its targets, the length of line and fields together, that of the
+/// fields, the targets, the fields and the line.
 struct Entries<'a>(&'a [u8]);
 
 impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
     fn next(&mut self) -> Option<Entry<'a>> {
-        let (&[level, count, a, b, c, d], rest) = self.0.split_first_chunk::<HEAD_BYTES>()?;
+        let (&[level, count, a, b, c, d, e, f], rest) = self.0.split_first_chunk::<HEAD_BYTES>()?;
         let (targets, rest) = rest.split_at_checked(usize::from(count) * 2)?;
-        let line_bytes = usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?;
-        let (line, rest) = rest.split_at_checked(line_bytes)?;
+        let bytes = usize::try_from(u32::from_le_bytes([a, b, c, d])).ok()?;
+        let (text, rest) = rest.split_at_checked(bytes)?;
+        let (fields, line) = text.split_at_checked(u16::from_le_bytes([e, f]).into())?;
         self.0 = rest;
-        Some(Entry { level: Level::numbered(level)?, line, targets })
+        let is_access = level & ACCESS != 0;
+        Some(Entry { level: Level::numbered(level & !ACCESS)?, is_access, line, fields, targets })
     }
 }
 
-/// Writes all but the length. Returns where the line begins.
-fn begin_entry(out: &mut Vec<u8>, targets: &[LogTargetId], level: Level) -> usize {
+/// Writes all but the lengths. Returns where the text begins.
+fn begin_entry(out: &mut Vec<u8>, targets: &[LogTargetId], level: Level, kind: Kind) -> usize {
     let count = u8::try_from(targets.len()).unwrap_or(u8::MAX);
-    out.extend_from_slice(&[level as u8, count, 0, 0, 0, 0]);
+    let kind = if kind == Kind::Event { 0 } else { ACCESS };
+    out.extend_from_slice(&[level as u8 | kind, count, 0, 0, 0, 0, 0, 0]);
     for target in targets.iter().take(count.into()) {
         out.extend_from_slice(&target.0.to_le_bytes());
     }
     out.len()
 }
 
-fn end_entry(out: &mut [u8], line_start: usize) {
-    let line_bytes = u32::try_from(out.len() - line_start).unwrap_or(u32::MAX);
-    if let Some(field) = out.get_mut(2..HEAD_BYTES) {
-        field.copy_from_slice(&line_bytes.to_le_bytes());
+fn end_entry(out: &mut [u8], start: usize, fields: usize) {
+    let [a, b, c, d] = u32::try_from(out.len() - start).unwrap_or(u32::MAX).to_le_bytes();
+    // Fields are bounded, as what they show is.
+    let [e, f] = u16::try_from(fields).unwrap_or(u16::MAX).to_le_bytes();
+    if let Some(lengths) = out.get_mut(2..HEAD_BYTES) {
+        lengths.copy_from_slice(&[a, b, c, d, e, f]);
     }
 }
 
@@ -303,7 +388,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const HEAD_BYTES: usize = 6;
+const HEAD_BYTES: usize = 8;
+
+/// In the byte of the level: the entry is about a request or connection.
+const ACCESS: u8 = 0x80;
 
 /// How often a logger looks for a free buffer.
 const TRIES: u32 = 3;

@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -36,18 +36,45 @@ fn record() -> AccessRecord<'static> {
         status: Some(200),
         bytes_out: 56,
         bytes_in: 20,
-        request_cookie: None,
-        response_cookie: None,
         termination: Termination::default(),
         counts: ConnectionCounts { process: 1, frontend: 1, backend: 0, server: 0 },
         retries: 0,
         redispatched: false,
         queue: QueuePositions::default(),
-        request_captures: &[],
-        response_captures: &[],
         request: RequestLine::Line { method: b"GET", target: b"/", version: b"HTTP/1.0" },
-        unique_id: None,
+        kept: &NOTHING,
+        details: None,
     }
+}
+
+static NOTHING: LazyLock<Kept> = LazyLock::new(Kept::default);
+
+/// Fields of a message, named by their positions, and a cookie.
+struct Message<'a>(&'a [Option<&'a [u8]>], Option<(&'a [u8], &'a [u8])>);
+
+impl capture::Head for Message<'_> {
+    fn last(&self, name: &str) -> Option<&[u8]> {
+        *self.0.get(name.parse::<usize>().unwrap())?
+    }
+
+    fn cookies(&self, look: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool) {
+        if let Some((name, value)) = self.1 {
+            look(name, Some(value));
+        }
+    }
+}
+
+fn kept(request: &Message<'_>, response: &Message<'_>) -> Kept {
+    let of = |message: &Message<'_>| {
+        let capture = |at: usize| Capture { name: at.to_string().into(), bytes: 1000 };
+        (0..message.0.len()).map(capture).collect::<Vec<_>>()
+    };
+    let cookie = Some(CookieCapture { begin: "".into(), bytes: 1000 });
+    let wanted = Captures { request: of(request), response: of(response), cookie, ..Captures::default() };
+    let mut kept = Kept::default();
+    kept.handle_request(&wanted, request);
+    kept.handle_response(&wanted, response);
+    kept
 }
 
 fn line(target: &[u8]) -> AccessRecord<'_> {
@@ -112,6 +139,9 @@ fn as_json(record: &AccessRecord<'_>) -> String {
 /// Lines written by HAProxy 2.6.12 for the same requests.
 #[test]
 fn httplog_lines_are_haproxys() {
+    let special =
+        kept(&Message(&[Some(b"q\"#{|}~\\ z"), Some(b"\xc3\xa9")], None), &Message(&[Some(b"s3")], None));
+    let absent = kept(&Message(&[None, None], None), &Message(&[Some(b"a\tb")], None));
     let cases = [
         (
             "plain",
@@ -120,20 +150,12 @@ fn httplog_lines_are_haproxys() {
         ),
         (
             "captures, and what has a meaning in them",
-            AccessRecord {
-                request_captures: &[Some(b"q\"#{|}~\\ z"), Some(b"\xc3\xa9")],
-                response_captures: &[Some(b"s3")],
-                ..line(b"/a\"b{c|d}e#f\\g")
-            },
+            AccessRecord { kept: &special, ..line(b"/a\"b{c|d}e#f\\g") },
             r##"127.0.0.1:50384 [22/Nov/2026:21:54:20.772] fe be/s3 0/0/0/0/0 200 56 - - ---- 1/1/0/0/0 0/0 {q#22#23#7B#7C#7D~\ z|#C3#A9} {s3} "GET /a#22b{c|d}e#23f\g HTTP/1.0""##,
         ),
         (
             "absent captures, bytes beyond ASCII",
-            AccessRecord {
-                request_captures: &[None, None],
-                response_captures: &[Some(b"a\tb")],
-                ..line(b"/a\x80b\xff")
-            },
+            AccessRecord { kept: &absent, ..line(b"/a\x80b\xff") },
             r##"127.0.0.1:50384 [22/Nov/2026:21:54:20.772] fe be/s3 0/0/0/0/0 200 56 - - ---- 1/1/0/0/0 0/0 {|} {a#09b} "GET /a#80b#FF HTTP/1.0""##,
         ),
         (
@@ -219,8 +241,7 @@ fn httplog_shows_the_rest_too() {
         tls: Some(&session()),
         server: ServerName::Stats,
         status: None,
-        request_cookie: Some(b"ASP=a b#"),
-        response_cookie: Some(b"SRV=1\n"),
+        kept: &kept(&Message(&[], Some((b"ASP", b"a b#"))), &Message(&[], Some((b"SRV", b"1\n")))),
         termination: Termination {
             cause: Cause::Down,
             phase: Phase::Data,
@@ -248,10 +269,11 @@ fn long_targets_are_cut() {
 #[test]
 fn json_holds_the_same() {
     let session = SessionFacts { client: Some(alice()), ..session() };
+    let mut kept = kept(&Message(&[Some(b"a\"b\\c"), None], None), &Message(&[], None));
+    kept.handle_unique_id(|out| out.extend_from_slice(b"id-1"));
     let record = AccessRecord {
         tls: Some(&session),
-        request_captures: &[Some(b"a\"b\\c"), None],
-        unique_id: Some("id-1"),
+        kept: &kept,
         timers: Timers { request: MS(1), active: Duration::from_micros(2999), ..Timers::default() },
         ..line(b"/\n\x80\xc3\xa9")
     };
@@ -299,7 +321,9 @@ proptest! {
         cookie in proptest::collection::vec(any::<u8>(), 1..64),
     ) {
         let captures = [Some(capture.as_slice())];
-        let record = AccessRecord { request_captures: &captures, request_cookie: Some(&cookie), ..line(&target) };
+        let kept = kept(&Message(&captures, Some((b"C", &cookie))), &Message(&[], None));
+        let record = AccessRecord { kept: &kept, ..line(&target) };
+        let cookie = [b"C=", cookie.as_slice()].concat();
         let text = as_httplog(&record);
         prop_assert!(text.bytes().all(|b| (b' '..=b'~').contains(&b)));
         let mut fields = text.splitn(13, ' ');
@@ -390,14 +414,11 @@ fn dates_follow_calendar_and_zone() {
 #[test]
 fn syslog_headers_carry_the_priority() {
     let header = |facility, level| {
-        let target = LogTarget {
-            to: Destination::Stdout,
-            facility: Facility::named(facility).unwrap(),
-            level: Level::Debug,
-            tag: "evenkeel".into(),
-        };
+        let to = Destination::Unix("/dev/log".into());
+        let target = LogTarget { facility: Facility::named(facility).unwrap(), ..LogTarget::new(to) };
         let mut out = Vec::new();
-        syslog_header(&mut out, &target, level, 4711, AT, UtcOffset(3600));
+        let host = Host { name: "lb1".into(), pid: 4711 };
+        syslog_header(&mut out, &target, level, &host, AT, UtcOffset(3600));
         String::from_utf8(out).unwrap()
     };
     assert_eq!(header("local0", Level::Info), "<134>Nov 22 22:54:20 evenkeel[4711]: ");
@@ -431,6 +452,10 @@ fn spools(capacity: usize) -> (Arc<Spools>, Arc<Bell>) {
     (Arc::new(Spools::new(capacity, Waker::from(Arc::clone(&bell)))), bell)
 }
 
+fn usual(format: &LogFormat) -> Manner<'_> {
+    Manner { format, level: Level::Info, fields: Fields::None }
+}
+
 fn drain(spools: &Spools) -> Vec<(Vec<u16>, Level, String)> {
     let mut lines = Vec::new();
     spools.drain(&mut Vec::new(), |entry| {
@@ -445,9 +470,9 @@ fn lines_reach_the_writer_in_order() {
     let (spools, _) = spools(10_000);
     spools.set_offset(UtcOffset(3600));
     let logger = spools.logger();
-    logger.log(&[LogTargetId(1), LogTargetId(300)], LogFormat::Httplog, &record());
-    logger.log(&[LogTargetId(0)], LogFormat::Json, &record());
-    logger.log(&[], LogFormat::Json, &record());
+    logger.log(&[LogTargetId(1), LogTargetId(300)], usual(&LogFormat::Httplog), &record());
+    logger.log(&[LogTargetId(0)], usual(&LogFormat::Json), &record());
+    logger.log(&[], usual(&LogFormat::Json), &record());
     logger.event(&[LogTargetId(2)], Level::Alert, "Server be/s1 is DOWN, info: \"x\n\u{1b}[2J\"");
     let lines = drain(&spools);
     assert_eq!(lines.len(), 3);
@@ -464,10 +489,10 @@ fn what_finds_no_room_is_dropped_and_counted() {
     let (spools, _) = spools(200);
     let logger = spools.logger();
     for _ in 0..5 {
-        logger.log(&[LogTargetId(0)], LogFormat::Httplog, &record());
+        logger.log(&[LogTargetId(0)], usual(&LogFormat::Httplog), &record());
     }
     assert_eq!((drain(&spools).len(), spools.dropped()), (1, 4));
-    logger.log(&[LogTargetId(0)], LogFormat::Httplog, &record());
+    logger.log(&[LogTargetId(0)], usual(&LogFormat::Httplog), &record());
     drop(logger);
     assert_eq!(drain(&spools).len(), 1, "there is room again, and what a logger leaves is written");
     assert!(drain(&spools).is_empty());
@@ -491,7 +516,7 @@ fn the_writer_is_woken_only_from_sleep() {
 
 #[test]
 fn a_disabled_logger_takes_anything() {
-    Logger::disabled().log(&[LogTargetId(0)], LogFormat::Json, &record());
+    Logger::disabled().log(&[LogTargetId(0)], usual(&LogFormat::Json), &record());
 }
 
 /// Writer and loggers at once: every line arrives once or is counted as dropped, whole and in order per logger.

@@ -254,6 +254,12 @@ impl HeadIndex {
         self.fields.get(usize::from(at).checked_sub(1)?)
     }
 
+    /// The value of the last field of that name, in any case.
+    pub fn last<'a>(&self, bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
+        let named = |f: &&Field| f.name.of(bytes).eq_ignore_ascii_case(name.as_bytes());
+        self.fields.iter().rev().find(named).map(|f| f.value.of(bytes))
+    }
+
     /// All fields of that name.
     pub fn all(&self, known: Known) -> impl Iterator<Item = &Field> {
         let from = self.first.get(known as usize).map_or(0, |at| usize::from(*at));

@@ -43,7 +43,7 @@ pub(super) struct Arrival {
 /// connection only and is counted.
 pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
     let Arrival { mut stream, client, listener, frontend, permit } = arrival;
-    let whose = Guest { caller: Caller::of(client), listener, frontend };
+    let whose = Guest { caller: Caller::of(client), listener, frontend, arrived: now };
     let asks = thread.plan.listeners().get(usize::from(listener.0));
     let thread = Rc::clone(thread);
     match asks {
@@ -84,6 +84,7 @@ struct Guest {
     caller: Caller,
     listener: ListenerId,
     frontend: FrontendId,
+    arrived: Instant,
 }
 
 impl Guest {
@@ -170,8 +171,10 @@ async fn admit_encrypted(
 
 /// Speaks the protocol of the frontend, to its end.
 async fn serve(thread: Rc<DataThread>, stream: Stream, whose: Guest, permit: Permit) {
-    let (Guest { mut caller, frontend, .. }, now) = (whose, Instant::now());
+    let (Guest { mut caller, frontend, arrived, .. }, now) = (whose, Instant::now());
     caller.tls = stream.session().cloned();
+    let handshakes = now.saturating_duration_since(arrived);
+    caller.handshake_ms = u32::try_from(handshakes.as_millis()).unwrap_or(u32::MAX);
     match mode(&thread, frontend) {
         Mode::Http if stream.has_agreed_on_http2() => {
             http2::Serve::of_tls(thread, stream, caller, frontend, permit, now).await;

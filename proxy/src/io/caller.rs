@@ -18,6 +18,8 @@ pub(super) struct Caller {
     pub(super) told: Option<Rc<Told>>,
     /// Its TLS session, if it speaks TLS.
     pub(super) tls: Option<Arc<SessionFacts>>,
+    /// How long it took until it could speak, in milliseconds.
+    pub(super) handshake_ms: u32,
 }
 
 /// What servers that want to know whose connection they get are told besides the client's address.
@@ -32,7 +34,7 @@ pub(super) struct Told {
 impl Caller {
     /// A client that is known by its address alone.
     pub(super) fn of(source: SocketAddr) -> Self {
-        Self { source, told: None, tls: None }
+        Self { source, told: None, tls: None, handshake_ms: 0 }
     }
 
     /// The header that tells a server of this client.

@@ -14,6 +14,7 @@
 //! | `ours` | answers that rules give in a server's place |
 //! | `failure` | what each kind of failure is called in answers and records |
 //! | `record` | the access record, written exactly once |
+//! | `notes` | what only some records show |
 //! | `flow`, `outbox` | content on its way, and what could not be written yet |
 //! | `bypass`, `forecast` | content that is spliced, and whether there will be some |
 //!
@@ -28,6 +29,7 @@ pub mod explain;
 mod failure;
 pub(super) mod flow;
 mod forecast;
+mod notes;
 mod ours;
 mod outbox;
 mod record;

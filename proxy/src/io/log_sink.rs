@@ -5,6 +5,8 @@
 //! bounded queue of its own, and beyond that is dropped and counted.
 
 mod outlet;
+mod queue;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tz::TimeZone;
 
-use crate::access_log::{LogTarget, Logger, Spools, UnixMillis, UtcOffset};
+use crate::access_log::{Host, LogTarget, Logger, Spools, UnixMillis, UtcOffset};
 use outlet::{Outlet, Waiting};
 
 pub use outlet::TargetCounts;
@@ -52,8 +54,11 @@ impl LogSink {
         let bell = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         let control =
             Arc::new(Control { bell, stop: AtomicBool::new(false), reopen: AtomicBool::new(false) });
-        let spools = Arc::new(Spools::new(SPOOL_BYTES, Waker::from(Arc::clone(&control))));
-        let outlets = targets.into_iter().map(Outlet::open).collect::<io::Result<Vec<_>>>()?;
+        let host = this_host();
+        let spools = Spools::new(SPOOL_BYTES, Waker::from(Arc::clone(&control))).of_host(host.clone());
+        let spools = Arc::new(spools);
+        let open = |target| Outlet::open(target, host.clone());
+        let outlets = targets.into_iter().map(open).collect::<io::Result<Vec<_>>>()?;
         let counts = outlets.iter().map(Outlet::counts).collect();
         let writer = Writer {
             spools: Arc::clone(&spools),
@@ -175,7 +180,7 @@ impl Writer {
             bytes += entry.line.len();
             for target in entry.targets() {
                 if let Some(outlet) = outlets.get_mut(usize::from(target.0)) {
-                    outlet.offer(entry.level, entry.line, at, offset);
+                    outlet.offer(&entry, at, offset);
                 }
             }
         });
@@ -191,6 +196,10 @@ impl Writer {
                 Waiting::ForLines => {}
                 Waiting::ForRoom => fds.extend(outlet.fd()),
                 Waiting::Until(at) => longest = longest.min(at.saturating_duration_since(now)),
+                Waiting::ForRoomUntil(at) => {
+                    longest = longest.min(at.saturating_duration_since(now));
+                    fds.extend(outlet.fd());
+                }
             }
         }
         let mut polled = vec![PollFd::new(self.control.bell.as_fd(), PollFlags::POLLIN)];
@@ -207,6 +216,12 @@ impl Writer {
     fn set_offset(&self) {
         self.spools.set_offset(offset_at(&self.zone, unix_now()));
     }
+}
+
+fn this_host() -> Host {
+    // A machine without a name gets none in its lines.
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Host { name: name.trim().to_owned(), pid: std::process::id() }
 }
 
 fn offset_at(zone: &TimeZone, at: UnixMillis) -> UtcOffset {

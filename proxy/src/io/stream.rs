@@ -147,7 +147,11 @@ impl Stream {
 
     /// The addresses of a TCP connection, ours first.
     pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let Kind::Tcp(tcp) = &self.kind else { return None };
+        let tcp = match &self.kind {
+            Kind::Tcp(tcp) => tcp,
+            Kind::Tls(tls) => return tls.under.addresses(),
+            Kind::Unix(_) | Kind::Http2(_) | Kind::Http2Server(_) | Kind::Gone => return None,
+        };
         let options = tcp.options().ok()?;
         Some((options.local_addr().ok()?.as_socket()?, options.peer_addr().ok()?.as_socket()?))
     }

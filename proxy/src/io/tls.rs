@@ -23,7 +23,7 @@ use crate::tls::{Acceptor, Connector, SessionFacts};
 #[derive(Debug)]
 pub(super) struct TlsStream {
     session: Session,
-    under: Stream,
+    pub(super) under: Stream,
     /// Part of a record, or of a handshake message.
     incoming: Vec<u8>,
     /// Decrypted, and not yet taken.

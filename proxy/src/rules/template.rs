@@ -94,7 +94,7 @@ impl Variable {
     pub const OF_NAME: [&str; 4] = ["hdr", "query", "cookie", "var"];
 
     /// What is between the braces.
-    fn parse(text: &str) -> Result<Self, TemplateError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
         if let Some((kind, name)) = text.strip_suffix(')').and_then(|inside| inside.split_once('(')) {
             let make = match kind {
                 "hdr" => Self::Header,
@@ -118,8 +118,22 @@ impl Variable {
         })
     }
 
+    /// The field of a request that it is filled in from.
+    pub(crate) fn field(&self) -> Option<&str> {
+        if let Self::Header(name) = self {
+            return Some(name);
+        }
+        let cookie = matches!(self, Self::Cookie(_)).then_some("cookie");
+        cookie.or_else(|| matches!(self, Self::Host | Self::Authority).then_some("host"))
+    }
+
+    /// Whether connections have it that are not HTTP.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        matches!(self, Self::Source | Self::Destination | Self::DestinationPort | Self::Sni)
+    }
+
     /// Appends its value. Whether the request has it.
-    fn write<R: Request>(&self, out: &mut Vec<u8>, looked: &Looked<'_, R>) -> bool {
+    pub(crate) fn write<R: Request>(&self, out: &mut Vec<u8>, looked: &Looked<'_, R>) -> bool {
         let request = looked.request();
         let mut put = |value: &[u8]| {
             out.extend_from_slice(value);

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use evenkeel_proxy::access_log::{Destination, Facility, Level, LogTarget};
+use evenkeel_proxy::access_log::{Destination, Level, LogTarget};
 use evenkeel_proxy::balance::State;
 use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::log_sink::LogSink;
@@ -68,6 +68,7 @@ impl Setup {
                 dontlognull: false,
                 log: vec![LogTargetId(0)],
                 log_format: LogFormat::Httplog,
+                records: None,
                 error_files: Arc::clone(&errors),
                 maxconn: None,
                 http: ClientHttp::default(),
@@ -112,12 +113,9 @@ impl Setup {
     pub(crate) fn start(self) -> TestProxy {
         let records = UdpSocket::bind(LOOPBACK).unwrap();
         records.set_read_timeout(Some(PATIENCE)).unwrap();
-        let sink = LogSink::start(vec![LogTarget {
-            to: Destination::Udp(records.local_addr().unwrap()),
-            facility: Facility::LOCAL0,
-            level: Level::Info,
-            tag: "test".into(),
-        }]);
+        let to = Destination::Udp(records.local_addr().unwrap());
+        let target = LogTarget { level: Level::Info, tag: "test".into(), ..LogTarget::new(to) };
+        let sink = LogSink::start(vec![target]);
         let sink = sink.unwrap();
         let socket = TcpListener::bind(LOOPBACK).unwrap();
         let addr = socket.local_addr().unwrap();

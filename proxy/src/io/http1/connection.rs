@@ -211,7 +211,7 @@ impl Connection {
             let total = self.inbox.len().min(scratch.bytes.len());
             scratch.bytes[..total].copy_from_slice(&self.inbox[..total]);
             self.inbox = Vec::new();
-            let mut open = Open::new(&self.thread, &self.whose.party, now);
+            let mut open = self.open(now);
             open.up.read = total as u64;
             return self.handle_head(open, total, scratch, now);
         }
@@ -228,11 +228,20 @@ impl Connection {
             }
             Poll::Ready(Ok(n)) => {
                 self.thread.idle.rise(&self.whose.place);
-                let mut open = Open::new(&self.thread, &self.whose.party, now);
+                let mut open = self.open(now);
                 open.up.read = n as u64;
                 self.handle_head(open, n, scratch, now)
             }
         }
+    }
+
+    /// Opens an exchange whose first byte has just come.
+    #[inline]
+    fn open(&self, now: Instant) -> Open {
+        let mut open = Open::new(&self.thread, &self.whose.party, now);
+        // A stream of HTTP/2 is never the first: the connection's handshakes were before all of them.
+        open.notes.begin(self.since, !self.served && self.whose.permit.is_some());
+        open
     }
 
     /// Nothing to do: until a request comes, or until room is needed.

@@ -9,6 +9,7 @@ use super::super::underway::Seat;
 use super::super::upstream::Dial;
 use super::failure::{Failure, Progress};
 use super::flow::Flow;
+use super::notes::Notes;
 use super::record::{Facts, Owner};
 use super::repeat::Repeat;
 use crate::balance::Lease;
@@ -27,6 +28,7 @@ pub(in crate::io) struct Exchange {
     /// While it is under way.
     pub(super) owner: Option<Owner>,
     pub(super) facts: Facts,
+    pub(super) notes: Notes,
     pub(super) asked: Asked,
     /// From the client to the server: the forwarded head, then the content.
     pub(in crate::io) up: Flow,
@@ -229,6 +231,7 @@ impl Exchange {
     pub(in crate::io) fn reset(&mut self) {
         self.owner = None;
         self.facts.reset();
+        self.notes.reset();
         self.asked = Asked::default();
         self.up.reset();
         self.down.reset();

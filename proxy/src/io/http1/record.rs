@@ -11,12 +11,12 @@ use super::counted;
 use super::exchange::Exchange;
 use super::failure::Failure;
 use crate::access_log::{
-    AccessRecord, Cause, ConnectionCounts, Phase, QueuePositions, RequestLine, ServerName, Termination,
-    Timers,
+    AccessRecord, Cause, ConnectionCounts, Fields, Level, Manner, Phase, QueuePositions, RequestLine,
+    ServerName, Termination, Timers,
 };
 use crate::h1::head::Request;
 use crate::health::Sign;
-use crate::plan::{BackendId, FrontendId, ServerId};
+use crate::plan::{BackendId, FrontendId, LogFormat, ServerId};
 
 /// What the record will say.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl Facts {
         self.target_bytes = request.target.of(bytes).len();
     }
 
-    fn request_line(&self) -> RequestLine<'_> {
+    pub(super) fn request_line(&self) -> RequestLine<'_> {
         if self.line.is_empty() {
             return RequestLine::Bad;
         }
@@ -270,11 +270,20 @@ fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Ter
     if frontend.log.is_empty() || (frontend.dontlognull && nothing_sent) {
         return;
     }
+    let mut manner = Manner { format: &frontend.log_format, level: Level::Info, fields: Fields::None };
+    if let Some(records) = &frontend.records {
+        let normal = is_normal(facts, termination);
+        if normal && records.dontlog_normal {
+            return;
+        }
+        manner.level = if !normal && records.separate_errors { Level::Err } else { Level::Info };
+        manner.fields = records.fields;
+    }
     let backend = facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let server = facts.server.and_then(|s| thread.plan.servers().get(s.0 as usize));
     let ended = facts.ended.unwrap_or_else(Instant::now);
     let timers = facts.timers(ended);
-    let record = AccessRecord {
+    let mut record = AccessRecord {
         client: party.caller.source,
         time: thread.time_of_day.at(facts.started.unwrap_or(ended)),
         frontend: &frontend.name,
@@ -285,19 +294,41 @@ fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Ter
         status: facts.status,
         bytes_out: exchange.down.out.written(),
         bytes_in: exchange.up.read,
-        request_cookie: None,
-        response_cookie: None,
         termination,
         counts: counts(facts, thread, party),
         retries: facts.retries,
         redispatched: facts.redispatched,
         queue: facts.queue,
-        request_captures: &[],
-        response_captures: &[],
         request: facts.request_line(),
-        unique_id: None,
+        kept: &exchange.notes.kept,
+        details: None,
     };
-    thread.logger.log(&frontend.log, frontend.log_format, &record);
+    let details;
+    if let LogFormat::Custom(_) = frontend.log_format {
+        details = exchange.notes.details(thread, party, (facts.started, facts.responded), ended);
+        record.details = Some(&details);
+    }
+    thread.logger.log(&frontend.log, manner, &record);
+}
+
+/// Whether nothing went wrong that whoever looks for errors wants to see: as HAProxy tells it.
+fn is_normal(facts: &Facts, termination: Termination) -> bool {
+    let ran = match termination.cause {
+        Cause::Normal => facts.retries == 0,
+        Cause::Local => true,
+        Cause::Client
+        | Cause::Server
+        | Cause::Proxy
+        | Cause::Resource
+        | Cause::Internal
+        | Cause::Down
+        | Cause::Up
+        | Cause::Killed
+        | Cause::ClientTimeout
+        | Cause::ClientRate
+        | Cause::ServerTimeout => false,
+    };
+    ran && !facts.redispatched && facts.status.is_none_or(|status| status < 500)
 }
 
 fn counts(facts: &Facts, thread: &DataThread, party: &Party) -> ConnectionCounts {

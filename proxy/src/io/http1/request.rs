@@ -8,6 +8,7 @@ use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
 use super::exchange::{Asked, Changes, Exchange};
 use super::failure::Failure;
+use super::notes;
 use super::ours::Ours;
 use super::record::Party;
 use super::repeat::Repeat;
@@ -49,6 +50,10 @@ pub(super) fn prepare(
     exchange.facts.head_done = Some(now);
     exchange.asked.method = request.method;
     exchange.asked.version = request.version;
+    let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
+    if let Some(records) = &frontend.records {
+        notes::handle_request(exchange, thread, party, (frontend, records), parsed);
+    }
     let (framing, target) = check(parsed).map_err(Failure::Refused)?;
     let options = Options::of(index, bytes);
     let expectation = conn::expectation(request.version, framing, index, bytes);
@@ -70,7 +75,6 @@ pub(super) fn prepare(
     exchange.held_back = expectation == Expectation::Continue;
 
     exchange.up.body = Body::new(framing, Output::Chunks);
-    let frontend = thread.plan.frontends().get(usize::from(party.frontend.0)).ok_or(Failure::NoServer)?;
     let mut edits = Edits::default();
     let caller = &party.caller;
     let given = Given { parsed, target: &target, caller, maps: thread.balance.maps() };

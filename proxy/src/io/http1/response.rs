@@ -63,6 +63,7 @@ pub(super) fn handle_head(
             to.after = After::Switch;
             exchange.facts.status = Some(response.status);
             exchange.facts.responded = Some(now);
+            exchange.notes.handle_response(thread, index, bytes);
             write(exchange, thread, response, index, bytes, &to, now);
             Ok(Verdict::Switched)
         }
@@ -89,6 +90,7 @@ pub(super) fn handle_head(
             let stays = !until_close && !thread.draining.get();
             let client = asked.persists && stays && exchange.up.body.is_done();
             to.after = if client { After::Persist } else { After::Close };
+            exchange.notes.handle_response(thread, index, bytes);
             write(exchange, thread, response, index, bytes, &to, now);
             exchange.down.body = Body::new(framing, to.output());
             exchange.down.ends = !client;

@@ -7,6 +7,7 @@ use super::super::persist;
 use super::counted;
 use super::exchange::Exchange;
 use super::ours::{Ours, Silent};
+use crate::access_log::capture;
 use crate::balance::Subject;
 use crate::h1::field::Known;
 use crate::h1::head::{Field, HeadIndex, Method, Request};
@@ -15,6 +16,7 @@ use crate::map::{MapId, Maps};
 use crate::rules::line::LineEdit;
 use crate::rules::template::Template;
 use crate::rules::{self, Change, Edit, Edits, Looked, Number, Rule, action};
+use crate::sticky::pairs;
 use crate::tls::SessionFacts;
 
 /// A head as it was parsed.
@@ -33,6 +35,17 @@ impl persist::Request for Parsed<'_> {
     fn header(&self, name: &str) -> Option<&[u8]> {
         let named = |f: &&Field| f.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
         self.index.fields().iter().find(named).map(|f| f.value.of(self.bytes))
+    }
+}
+
+impl capture::Head for Parsed<'_> {
+    fn last(&self, name: &str) -> Option<&[u8]> {
+        self.index.last(self.bytes, name)
+    }
+
+    fn cookies(&self, look: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool) {
+        let pairs = persist::Request::cookies(self).flat_map(pairs);
+        let _found = pairs.into_iter().any(|pair| look(pair.name, pair.value));
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
-use std::net::UdpSocket;
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU32;
 
 use super::*;
 use crate::access_log::{
-    AccessRecord, ConnectionCounts, Destination, Facility, Level, QueuePositions, RequestLine, ServerName,
-    Termination, Timers,
+    AccessRecord, ConnectionCounts, Destination, Fields, Header, Kept, Level, Manner, QueuePositions,
+    RequestLine, Sample, ServerName, Termination, Timers,
 };
 use crate::plan::{LogFormat, LogTargetId};
 
@@ -40,7 +40,7 @@ impl Drop for Dir {
 }
 
 fn target(to: Destination, level: Level) -> LogTarget {
-    LogTarget { to, facility: Facility::LOCAL0, level, tag: "evenkeel".into() }
+    LogTarget { level, ..LogTarget::new(to) }
 }
 
 fn file(path: &Path) -> LogTarget {
@@ -67,7 +67,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn record(target: &[u8]) -> AccessRecord<'_> {
+fn record<'a>(target: &'a [u8], kept: &'a Kept) -> AccessRecord<'a> {
     AccessRecord {
         client: ([127, 0, 0, 1], 1).into(),
         time: UnixMillis(0),
@@ -79,19 +79,19 @@ fn record(target: &[u8]) -> AccessRecord<'_> {
         status: Some(200),
         bytes_out: 1,
         bytes_in: 1,
-        request_cookie: None,
-        response_cookie: None,
         termination: Termination::default(),
         counts: ConnectionCounts::default(),
         retries: 0,
         redispatched: false,
         queue: QueuePositions::default(),
-        request_captures: &[],
-        response_captures: &[],
         request: RequestLine::Line { method: b"GET", target, version: b"HTTP/1.1" },
-        unique_id: None,
+        kept,
+        details: None,
     }
 }
+
+const USUAL: Manner<'static> =
+    Manner { format: &LogFormat::Httplog, level: Level::Info, fields: Fields::None };
 
 const FIRST: [LogTargetId; 1] = [LogTargetId(0)];
 
@@ -106,7 +106,7 @@ fn syslog_gets_a_header_and_the_level_is_a_maximum() {
     .unwrap();
     let logger = sink.logger();
     let both = [LogTargetId(0), LogTargetId(1)];
-    logger.log(&both, LogFormat::Httplog, &record(b"/x"));
+    logger.log(&both, USUAL, &record(b"/x", &Kept::default()));
     logger.event(&both, Level::Alert, "Server be/s1 is DOWN");
     let access = receive(&all);
     let tag = format!(" evenkeel[{}]: ", std::process::id());
@@ -298,4 +298,159 @@ fn offsets_are_looked_up_again_at_every_quarter_of_an_hour() {
     let berlin = TimeZone::from_posix_tz("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
     assert_eq!(offset_at(&berlin, UnixMillis(1_795_384_460_772)), UtcOffset(3600));
     assert_eq!(offset_at(&berlin, UnixMillis(1_782_000_000_000)), UtcOffset(7200));
+}
+
+/// One frame of RFC 6587 §3.4.1.
+fn read_frame(stream: &mut impl io::Read) -> String {
+    let mut length = Vec::new();
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        match byte {
+            [b' '] => break,
+            [digit] => length.push(digit),
+        }
+    }
+    let length: usize = String::from_utf8(length).unwrap().parse().unwrap();
+    let mut frame = vec![0; length];
+    stream.read_exact(&mut frame).unwrap();
+    String::from_utf8(frame).unwrap()
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+#[test]
+fn tcp_syslog_gets_frames_and_is_connected_to_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = Destination::Tcp(listener.local_addr().unwrap());
+    let sink = LogSink::start(vec![target(to, Level::Debug)]).unwrap();
+    let logger = sink.logger();
+    logger.event(&FIRST, Level::Alert, "one");
+    logger.event(&FIRST, Level::Info, "two");
+    let mut daemon = accept(&listener);
+    let frame = read_frame(&mut daemon);
+    let pid = std::process::id();
+    assert!(
+        frame.starts_with("<129>1 20") && frame.ends_with(&format!(" evenkeel {pid} - - one")),
+        "{frame}"
+    );
+    // Date, time and zone: `2026-11-22T21:16:00.123+00:00`.
+    assert_eq!(frame.split(' ').nth(1).unwrap().len(), 29, "{frame}");
+    assert!(read_frame(&mut daemon).ends_with(" - - two"));
+    drop(daemon);
+    logger.event(&FIRST, Level::Info, "three");
+    let mut daemon = accept(&listener);
+    assert!(
+        read_frame(&mut daemon).ends_with(" - - three"),
+        "nothing is sent into the connection that has ended"
+    );
+    wait_until("counters", || sink.target_counts()[0] == TargetCounts { written: 3, dropped: 0 });
+}
+
+#[test]
+fn a_frame_that_was_torn_begins_anew_on_the_next_connection() {
+    /// More than the sockets of both sides take.
+    const LINES: usize = 3000;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = Destination::Tcp(listener.local_addr().unwrap());
+    let sink = LogSink::start(vec![target(to, Level::Debug)]).unwrap();
+    let logger = sink.logger();
+    let line = |n: usize| format!("{n} {}", "x".repeat(1000));
+    (0..LINES).for_each(|n| logger.event(&FIRST, Level::Info, &line(n)));
+    let mut daemon = accept(&listener);
+    assert!(read_frame(&mut daemon).ends_with(&line(0)));
+    // What a socket has taken is lost with it; what follows is whole.
+    drop(daemon);
+    let mut daemon = accept(&listener);
+    let first = read_frame(&mut daemon);
+    let number = |frame: &str| {
+        frame.rsplit_once(" - - ").unwrap().1.split(' ').next().unwrap().parse::<usize>().unwrap()
+    };
+    let first = number(&first);
+    for n in first + 1..LINES {
+        let frame = read_frame(&mut daemon);
+        assert!(frame.ends_with(&line(n)), "{n}: {frame}");
+    }
+}
+
+#[test]
+fn the_journal_gets_fields() {
+    let dir = Dir::new();
+    let journal = syslog(&dir.join("journal"));
+    let sink = LogSink::start(vec![target(Destination::Journal(dir.join("journal")), Level::Debug)]).unwrap();
+    let logger = sink.logger();
+    let kept = Kept::default();
+    logger.log(&FIRST, Manner { fields: Fields::Wanted, ..USUAL }, &record(b"/x\n\xff", &kept));
+    let entry = receive(&journal);
+    let (begin, rest) = entry.split_once("MESSAGE=").unwrap();
+    assert_eq!(begin, "PRIORITY=6\nSYSLOG_FACILITY=16\nSYSLOG_IDENTIFIER=evenkeel\n");
+    let (message, fields) = rest.split_once('\n').unwrap();
+    assert!(message.ends_with("\"GET /x#0A#FF HTTP/1.1\""), "{message}");
+    assert_eq!(
+        fields,
+        "EVENKEEL_CLIENT=127.0.0.1\nEVENKEEL_CLIENT_PORT=1\nEVENKEEL_FRONTEND=fe\nEVENKEEL_BACKEND=be\n\
+         EVENKEEL_SERVER=s1\nEVENKEEL_METHOD=GET\nEVENKEEL_TARGET=/x#0A#FF\nEVENKEEL_STATUS=200\nEVENKEEL_BYTES_OUT=1\n\
+         EVENKEEL_BYTES_IN=1\nEVENKEEL_ACTIVE_MS=0\nEVENKEEL_TERMINATION=----\n"
+    );
+    logger.event(&FIRST, Level::Emerg, "backend be has no server available!");
+    assert_eq!(
+        receive(&journal),
+        "PRIORITY=0\nSYSLOG_FACILITY=16\nSYSLOG_IDENTIFIER=evenkeel\nMESSAGE=backend be has no server available!\n"
+    );
+}
+
+/// As HAProxy 2.6.12 writes them, but for the fractions of seconds, of which it has six digits.
+#[test]
+fn headers_are_haproxys() {
+    let dir = Dir::new();
+    let pid = std::process::id();
+    let host = this_host().name;
+    for (header, name) in Header::ALL {
+        let socket = syslog(&dir.join(name));
+        let to = Destination::Unix(dir.join(name));
+        let sink =
+            LogSink::start(vec![LogTarget { header, tag: "tag".into(), ..LogTarget::new(to) }]).unwrap();
+        sink.logger().event(&FIRST, Level::Info, "line");
+        let line = receive(&socket);
+        let shape: String = line.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        let date = "0000-00-00T00:00:00.000+00:00";
+        let expected = match header {
+            Header::Raw => "line".to_owned(),
+            Header::Short => "<0>line".to_owned(),
+            Header::Priority => "<000>line".to_owned(),
+            Header::Timed => format!("<0>{date} line"),
+            Header::Iso => format!("{date} line"),
+            Header::Local | Header::Rfc3164 => {
+                let host = if header == Header::Local { String::new() } else { format!("{host} ") };
+                let month = line.get(5..8).unwrap();
+                let day = shape.get(9..11).unwrap();
+                format!("<000>{month} {day} 00:00:00 {host}tag[{pid}]: line")
+            }
+            Header::Rfc5424 => format!("<000>0 {date} {host} tag {pid} - - line"),
+        };
+        let digits = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "0");
+        assert_eq!(shape.replace('-', "+"), digits(&expected).replace('-', "+"), "{name}: {line}");
+    }
+}
+
+#[test]
+fn a_sample_is_of_access_lines_only() {
+    let dir = Dir::new();
+    let path = dir.join("log");
+    let sample = Some(Sample { ranges: vec![(1, 1), (3, 4)], of: 5 });
+    let sink = LogSink::start(vec![LogTarget { sample, ..file(&path) }]).unwrap();
+    let logger = sink.logger();
+    let kept = Kept::default();
+    for n in 0..10 {
+        logger.log(&FIRST, USUAL, &record(format!("/{n}").as_bytes(), &kept));
+    }
+    (0..3).for_each(|n| logger.event(&FIRST, Level::Alert, &format!("event {n}")));
+    drop(sink);
+    let text = fs::read_to_string(&path).unwrap();
+    let shown: Vec<&str> = text.lines().map(|l| l.split_once("GET ").map_or(l, |(_, r)| &r[..2])).collect();
+    assert_eq!(shown, ["/0", "/2", "/3", "/5", "/7", "/8", "event 0", "event 1", "event 2"]);
 }

@@ -30,6 +30,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         dontlognull: false,
         log: vec![LogTargetId(0)],
         log_format: LogFormat::Httplog,
+        records: None,
         error_files: Arc::new(ErrorFiles::default()),
         maxconn: None,
         http: ClientHttp::default(),

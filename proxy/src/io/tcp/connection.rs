@@ -22,7 +22,7 @@ use super::record::Facts;
 use crate::access_log::{Cause, Phase, Termination};
 use crate::balance::{Lease, Subject, Wish, key_of};
 use crate::hello;
-use crate::plan::{BackendId, FrontendId};
+use crate::plan::{BackendId, FrontendId, LogFormat};
 use crate::rules::template::Template;
 
 /// A client's connection. As a future it ends when the connection is over; dropping it, for whatever reason, counts and
@@ -126,7 +126,7 @@ impl Connection {
         Self {
             thread,
             client,
-            facts: Facts::new(caller.source, frontend, caller.tls.clone(), now),
+            facts: Facts::new(&caller, frontend, now),
             caller,
             state: State::Routing,
             server: None,
@@ -277,6 +277,9 @@ impl Connection {
             Poll::Ready(Ok(server)) => {
                 self.thread.recorder.server(dial.server).connections.add(1);
                 self.facts.connected = Some(now);
+                if self.logs_ends() {
+                    self.facts.ends = server.addresses();
+                }
                 self.server_active = now;
                 self.seat = self.thread.seat(dial.server, cx);
                 self.persistence.handle_answer(&self.thread, dial.server, now);
@@ -285,6 +288,12 @@ impl Connection {
                 Step::Next(State::Relaying)
             }
         }
+    }
+
+    /// Whether the record shows both ends of the connection to the server.
+    fn logs_ends(&self) -> bool {
+        let frontend = self.thread.plan.frontends().get(usize::from(self.facts.frontend.0));
+        matches!(frontend.map(|f| &f.log_format), Some(LogFormat::Custom(format)) if format.looks_at_server())
     }
 
     /// A client that has closed without a word is not worth a connection to a server; one that has said something may

@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::super::caller::Caller;
 use super::super::http1::Failure;
 use super::super::runtime::DataThread;
 use crate::access_log::{
-    AccessRecord, Cause, ConnectionCounts, Phase, QueuePositions, RequestLine, ServerName, Termination,
-    Timers,
+    AccessRecord, Cause, ConnectionCounts, Details, Fields, Format, Kept, Level, Manner, Phase,
+    QueuePositions, RequestLine, ServerName, Termination, Timers,
 };
-use crate::plan::{BackendId, FrontendId, ServerId};
+use crate::plan::{BackendId, FrontendId, LogFormat, ServerId};
 use crate::tls::SessionFacts;
 
 /// What the record will say.
@@ -19,6 +20,11 @@ pub(super) struct Facts {
     pub(super) client: SocketAddr,
     pub(super) frontend: FrontendId,
     pub(super) tls: Option<Arc<SessionFacts>>,
+    pub(super) handshake_ms: u32,
+    /// What the client has connected to, if somebody wants to know.
+    pub(super) destination: Option<SocketAddr>,
+    /// Both ends of the connection to the server, if records show them.
+    pub(super) ends: Option<(SocketAddr, SocketAddr)>,
     pub(super) started: Instant,
     pub(super) assigned: Option<Instant>,
     pub(super) connected: Option<Instant>,
@@ -37,16 +43,14 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(
-        client: SocketAddr,
-        frontend: FrontendId,
-        tls: Option<Arc<SessionFacts>>,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(caller: &Caller, frontend: FrontendId, now: Instant) -> Self {
         Self {
-            client,
+            client: caller.source,
             frontend,
-            tls,
+            tls: caller.tls.clone(),
+            handshake_ms: caller.handshake_ms,
+            destination: caller.told.as_ref().and_then(|told| told.destination),
+            ends: None,
             started: now,
             assigned: None,
             connected: None,
@@ -98,13 +102,29 @@ impl Facts {
         if frontend.log.is_empty() || (frontend.dontlognull && self.bytes_in == 0) {
             return;
         }
-        let backend = self.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
-        let server = self.server.and_then(|s| thread.plan.servers().get(s.0 as usize));
-        let timers = self.timers(Instant::now());
         // Left in the middle: by a panic, or because the thread stops.
         let unfinished = || {
             let cause = if std::thread::panicking() { Cause::Internal } else { Cause::Killed };
             Termination::new(cause, Phase::Data)
+        };
+        let termination = self.termination.unwrap_or_else(unfinished);
+        let normal = termination.cause == Cause::Normal && self.retries == 0 && !self.redispatched;
+        let records = frontend.records.as_deref();
+        if normal && records.is_some_and(|r| r.dontlog_normal) {
+            return;
+        }
+        let is_error = !normal && records.is_some_and(|r| r.separate_errors);
+        let manner = Manner {
+            format: &frontend.log_format,
+            level: if is_error { Level::Err } else { Level::Info },
+            fields: records.map_or(Fields::None, |r| r.fields),
+        };
+        let backend = self.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
+        let server = self.server.and_then(|s| thread.plan.servers().get(s.0 as usize));
+        let now = Instant::now();
+        let details = match &frontend.log_format {
+            LogFormat::Custom(format) => Some(self.details(thread, format, now)),
+            LogFormat::Httplog | LogFormat::Tcplog | LogFormat::Json => None,
         };
         let record = AccessRecord {
             client: self.client,
@@ -113,23 +133,35 @@ impl Facts {
             tls: self.tls.as_deref(),
             backend: backend.map_or(&frontend.name, |b| &b.name),
             server: server.map_or(ServerName::None, |s| ServerName::Server(&s.name)),
-            timers,
+            timers: self.timers(now),
             status: None,
             bytes_out: self.bytes_out,
             bytes_in: self.bytes_in,
-            request_cookie: None,
-            response_cookie: None,
-            termination: self.termination.unwrap_or_else(unfinished),
+            termination,
             counts: self.counts(thread),
             retries: self.retries,
             redispatched: self.redispatched,
             queue: self.queue,
-            request_captures: &[],
-            response_captures: &[],
             request: RequestLine::None,
-            unique_id: None,
+            kept: &Kept::default(),
+            details: details.as_ref(),
         };
-        thread.logger.log(&frontend.log, frontend.log_format, &record);
+        thread.logger.log(&frontend.log, manner, &record);
+    }
+
+    /// What an operator's format shows.
+    fn details(&self, thread: &DataThread, format: &Format, now: Instant) -> Details {
+        let handshake = Duration::from_millis(self.handshake_ms.into());
+        Details {
+            accepted: thread.time_of_day.at(self.started.checked_sub(handshake).unwrap_or(self.started)),
+            handshake,
+            data: self.connected.map(|at| now.saturating_duration_since(at)),
+            frontend: self.destination,
+            source: self.ends.map(|(own, _)| own),
+            server: self.ends.map(|(_, server)| server),
+            number: if format.counts_requests() { thread.logger.next_number() } else { 0 },
+            ..Details::default()
+        }
     }
 
     fn timers(&self, now: Instant) -> Timers {

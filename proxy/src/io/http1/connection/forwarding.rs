@@ -70,6 +70,7 @@ impl Connection {
                 self.thread.recorder.server(server).reused.add(1);
                 open.facts.connected = Some(now);
                 open.start_clocks(now);
+                open.notes.handle_server(&side.stream);
                 open.server = Some(side);
                 open.seat = self.thread.seat(server, cx);
             }
@@ -275,6 +276,7 @@ impl Connection {
                 open.facts.connected = Some(now);
                 open.start_clocks(now);
                 let epoch = dial.epoch();
+                open.notes.handle_server(&stream);
                 open.server =
                     Some(ServerSide { stream, reused: dial.joined, private: false, deaf: false, epoch });
                 open.seat = self.thread.seat(dial.server, cx);

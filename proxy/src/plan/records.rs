@@ -1,0 +1,40 @@
+//! What is kept, shown and left out in the records of a frontend.
+
+use crate::access_log::{Captures, Fields, Format};
+use crate::rules::Edit;
+
+/// What is said of the records of a frontend, beside their format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    /// What is kept of requests and responses.
+    pub captures: Captures,
+    /// How requests are given identifiers. `None`: they are not.
+    pub unique_id: Option<UniqueId>,
+    /// Only what has not gone as it should is logged (HAProxy: `option dontlog-normal`).
+    pub dontlog_normal: bool,
+    /// That is more urgent than the rest (`option log-separate-errors`).
+    pub separate_errors: bool,
+    /// What goes with a line.
+    pub fields: Fields,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            captures: Captures::default(),
+            unique_id: None,
+            dontlog_normal: false,
+            separate_errors: false,
+            fields: Fields::None,
+        }
+    }
+}
+
+/// An identifier of each request (HAProxy: `unique-id-format`, `unique-id-header`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UniqueId {
+    /// What it looks like. It shows nothing that is not known when a request begins.
+    pub format: Format,
+    /// The field that tells the server, with a text that does not matter. `None`: it is not told.
+    pub tells: Option<Edit>,
+}
