@@ -18,6 +18,8 @@ mod balance;
 mod defaults;
 #[path = "config/http.rs"]
 mod http;
+#[path = "config/logs.rs"]
+mod logs;
 #[path = "config/maps.rs"]
 mod maps;
 #[path = "config/persistence.rs"]

@@ -199,6 +199,8 @@ impl Options {
         };
         let backend = Backend {
             name: "back".into(),
+            is_listen: false,
+            log: Vec::new(),
             mode: self.mode,
             servers: 0..u32::try_from(self.backends.len())?,
             balance: Balance::RoundRobin,

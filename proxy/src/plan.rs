@@ -259,6 +259,10 @@ pub struct ErrorFiles(pub std::collections::BTreeMap<u16, Arc<[u8]>>);
 pub struct Backend {
     /// Operator's name.
     pub name: String,
+    /// It is the back half of a `listen`.
+    pub is_listen: bool,
+    /// Where changes of state of its servers are logged.
+    pub log: Vec<LogTargetId>,
     /// What its servers speak.
     pub mode: Mode,
     /// Its servers, in the order of the file.

@@ -9,6 +9,7 @@ mod cookie;
 mod counted;
 mod global;
 mod http;
+mod log;
 mod map;
 mod matcher;
 mod proxy;
@@ -26,6 +27,8 @@ pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, S
 pub use cookie::COOKIE;
 pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
 pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
+pub use global::{GLOBAL, TUNE, WORKER};
+pub use log::{CAPTURE, CAPTURE_COOKIE, CAPTURE_FIELD, LOG_TARGET, UNIQUE_ID};
 pub use map::MAP;
 pub use matcher::MATCHER;
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
@@ -254,6 +257,10 @@ pub static SECTIONS: &[&Section] = &[
     &BALANCE_BY,
     &BALANCE_URI,
     &BIND,
+    &CAPTURE,
+    &CAPTURE_FIELD,
+    &CAPTURE_COOKIE,
+    &UNIQUE_ID,
     &HTTP_REQUEST,
     &RETURN,
     &LOOK_UP,

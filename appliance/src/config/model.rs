@@ -13,7 +13,8 @@ use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::map::MapId;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
-    Redispatch, SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
+    Records, Redispatch, SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts,
+    Watch,
 };
 use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{Matcher, ResponseRule, Rule};
@@ -197,6 +198,8 @@ pub struct Frontend {
     pub log: Vec<LogTarget>,
     /// How they are written.
     pub log_format: LogFormat,
+    /// What else is said of them.
+    pub records: Option<Box<Records>>,
     /// Responses instead of the proxy's own errors.
     pub errorfile: ErrorResponses,
     /// Most connections at once.
@@ -213,6 +216,10 @@ pub type ErrorResponses = BTreeMap<u16, Arc<[u8]>>;
 pub struct Backend {
     /// Its name.
     pub name: Spanned<String>,
+    /// It is the back half of a listen.
+    pub is_listen: bool,
+    /// Where state changes of its servers go. `None`: to all targets that there are.
+    pub log: Option<Vec<LogTarget>>,
     /// What its servers speak.
     pub mode: Mode,
     /// What is done with requests.

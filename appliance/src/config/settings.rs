@@ -22,9 +22,11 @@ use evenkeel_proxy::tls::trust::{Authorities, Revocations};
 use evenkeel_proxy::tls::{Certificate, Policy};
 
 mod http;
+mod records;
 
 use super::source::Spanned;
 pub(super) use http::HttpSettings;
+pub(super) use records::RecordSettings;
 pub(super) use watch::WatchSettings;
 
 /// Keys of a proxy section that have defaults.
@@ -37,6 +39,7 @@ pub(super) struct Settings {
     pub(super) dontlognull: Option<bool>,
     pub(super) log: Option<Log>,
     pub(super) log_format: Option<LogFormat>,
+    pub(super) records: RecordSettings,
     pub(super) errorfile: BTreeMap<u16, Arc<[u8]>>,
     pub(super) default_backend: Option<Spanned<String>>,
     pub(super) maxconn: Option<u32>,
@@ -241,7 +244,8 @@ impl Settings {
             forwardfor: self.forwardfor.or_else(|| base.forwardfor.clone()),
             dontlognull: self.dontlognull.or(base.dontlognull),
             log: self.log.or_else(|| base.log.clone()),
-            log_format: self.log_format.or(base.log_format),
+            log_format: self.log_format.or_else(|| base.log_format.clone()),
+            records: self.records.over(&base.records),
             errorfile,
             default_backend: self.default_backend.or_else(|| base.default_backend.clone()),
             maxconn: self.maxconn.or(base.maxconn),

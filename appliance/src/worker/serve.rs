@@ -10,7 +10,7 @@ use evenkeel_proxy::health::{self, announce};
 use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
-use evenkeel_proxy::plan::{BackendId, ListenerId, LogTargetId, Plan};
+use evenkeel_proxy::plan::{BackendId, ListenerId, Plan};
 use evenkeel_proxy::stats::Stats;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -32,7 +32,6 @@ pub(super) struct Service {
     events: mpsc::Receiver<health::Event>,
     first_round: watch::Receiver<bool>,
     logger: Logger,
-    log_targets: Vec<LogTargetId>,
     sink: LogSink,
     /// Every server has been checked at least once.
     checked: bool,
@@ -70,7 +69,6 @@ impl Service {
         };
         let parts = lower::proxy(&config);
         let plan = parts.plan;
-        let log_targets = (0..).map(LogTargetId).take(parts.log_targets.len()).collect();
         let sink = LogSink::start(parts.log_targets).map_err(failed("the log"))?;
         let state = Arc::new(State::new(&plan));
         let stats = Arc::new(Stats::new(&plan, plan.global.threads));
@@ -96,7 +94,6 @@ impl Service {
             events,
             first_round,
             logger,
-            log_targets,
             sink,
             checked: false,
             standing: None,
@@ -128,6 +125,8 @@ impl Service {
                     // Beside this loop, which has heartbeats to answer: thousands of keys take their time. Of two the later
                     // one counts.
                     let node = self.node.clone();
+                    // Whoever has moved log files away says so in the same way.
+                    self.sink.reopen();
                     self.renewing = Some(tokio::task::spawn_blocking(move || renew(&sources, &node)));
                     Ok(())
                 }
@@ -193,8 +192,10 @@ impl Service {
     }
 
     async fn tell(&self, keeper: &Sender, event: &health::Event) -> std::io::Result<()> {
+        let server = self.plan.servers().get(event.server.0 as usize);
+        let backend = server.and_then(|s| self.plan.backends().get(usize::from(s.backend.0)));
         for (level, line) in announce::lines(&self.plan, event) {
-            self.logger.event(&self.log_targets, level, &line);
+            self.logger.event(backend.map_or(&[], |b| &b.log), level, &line);
             say(keeper, &FromWorker::Event { level: level as u8, line }).await?;
         }
         Ok(())

@@ -105,7 +105,8 @@ server = [{ name = "s", addr = "10.0.0.1:5432" }]
 "#,
     );
     let plan = lower::proxy(&config).plan;
-    let formats: Vec<_> = plan.frontends().iter().map(|f| (f.name.as_str(), f.mode, f.log_format)).collect();
+    let formats: Vec<_> =
+        plan.frontends().iter().map(|f| (f.name.as_str(), f.mode, f.log_format.clone())).collect();
     assert_eq!(
         formats,
         [
@@ -223,7 +224,7 @@ server = [
         ["0 0.0.0.0:80", "0 [::]:80", "0 10.0.0.1:8080", "0 [::1]:8081", "1 127.0.0.1:9", "2 127.0.0.1:10"];
     assert_eq!(addrs, expected);
     let f = &plan.frontends()[0];
-    assert_eq!((f.default_backend.unwrap().0, f.log_format, f.maxconn), (0, LogFormat::Json, Some(100)));
+    assert_eq!((f.default_backend.unwrap().0, &f.log_format, f.maxconn), (0, &LogFormat::Json, Some(100)));
     assert_eq!(f.timeout.http_keep_alive, Some(Duration::from_secs(2)));
     let xff = f.forwarded_for.as_ref().unwrap();
     assert_eq!((xff.header.as_str(), xff.if_none, xff.except[0].1), ("X-Client", true, 8));

@@ -75,8 +75,17 @@ impl Format {
 
     /// Adds what it asks for by name to what a frontend keeps for records.
     pub fn ask(&self, captures: &mut Captures) {
-        captures.request_named.clone_from(&self.request);
+        for name in &self.request {
+            if !captures.request_named.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                captures.request_named.push(name.clone());
+            }
+        }
         captures.response_named.clone_from(&self.response);
+    }
+
+    /// Takes note of what is kept, which may be more than it has asked for.
+    pub fn handle_captures(&mut self, captures: &Captures) {
+        self.request.clone_from(&captures.request_named);
     }
 
     /// Whether it shows what the client has connected to.

@@ -35,6 +35,14 @@ impl LogTarget {
     }
 }
 
+impl LogTarget {
+    /// Whether its tag is in what it sends.
+    pub fn has_tag(&self) -> bool {
+        let in_header = matches!(self.header, Header::Local | Header::Rfc3164 | Header::Rfc5424);
+        in_header || matches!(self.to, Destination::Journal(_))
+    }
+}
+
 /// What stands in front of a line. Names and forms are HAProxy's (`log … format`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {

@@ -73,6 +73,8 @@ pub(crate) fn plan(servers: Vec<Server>) -> Plan {
 pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend)) -> Plan {
     let mut backend = Backend {
         name: "be".into(),
+        is_listen: false,
+        log: Vec::new(),
         mode: Mode::Http,
         servers: 0..u32::try_from(servers.len()).unwrap(),
         balance: Balance::RoundRobin,

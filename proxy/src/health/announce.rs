@@ -17,7 +17,8 @@ pub fn lines(plan: &Plan, event: &Event) -> Vec<Line> {
     let mut lines = Vec::new();
     lines.extend(about_server(plan, &subject, event));
     if event.backend_lost {
-        lines.push((Level::Emerg, format!("backend {} has no server available!", backend.name)));
+        let kind = if backend.is_listen { "proxy" } else { "backend" };
+        lines.push((Level::Emerg, format!("{kind} {} has no server available!", backend.name)));
     }
     lines
 }

@@ -1,5 +1,8 @@
 //! What is kept, shown and left out in the records of a frontend.
 
+use std::sync::Arc;
+
+use super::LogFormat;
 use crate::access_log::{Captures, Fields, Format};
 use crate::rules::Edit;
 
@@ -27,6 +30,27 @@ impl Default for Records {
             separate_errors: false,
             fields: Fields::None,
         }
+    }
+}
+
+impl Records {
+    /// Keeps what lines in `format`, and identifiers, ask for by name; these get to know where it is.
+    pub fn ask(&mut self, format: &mut LogFormat) {
+        if let Some(id) = &self.unique_id {
+            id.format.ask(&mut self.captures);
+        }
+        if let LogFormat::Custom(format) = format {
+            format.ask(&mut self.captures);
+            Arc::make_mut(format).handle_captures(&self.captures);
+        }
+        if let Some(id) = &mut self.unique_id {
+            id.format.handle_captures(&self.captures);
+        }
+    }
+
+    /// Whether lines in `format` show what is noted for them only.
+    pub fn is_needed_for(&self, format: &LogFormat) -> bool {
+        matches!(format, LogFormat::Custom(format) if format.looks_at_server() || format.counts_requests())
     }
 }
 

@@ -75,6 +75,8 @@ impl Setup {
             },
             backend: Backend {
                 name: "back".into(),
+                is_listen: false,
+                log: Vec::new(),
                 mode: Mode::Http,
                 servers: 0..u32::try_from(servers.len()).unwrap(),
                 balance: Balance::RoundRobin,

@@ -1,7 +1,6 @@
 //! Keys of `[global]`.
 
-use evenkeel_proxy::access_log::Facility;
-
+use super::log::LOG_TARGET;
 use super::tls::TLS;
 use super::{Key, SECOND, Section, Type, ms};
 
@@ -56,25 +55,6 @@ pub static GLOBAL: Section = Section {
         ("enable_script_security", "always on: scripts run as `script_user`"),
         ("vrrp_version", "version, in [vrrp.NAME]"),
     ],
-};
-
-/// One entry of `log`.
-pub static LOG_TARGET: Section = Section {
-    path: "global.log",
-    called: "a log target",
-    doc: "Where log lines go. A line is sent to every target whose level admits it.",
-    keys: &[
-        Key::new(
-            "to",
-            Type::Text("a socket path, \"IP:PORT\", \"file:PATH\", \"stdout\" or \"stderr\""),
-            "A syslog socket such as `/dev/log`, a syslog server reached by UDP, a file, or a standard stream.",
-        )
-        .required(),
-        Key::new("facility", Type::Word(&Facility::NAMES), "Syslog facility.").default("\"local0\""),
-        Key::new("level", Type::Word(LEVELS), "The least urgent level that is sent. Access records are `info`.").default("\"debug\""),
-        Key::new("tag", Type::Text("a word"), "Program name in syslog lines.").default("\"evenkeel\""),
-    ],
-    hints: &[("address", "to"), ("max_level", "level"), ("minlevel", "level")],
 };
 
 /// `[global.worker]`.
@@ -150,6 +130,3 @@ pub static TUNE: Section = Section {
     ],
     hints: &[("maxhdr", "http_maxhdr")],
 };
-
-/// RFC 5424 §6.2.1, most urgent first.
-const LEVELS: &[&str] = &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];

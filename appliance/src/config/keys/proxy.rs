@@ -7,6 +7,10 @@ use super::http::{
     ABORTONCLOSE, HTTP_REUSE, MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT,
     RETRY_ON,
 };
+use super::log::{
+    BACKEND_LOG, CAPTURE_KEY, DONTLOG_NORMAL, DONTLOGNULL, LOG, LOG_FORMAT, LOG_SEPARATE_ERRORS, LOG_TAG,
+    UNIQUE_ID_KEY,
+};
 use super::matcher::ACL;
 use super::route::{INSPECT_DELAY, USE_BACKENDS};
 use super::rule::{HTTP_REQUESTS, HTTP_RESPONSES};
@@ -16,10 +20,11 @@ use super::tls::{
     ALPN, BIND_CA_FILE, BIND_VERIFY, CIPHERS, CIPHERSUITES, CRL_FILE, CRT, CURVES, MAX_VER, MIN_VER,
     PREFER_CLIENT_CIPHERS, SSL, STRICT_SNI,
 };
-use super::{DAY, Key, LOG_TARGET, Section, Type, ms};
+use super::{DAY, Key, Section, Type, ms};
 
 /// Keys of proxy sections that concern HTTP only, and have no place in a section of mode tcp.
-pub static OF_HTTP: &[&str] = &["forwardfor", "errorfile", "cookie", "http_request", "http_response"];
+pub static OF_HTTP: &[&str] =
+    &["forwardfor", "errorfile", "cookie", "http_request", "http_response", "capture", "unique_id"];
 
 /// `[defaults]`.
 pub static DEFAULTS: Section = Section {
@@ -31,8 +36,13 @@ pub static DEFAULTS: Section = Section {
         TIMEOUTS,
         FORWARDED,
         DONTLOGNULL,
+        DONTLOG_NORMAL,
         LOG,
         LOG_FORMAT,
+        LOG_TAG,
+        LOG_SEPARATE_ERRORS,
+        CAPTURE_KEY,
+        UNIQUE_ID_KEY,
         ERRORFILE,
         DEFAULT_BACKEND,
         MAXCONN,
@@ -74,8 +84,13 @@ pub static PROFILE: Section = Section {
         TIMEOUTS,
         FORWARDED,
         DONTLOGNULL,
+        DONTLOG_NORMAL,
         LOG,
         LOG_FORMAT,
+        LOG_TAG,
+        LOG_SEPARATE_ERRORS,
+        CAPTURE_KEY,
+        UNIQUE_ID_KEY,
         ERRORFILE,
         DEFAULT_BACKEND,
         MAXCONN,
@@ -118,8 +133,13 @@ pub static FRONTEND: Section = Section {
         Key::new("timeout", Type::Table(&TIMEOUT_FRONTEND), "Timers of the client side."),
         FORWARDED,
         DONTLOGNULL,
+        DONTLOG_NORMAL,
         LOG,
         LOG_FORMAT,
+        LOG_TAG,
+        LOG_SEPARATE_ERRORS,
+        CAPTURE_KEY,
+        UNIQUE_ID_KEY,
         ERRORFILE,
         ACL,
         HTTP_REQUESTS,
@@ -156,6 +176,8 @@ pub static BACKEND: Section = Section {
         HTTP_RESPONSES,
         Key::new("timeout", Type::Table(&TIMEOUT_BACKEND), "Timers of the server side."),
         FORWARDED,
+        BACKEND_LOG,
+        LOG_TAG,
         ERRORFILE,
         RETRIES,
         RETRY_ON,
@@ -197,8 +219,13 @@ pub static LISTEN: Section = Section {
         TIMEOUTS,
         FORWARDED,
         DONTLOGNULL,
+        DONTLOG_NORMAL,
         LOG,
         LOG_FORMAT,
+        LOG_TAG,
+        LOG_SEPARATE_ERRORS,
+        CAPTURE_KEY,
+        UNIQUE_ID_KEY,
         ERRORFILE,
         ACL,
         HTTP_REQUESTS,
@@ -353,22 +380,6 @@ const FORWARDED: Key = Key::new(
     "Adds the client's address to requests. Either side, frontend or backend, may ask for it.",
 )
 .default("false");
-const DONTLOGNULL: Key =
-    Key::new("dontlognull", Type::Bool, "Writes no access record for a connection that carried no byte.")
-        .default("false");
-const LOG: Key = Key::new(
-    "log",
-    Type::Forms("true, false or an array of log targets", Some(&LOG_TARGET)),
-    "Where access records go; `true` is what `[global]` says.",
-)
-.default("true");
-const LOG_FORMAT: Key = Key::new(
-    "log_format",
-    Type::Word(&["httplog", "tcplog", "json"]),
-    "One of HAProxy's line formats, or one JSON object per line. `httplog` and `tcplog` each hold for their mode only; the \
-     other mode keeps its own.",
-)
-.default_is("`\"httplog\"`, in mode tcp `\"tcplog\"`");
 const ERRORFILE: Key = Key::new(
     "errorfile",
     Type::Text("a table from status codes to paths"),
@@ -507,6 +518,9 @@ const T_CHECK: Key = Key::new(
 
 const PROXY_HINTS: &[(&str, &str)] = &[
     ("stick_table", "[table.NAME], and stick = [{ on = \"src\", table = \"NAME\" }] in the backend"),
+    ("dontlognormal", "dontlog_normal"),
+    ("unique_id_format", "unique_id = { format = \"…\" }"),
+    ("unique_id_header", "unique_id = { header = \"X-Request-ID\" }"),
     ("option", "options are keys: `forwardfor = true`, `dontlognull = true`, `httpchk = \"/health\"`"),
     ("errorfiles", "errorfile = { 503 = \"…\" }"),
     ("servers", "server = [{ name = \"…\", addr = \"…\" }]"),

@@ -41,7 +41,14 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         let id = BackendId(number(i, "backends")?);
         servers.extend(b.servers.iter().map(|s| server(s, id, &names)));
         let servers = first..server_number(servers.len())?;
-        backends.push(backend(b, servers, usual_fullconn(b, &resolved.frontends, global.maxconn)));
+        let log = match &b.log {
+            Some(targets) => {
+                targets.iter().map(|t| target_id(t, &mut log_targets)).collect::<Result<_, _>>()?
+            }
+            None => all_of(&log_targets),
+        };
+        let fullconn = usual_fullconn(b, &resolved.frontends, global.maxconn);
+        backends.push(plan::Backend { log, ..backend(b, servers, fullconn) });
     }
     let global = plan::Global {
         node: node.to_owned(),
@@ -85,7 +92,8 @@ fn frontend(
         forwarded_for: f.forwardfor.clone(),
         dontlognull: f.dontlognull,
         log,
-        log_format: f.log_format,
+        log_format: f.log_format.clone(),
+        records: f.records.clone(),
         error_files: error_files(&f.errorfile),
         maxconn: f.maxconn,
         http: f.http,
@@ -122,6 +130,13 @@ fn target_id(target: &LogTarget, all: &mut Vec<LogTarget>) -> Result<LogTargetId
     number(at, "log targets").map(LogTargetId)
 }
 
+/// Every place once, whatever its tag.
+fn all_of(targets: &[LogTarget]) -> Vec<LogTargetId> {
+    let is_first = |at: usize, target: &LogTarget| !targets.iter().take(at).any(|t| t.to == target.to);
+    let numbered = targets.iter().enumerate().filter(|(at, target)| is_first(*at, target));
+    numbered.filter_map(|(at, _)| u16::try_from(at).ok()).map(LogTargetId).collect()
+}
+
 /// HAProxy's: a tenth of what the frontends that lead to a backend let in.
 fn usual_fullconn(backend: &Backend, frontends: &[Frontend], most: u32) -> u32 {
     let leads = |f: &&Frontend| {
@@ -135,6 +150,8 @@ fn usual_fullconn(backend: &Backend, frontends: &[Frontend], most: u32) -> u32 {
 fn backend(b: &Backend, servers: std::ops::Range<u32>, fullconn: u32) -> plan::Backend {
     plan::Backend {
         name: b.name.value.clone(),
+        is_listen: b.is_listen,
+        log: Vec::new(),
         mode: b.mode,
         servers,
         balance: b.balance.clone(),

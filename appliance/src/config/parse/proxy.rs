@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_proxy::plan::{ForwardedFor, LogFormat, Mode};
+use evenkeel_proxy::plan::{ForwardedFor, Mode};
 
 use super::{
     balance, check, condition, cookie, errorfile, http, log, route, rule, server, stick, template, tls, watch,
@@ -97,7 +97,10 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         forwardfor: t.read(cx, "forwardfor", forwardfor),
         dontlognull: t.known(cx, "dontlognull", Reader::bool).map(|b| b.value),
         log: t.known(cx, "log", |cx, key, node| Some(logging(cx, key, node))),
-        log_format: t.known(cx, "log_format", Reader::word).map(|w| log_format(w.value)),
+        log_format: t
+            .known(cx, "log_format", |cx, key, node| cx.parsed(key, node, log::format))
+            .map(|f| f.value),
+        records: log::records(cx, t),
         errorfile: t
             .read(cx, "errorfile", |cx, key, node| errorfile::errorfiles(cx, key, node, global.bufsize))
             .unwrap_or_default(),
@@ -138,14 +141,6 @@ fn how_checked(cx: &mut Reader<'_>, t: &mut Fields<'_>, server: &mut ServerSetti
         server.check = Some(!matches!(how, HowChecked::Off));
     }
     how
-}
-
-fn log_format(word: &str) -> LogFormat {
-    match word {
-        "json" => LogFormat::Json,
-        "tcplog" => LogFormat::Tcplog,
-        _ => LogFormat::Httplog,
-    }
 }
 
 fn logging(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Log {

@@ -227,7 +227,7 @@ fn replaced(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Replacement> {
 }
 
 /// The name of a field that is not about the connection.
-fn changeable(name: &str) -> Result<Box<str>, Bad> {
+pub(super) fn changeable(name: &str) -> Result<Box<str>, Bad> {
     if OF_CONNECTION.iter().any(|f| name.eq_ignore_ascii_case(f)) {
         return Err(Bad::new("is about the connection, which is not the rule's"));
     }
@@ -434,7 +434,7 @@ const ACTIONS: [&str; 21] = [
 const EDITS: [&str; 5] = ["set_header", "add_header", "del_header", "replace_header", "replace_value"];
 
 /// RFC 9112 §3.2: a second one would be another request to some servers.
-const OF_REQUESTS: [&str; 1] = ["host"];
+pub(super) const OF_REQUESTS: [&str; 1] = ["host"];
 
 const PLACES: [&str; 3] = ["scheme", "prefix", "location"];
 

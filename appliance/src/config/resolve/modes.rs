@@ -112,19 +112,26 @@ pub(super) fn check_announced(cx: &mut Reader<'_>, server: &Server, how: &Server
 
 /// The line format of a frontend. One that a default says for the other mode does not hold.
 pub(super) fn log_format(cx: &mut Reader<'_>, proxy: &Proxy, settings: &Settings, mode: Mode) -> LogFormat {
-    let (usual, other, word) = match mode {
-        Mode::Http => (LogFormat::Httplog, LogFormat::Tcplog, "tcplog"),
-        Mode::Tcp => (LogFormat::Tcplog, LogFormat::Httplog, "httplog"),
+    let usual = match mode {
+        Mode::Http => LogFormat::Httplog,
+        Mode::Tcp => LogFormat::Tcplog,
     };
-    if proxy.settings.log_format == Some(other) {
+    // What of a format the mode has not got.
+    let alien = |format: &LogFormat| match (format, mode) {
+        (LogFormat::Tcplog, Mode::Http) => Some("\"tcplog\"".to_owned()),
+        (LogFormat::Httplog, Mode::Tcp) => Some("\"httplog\"".to_owned()),
+        (LogFormat::Custom(format), Mode::Tcp) => format.of_http().map(|field| format!("with `{field}`")),
+        (LogFormat::Tcplog | LogFormat::Httplog | LogFormat::Json | LogFormat::Custom(_), _) => None,
+    };
+    if let Some(what) = proxy.settings.log_format.as_ref().and_then(alien) {
         let message = format!(
-            "log_format \"{word}\" is not for {}, which is of mode {}",
+            "log_format {what} is not for {}, which is of mode {}",
             shown(&proxy.name.value),
             mode.as_str()
         );
         cx.push(Diagnostic::error(Code::Mode, proxy.name.span, message));
     }
-    settings.log_format.filter(|f| *f != other).unwrap_or(usual)
+    settings.log_format.clone().filter(|format| alien(format).is_none()).unwrap_or(usual)
 }
 
 /// Refuses a frontend whose backend is of another mode.

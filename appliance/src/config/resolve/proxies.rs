@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::access_log::{Destination, Fields, LogTarget};
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
 use evenkeel_proxy::rules::{Action, ResponseRule, Rule};
@@ -121,6 +121,11 @@ pub(super) fn frontend(
     if settings.timeout.client.is_none() {
         missing_timeouts(cx, proxy, &["client"]);
     }
+    let log = log(settings, global);
+    let mut log_format = modes::log_format(cx, proxy, settings, mode);
+    let to_journal = log.iter().any(|target| matches!(target.to, Destination::Journal(_)));
+    let fields = if to_journal { Fields::Wanted } else { Fields::None };
+    let records = settings.records.records(&mut log_format, mode == Mode::Http, fields);
     Frontend {
         name: proxy.name.clone(),
         mode,
@@ -133,8 +138,9 @@ pub(super) fn frontend(
         timeout: settings.timeout.of_client(),
         forwardfor: settings.forwardfor.clone().flatten(),
         dontlognull: settings.dontlognull.unwrap_or(false),
-        log: log(settings.log.as_ref(), global),
-        log_format: modes::log_format(cx, proxy, settings, mode),
+        log,
+        log_format,
+        records,
         errorfile: settings.errorfile.clone(),
         maxconn: settings.maxconn,
         http: settings.http.of_client(),
@@ -168,12 +174,18 @@ fn check_backend(cx: &mut Reader<'_>, name: &Spanned<String>, backends: &BTreeSe
     }
 }
 
-fn log(said: Option<&Log>, global: &Global) -> Vec<LogTarget> {
-    match said {
-        Some(Log::Off) => Vec::new(),
-        Some(Log::Own(targets)) => targets.clone(),
-        Some(Log::Global) | None => global.log.clone(),
-    }
+fn log(settings: &Settings, global: &Global) -> Vec<LogTarget> {
+    let targets = match &settings.log {
+        Some(Log::Off) => return Vec::new(),
+        Some(Log::Own(targets)) => targets,
+        Some(Log::Global) | None => &global.log,
+    };
+    let tagged = |target: &LogTarget| match &settings.records.tag {
+        // Of no other kind has a line a tag: it stays one target.
+        Some(tag) if target.has_tag() => LogTarget { tag: tag.clone(), ..target.clone() },
+        Some(_) | None => target.clone(),
+    };
+    targets.iter().map(tagged).collect()
 }
 
 /// The back half of a proxy.
@@ -216,7 +228,11 @@ pub(super) fn backend(
         .filter_map(|s| server(cx, s, &name, &settings, global, resolvers))
         .collect();
     balance::check(cx, &proxy.name, mode, (&balance, settings.hash), &servers);
+    let targets = log(&settings, global);
+    let nowhere = targets.is_empty() && !matches!(settings.log, Some(Log::Off));
     Backend {
+        is_listen: proxy.side == Side::Listen,
+        log: (!nowhere).then_some(targets),
         name: proxy.name,
         rules: asked.rules,
         response_rules: asked.response_rules,

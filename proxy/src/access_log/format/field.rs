@@ -274,6 +274,11 @@ impl Field {
         FIELDS.iter().map(|(_, _, name)| *name).filter(|name| !name.is_empty())
     }
 
+    /// HAProxy's letters of all that have some, with the name.
+    pub fn letters() -> impl Iterator<Item = (&'static str, &'static str)> {
+        FIELDS.iter().map(|(_, letters, name)| (*letters, *name)).filter(|(letters, _)| !letters.is_empty())
+    }
+
     pub(super) fn by_letters(letters: &str) -> Option<Self> {
         FIELDS.iter().find(|(_, known, _)| !letters.is_empty() && *known == letters).map(|(field, ..)| *field)
     }
