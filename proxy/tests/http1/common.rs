@@ -197,10 +197,14 @@ impl TestProxy {
 
     /// The next access record, without the syslog header, the client's address and the date.
     pub(crate) fn record(&self) -> String {
+        self.line().split_once("] ").expect("a date").1.to_owned()
+    }
+
+    /// The next line of the log, with its header.
+    pub(crate) fn line(&self) -> String {
         let mut bytes = [0; 4096];
         let n = self.records.recv(&mut bytes).expect("an access record");
-        let line = String::from_utf8_lossy(&bytes[..n]).into_owned();
-        line.split_once("] ").expect("a date").1.to_owned()
+        String::from_utf8_lossy(&bytes[..n]).into_owned()
     }
 
     /// Fails if there is a record that has not been read.

@@ -16,6 +16,8 @@ mod failures;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod persistence;

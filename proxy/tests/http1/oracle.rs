@@ -23,6 +23,11 @@ impl Haproxy {
 
     /// The same with more lines in its defaults.
     pub(crate) fn start_with(defaults: &str, backend: &str) -> Self {
+        Self::start_whole(defaults, "", backend)
+    }
+
+    /// The same with more lines in its frontend.
+    pub(crate) fn start_whole(defaults: &str, frontend: &str, backend: &str) -> Self {
         let addr = closed_port();
         let records = UdpSocket::bind("127.0.0.1:0").unwrap();
         records.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -31,7 +36,7 @@ impl Haproxy {
         let text = format!(
             "global\n log {} local0\ndefaults\n mode http\n log global\n option httplog\n retries 0\n \
              timeout connect 20s\n timeout client 60s\n timeout server 60s\n{defaults}\
-             frontend front\n bind {addr}\n default_backend back\nbackend back\n{backend}",
+             frontend front\n bind {addr}\n default_backend back\n{frontend}backend back\n{backend}",
             records.local_addr().unwrap()
         );
         std::fs::write(&config, text).unwrap();
@@ -64,6 +69,20 @@ impl Haproxy {
             match line.split_once("] ") {
                 Some((_, record)) if record.contains("HTTP/1.1\"") => return record.to_owned(),
                 _ => {}
+            }
+        }
+    }
+}
+
+impl Haproxy {
+    /// The next line of the log that holds `mark`, with its header.
+    pub(crate) fn line_with(&self, mark: &str) -> String {
+        loop {
+            let mut bytes = [0; 4096];
+            let n = self.records.recv(&mut bytes).expect("a line of HAProxy");
+            let line = String::from_utf8_lossy(&bytes[..n]).trim_end_matches('\n').to_owned();
+            if line.contains(mark) {
+                return line;
             }
         }
     }

@@ -1,0 +1,334 @@
+//! What records show, beside HAProxy on the same requests.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use evenkeel_proxy::access_log::{Capture, Captures, CookieCapture, Format};
+use evenkeel_proxy::plan::{LogFormat, Records, UniqueId};
+use evenkeel_proxy::rules::Edit;
+use evenkeel_proxy::rules::template::Template;
+
+use super::common::{Client, PATIENCE, Scripted, Setup, TestProxy, closed_port, field, scripted};
+use super::oracle::Haproxy;
+
+/// A server whose answers have something to show.
+fn server() -> Scripted {
+    scripted(|served, _| {
+        while let Some(head) = served.request() {
+            let length = field(&head, "content-length").map_or(0, |v| v.parse().unwrap());
+            served.client.take(length);
+            let status = field(&head, "x-status").unwrap_or("200 OK").to_owned();
+            let body = if head.starts_with("HEAD ") { "" } else { "ok" };
+            served.send(format!(
+                "HTTP/1.1 {status}\r\nServer: unit\r\nX-Resp: \"a\" b|c\r\nSet-Cookie: x=1\r\nSet-Cookie: SRVC=xyz; \
+                 path=/\r\nContent-Length: 2\r\n\r\n{body}"
+            ));
+        }
+    })
+}
+
+fn client(addr: SocketAddr) -> Client {
+    let stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Client::over(stream)
+}
+
+/// One request over a connection of its own.
+fn ask(addr: SocketAddr, request: &str) {
+    let mut client = client(addr);
+    client.send(request);
+    let head = client.head();
+    let length = field(&head, "content-length").map_or(0, |v| v.parse().unwrap());
+    client.take(if request.starts_with("HEAD ") { 0 } else { length });
+}
+
+/// What both capture.
+const CAPTURE: &str = " capture request header User-Agent len 12\n capture request header X-No len 10\n \
+                       capture response header X-Resp len 32\n capture cookie SRVC len 20\n";
+
+fn captures() -> Captures {
+    let capture = |name: &str, bytes| Capture { name: name.into(), bytes };
+    Captures {
+        request: vec![capture("User-Agent", 12), capture("X-No", 10)],
+        response: vec![capture("X-Resp", 32)],
+        cookie: Some(CookieCapture { begin: "SRVC".into(), bytes: 20 }),
+        ..Captures::default()
+    }
+}
+
+fn logging(setup: &mut Setup, format: &str, records: Records) {
+    let mut format = LogFormat::Custom(Arc::new(Format::parse(format).unwrap()));
+    let mut records = records;
+    records.ask(&mut format);
+    setup.frontend.log_format = format;
+    setup.frontend.records = Some(Box::new(records));
+}
+
+const REQUESTS: [&str; 6] = [
+    "GET /p\"a%20th{x|y}]\\z?q=1&b=2 HTTP/1.1\r\nHost: h.example:80\r\nUser-Agent: A \"u]\" {a|b}\\zzz\r\nCookie: a=b; \
+     SRVC=cl; z=1\r\n\r\n",
+    "POST http://abs.example/x/y HTTP/1.1\r\nHost: abs.example\r\nContent-Length: 3\r\n\r\nabc",
+    "HEAD /?x HTTP/1.1\r\nHost: h\r\nX-No: first\r\nX-No: second, third\r\nCookie: SRVC2=abcdefghijklmnopqrstuvwxyz\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent:\r\n\r\n",
+    "GET /teapot HTTP/1.1\r\nHost: h\r\nX-Status: 418 I'm a teapot\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+];
+
+/// Formats of which nothing depends on time or on who is first to a port.
+const FORMATS: [&str; 8] = [
+    "%HM|%HP|%HPO|%HQ|%HU|%HV|%ID|%ST|%f|%ft|%b/%s|%ts|%tsc|%rc|%sq/%bq",
+    "%CC %CS %hr %hs %hrl %hsl |%hr|%hs|%hrl|%hsl|",
+    "%{+Q}o %CC %CS %hr %hs %hrl %hsl %r %HM %HQ %b %s %ft %sslc %sslv %ID",
+    "%{+E}o %hr %hrl %hs %r %HU %HP %HQ",
+    "%{+Q,+E}o %hr %hrl %hs %r %HU %HP %HQ",
+    "%{+X}ci %ci %fi %si:%sp %bi %{+X}si:%{+X}sp %{+Q}ci %{+Q}si %sslv",
+    "  a   %hr   b  %% %{-Q}b \"c\" %hs  ",
+    "%b%s-%ST_%HM:%B/%ac/%sc",
+];
+
+/// What is between the header of syslog and the end of a line that begins and ends with a mark.
+fn marked(line: &str) -> String {
+    line.split_once("|<").unwrap().1.to_owned()
+}
+
+fn compare(server: SocketAddr, format: &str, captures_said: bool) {
+    let marked_format = format!("|<{format}");
+    let quoted = marked_format.replace('\\', "\\\\").replace('"', "\\\"");
+    let frontend = format!("{} log-format \"{quoted}\"\n", if captures_said { CAPTURE } else { "" });
+    let oracle = Haproxy::start_whole("", &frontend, &format!(" server s1 {server}\n"));
+    let mut setup = Setup::new(&[server]);
+    let captures = if captures_said { captures() } else { Captures::default() };
+    logging(&mut setup, &marked_format, Records { captures, ..Records::default() });
+    let proxy = setup.start();
+    for request in REQUESTS {
+        ask(oracle.addr, request);
+        // Who has looked whether HAProxy listens is logged too.
+        let theirs = loop {
+            let line = oracle.line_with("|<");
+            if !line.contains("BADREQ") && !line.contains("<NOSRV>") && !line.contains("|< - - - ") {
+                break marked(&line);
+            }
+        };
+        ask(proxy.addr, request);
+        assert_eq!(marked(&proxy.line()), theirs, "{format}: {request}");
+    }
+}
+
+#[test]
+fn operators_formats_give_haproxys_lines() {
+    let server = server();
+    for format in FORMATS {
+        for captures in [true, false] {
+            // Without captures nothing is left in some of them that tells requests from others.
+            if captures || format.contains("%HM") {
+                compare(server.addr, format, captures);
+            }
+        }
+    }
+}
+
+/// Timers depend on the machine.
+fn without_timers(line: &str) -> String {
+    let record = line.split_once("] ").unwrap().1;
+    let mut fields: Vec<&str> = record.splitn(4, ' ').collect();
+    assert_eq!(fields[2].split('/').count(), 5, "{line}");
+    fields[2] = "timers";
+    fields.join(" ")
+}
+
+#[test]
+fn httplog_spelled_out_gives_the_same_lines_as_httplog_and_as_haproxys() {
+    let server = server();
+    let quoted = Format::HTTPLOG.replace('"', "\\\"");
+    let oracle = Haproxy::start_whole(
+        "",
+        &format!("{CAPTURE} log-format \"{quoted}\"\n"),
+        &format!(" server s1 {}\n", server.addr),
+    );
+    let own = Records { captures: captures(), ..Records::default() };
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.records = Some(Box::new(own.clone()));
+    let built_in = setup.start();
+    let mut setup = Setup::new(&[server.addr]);
+    logging(&mut setup, Format::HTTPLOG, own);
+    let spelled = setup.start();
+    for request in REQUESTS {
+        ask(oracle.addr, request);
+        ask(built_in.addr, request);
+        ask(spelled.addr, request);
+        let path = request.split(' ').nth(1).unwrap().replace('"', "#22");
+        let theirs = without_timers(&oracle.line_with(&path));
+        assert_eq!(without_timers(&built_in.line()), theirs);
+        assert_eq!(without_timers(&spelled.line()), theirs);
+    }
+    let mut client = built_in.client();
+    client.send("BAD\r\n\r\n");
+    client.rest();
+    let line = built_in.line();
+    assert!(line.ends_with(" 0/0 \"<BADREQ>\""), "without a request nothing was captured: {line}");
+}
+
+#[test]
+fn clf_is_haproxys() {
+    let server = server();
+    let oracle = Haproxy::start_whole(
+        "",
+        &format!("{CAPTURE} option httplog clf\n"),
+        &format!(" server s1 {}\n", server.addr),
+    );
+    let mut setup = Setup::new(&[server.addr]);
+    logging(&mut setup, Format::CLF, Records { captures: captures(), ..Records::default() });
+    let proxy = setup.start();
+    for request in REQUESTS {
+        ask(oracle.addr, request);
+        ask(proxy.addr, request);
+        let path = request.split(' ').nth(1).unwrap().replace('"', "#22");
+        // Port, milliseconds and timers depend on the machine.
+        let stable = |line: &str| {
+            let (begin, rest) = line.split_once("]: ").unwrap().1.split_once(" \"\" \"\" ").unwrap();
+            let (_date, asked) = begin.split_once("] ").unwrap();
+            let (client, _) = begin.split_once('[').unwrap();
+            let fields: Vec<&str> = rest.splitn(11, ' ').collect();
+            format!("{client}{asked} {} {} {} {}", fields[2], fields[3], fields[4], fields[10])
+        };
+        assert_eq!(stable(&proxy.line()), stable(&oracle.line_with(&path)));
+    }
+}
+
+fn told(name: &str) -> Option<Edit> {
+    Some(Edit::Set(name.into(), Template::parse("").unwrap()))
+}
+
+#[test]
+fn the_server_and_the_log_have_the_same_identifier_and_no_other() {
+    let server = server();
+    let mut setup = Setup::new(&[server.addr]);
+    let format = Format::parse("${uuid}").unwrap();
+    let unique_id = Some(UniqueId { format, tells: told("X-Request-ID") });
+    logging(&mut setup, "%ID ${hdr(x-request-id)}", Records { unique_id, ..Records::default() });
+    let proxy = setup.start();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        ask(proxy.addr, "GET / HTTP/1.1\r\nHost: h\r\nx-request-id: mine\r\nX-REQUEST-ID: too\r\n\r\n");
+        let head = server.head();
+        let ids: Vec<&str> =
+            head.lines().filter(|l| l.to_ascii_lowercase().starts_with("x-request-id:")).collect();
+        let [id] = ids[..] else { panic!("{head}") };
+        let id = id.split_once(": ").unwrap().1.to_owned();
+        assert_eq!((id.len(), id.as_bytes()[14]), (36, b'4'), "{id}");
+        assert!(proxy.line().ends_with(&format!("]: {id} too")));
+        assert!(seen.insert(id));
+    }
+}
+
+/// As HAProxy's manual recommends it.
+#[test]
+fn identifiers_of_haproxys_form() {
+    let server = server();
+    let mut setup = Setup::new(&[server.addr]);
+    let format = Format::parse("%{+X}o%ci:%cp_%Ts_%rt:%pid").unwrap();
+    let unique_id = Some(UniqueId { format, tells: None });
+    logging(&mut setup, "%{+X}cp %rt %ID", Records { unique_id, ..Records::default() });
+    let proxy = setup.start();
+    for number in 0..2 {
+        ask(proxy.addr, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        let line = proxy.line().split_once("]: ").unwrap().1.to_owned();
+        let [port, counted, id] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert_eq!(counted, number.to_string());
+        assert!(id.starts_with(&format!("7F000001:{port}_")), "{line}");
+        assert!(id.ends_with(&format!("_{number:04X}:{:04X}", std::process::id())), "{line}");
+    }
+}
+
+#[test]
+fn what_went_as_it_should_is_left_out_if_so_wanted_as_haproxy_does_it() {
+    let server = server();
+    let oracle = Haproxy::start_with(
+        " option dontlog-normal\n option log-separate-errors\n",
+        &format!(" server s1 {}\n", server.addr),
+    );
+    let mut setup = Setup::new(&[server.addr]);
+    let records = Records { dontlog_normal: true, separate_errors: true, ..Records::default() };
+    setup.frontend.records = Some(Box::new(records));
+    let mut proxy = setup.start();
+    for status in ["200 OK", "302 Found", "404 Not Found", "499 X", "500 X", "503 X"] {
+        let request = format!("GET /{} HTTP/1.1\r\nHost: h\r\nX-Status: {status}\r\n\r\n", &status[..3]);
+        ask(proxy.addr, &request);
+        ask(oracle.addr, &request);
+    }
+    for path in ["/500", "/503"] {
+        let (ours, theirs) = (proxy.line(), oracle.line_with("HTTP/1.1"));
+        for line in [ours, theirs] {
+            assert!(line.starts_with("<131>") && line.contains(path), "{line}");
+        }
+    }
+    proxy.no_more_records();
+}
+
+/// Runs Debian's `halog` over lines, as a syslog daemon writes them to a file.
+fn halog(flag: &str, lines: &[String]) -> String {
+    let mut halog = Command::new("halog")
+        .arg(flag)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("halog is installed (apt-get install haproxy)");
+    let in_file = |line: &String| {
+        let (date, rest) = line.split_once('>').unwrap().1.split_at("Nov 30 14:33:28 ".len());
+        format!("{date}lb1 {rest}\n")
+    };
+    halog.stdin.take().unwrap().write_all(lines.iter().map(in_file).collect::<String>().as_bytes()).unwrap();
+    let output = halog.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let all = format!("{0} lines in, {0} lines out, 0 parsing errors", lines.len());
+    assert!(output.status.success() && said.contains(&all), "halog {flag}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The tool that people read HAProxy's logs with counts the same in ours.
+#[test]
+fn halog_counts_the_same_as_in_haproxys_lines() {
+    let (server, dead) = (server(), closed_port());
+    let oracle = Haproxy::start(&format!(" server s1 {}\n", server.addr));
+    let refusing = Haproxy::start(&format!(" server s1 {dead}\n"));
+    let (proxy, ours_refusing): (TestProxy, TestProxy) =
+        (Setup::new(&[server.addr]).start(), Setup::new(&[dead]).start());
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    for n in 0..20 {
+        let status = ["200 OK", "404 X", "500 X", "302 Found"][n % 4];
+        let request = format!("GET /{}?{n} HTTP/1.1\r\nHost: h\r\nX-Status: {status}\r\n\r\n", n % 3);
+        ask(oracle.addr, &request);
+        ask(proxy.addr, &request);
+        theirs.push(oracle.line_with("HTTP/1.1"));
+        ours.push(proxy.line());
+        if n % 5 == 0 {
+            ask(refusing.addr, &request);
+            ask(ours_refusing.addr, &request);
+            theirs.push(refusing.line_with("HTTP/1.1"));
+            ours.push(ours_refusing.line());
+        }
+    }
+    // Columns that hold times, from where on they do.
+    for (flag, columns) in [("-srv", 11), ("-st", usize::MAX), ("-tc", usize::MAX), ("-u", 2), ("-ue", 2)] {
+        let counted = |lines: &[String]| {
+            let text = halog(flag, lines);
+            assert!(text.lines().count() > 1, "halog {flag}: {text}");
+            let mut rows: Vec<String> = text
+                .lines()
+                .map(|row| {
+                    let fields: Vec<&str> = row.split_whitespace().collect();
+                    let name = fields.last().copied().unwrap_or_default();
+                    let name = if columns == 2 { name } else { "" };
+                    format!("{} {name}", fields.iter().take(columns).copied().collect::<Vec<_>>().join(" "))
+                })
+                .collect();
+            // Rows with equal counts come in any order.
+            rows.sort_unstable();
+            rows
+        };
+        assert_eq!(counted(&ours), counted(&theirs), "halog {flag}");
+    }
+}
