@@ -88,8 +88,8 @@ impl Logger {
     }
 
     /// Hands over the line about a connection that came to nothing.
-    pub fn admission(&self, targets: &[LogTargetId], record: &AdmissionRecord<'_>) {
-        self.hand_over(targets, Level::Info, Kind::Access, |out, calendar, _| {
+    pub fn admission(&self, targets: &[LogTargetId], level: Level, record: &AdmissionRecord<'_>) {
+        self.hand_over(targets, level, Kind::Access, |out, calendar, _| {
             admission(out, record, calendar.offset());
             0
         });

@@ -25,7 +25,7 @@ use super::runtime::{DataThread, Permit};
 use super::stream::Stream;
 use super::tcp;
 use super::tls::HandshakeError;
-use crate::access_log::AdmissionRecord;
+use crate::access_log::{AdmissionRecord, Level};
 use crate::plan::{FrontendId, Listener, ListenerId, Mode};
 use crate::proxy_protocol::{HeaderError, Origin};
 use crate::stats::{Counter, Counters};
@@ -324,7 +324,9 @@ fn turn_away(
         what: refusal.what,
         why: refusal.why.as_deref(),
     };
-    thread.logger.admission(&frontend.log, &record);
+    let is_apart = frontend.records.as_ref().is_some_and(|records| records.separate_errors);
+    let level = if is_apart { Level::Err } else { Level::Info };
+    thread.logger.admission(&frontend.log, level, &record);
 }
 
 /// Counted from 1.

@@ -22,6 +22,7 @@ mod hostile;
 mod http2;
 mod interop;
 mod limits;
+mod logs;
 mod main_job;
 mod names;
 mod pair;

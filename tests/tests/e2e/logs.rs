@@ -1,0 +1,72 @@
+//! Log lines on their way out of the whole program.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+
+use evenkeel_tests::lab::node::Role;
+use evenkeel_tests::lab::scratch::Scratch;
+use evenkeel_tests::lab::wait::{self, SOON};
+use nix::sys::signal::Signal;
+
+use super::site::{FRONT, Site};
+
+#[test]
+fn lines_reach_files_and_daemons_and_files_are_opened_anew() {
+    let logs = Scratch::new("logs");
+    let path = |name: &str| logs.path().join(name);
+    let shown = |name: &str| path(name).display().to_string();
+    let daemon = UnixDatagram::bind(path("daemon")).expect("a socket");
+    // The worker is nobody.
+    for open in [logs.path(), &path("daemon")] {
+        fs::set_permissions(open, Permissions::from_mode(0o777)).expect("set permissions");
+    }
+    daemon.set_read_timeout(Some(SOON)).expect("a timeout");
+    let site = Site::start(
+        &format!(
+            "{FRONT}bind = \"*:80\"\nlog = [{{ to = \"file:{}\" }}, {{ to = \"{}\", format = \"rfc5424\", tag = \"edge\" }}]\n\
+             log_format = \"%HM %HU %ST ${{hdr(user-agent)}} %b/%s\"\n\
+             [listen.gone]\nbind = \"*:81\"\nlog = [{{ to = \"file:{}\", format = \"short\" }}]\n\
+             server = [{{ name = \"g1\", addr = \"10.77.0.11:9\", check = true, inter = \"100ms\", fall = 1 }}]\n",
+            shown("access.log"),
+            shown("daemon"),
+            shown("gone.log"),
+        ),
+        |_| {},
+    );
+    let written = |name: &str| fs::read_to_string(path(name)).unwrap_or_default();
+    let asked = |target: &str| {
+        let got = site.curl("--user-agent it\"s", &format!("http://10.77.0.1{target}"));
+        assert!(got.is_ok(), "{got:?}");
+    };
+    asked("/one");
+    wait::until_true("the first line", SOON, || written("access.log") == "GET /one 200 it#22s b/s1\n");
+    let mut datagram = [0; 1024];
+    let length = daemon.recv(&mut datagram).expect("a datagram");
+    let datagram = String::from_utf8_lossy(&datagram[..length]);
+    assert!(datagram.starts_with("<134>1 20") && datagram.contains(" edge "), "{datagram}");
+    assert!(datagram.ends_with(" - - GET /one 200 it#22s b/s1"), "{datagram}");
+
+    // Whoever rotates logs moves the file away and says so.
+    fs::rename(path("access.log"), path("access.log.1")).expect("move the file");
+    site.node.signal(Role::Keeper, Signal::SIGHUP);
+    wait::until_true("the file is opened anew", SOON, || path("access.log").exists());
+    asked("/two");
+    wait::until_true("the second line", SOON, || written("access.log") == "GET /two 200 it#22s b/s1\n");
+    assert_eq!(written("access.log.1"), "GET /one 200 it#22s b/s1\n");
+
+    // In HAProxy's words and at its levels.
+    let down = "<1>Server gone/g1 is DOWN, reason: Layer4 connection problem, info: \"Connection refused\", check duration: ";
+    let lost = "<0>proxy gone has no server available!";
+    wait::until_true("the server's end", SOON, || written("gone.log").lines().count() >= 2);
+    let lines = written("gone.log");
+    let lines: Vec<&str> = lines.lines().collect();
+    assert!(lines[0].starts_with(down), "{lines:?}");
+    assert!(
+        lines[0].ends_with(
+            ". 0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue."
+        ),
+        "{lines:?}"
+    );
+    assert_eq!(lines[1], lost);
+}
