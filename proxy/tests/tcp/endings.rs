@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel_proxy::access_log::Format;
 use evenkeel_proxy::plan::{AdminState, LogFormat, Mode, OnMarked, Redispatch, ServerId};
 
 use super::common::{Client, Scripted, Setup, TestProxy, await_signal, closed_port, scripted, signal, until};
@@ -272,4 +274,26 @@ fn a_connection_ends_with_its_server_if_it_is_to() {
     checker.set_admin(ServerId(0), AdminState::Maint);
     assert_eq!(client.rest_or_reset(), (Vec::new(), true));
     assert_eq!(gist(&proxy), "front back/s1 5 DD 1/1/0/0/0 0/0");
+}
+
+#[test]
+fn a_format_of_an_operator_shows_connections_too() {
+    let server = echoing();
+    let mut setup = setup(&[server.addr]);
+    let format =
+        Format::parse("<%ci|%fi|%bi|%si:%sp|%f|%b/%s|%Th|%B|%U|%ts|%rc|${src}|${dst_port}>").unwrap();
+    setup.frontend.log_format = LogFormat::Custom(Arc::new(format));
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    client.send("hello");
+    client.shut();
+    assert_eq!(client.rest(), b"hello");
+    let line = proxy.line();
+    let local = "127.0.0.1";
+    let expected = format!(
+        "<{local}|{local}|{local}|{}|front|back/s1|0|5|5|--|0|{local}|{}>",
+        server.addr,
+        proxy.addr.port()
+    );
+    assert!(line.ends_with(&expected), "{line}: {expected}");
 }

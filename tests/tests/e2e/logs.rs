@@ -9,7 +9,7 @@ use evenkeel_tests::lab::scratch::Scratch;
 use evenkeel_tests::lab::wait::{self, SOON};
 use nix::sys::signal::Signal;
 
-use super::site::{FRONT, Site};
+use super::site::{Authority, FRONT, Site};
 
 #[test]
 fn lines_reach_files_and_daemons_and_files_are_opened_anew() {
@@ -69,4 +69,39 @@ fn lines_reach_files_and_daemons_and_files_are_opened_anew() {
         "{lines:?}"
     );
     assert_eq!(lines[1], lost);
+}
+
+#[test]
+fn lines_show_the_session() {
+    let ca = Authority::new("ca");
+    let log = Scratch::new("logs");
+    fs::set_permissions(log.path(), Permissions::from_mode(0o777)).expect("set permissions");
+    let path = log.path().join("log");
+    let site = Site::start(
+        &format!(
+            "{FRONT}bind = {{ addr = \"*:443\", ssl = true, crt = \"www.pem\" }}\nlog = [{{ to = \"file:{}\" }}]\n\
+             log_format = \"%ft %sslv ${{ssl_fc_sni}} ${{ssl_fc_alpn}} ${{ssl_c_used}} %HV ${{host}} %fi:%fp %si:%sp\"\n",
+            path.display()
+        ),
+        |files| {
+            files.write("ca.pem", &ca.pem);
+            files.bundle("www.pem", &ca, &["www.example.com"]);
+        },
+    );
+    for (args, expected) in [
+        (
+            "--http2",
+            "f~ TLSv1.3 www.example.com h2 0 HTTP/2.0 www.example.com 10.77.0.1:443 10.77.0.11:8080\n",
+        ),
+        (
+            "--http1.1 --tls-max 1.2 --header Host:Other.example",
+            "f~ TLSv1.2 www.example.com http/1.1 0 HTTP/1.1 other.example 10.77.0.1:443 10.77.0.11:8080\n",
+        ),
+    ] {
+        fs::write(&path, "").expect("empty the file");
+        site.curl(args, "https://www.example.com/").expect("an answer");
+        let written = || fs::read_to_string(&path).unwrap_or_default();
+        wait::until_true("a line", SOON, || written().ends_with('\n'));
+        assert_eq!(written(), expected);
+    }
 }
