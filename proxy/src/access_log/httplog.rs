@@ -134,22 +134,25 @@ fn push_captures(out: &mut Vec<u8>, captures: Values<'_>) {
 }
 
 fn push_request(out: &mut Vec<u8>, request: RequestLine<'_>) {
-    out.push(b'"');
-    match request {
-        RequestLine::None | RequestLine::Bad => out.extend_from_slice(b"<BADREQ>"),
-        RequestLine::Line { method, target, version } => {
-            push_hash_escaped(out, method, Place::Quoted);
-            out.push(b' ');
-            push_hash_escaped(out, target.get(..LONGEST_TARGET).unwrap_or(target), Place::Quoted);
-            out.push(b' ');
-            match version {
-                // Nearly always, and copied in one piece.
-                b"HTTP/1.1" => out.extend_from_slice(b"HTTP/1.1"),
-                _ => push_hash_escaped(out, version, Place::Quoted),
-            }
-        }
+    let RequestLine::Line { method, target, version } = request else {
+        return out.extend_from_slice(b"\"<BADREQ>\"");
+    };
+    // What there nearly always is, is copied in one piece.
+    if method == b"GET" {
+        out.extend_from_slice(b"\"GET ");
+    } else {
+        out.push(b'"');
+        push_hash_escaped(out, method, Place::Quoted);
+        out.push(b' ');
     }
-    out.push(b'"');
+    push_hash_escaped(out, target.get(..LONGEST_TARGET).unwrap_or(target), Place::Quoted);
+    if version == b"HTTP/1.1" {
+        out.extend_from_slice(b" HTTP/1.1\"");
+    } else {
+        out.push(b' ');
+        push_hash_escaped(out, version, Place::Quoted);
+        out.push(b'"');
+    }
 }
 
 /// Longest request target in a line, in bytes before escaping: HAProxy's default (`tune.http.logurilen`).
