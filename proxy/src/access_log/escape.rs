@@ -37,7 +37,19 @@ pub(super) fn push_with_escapes(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
     out.extend_from_slice(rest);
 }
 
-/// The same with HAProxy's flag `+E`: `"`, `\` and `]` that are not escaped like that get a backslash (RFC 5424 §6.3.3).
+/// The same, and a backslash becomes `#5C` wherever it stands.
+pub(super) fn push_guarded(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
+    for &byte in bytes {
+        if needs_hash(byte, place) || byte == b'\\' {
+            out.push(b'#');
+            push_hex(out, byte);
+        } else {
+            out.push(byte);
+        }
+    }
+}
+
+/// The same as [`push_hash_escaped`] with HAProxy's flag `+E`: `"`, `\` and `]` that are not escaped like that get a backslash (RFC 5424 §6.3.3).
 pub(super) fn push_backslashed(out: &mut Vec<u8>, bytes: &[u8], place: Place) {
     for &byte in bytes {
         if needs_hash(byte, place) {

@@ -50,6 +50,8 @@ struct Style {
     hex: bool,
     /// Where it stands.
     place: Place,
+    /// It was asked for by name between quotes, where a backslash may have a meaning: HAProxy's letters let it pass.
+    guarded: bool,
 }
 
 /// The process that writes.

@@ -125,7 +125,8 @@ pub(super) const LOG_FORMAT: Key = Key::new(
     "What access records look like: one of HAProxy's line formats, one JSON object per line, or a text. `httplog`, `clf` and \
      `tcplog` each hold for their mode only; the other mode keeps its own. A text has variables in HAProxy's own spelling with \
      its flags `%{+Q}`, `%{+E}`, `%{+X}` and `%{…}o`, or by name, or both; a percent sign is `%%`, a dollar sign `$$`, and \
-     blanks are one. \
+     blanks are one. What strangers send is escaped as `#XX` so that it ends no line and no quotes; a backslash of theirs is \
+     let through by HAProxy's letters, as HAProxy does it, and where it has a meaning, as in JSON, wants `%{+E}` or the name. \
      Connection: `%ci` `${client_ip}`, `%cp` `${client_port}`, `%fi` `${frontend_ip}`, `%fp` `${frontend_port}`, `%bi` \
      `${backend_source_ip}`, `%bp` `${backend_source_port}`, `%si` `${server_ip}`, `%sp` `${server_port}`, `%f` `${frontend}`, \
      `%ft` `${frontend_transport}`, `%b` `${backend}`, `%s` `${server}`, `%ts` `${termination_state}`, `%tsc` `${termination}`, \

@@ -135,7 +135,8 @@ impl Parser {
             _ => {
                 let field =
                     Field::by_letters(letters).ok_or_else(|| FormatError::Letters(letters.to_owned()))?;
-                self.field(field, flags);
+                let style = Style { guarded: false, ..self.style(flags) };
+                self.push(Part::Field(field, style));
             }
         }
         Ok(rest)
@@ -150,7 +151,8 @@ impl Parser {
         let inside = rest.strip_prefix('{').ok_or(TemplateError::Dollar)?;
         let (name, rest) = inside.split_once('}').ok_or(TemplateError::Open)?;
         if let Some(field) = Field::by_name(name) {
-            self.field(field, self.flags);
+            let style = self.style(self.flags);
+            self.push(Part::Field(field, style));
         } else if let Some(of) = response_field(name)? {
             let at = position(&mut self.format.response, of);
             let style = self.style(self.flags);
@@ -166,19 +168,15 @@ impl Parser {
         Ok(rest)
     }
 
-    fn field(&mut self, field: Field, flags: Flags) {
-        let style = self.style(flags);
-        self.push(Part::Field(field, style));
-    }
-
     fn push(&mut self, part: Part) {
         self.end_text();
         self.format.parts.push(part);
     }
 
     fn style(&self, Flags { quoted, escaped, hex }: Flags) -> Style {
-        let place = if quoted || self.in_quotes { Place::Inner } else { Place::Bare };
-        Style { quoted, escaped, hex, place }
+        let guarded = quoted || self.in_quotes;
+        let place = if guarded { Place::Inner } else { Place::Bare };
+        Style { quoted, escaped, hex, place, guarded }
     }
 }
 

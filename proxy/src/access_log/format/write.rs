@@ -135,6 +135,7 @@ impl Line<'_> {
     fn escape(&mut self, bytes: &[u8], place: Place) {
         match (self.style.escaped, place) {
             (true, _) => escape::push_backslashed(self.out, bytes, place),
+            (false, _) if self.style.guarded => escape::push_guarded(self.out, bytes, place),
             // Backslashes have a meaning there, and are among what is plain elsewhere.
             (false, Place::Inner | Place::Bare) => escape::push_with_escapes(self.out, bytes, place),
             (false, Place::Quoted | Place::Captured | Place::Word | Place::Free) => {
