@@ -295,7 +295,7 @@ fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Ter
         bytes_out: exchange.down.out.written(),
         bytes_in: exchange.up.read,
         termination,
-        counts: counts(facts, thread, party),
+        counts: counts(exchange, thread, party),
         retries: facts.retries,
         redispatched: facts.redispatched,
         queue: facts.queue,
@@ -331,13 +331,16 @@ fn is_normal(facts: &Facts, termination: Termination) -> bool {
     ran && !facts.redispatched && facts.status.is_none_or(|status| status < 500)
 }
 
-fn counts(facts: &Facts, thread: &DataThread, party: &Party) -> ConnectionCounts {
-    let backend = facts.backend.map_or(0, |b| thread.recorder.stats().backend_current(b));
+/// This request is with no backend and no server any more; its client is still there. As HAProxy counts.
+fn counts(exchange: &Exchange, thread: &DataThread, party: &Party) -> ConnectionCounts {
+    let facts = &exchange.facts;
+    let backend = facts.backend.map_or(0, |b| thread.recorder.stats().backend_current(b).saturating_sub(1));
+    let own = u32::from(exchange.lease.is_some());
     ConnectionCounts {
         process: thread.gate.connections(),
         frontend: thread.gate.of_frontend(party.frontend),
         backend: u32::try_from(backend).unwrap_or(u32::MAX),
-        server: facts.server.map_or(0, |s| thread.balance.in_flight(s)),
+        server: facts.server.map_or(0, |s| thread.balance.in_flight(s).saturating_sub(own)),
     }
 }
 
