@@ -53,9 +53,12 @@ pub trait Head {
     /// The value of its last field of this name, in any case.
     fn last(&self, name: &str) -> Option<&[u8]>;
 
-    /// Its cookies, `NAME=VALUE` each, until `look` says `true`.
-    fn cookies(&self, look: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool);
+    /// Hands its cookies to `look`, until that says `true`.
+    fn cookies(&self, look: &mut Look<'_>);
 }
+
+/// What looks at a cookie: its name, and its value if it has one. Whether that was enough.
+pub type Look<'a> = dyn FnMut(&[u8], Option<&[u8]>) -> bool + 'a;
 
 /// What has been kept for a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -152,7 +152,7 @@ fn parsed(text: &str) -> Result<Format, Bad> {
             | FormatError::Flag(_)
             | FormatError::Flags => None,
         };
-        let all = || "the reference has all variables at `log_format`".to_owned();
+        let all = || "`evenkeel explain log_format` tells of all variables".to_owned();
         Bad::new(error.to_string()).help(meant.unwrap_or_else(all))
     })
 }

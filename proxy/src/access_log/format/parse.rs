@@ -21,7 +21,7 @@ pub enum FormatError {
     #[error("has `%{{` without `}}`")]
     Flags,
     /// HAProxy's expressions. With the name of the variable that has the same, if there is one.
-    #[error("has an expression `%[{expression}]`, which are not evaluated here")]
+    #[error("has an expression `%[{expression}]`; expressions are not evaluated here")]
     Expression {
         /// Between the brackets.
         expression: String,
