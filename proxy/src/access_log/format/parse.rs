@@ -159,6 +159,10 @@ impl Parser {
             self.push(Part::Response(at, style));
         } else {
             let variable = Variable::parse(name)?;
+            // What a rule has set is gone when the line is written.
+            if let Variable::Set(_) = variable {
+                return Err(TemplateError::Unknown(name.to_owned()).into());
+            }
             if let Some(field) = variable.field() {
                 position(&mut self.format.request, field);
             }
