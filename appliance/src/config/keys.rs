@@ -26,7 +26,6 @@ pub use balance::{BALANCE_BY, BALANCE_URI, BALANCE_WORD};
 pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, SSL_HELLO};
 pub use cookie::COOKIE;
 pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
-pub use global::{GLOBAL, LOG_TARGET, TUNE, WORKER};
 pub use global::{GLOBAL, TUNE, WORKER};
 pub use log::{CAPTURE, CAPTURE_COOKIE, CAPTURE_FIELD, LOG_TARGET, UNIQUE_ID};
 pub use map::MAP;

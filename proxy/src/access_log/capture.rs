@@ -251,7 +251,7 @@ mod tests {
             self.fields.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
         }
 
-        fn cookies(&self, look: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool) {
+        fn cookies(&self, look: &mut Look<'_>) {
             let _found = self.cookies.iter().any(|(name, value)| look(name.as_bytes(), *value));
         }
     }

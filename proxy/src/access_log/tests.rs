@@ -57,7 +57,7 @@ impl capture::Head for Message<'_> {
         *self.0.get(name.parse::<usize>().unwrap())?
     }
 
-    fn cookies(&self, look: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool) {
+    fn cookies(&self, look: &mut capture::Look<'_>) {
         if let Some((name, value)) = self.1 {
             look(name, Some(value));
         }

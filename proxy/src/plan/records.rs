@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::LogFormat;
 use crate::access_log::{Captures, Fields, Format};
-use crate::rules::Edit;
 
 /// What is said of the records of a frontend, beside their format.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +58,6 @@ impl Records {
 pub struct UniqueId {
     /// What it looks like. It shows nothing that is not known when a request begins.
     pub format: Format,
-    /// The field that tells the server, with a text that does not matter. `None`: it is not told.
-    pub tells: Option<Edit>,
+    /// The field that tells the server. `None`: it is not told.
+    pub tells: Option<Box<str>>,
 }

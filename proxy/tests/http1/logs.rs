@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use evenkeel_proxy::access_log::{Capture, Captures, CookieCapture, Format};
 use evenkeel_proxy::plan::{LogFormat, Records, UniqueId};
-use evenkeel_proxy::rules::Edit;
-use evenkeel_proxy::rules::template::Template;
 
 use super::common::{Client, PATIENCE, Scripted, Setup, TestProxy, closed_port, field, scripted};
 use super::oracle::Haproxy;
@@ -195,16 +193,12 @@ fn clf_is_haproxys() {
     }
 }
 
-fn told(name: &str) -> Option<Edit> {
-    Some(Edit::Set(name.into(), Template::parse("").unwrap()))
-}
-
 #[test]
 fn the_server_and_the_log_have_the_same_identifier_and_no_other() {
     let server = server();
     let mut setup = Setup::new(&[server.addr]);
     let format = Format::parse("${uuid}").unwrap();
-    let unique_id = Some(UniqueId { format, tells: told("X-Request-ID") });
+    let unique_id = Some(UniqueId { format, tells: Some("X-Request-ID".into()) });
     logging(&mut setup, "%ID ${hdr(x-request-id)}", Records { unique_id, ..Records::default() });
     let proxy = setup.start();
     let mut seen = std::collections::BTreeSet::new();

@@ -9,8 +9,7 @@ use evenkeel_proxy::access_log::{
     Sample,
 };
 use evenkeel_proxy::plan::{LogFormat, UniqueId};
-use evenkeel_proxy::rules::Edit;
-use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
+use evenkeel_proxy::rules::template::{TemplateError, Variable};
 
 use super::rule;
 use crate::config::codes::Code;
@@ -222,7 +221,7 @@ fn unique_id(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<O
     let mut t = Fields::of(cx, &keys::UNIQUE_ID, node.key, node)?;
     let format_said = t.has("format");
     let format = t.read(cx, "format", |cx, key, node| cx.parsed(key, node, id_format)).map(|f| f.value);
-    let tells = t.read(cx, "header", |cx, key, node| cx.parsed(key, node, told)).map(|edit| edit.value);
+    let tells = t.read(cx, "header", |cx, key, node| cx.parsed(key, node, told)).map(|name| name.value);
     t.finish(cx);
     let format = if format_said { format } else { usual() };
     Some(Some(UniqueId { format: format?, tells }))
@@ -240,12 +239,11 @@ fn id_format(text: &str) -> Result<Format, Bad> {
 }
 
 /// A field that the proxy sets.
-fn told(name: &str) -> Result<Edit, Bad> {
+fn told(name: &str) -> Result<Box<str>, Bad> {
     if rule::OF_REQUESTS.iter().any(|f| name.eq_ignore_ascii_case(f)) {
         return Err(Bad::new("says where a request goes"));
     }
-    let text = Template::parse("").map_err(|error| Bad::new(error.to_string()))?;
-    rule::changeable(name).map(|name| Edit::Set(name, text))
+    rule::changeable(name)
 }
 
 /// Where the journal listens (systemd.io/JOURNAL_NATIVE_PROTOCOL).

@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::access_log::capture::{Capture, Captures, CookieCapture, Head};
+use crate::access_log::capture::{Capture, Captures, CookieCapture, Head, Look};
 use crate::access_log::{
     AccessRecord, Calendar, Cause, ConnectionCounts, Details, Kept, Phase, QueuePositions, RequestLine,
     ServerName, Termination, Timers, UnixMillis, UtcOffset, httplog, tcplog,
@@ -26,7 +26,7 @@ impl Head for Message<'_> {
         self.fields.iter().rev().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
 
-    fn cookies(&self, look: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool) {
+    fn cookies(&self, look: &mut Look<'_>) {
         if let Some((name, value)) = self.cookie {
             look(name, Some(value));
         }

@@ -122,6 +122,7 @@ pub fn explain(plan: &Plan, frontend: FrontendId, supposed: &Supposed<'_>) -> Ex
         source: supposed.source,
         told: Some(Rc::new(Told { destination: supposed.destination, authority: None })),
         tls: supposed.tls.clone().map(Arc::new),
+        handshake_ms: 0,
     };
     let edits = Edits::default();
     let state = State::new(plan);

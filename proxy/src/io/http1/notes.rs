@@ -8,14 +8,14 @@ use super::super::stream::Stream;
 use super::exchange::Exchange;
 use super::record::Party;
 use super::view::Parsed;
-use crate::access_log::capture::Head;
+use crate::access_log::capture::{Head, Look};
 use crate::access_log::{
     AccessRecord, ConnectionCounts, Details, Format, Kept, QueuePositions, ServerName, Termination, Timers,
 };
 use crate::h1::field::Known;
 use crate::h1::head::HeadIndex;
 use crate::plan::{Frontend, FrontendId, LogFormat, Records};
-use crate::rules::Edits;
+use crate::rules::{Change, Edits};
 use crate::sticky::pairs;
 
 /// What is noted of one exchange. Nothing but where it begins, unless the frontend asks for more.
@@ -48,7 +48,7 @@ impl Head for Answer<'_> {
         self.index.last(self.bytes, name)
     }
 
-    fn cookies(&self, look: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool) {
+    fn cookies(&self, look: &mut Look<'_>) {
         let fields = self.index.all(Known::SetCookie).map(|f| f.value.of(self.bytes));
         // What follows the first pair are attributes of it (RFC 6265 §4.1.1).
         let _found = fields.filter_map(|field| pairs(field).next()).any(|pair| look(pair.name, pair.value));
@@ -179,9 +179,9 @@ pub(super) fn handle_request(
 /// Lets the server know the identifier, and no other that the client may have sent in its place.
 #[cold]
 pub(super) fn tell(notes: &Notes, records: &Records, edits: &mut Edits) {
-    let edit = records.unique_id.as_ref().and_then(|id| id.tells.as_ref());
-    if let (Some(edit), Some(id)) = (edit, notes.kept.unique_id()) {
-        edits.apply(edit, id);
+    let name = records.unique_id.as_ref().and_then(|id| id.tells.as_deref());
+    if let (Some(name), Some(id)) = (name, notes.kept.unique_id()) {
+        edits.apply(Change::Fields(name, vec![id.to_vec()]));
     }
 }
 

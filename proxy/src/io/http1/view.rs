@@ -43,7 +43,7 @@ impl capture::Head for Parsed<'_> {
         self.index.last(self.bytes, name)
     }
 
-    fn cookies(&self, look: &mut dyn FnMut(&[u8], Option<&[u8]>) -> bool) {
+    fn cookies(&self, look: &mut capture::Look<'_>) {
         let pairs = persist::Request::cookies(self).flat_map(pairs);
         let _found = pairs.into_iter().any(|pair| look(pair.name, pair.value));
     }
