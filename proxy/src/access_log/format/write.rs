@@ -256,6 +256,8 @@ impl Line<'_> {
                 match part {
                     RequestPart::Method => self.escape(method, Place::Quoted),
                     RequestPart::UriPath => self.escape(path, Place::Quoted),
+                    // The server as a whole (RFC 9112 §3.2.4) has no path.
+                    RequestPart::Path if path == b"*" => {}
                     RequestPart::Path => self.escape(without_origin(path), Place::Quoted),
                     RequestPart::QueryString => self.escape(query, Place::Quoted),
                     RequestPart::Uri => self.escape(target, Place::Quoted),
