@@ -90,11 +90,17 @@ impl Format {
         self.request.clone_from(&captures.request_named);
     }
 
-    /// Whether it shows what the client has connected to.
+    /// Whether it shows what is found out of a connection only for those who ask: what the client has connected to, and how
+    /// long its handshakes took.
     pub fn looks_at_destination(&self) -> bool {
         self.parts.iter().any(|part| match part {
             Part::Field(field, _) => {
-                matches!(field, Field::Address(Peer::Frontend) | Field::Port(Peer::Frontend))
+                let timers = [Timer::Handshake, Timer::Request, Timer::Total, Timer::User];
+                let of_request = [Date::Request, Date::RequestGmt, Date::RequestLocal, Date::RequestRfc3339];
+                let of_timer = matches!(field, Field::Timer(timer) if timers.contains(timer));
+                let of_date = matches!(field, Field::Date(date) if !of_request.contains(date));
+                let of_place = matches!(field, Field::Address(Peer::Frontend) | Field::Port(Peer::Frontend));
+                of_timer || of_date || of_place
             }
             Part::Variable(variable, _) => {
                 matches!(variable, Variable::Destination | Variable::DestinationPort)

@@ -9,6 +9,7 @@
 //!
 //! A connection to a listener that asks nothing is served at once, by the very task it keeps.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -92,7 +93,8 @@ impl Guest {
     fn with_destination(mut self, thread: &DataThread, stream: &Stream) -> Self {
         if thread.plan.wants_destination() && self.caller.told.is_none() {
             let destination = stream.addresses().map(|(own, _)| own);
-            self.caller.told = Some(Rc::new(Told { destination, authority: None }));
+            self.caller.told =
+                Some(Rc::new(Told { destination, authority: None, handshake_ms: Cell::new(0) }));
         }
         self
     }
@@ -109,7 +111,7 @@ async fn admit_announced(
     match proxy_header::read(&thread, &stream, whose.frontend, arrived).await {
         Ok(Said { origin: Origin::Own, .. }) => {}
         Ok(Said { origin: Origin::Relayed { source, destination }, authority }) => {
-            let told = Told { destination: Some(destination), authority };
+            let told = Told { destination: Some(destination), authority, handshake_ms: Cell::new(0) };
             let told = thread.plan.wants_destination().then(|| Rc::new(told));
             whose.caller = Caller { told, ..Caller::of(source) };
         }
@@ -174,7 +176,9 @@ async fn serve(thread: Rc<DataThread>, stream: Stream, whose: Guest, permit: Per
     let (Guest { mut caller, frontend, arrived, .. }, now) = (whose, Instant::now());
     caller.tls = stream.session().cloned();
     let handshakes = now.saturating_duration_since(arrived);
-    caller.handshake_ms = u32::try_from(handshakes.as_millis()).unwrap_or(u32::MAX);
+    if let Some(told) = &caller.told {
+        told.handshake_ms.set(u32::try_from(handshakes.as_millis()).unwrap_or(u32::MAX));
+    }
     match mode(&thread, frontend) {
         Mode::Http if stream.has_agreed_on_http2() => {
             http2::Serve::of_tls(thread, stream, caller, frontend, permit, now).await;

@@ -1,5 +1,6 @@
 //! Whose connection it is: the client, and what servers are told of it.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,8 +19,6 @@ pub(super) struct Caller {
     pub(super) told: Option<Rc<Told>>,
     /// Its TLS session, if it speaks TLS.
     pub(super) tls: Option<Arc<SessionFacts>>,
-    /// How long it took until it could speak, in milliseconds.
-    pub(super) handshake_ms: u32,
 }
 
 /// What servers that want to know whose connection they get are told besides the client's address.
@@ -29,12 +28,24 @@ pub(super) struct Told {
     pub(super) destination: Option<SocketAddr>,
     /// The name the client asked for, as the proxy it came through says.
     pub(super) authority: Option<Box<[u8]>>,
+    /// How long it took until it could speak, in milliseconds.
+    pub(super) handshake_ms: Cell<u32>,
 }
 
 impl Caller {
+    /// What it has connected to, if somebody has asked.
+    pub(super) fn destination(&self) -> Option<SocketAddr> {
+        self.told.as_ref()?.destination
+    }
+
+    /// How long its handshakes took, if somebody has asked.
+    pub(super) fn handshake_ms(&self) -> u32 {
+        self.told.as_ref().map_or(0, |told| told.handshake_ms.get())
+    }
+
     /// A client that is known by its address alone.
     pub(super) fn of(source: SocketAddr) -> Self {
-        Self { source, told: None, tls: None, handshake_ms: 0 }
+        Self { source, told: None, tls: None }
     }
 
     /// The header that tells a server of this client.

@@ -145,7 +145,12 @@ fn parsed(text: &str) -> Result<Format, Bad> {
             FormatError::Variable(TemplateError::Unknown(name)) => nearest_variable(name),
             FormatError::Variable(TemplateError::Nameless(kind)) => Some(format!("${{{kind}(NAME)}}")),
             FormatError::Expression { instead, .. } => instead.clone(),
-            FormatError::Variable(TemplateError::Open | TemplateError::Dollar)
+            FormatError::Variable(
+                TemplateError::Open
+                | TemplateError::Dollar
+                | TemplateError::Group(_)
+                | TemplateError::Backslash,
+            )
             | FormatError::Percent
             | FormatError::Letters(_)
             | FormatError::Flag(_)

@@ -1,5 +1,6 @@
 //! What becomes of a request, told instead of done: by the rules and looks that decide about requests.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -120,9 +121,12 @@ pub fn explain(plan: &Plan, frontend: FrontendId, supposed: &Supposed<'_>) -> Ex
     };
     let caller = Caller {
         source: supposed.source,
-        told: Some(Rc::new(Told { destination: supposed.destination, authority: None })),
+        told: Some(Rc::new(Told {
+            destination: supposed.destination,
+            authority: None,
+            handshake_ms: Cell::new(0),
+        })),
         tls: supposed.tls.clone().map(Arc::new),
-        handshake_ms: 0,
     };
     let edits = Edits::default();
     let state = State::new(plan);

@@ -97,7 +97,7 @@ impl Notes {
         let started = started.unwrap_or(ended);
         let since = self.since.unwrap_or(started);
         let handshake = if self.is_first {
-            Duration::from_millis(party.caller.handshake_ms.into())
+            Duration::from_millis(party.caller.handshake_ms().into())
         } else {
             Duration::ZERO
         };
@@ -108,7 +108,7 @@ impl Notes {
             handshake,
             idle: started.saturating_duration_since(since),
             data: responded.map(|at| ended.saturating_duration_since(at)),
-            frontend: party.caller.told.as_ref().and_then(|told| told.destination),
+            frontend: party.caller.destination(),
             source: self.ends.map(|(own, _)| own),
             server: self.ends.map(|(_, server)| server),
             number: self.number,
