@@ -76,6 +76,9 @@ pub(super) fn prepare(
 
     exchange.up.body = Body::new(framing, Output::Chunks);
     let mut edits = Edits::default();
+    if let Some(records) = &frontend.records {
+        notes::tell(&exchange.notes, records, &mut edits);
+    }
     let caller = &party.caller;
     let given = Given { parsed, target: &target, caller, maps: thread.balance.maps() };
     if let Some(ours) = ask(&frontend.http_request, exchange, given, &mut edits) {
