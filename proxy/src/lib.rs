@@ -13,6 +13,7 @@
 //! | [`hello`] | what a TLS client says first, read without answering it |
 //! | [`health`] | checks: when, what they find, when a server goes down or comes up |
 //! | [`map`] | values looked up by what a request has |
+//! | [`metrics`] | what operators and their tools see of all this |
 //! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`pace`] | whether a client keeps up |
 //! | [`plan`] | the compiled configuration, immutable and shared |
@@ -40,6 +41,7 @@ pub mod hello;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod map;
+pub mod metrics;
 pub mod names;
 pub mod pace;
 pub mod plan;

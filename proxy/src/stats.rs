@@ -1,4 +1,4 @@
-//! What has happened, counted: per frontend, backend and server, and for the process as a whole.
+//! What has happened, counted: per frontend, backend and server. The process has had what its frontends had.
 //!
 //! Every data thread counts in a block of its own, which only it writes: an increment is a plain load and store in a
 //! cache line no other thread touches, with no locked instruction. Whoever wants a total adds the blocks up.
@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::plan::{BackendId, FrontendId, Plan, ServerId};
 use crate::retry::Tally;
+pub use times::{BOUNDS, Spans, Times, TimesTotals};
+
+mod times;
 
 /// All counters of one plan.
 #[derive(Debug)]
@@ -21,26 +24,34 @@ pub struct Stats {
 #[derive(Debug)]
 struct Block {
     taken: AtomicBool,
-    process: Counters,
     frontends: Box<[Counters]>,
     backends: Box<[Counters]>,
     servers: Box<[Counters]>,
     /// Takes what is counted for an id that is not in the plan; never read.
     unknown: Counters,
+    /// How long requests took, if anybody wants to know.
+    times: Option<BlockTimes>,
+}
+
+#[derive(Debug)]
+struct BlockTimes {
+    frontends: Box<[Times]>,
+    servers: Box<[Times]>,
 }
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counters of one frontend, backend, server, or of the process, written by one thread. Starts on its own
-        /// pair of cache lines.
+        /// Counters of one frontend, backend or server, written by one thread. Starts on its own pair of cache lines.
         #[derive(Debug, Default)]
         #[repr(align(128))]
         pub struct Counters {
             $($(#[$doc])* pub $name: Counter,)*
             /// Responses by class: 1xx to 5xx, then all others.
             pub responses: [Counter; 6],
-            /// Present: connections of a frontend or the process, requests of a backend or server.
+            /// Present: connections of a frontend, requests of a backend.
             pub current: Gauge,
+            /// Connections to a server that wait for a request, as they were a moment ago.
+            pub idle: Level,
         }
 
         /// Values read from [`Counters`], summed over threads.
@@ -49,8 +60,12 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
             /// Responses by class: 1xx to 5xx, then all others.
             pub responses: [u64; 6],
-            /// Present: connections of a frontend or the process, requests of a backend or server.
+            /// Present: connections of a frontend or the process, requests of a backend.
             pub current: u64,
+            /// Connections to a server that wait for a request.
+            pub idle: u64,
+            /// Most there have been at once; with several threads no less than that: each has its own.
+            pub peak: u64,
         }
 
         impl Counters {
@@ -60,10 +75,22 @@ macro_rules! counters {
                     *total = total.wrapping_add(counter.value());
                 }
                 totals.current = totals.current.wrapping_add(self.current.value());
+                totals.idle = totals.idle.wrapping_add(self.idle.0.load(Ordering::Relaxed));
+                totals.peak = totals.peak.wrapping_add(self.current.peak.value());
             }
         }
 
         impl Totals {
+            /// What has been added since `earlier`. The present is not history.
+            #[must_use]
+            pub fn since(mut self, earlier: &Self) -> Self {
+                $(self.$name = self.$name.wrapping_sub(earlier.$name);)*
+                for (total, before) in self.responses.iter_mut().zip(&earlier.responses) {
+                    *total = total.wrapping_sub(*before);
+                }
+                self
+            }
+
             /// Adds what an earlier life counted. The present is not history: `current` stays as it is.
             pub fn carry(&mut self, earlier: &Self) {
                 $(self.$name = self.$name.wrapping_add(earlier.$name);)*
@@ -122,6 +149,16 @@ counters! {
     proxy_refused,
     /// Connections that did not begin with a TLS ClientHello in time where one is looked for.
     hello_missing,
+    /// Requests that a rule or a service of the proxy's own has answered.
+    intercepted,
+    /// Requests that went to the server their client had before.
+    pinned,
+    /// Connections of clients that speak HTTP/2.
+    http2_connections,
+    /// Requests in HTTP/2.
+    http2_requests,
+    /// Requests that were lost by a fault of the proxy's own, or for want of its means.
+    internal_errors,
 }
 
 impl Counters {
@@ -151,9 +188,46 @@ impl Counter {
     }
 }
 
+/// The largest number there has been, written by one thread; whoever clears it may be overtaken by that thread.
+#[derive(Debug, Default)]
+pub struct Peak(AtomicU64);
+
+impl Peak {
+    /// There is this number.
+    #[inline]
+    pub fn note(&self, n: u64) {
+        if n > self.0.load(Ordering::Relaxed) {
+            self.0.store(n, Ordering::Relaxed);
+        }
+    }
+
+    /// The largest so far.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn restart(&self, at: u64) {
+        self.0.store(at, Ordering::Relaxed);
+    }
+}
+
+/// A number that is looked at now and then, written by one thread.
+#[derive(Debug, Default)]
+pub struct Level(AtomicU64);
+
+impl Level {
+    /// It is this now.
+    pub fn set(&self, n: usize) {
+        self.0.store(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
 /// A number that goes up and down, written by one thread.
 #[derive(Debug, Default)]
-pub struct Gauge(Counter);
+pub struct Gauge {
+    now: Counter,
+    peak: Peak,
+}
 
 impl Gauge {
     /// Counts one more until the guard is dropped.
@@ -164,17 +238,18 @@ impl Gauge {
 
     /// Counts one more, for a holder that cannot borrow. It owes a [`Gauge::lower`].
     pub fn raise(&self) {
-        self.0.add(1);
+        self.now.add(1);
+        self.peak.note(self.now.value());
     }
 
     /// Counts one less.
     pub fn lower(&self) {
-        self.0.add(u64::MAX);
+        self.now.add(u64::MAX);
     }
 
     /// The value of this thread.
     pub fn value(&self) -> u64 {
-        self.0.value()
+        self.now.value()
     }
 }
 
@@ -198,11 +273,6 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Counters of the process.
-    pub fn process(&self) -> &Counters {
-        &self.block.process
-    }
-
     /// Counters of a frontend.
     pub fn frontend(&self, id: FrontendId) -> &Counters {
         self.block.frontends.get(usize::from(id.0)).unwrap_or(&self.block.unknown)
@@ -216,6 +286,15 @@ impl Recorder {
     /// Counters of a server.
     pub fn server(&self, id: ServerId) -> &Counters {
         self.block.servers.get(id.0 as usize).unwrap_or(&self.block.unknown)
+    }
+
+    /// Where to note how long a request took that came to `frontend` and, if it did, to `server`. `None`: nobody wants to
+    /// know.
+    #[inline]
+    pub fn times(&self, frontend: FrontendId, server: Option<ServerId>) -> Option<(&Times, Option<&Times>)> {
+        let times = self.block.times.as_ref()?;
+        let of_server = server.and_then(|id| times.servers.get(id.0 as usize));
+        Some((times.frontends.get(usize::from(frontend.0))?, of_server))
     }
 
     /// All threads' counters, for totals.
@@ -236,6 +315,22 @@ impl Stats {
         Self { blocks: (0..threads).map(|_| Arc::new(Block::new(plan))).collect() }
     }
 
+    /// The same, for those who want to know how long requests take, too.
+    pub fn with_times(plan: &Plan, threads: u16) -> Self {
+        let block = || Block { times: Some(BlockTimes::new(plan)), ..Block::new(plan) };
+        Self { blocks: (0..threads).map(|_| Arc::new(block())).collect() }
+    }
+
+    /// Lets the largest numbers begin anew with the present ones.
+    pub fn clear_peaks(&self) {
+        for block in &self.blocks {
+            let all = block.frontends.iter().chain(&block.backends).chain(&block.servers);
+            all.for_each(|c| c.current.peak.restart(c.current.value()));
+            let times = block.times.iter().flat_map(|t| t.frontends.iter().chain(&t.servers));
+            times.for_each(Times::clear_peaks);
+        }
+    }
+
     /// A block to count in; `None` when there are as many recorders as threads. A block whose recorder was dropped is
     /// taken up again by the next one and goes on from where it was.
     pub fn recorder(self: &Arc<Self>) -> Option<Recorder> {
@@ -246,7 +341,8 @@ impl Stats {
 
     /// Connections the process has now.
     pub fn process_current(&self) -> u64 {
-        self.blocks.iter().map(|b| b.process.current.value()).fold(0, u64::wrapping_add)
+        let of = |b: &Arc<Block>| b.frontends.iter().map(|c| c.current.value()).fold(0, u64::wrapping_add);
+        self.blocks.iter().map(of).fold(0, u64::wrapping_add)
     }
 
     /// Connections a frontend has now.
@@ -274,10 +370,14 @@ impl Stats {
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for block in &self.blocks {
-            block.process.add_to(&mut snapshot.process);
+            block.frontends.iter().for_each(|c| c.add_to(&mut snapshot.process));
             add_all(&block.frontends, &mut snapshot.frontends);
             add_all(&block.backends, &mut snapshot.backends);
             add_all(&block.servers, &mut snapshot.servers);
+            if let Some(times) = &block.times {
+                times::add_all(&times.frontends, &mut snapshot.frontend_times);
+                times::add_all(&times.servers, &mut snapshot.server_times);
+            }
         }
         snapshot
     }
@@ -294,17 +394,54 @@ pub struct Snapshot {
     pub backends: Vec<Totals>,
     /// By [`ServerId`].
     pub servers: Vec<Totals>,
+    /// By [`FrontendId`], if anybody wants to know.
+    pub frontend_times: Vec<TimesTotals>,
+    /// By [`ServerId`], if anybody wants to know.
+    pub server_times: Vec<TimesTotals>,
+}
+
+impl Snapshot {
+    /// What has been added since `earlier`, of the same plan.
+    #[must_use]
+    pub fn since(mut self, earlier: &Self) -> Self {
+        self.process = self.process.since(&earlier.process);
+        let lists = [
+            (&mut self.frontends, &earlier.frontends),
+            (&mut self.backends, &earlier.backends),
+            (&mut self.servers, &earlier.servers),
+        ];
+        for (now, before) in lists {
+            now.iter_mut().zip(before).for_each(|(now, before)| *now = now.since(before));
+        }
+        let times = [
+            (&mut self.frontend_times, &earlier.frontend_times),
+            (&mut self.server_times, &earlier.server_times),
+        ];
+        for (now, before) in times {
+            now.iter_mut().zip(before).for_each(|(now, before)| *now = now.since(before));
+        }
+        self
+    }
+}
+
+impl BlockTimes {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            frontends: plan.frontends().iter().map(|_| Times::default()).collect(),
+            servers: plan.servers().iter().map(|_| Times::default()).collect(),
+        }
+    }
 }
 
 impl Block {
     fn new(plan: &Plan) -> Self {
         Self {
             taken: AtomicBool::new(false),
-            process: Counters::default(),
             frontends: plan.frontends().iter().map(|_| Counters::default()).collect(),
             backends: plan.backends().iter().map(|_| Counters::default()).collect(),
             servers: plan.servers().iter().map(|_| Counters::default()).collect(),
             unknown: Counters::default(),
+            times: None,
         }
     }
 }
@@ -336,8 +473,8 @@ mod tests {
         one.server(ServerId(1)).bytes_in.add(5);
         two.server(ServerId(1)).bytes_in.add(7);
         two.backend(BackendId(0)).requests.add(1);
-        let held = one.process().current.hold();
-        let both = (held, two.process().current.hold());
+        let held = one.frontend(FrontendId(0)).current.hold();
+        let both = (held, two.frontend(FrontendId(0)).current.hold());
         assert_eq!(stats.process_current(), 2);
         let snapshot = stats.snapshot();
         assert_eq!(snapshot.servers[1].bytes_in, 12);
@@ -345,6 +482,33 @@ mod tests {
         assert_eq!((snapshot.backends[0].requests, snapshot.process.current), (1, 2));
         drop(both);
         assert_eq!(stats.process_current(), 0);
+    }
+
+    #[test]
+    fn the_most_there_has_been_is_kept_until_it_is_cleared() {
+        let stats = stats(1);
+        let recorder = stats.recorder().unwrap();
+        let backend = &recorder.backend(BackendId(0)).current;
+        let (one, two) = (backend.hold(), backend.hold());
+        drop(one);
+        assert_eq!(stats.snapshot().backends[0].peak, 2);
+        stats.clear_peaks();
+        assert_eq!(stats.snapshot().backends[0].peak, 1);
+        drop(two);
+    }
+
+    #[test]
+    fn times_are_kept_for_those_who_ask() {
+        assert!(stats(1).recorder().unwrap().times(FrontendId(0), None).is_none());
+        let stats = Arc::new(Stats::with_times(&plan(vec![server(1)]), 1));
+        let recorder = stats.recorder().unwrap();
+        let before = stats.snapshot();
+        let (frontend, server) = recorder.times(FrontendId(0), Some(ServerId(0))).unwrap();
+        for times in [Some(frontend), server].into_iter().flatten() {
+            times.note(Spans { total: 3_000, response: 2_000, ..Spans::default() });
+        }
+        let after = stats.snapshot().since(&before);
+        assert_eq!((after.server_times[0].count(), after.frontend_times[0].sum.total), (1, 3_000));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::health::result::Info;
 use evenkeel_proxy::health::snapshot::{InheritedHealth, Override};
 use evenkeel_proxy::health::{
     Cause, CheckResult, CheckStatus, EjectedFor, HealthSnapshot, InheritedChange, InheritedEjection,
-    InheritedServer, Operational,
+    InheritedServer, Operational, Overruled,
 };
 use evenkeel_proxy::names::Unresolved;
 use evenkeel_proxy::plan::AdminState;
@@ -41,11 +42,31 @@ pub struct ServerHealth {
     /// Where it was, as text; `None`: nobody knew.
     #[serde(default)]
     pub address: Option<String>,
+    /// What operators did to it besides.
+    #[serde(default)]
+    pub overruled: Acts,
     /// Since the last change.
     pub since_change_ms: u64,
     /// The last changes, oldest first.
     #[serde(default)]
     pub history: Vec<PastChange>,
+}
+
+/// What operators did to a server that the configuration knows nothing of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Acts {
+    /// It is not checked.
+    #[serde(default)]
+    pub unchecked: bool,
+    /// Its agent is not asked.
+    #[serde(default)]
+    pub unasked: bool,
+    /// It has no checks and was taken down.
+    #[serde(default)]
+    pub held_down: bool,
+    /// It was sent from the one address to the other, as text.
+    #[serde(default)]
+    pub sent: Option<(String, String)>,
 }
 
 /// A change of a server.
@@ -148,8 +169,29 @@ fn of_server(s: &InheritedServer) -> ServerHealth {
         maxconn: (s.maxconn.configured, s.maxconn.in_force),
         ejected_for_ms: s.ejected.left.map(millis),
         recent_ejections: s.ejected.recent,
+        overruled: of_acts(&s.overruled),
         since_change_ms: millis(s.since_change),
         history: s.history.iter().map(of_change).collect(),
+    }
+}
+
+fn of_acts(o: &Overruled) -> Acts {
+    let text = |(from, to): &(Endpoint, Endpoint)| (from.to_string(), to.to_string());
+    Acts {
+        unchecked: o.unchecked,
+        unasked: o.unasked,
+        held_down: o.held_down,
+        sent: o.sent.as_ref().map(text),
+    }
+}
+
+fn to_acts(a: &Acts) -> Overruled {
+    let ends = |(from, to): &(String, String)| Some((from.parse().ok()?, to.parse().ok()?));
+    Overruled {
+        unchecked: a.unchecked,
+        unasked: a.unasked,
+        held_down: a.held_down,
+        sent: a.sent.as_ref().and_then(ends),
     }
 }
 
@@ -216,6 +258,7 @@ fn to_server(s: &ServerHealth) -> InheritedServer {
             left: s.ejected_for_ms.map(Duration::from_millis),
             recent: s.recent_ejections,
         },
+        overruled: to_acts(&s.overruled),
         since_change: Duration::from_millis(s.since_change_ms),
         history: s.history.iter().filter_map(to_change).collect(),
     }
@@ -259,7 +302,8 @@ fn to_result(last: &LastCheck) -> Option<CheckResult> {
     Some(result)
 }
 
-const fn to_admin(admin: Admin) -> AdminState {
+/// As the data plane says it.
+pub const fn to_admin(admin: Admin) -> AdminState {
     match admin {
         Admin::Ready => AdminState::Ready,
         Admin::Drain => AdminState::Drain,
@@ -307,6 +351,12 @@ mod tests {
             maxconn: Override { configured: Some(30), in_force: None },
             ejected: InheritedEjection { left: Some(Duration::from_millis(900)), recent: 2 },
             address: "192.0.2.1:80".parse().ok(),
+            overruled: Overruled {
+                unchecked: true,
+                unasked: true,
+                held_down: true,
+                sent: "192.0.2.1:80".parse().ok().zip("192.0.2.2:80".parse().ok()),
+            },
             since_change: Duration::from_millis(1500),
             history,
         };

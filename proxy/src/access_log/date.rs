@@ -40,6 +40,13 @@ impl Calendar {
         self.offset
     }
 
+    /// `22/Nov/2026:21:16:00.123`.
+    pub fn date(&mut self, at: UnixMillis) -> String {
+        let mut out = Vec::new();
+        self.push_date(&mut out, at);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
     /// Appends `22/Nov/2026:21:16:00.123`, HAProxy's `%tr`.
     pub(super) fn push_date(&mut self, out: &mut Vec<u8>, at: UnixMillis) {
         self.push_httplog(out, at);

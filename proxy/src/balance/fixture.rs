@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::{Lease, Outcome, State, Wish};
 use crate::plan::{
-    AdminState, Backend, BackendId, Balance, CheckConfig, ErrorFiles, Global, Http2, HttpManner, InitState,
-    Mode, Plan, Redispatch, Script, Server, ServerHttp, ServerId, ServerLimits, ServerProtocol,
-    ServerTimeouts, Watch,
+    AdminState, Backend, BackendId, Balance, CheckConfig, ClientHttp, ClientTimeouts, ErrorFiles, Frontend,
+    Global, Http2, HttpManner, InitState, LogFormat, Mode, Plan, Redispatch, Script, Server, ServerHttp,
+    ServerId, ServerLimits, ServerProtocol, ServerTimeouts, Watch,
 };
+use crate::route::Routes;
 
 /// A server `sN` of weight 1, active, ready, unchecked.
 pub(crate) fn server(weight: u16) -> Server {
@@ -64,7 +65,28 @@ pub(crate) fn pick(state: &State, wish: Wish) -> Option<ServerId> {
     }
 }
 
-/// One backend `be` with the servers `s1`, `s2` and so on.
+/// A frontend `fe` in mode http that leads to the first backend.
+pub(crate) fn frontend() -> Frontend {
+    Frontend {
+        name: "fe".into(),
+        mode: Mode::Http,
+        default_backend: Some(BackendId(0)),
+        http_request: Vec::new(),
+        http_response: crate::rules::ResponseRules::default(),
+        routes: Routes::default(),
+        hello: None,
+        timeout: ClientTimeouts::default(),
+        forwarded_for: None,
+        dontlognull: false,
+        log: Vec::new(),
+        log_format: LogFormat::Httplog,
+        error_files: Arc::default(),
+        maxconn: Some(50),
+        http: ClientHttp::default(),
+    }
+}
+
+/// One backend `be` with the servers `s1`, `s2` and so on, and the frontend `fe` if they speak HTTP.
 pub(crate) fn plan(servers: Vec<Server>) -> Plan {
     plan_with(servers, |_| {})
 }
@@ -103,5 +125,6 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         max_headers: 100,
         http2: Http2::default(),
     };
-    Plan::new(global, Vec::new(), vec![backend], servers, Vec::new()).unwrap()
+    let frontends = if backend.mode == Mode::Http { vec![frontend()] } else { Vec::new() };
+    Plan::new(global, frontends, vec![backend], servers, Vec::new()).unwrap()
 }

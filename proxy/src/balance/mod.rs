@@ -227,6 +227,22 @@ impl State {
         self.slots.get(server.0 as usize).map_or(0, Slots::waiting)
     }
 
+    /// Most requests that have run on `server` at once, and most that have waited for it in particular.
+    pub fn peaks(&self, server: ServerId) -> (u32, u32) {
+        self.slots.get(server.0 as usize).map_or((0, 0), Slots::peaks)
+    }
+
+    /// Requests waiting in `backend`, for whichever server, and the most there have been at once.
+    pub fn queued(&self, backend: BackendId) -> (u32, u32) {
+        self.backends.get(usize::from(backend.0)).map_or((0, 0), |g| (g.queue.all(), g.queue.peak()))
+    }
+
+    /// Lets the largest numbers begin anew with the present ones.
+    pub fn clear_peaks(&self) {
+        self.slots.iter().for_each(Slots::clear_peaks);
+        self.backends.iter().for_each(|g| g.queue.clear_peak());
+    }
+
     /// Requests waiting for any server of `backend`.
     pub fn waiting_for_any(&self, backend: BackendId) -> u32 {
         self.backends.get(usize::from(backend.0)).map_or(0, |g| g.queue.anyone())

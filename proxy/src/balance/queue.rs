@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::layout::Layout;
-use super::slots::UNLIMITED;
+use super::slots::{UNLIMITED, note_peak};
 use super::{Group, Place, ServerState, State};
 use crate::plan::{BackendId, ServerId};
 
@@ -23,6 +23,8 @@ pub(super) struct Queue {
     anyone: AtomicU32,
     /// Waiting at all.
     all: AtomicU32,
+    /// Most that have waited at once.
+    peak: AtomicU32,
     lines: Mutex<Lines>,
 }
 
@@ -120,6 +122,15 @@ impl Queue {
         self.all.load(Ordering::SeqCst)
     }
 
+    /// Most that have waited at once.
+    pub(super) fn peak(&self) -> u32 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn clear_peak(&self) {
+        self.peak.store(self.all(), Ordering::Relaxed);
+    }
+
     /// A panic of another holder leaves the queues in order: every change is one insertion or removal.
     pub(super) fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,7 +166,8 @@ impl State {
         let came_after = line.served;
         line.waiting
             .insert(age, Entry { ticket: Arc::clone(&ticket), waker: waker.clone(), bound, came_after });
-        group.queue.all.fetch_add(1, Ordering::SeqCst);
+        let waiting = group.queue.all.fetch_add(1, Ordering::SeqCst) + 1;
+        note_peak(&group.queue.peak, waiting);
         let calls = match place {
             Place::Backend => {
                 let first = group.queue.anyone.fetch_add(1, Ordering::SeqCst) == 0;

@@ -15,12 +15,16 @@ pub enum Shutdown {
     Down,
     /// They are with a backup, and a server that is none came up (HAProxy: `on-marked-up shutdown-backup-sessions`).
     Up,
+    /// An operator wants it (HAProxy: `shutdown sessions server`).
+    Ordered,
 }
 
 /// Orders to end sessions.
 pub struct Shutdowns {
-    /// By [`ServerId`]: whether its sessions may be ended. Empty: nobody's.
+    /// By [`ServerId`]: whether its sessions end when it goes down, or its place is taken. Empty: nobody's.
     concerned: Box<[bool]>,
+    /// Operators may end anybody's.
+    commanded: OnceLock<()>,
     deliver: OnceLock<Deliver>,
 }
 
@@ -33,13 +37,29 @@ impl Shutdowns {
         let concerned: Box<[bool]> =
             plan.servers().iter().map(|s| of_backend(s).is_some_and(|b| is_concerned(plan, b, s))).collect();
         let concerned = if concerned.contains(&true) { concerned } else { Box::default() };
-        Self { concerned, deliver: OnceLock::new() }
+        Self { concerned, commanded: OnceLock::new(), deliver: OnceLock::new() }
     }
 
     /// Whether sessions of `server` may be ended: whoever runs one has to be ready for it.
     #[inline]
     pub fn concerns(&self, server: ServerId) -> bool {
+        self.by_health(server) || self.commanded.get().is_some()
+    }
+
+    /// Whether sessions of `server` end when it goes down, or its place is taken.
+    #[inline]
+    pub(crate) fn by_health(&self, server: ServerId) -> bool {
         self.concerned.get(server.0 as usize).is_some_and(|concerned| *concerned)
+    }
+
+    /// From now on operators may end anybody's sessions. Those that have begun before may not hear of it.
+    pub fn allow_orders(&self) {
+        self.commanded.get_or_init(|| ());
+    }
+
+    /// Ends what is under way with `server`, because an operator wants that.
+    pub fn order_by_operator(&self, server: ServerId) {
+        self.order(server, Shutdown::Ordered);
     }
 
     /// How orders reach the data threads. Only the first way given counts.

@@ -17,6 +17,10 @@ pub(super) struct Slots {
     most: AtomicU32,
     /// Waiting for this server in particular.
     waiting: AtomicU32,
+    /// Most that have run at once, since that was last cleared.
+    peak: AtomicU32,
+    /// Most that have waited for it at once.
+    waiting_peak: AtomicU32,
     /// Most that may wait for it; [`UNLIMITED`]: any number.
     pub(super) maxqueue: u32,
     /// Most that may run while the backend is idle.
@@ -31,6 +35,8 @@ impl Slots {
             running: AtomicU32::new(0),
             most: AtomicU32::new(limits.maxconn.unwrap_or(UNLIMITED)),
             waiting: AtomicU32::new(0),
+            peak: AtomicU32::new(0),
+            waiting_peak: AtomicU32::new(0),
             maxqueue: limits.maxqueue.unwrap_or(UNLIMITED),
             minconn: limits.minconn.unwrap_or(UNLIMITED),
             counted,
@@ -43,6 +49,16 @@ impl Slots {
 
     pub(super) fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Most that have run, and most that have waited, at once.
+    pub(super) fn peaks(&self) -> (u32, u32) {
+        (self.peak.load(Ordering::Relaxed), self.waiting_peak.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn clear_peaks(&self) {
+        self.peak.store(self.running(), Ordering::Relaxed);
+        self.waiting_peak.store(self.waiting(), Ordering::Relaxed);
     }
 
     /// Requests that are the server's: with it, and waiting for it.
@@ -62,11 +78,15 @@ impl Slots {
     #[inline]
     pub(super) fn take(&self, most: u32) -> bool {
         if most == UNLIMITED {
-            self.running.fetch_add(1, Ordering::Relaxed);
+            note_peak(&self.peak, self.running.fetch_add(1, Ordering::Relaxed) + 1);
             return true;
         }
         let room = |running: u32| (running < most).then_some(running + 1);
-        self.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).is_ok()
+        let taken = self.running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room);
+        taken.is_ok_and(|before| {
+            note_peak(&self.peak, before + 1);
+            true
+        })
     }
 
     /// Gives a slot back. The caller then sees to those who wait.
@@ -77,11 +97,19 @@ impl Slots {
 
     /// Counts one more that waits. The caller then looks for a free slot.
     pub(super) fn begin_waiting(&self) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
+        note_peak(&self.waiting_peak, self.waiting.fetch_add(1, Ordering::SeqCst) + 1);
     }
 
     pub(super) fn end_waiting(&self) {
         self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Written only when there are more than ever, which soon is seldom.
+#[inline]
+pub(super) fn note_peak(peak: &AtomicU32, now: u32) {
+    if now > peak.load(Ordering::Relaxed) {
+        peak.fetch_max(now, Ordering::Relaxed);
     }
 }
 

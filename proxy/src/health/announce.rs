@@ -51,7 +51,10 @@ fn about_server(plan: &Plan, subject: &str, event: &Event) -> Option<Line> {
         Turn::Moved(from, to) => {
             (Level::Notice, format!("{subject} changed its address from {from} to {to} by its name."))
         }
-        Turn::Weight(_) | Turn::Maxconn(_) => return None,
+        Turn::Readdressed(from, to) => {
+            (Level::Notice, format!("{subject} changed its address from {from} to {to} by an operator."))
+        }
+        Turn::Weight(_) | Turn::Maxconn(_) | Turn::Muted => return None,
     };
     Some(line)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::history::{Change, Operational};
 use super::machine::Health;
-use super::monitor::EjectedFor;
+use super::monitor::{EjectedFor, Record};
 use super::result::CheckResult;
 use crate::balance::Usable;
 use crate::endpoint::Endpoint;
@@ -70,6 +70,10 @@ pub enum Turn {
     Resolved,
     /// Its name has another address: from the one, to the other.
     Moved(Endpoint, Endpoint),
+    /// An operator has sent what comes for it from the one to the other.
+    Readdressed(Endpoint, Endpoint),
+    /// An operator wants it to be probed no more, or again.
+    Muted,
 }
 
 /// What happened to the server that another one follows.
@@ -114,6 +118,10 @@ pub struct ServerReport {
     pub rests_via: Option<ServerId>,
     /// Why, if it has been looked for.
     pub unresolved: Option<Unresolved>,
+    /// How often and for how long it has been down.
+    pub record: Record,
+    /// Checks that failed while it was up; `None`: no checks.
+    pub failed_checks: Option<u64>,
     /// Its last changes, oldest first.
     pub history: Vec<Change>,
 }

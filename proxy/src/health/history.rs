@@ -97,7 +97,9 @@ impl Cause {
             Turn::Ready(_) => Self::Admin(AdminState::Ready),
             Turn::Unresolved(why) => Self::Unresolved(*why),
             Turn::Resolved => Self::Resolved,
-            Turn::Weight(_) | Turn::Maxconn(_) | Turn::Moved(..) => return None,
+            Turn::Weight(_) | Turn::Maxconn(_) | Turn::Moved(..) | Turn::Readdressed(..) | Turn::Muted => {
+                return None;
+            }
         })
     }
 }

@@ -36,7 +36,7 @@ pub mod snapshot;
 
 pub use event::{Event, Queued, ServerReport, Turn, Via};
 pub use history::{Cause, Change, Operational};
-pub use monitor::{EjectedFor, Job, Monitor, Probe};
+pub use monitor::{EjectedFor, Forced, Job, Monitor, Mutable, Probe, Record};
 pub use observe::{Observations, Sign};
 pub use result::{CheckResult, CheckStatus, Verdict};
-pub use snapshot::{HealthSnapshot, InheritedChange, InheritedEjection, InheritedServer};
+pub use snapshot::{HealthSnapshot, InheritedChange, InheritedEjection, InheritedServer, Overruled};

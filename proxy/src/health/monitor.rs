@@ -13,6 +13,8 @@ mod agent;
 mod eject;
 mod moves;
 mod observe;
+mod operator;
+mod record;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,8 @@ use crate::names::Unresolved;
 use crate::plan::{AdminState, CheckConfig, Plan, ServerId};
 use eject::Ejected;
 pub use eject::EjectedFor;
+pub use operator::{Forced, Mutable};
+pub use record::Record;
 use wishes::Wishes;
 
 /// Health of all servers of a plan.
@@ -53,6 +57,8 @@ pub struct Monitor {
     random: Random,
     events: VecDeque<Event>,
     dropped_events: u64,
+    /// By [`BackendId`].
+    backends: Vec<Record>,
 }
 
 /// What is done to learn how a server is.
@@ -89,6 +95,9 @@ struct Watched {
     history: History,
     /// When what it is began.
     since: Instant,
+    record: Record,
+    /// An operator has taken down a server that has no checks.
+    held_down: bool,
 }
 
 /// Checks of one server.
@@ -99,8 +108,12 @@ struct Checked {
     phase: Phase,
     /// How many checks have ended.
     rounds: u64,
+    /// How many have failed while it was up.
+    failed: u64,
     /// Whether `unchecked` still counts it.
     awaited: bool,
+    /// An operator wants none.
+    muted: bool,
 }
 
 /// What is going on with a server's checks.
@@ -134,7 +147,9 @@ impl Monitor {
             random: Random::new(seed),
             events: VecDeque::new(),
             dropped_events: 0,
+            backends: Vec::new(),
         };
+        monitor.backends = monitor.plan.backends().iter().map(|_| Record::new(now)).collect();
         monitor.admit_all(now, inherited);
         monitor
     }
@@ -187,11 +202,13 @@ impl Monitor {
             return;
         }
         let passed = result.status.verdict() == Verdict::Pass;
+        let was_up = check.health.is_up();
         if result.status.verdict() != Verdict::Inconclusive {
             check.health.observe(passed);
         }
         let is_up = check.health.is_up();
         check.last = Some(result.clone());
+        check.failed += u64::from(was_up && result.status.verdict() == Verdict::Fail);
         if std::mem::take(&mut check.awaited) {
             self.unchecked -= 1;
         }
@@ -254,6 +271,8 @@ impl Monitor {
             is_lost: self.is_lost(id) && self.state.server(id).is_some_and(|s| s.admin != AdminState::Maint),
             rests_via: self.rests_via(id),
             unresolved: watched.unresolved,
+            record: watched.record,
+            failed_checks: watched.check.as_ref().map(|c| c.failed),
             history: watched.history.iter().cloned().collect(),
         };
         (0..).map(ServerId).zip(&self.servers).map(of).collect()
@@ -264,11 +283,14 @@ impl Monitor {
 impl Monitor {
     fn schedule(&mut self, job: Job, due: Instant) {
         let Some(checked) = self.checked_mut(job) else { return };
-        let before = std::mem::replace(&mut checked.phase, Phase::Waiting { due });
+        let phase = if checked.muted { Phase::Stopped } else { Phase::Waiting { due } };
+        let before = std::mem::replace(&mut checked.phase, phase);
         if let Phase::Waiting { due: earlier } = before {
             self.queue.remove(&(earlier, job));
         }
-        self.queue.insert((due, job));
+        if phase != Phase::Stopped {
+            self.queue.insert((due, job));
+        }
     }
 
     /// After a probe that began at `since`.
@@ -337,6 +359,7 @@ impl Monitor {
         probes.into_iter().all(|checked| checked.health.is_up())
             && watched.ejected.until().is_none()
             && !self.is_lost(id)
+            && !watched.held_down
             && followed.is_none_or(|leader| self.leads_up(leader))
     }
 
@@ -382,6 +405,10 @@ impl Monitor {
         let Some(watched) = self.servers.get_mut(id.0 as usize) else { return };
         let from = std::mem::replace(&mut watched.told, to);
         let followers = watched.followers.clone();
+        watched.record.note(now, is_out(from), is_out(to));
+        if let Some(record) = self.backends.get_mut(usize::from(backend.0)) {
+            record.note(now, before == Usable::default(), usable == Usable::default());
+        }
         self.shut_down(id, from, to, &turn);
         // One that was lost all along has a reason to be, now.
         let told = from != to || matches!(turn, Turn::Unresolved(_));
@@ -409,6 +436,11 @@ impl Monitor {
         for follower in followers {
             self.follow(now, follower, id);
         }
+    }
+
+    /// When backends last went up or down, and how often; by [`BackendId`].
+    pub fn backend_records(&self) -> Vec<Record> {
+        self.backends.clone()
     }
 
     fn operational(&self, id: ServerId) -> Operational {
@@ -445,6 +477,14 @@ impl Monitor {
             Probe::Check => watched.check.as_mut(),
             Probe::Agent => watched.agent.as_mut(),
         }
+    }
+}
+
+/// Whether it is down, as the time counts that it has been.
+fn is_out(operational: Operational) -> bool {
+    match operational {
+        Operational::Down | Operational::Maint => true,
+        Operational::Up | Operational::Stopping | Operational::Drain => false,
     }
 }
 

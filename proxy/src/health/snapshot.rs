@@ -40,10 +40,25 @@ pub struct InheritedServer {
     pub ejected: InheritedEjection,
     /// Where it was; `None`: nobody knew.
     pub address: Option<Endpoint>,
+    /// What operators did to it besides.
+    pub overruled: Overruled,
     /// How long ago the last change was.
     pub since_change: Duration,
     /// The last changes, oldest first.
     pub history: Vec<InheritedChange>,
+}
+
+/// What operators did to a server that the configuration knows nothing of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Overruled {
+    /// It is not checked.
+    pub unchecked: bool,
+    /// Its agent is not asked.
+    pub unasked: bool,
+    /// It has no checks and was taken down.
+    pub held_down: bool,
+    /// It was sent from where the configuration has it to somewhere else.
+    pub sent: Option<(Endpoint, Endpoint)>,
 }
 
 /// Ejections of a server.

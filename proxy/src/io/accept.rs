@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -62,17 +63,22 @@ pub(super) async fn accept(thread: Rc<DataThread>, listeners: Vec<Listening>) {
     let mut from = 0;
     loop {
         let next = poll_fn(|cx| match poll_accept(&thread, &listeners, &mut from, cx) {
-            (Poll::Pending, Room::None) => Poll::Ready(None),
-            (accepted, _) => accepted.map(Some),
+            (Poll::Pending, Room::Enough) => Poll::Pending,
+            (Poll::Pending, room) => Poll::Ready(Err(room)),
+            (accepted, _) => accepted.map(Ok),
         });
         let accepted = match next.await {
-            Some(accepted) => accepted,
+            Ok(accepted) => accepted,
+            Err(Room::Paused) => match accept_or_resume(&thread, &listeners, &mut from).await {
+                Some(accepted) => accepted,
+                None => continue,
+            },
             // Whoever was asked to leave does so now.
-            None if make_room(&thread, &listeners) => {
+            Err(Room::None | Room::Enough) if make_room(&thread, &listeners) => {
                 tokio::task::yield_now().await;
                 continue;
             }
-            None => {
+            Err(Room::None | Room::Enough) => {
                 // The others are not to wait for the one that is full. Cancel safe: what has been accepted is returned at
                 // once.
                 let others = poll_fn(|cx| poll_accept(&thread, &listeners, &mut from, cx).0);
@@ -90,6 +96,28 @@ pub(super) async fn accept(thread: Rc<DataThread>, listeners: Vec<Listening>) {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Accepts from those that let anybody in. `None`: something has changed, and all are to be looked at again.
+async fn accept_or_resume(
+    thread: &Rc<DataThread>,
+    listeners: &[Listening],
+    from: &mut usize,
+) -> Option<io::Result<Arrival>> {
+    let mut resumed = pin!(thread.gate.resumed());
+    // From here on a frontend that goes on is not missed.
+    resumed.as_mut().enable();
+    let others = poll_fn(|cx| match poll_accept(thread, listeners, from, cx) {
+        (Poll::Pending, Room::Paused) => Poll::Pending,
+        (Poll::Pending, Room::Enough | Room::None) => Poll::Ready(None),
+        (accepted, _) => accepted.map(Some),
+    });
+    // Cancel safe: what has been accepted is returned at once.
+    tokio::select! {
+        biased;
+        accepted = others => accepted,
+        () = resumed => None,
     }
 }
 
@@ -130,6 +158,8 @@ fn is_waited_at(listener: &TcpStream) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Room {
     Enough,
+    /// An operator wants one of them to be left alone.
+    Paused,
     /// A limit is reached for one of them.
     None,
 }
@@ -145,6 +175,10 @@ fn poll_accept(
     for step in 0..listeners.len() {
         let at = (*from + step) % listeners.len();
         let Some(listening) = listeners.get(at) else { continue };
+        if thread.gate.is_paused(listening.frontend) {
+            room = if room == Room::None { Room::None } else { Room::Paused };
+            continue;
+        }
         let Some(permit) = thread.gate.enter(listening.frontend) else {
             room = Room::None;
             continue;
@@ -155,7 +189,7 @@ fn poll_accept(
                 *from = at + 1;
                 let Listening { id, frontend, .. } = *listening;
                 let stream = Stream::accepted(socket);
-                let arrival = Arrival { stream, client, listener: id, frontend, permit };
+                let arrival = Arrival { stream, client, listener: id, frontend, permit: permit.used() };
                 return (Poll::Ready(Ok(arrival)), room);
             }
             Poll::Ready(Err(error)) => return (Poll::Ready(Err(error)), room),

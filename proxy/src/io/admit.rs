@@ -312,10 +312,9 @@ fn turn_away(
     count: impl Fn(&Counters),
     arrived: Instant,
 ) {
-    for counters in [thread.recorder.process(), thread.recorder.frontend(whose.frontend)] {
-        counters.connections.add(1);
-        count(counters);
-    }
+    let counters = thread.recorder.frontend(whose.frontend);
+    counters.connections.add(1);
+    count(counters);
     let Some(frontend) = thread.plan.frontends().get(usize::from(whose.frontend.0)) else { return };
     if frontend.log.is_empty() || (frontend.dontlognull && !refusal.heard) {
         return;

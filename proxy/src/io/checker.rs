@@ -7,6 +7,7 @@
 
 mod http2;
 mod names;
+mod operator;
 mod probe;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::balance::State;
 use crate::health::{Event, HealthSnapshot, Job, Monitor, Probe, ServerReport};
 use crate::names::Lookups;
 use crate::plan::{AdminState, Plan, ServerId};
+pub use operator::Operator;
 use probe::Probed;
 
 /// The running checks. Dropping it ends them and their thread.
@@ -104,6 +106,11 @@ impl Checker {
     pub fn set_weight(&self, server: ServerId, weight: u16) {
         self.shared.monitor().handle_weight(Instant::now(), server, weight);
         self.shared.changed.notify_one();
+    }
+
+    /// An operator's hand on the servers. It may outlive the checks, and then changes what nobody checks any more.
+    pub fn operator(&self) -> Operator {
+        Operator { shared: Arc::clone(&self.shared) }
     }
 
     /// What is known of each server, by [`ServerId`].

@@ -89,6 +89,12 @@ impl LogSink {
         self.control.wake_by_ref();
     }
 
+    /// Counts lines that were lost, wherever, for those that outlive this borrow.
+    pub fn losses(&self) -> impl Fn() -> u64 + Send + Sync + use<> {
+        let (spools, counts) = (Arc::clone(&self.spools), self.counts.clone());
+        move || spools.dropped() + counts.iter().map(|c| c.read().dropped).sum::<u64>()
+    }
+
     /// Lines that found no room on their way to the writer.
     pub fn dropped(&self) -> u64 {
         self.spools.dropped()

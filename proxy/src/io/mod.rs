@@ -15,6 +15,7 @@
 //! | `passage`, `splice` | one direction of bytes nobody looks at |
 //! | `tunnel` | both directions after an upgrade |
 //! | [`checker`] | makes the health checks, on a thread of its own |
+//! | [`sight`] | what operators see, and what they can do |
 //! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
 //! | `tls` | TLS over a stream, as a stream |
 //! | `stream`, `socket`, `deadline`, `time_of_day` | bytes and time for all of these |
@@ -38,6 +39,7 @@ mod persist;
 mod private;
 mod proxy_header;
 pub mod runtime;
+pub mod sight;
 mod socket;
 mod splice;
 mod stream;

@@ -3,6 +3,7 @@
 //! Each thread runs a single-threaded runtime of its own and accepts for itself; a connection never changes its thread.
 
 mod control;
+mod doors;
 mod gate;
 mod rising;
 #[cfg(test)]
@@ -23,12 +24,14 @@ use tokio::sync::Notify;
 use super::accept::{self, Listening};
 use super::deadline::Deadlines;
 use super::log_sink::LogSink;
+use super::sight::Services;
 use crate::access_log::{Logger, Spools};
 use crate::balance::State;
 use crate::plan::{FrontendId, ListenerId, Plan};
 use crate::stats::{Recorder, Stats};
 use control::Order;
 pub(super) use control::ThreadControl;
+pub use doors::Doors;
 pub(super) use gate::{Full, Gate, Permit};
 use rising::Rising;
 pub(super) use thread::{Balance, DataThread, Scratch};
@@ -48,18 +51,25 @@ pub struct Shared {
     balance: Arc<State>,
     stats: Arc<Stats>,
     log: Option<Arc<Spools>>,
+    services: Services,
 }
 
 impl Shared {
     /// Servers are chosen by `balance`, everything is counted in `stats`, which has a block for each data thread, and
     /// access lines go to `log`. All of the same plan.
     pub fn new(balance: Arc<State>, stats: Arc<Stats>, log: &LogSink) -> Self {
-        Self { balance, stats, log: Some(log.spools()) }
+        Self { balance, stats, log: Some(log.spools()), services: Services::default() }
     }
 
     /// The same without access lines.
     pub fn without_log(balance: Arc<State>, stats: Arc<Stats>) -> Self {
-        Self { balance, stats, log: None }
+        Self { balance, stats, log: None, services: Services::default() }
+    }
+
+    /// The same with what rules answer with by `use-service`.
+    #[must_use]
+    pub fn with_services(self, services: Services) -> Self {
+        Self { services, ..self }
     }
 }
 
@@ -114,6 +124,7 @@ pub fn start(plan: Arc<Plan>, listeners: Vec<ListenerSockets>, shared: Shared) -
             logger: shared.log.as_ref().map_or_else(Logger::disabled, Spools::logger),
             gate: Arc::clone(&gate),
             control: Arc::clone(&control),
+            services: shared.services.clone(),
             sockets,
         };
         let ready = ready.clone();
@@ -149,6 +160,11 @@ impl Proxy {
             }
             heard.await;
         }
+    }
+
+    /// How connections are let in.
+    pub fn doors(&self) -> Doors {
+        Doors(Arc::clone(&self.gate))
     }
 
     /// Connections of clients.
@@ -220,6 +236,7 @@ struct Seed {
     logger: Logger,
     gate: Arc<Gate>,
     control: Arc<ThreadControl>,
+    services: Services,
     sockets: Vec<Bound>,
 }
 
@@ -253,14 +270,14 @@ fn run(seed: Seed, ready: &Ready) {
 }
 
 async fn serve(seed: Seed, ready: &Ready) {
-    let Seed { plan, balance, recorder, logger, gate, control, sockets } = seed;
+    let Seed { plan, balance, recorder, logger, gate, control, services, sockets } = seed;
     let listening = sockets.into_iter().map(|b| Listening::new(b.listener, b.id, b.frontend));
     let listeners = match listening.collect::<io::Result<Vec<_>>>() {
         Ok(listeners) => listeners,
         Err(error) => return drop(ready.send(Err(error))),
     };
     let deadlines = Deadlines::new(Instant::now());
-    let parts = thread::Parts { plan, balance, recorder, logger, deadlines, gate, control };
+    let parts = thread::Parts { plan, balance, recorder, logger, deadlines, gate, control, services };
     let thread = DataThread::new(parts);
     // These end with the runtime, which ends with this function.
     let accepting = tokio::task::spawn_local(accept::accept(Rc::clone(&thread), listeners));
@@ -295,6 +312,9 @@ async fn sweep(thread: Rc<DataThread>) {
         let mut pool = thread.pool.borrow_mut();
         pool.follow(thread.balance.addresses());
         pool.sweep(now);
+        for (server, idle) in pool.idle() {
+            thread.recorder.server(server).idle.set(idle);
+        }
         drop(pool);
         thread.tick_budgets();
     }

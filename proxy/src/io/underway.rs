@@ -45,7 +45,8 @@ impl Underway {
         if !state.shutdowns().concerns(server) {
             return None;
         }
-        let gone = !state.server(server).is_some_and(ServerState::takes_pinned);
+        let gone = state.shutdowns().by_health(server)
+            && !state.server(server).is_some_and(ServerState::takes_pinned);
         let taken = Taken { server, ended: gone.then_some(Shutdown::Down), waker: Some(cx.waker().clone()) };
         Some(Seat { id: self.seats.borrow_mut().take(taken), underway: Rc::clone(self) })
     }

@@ -55,6 +55,11 @@ impl Pool {
         }
     }
 
+    /// How many connections wait for a request, by server.
+    pub(super) fn idle(&self) -> impl Iterator<Item = (ServerId, usize)> {
+        (0..).map(ServerId).zip(self.servers.iter().map(Vec::len))
+    }
+
     /// The connection to `server` that was used last, if it will do and is still good.
     pub(super) fn take(&mut self, server: ServerId, reuse: Reuse, now: Instant) -> Option<Stream> {
         // A request that meets the end of such a connection is known not to have been processed (RFC 9113 §6.8).

@@ -34,8 +34,17 @@ pub enum Action {
     SilentDrop,
     /// It is answered (`return`).
     Return(Reply),
+    /// It is answered with what is made when it comes (`use-service`).
+    Serve(Service),
     /// Its client is sent elsewhere (`redirect`).
     Redirect(Redirect),
+}
+
+/// What makes an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// What is counted, for Prometheus.
+    Prometheus,
 }
 
 /// An answer.
@@ -229,6 +238,7 @@ impl Rule {
             | Action::Tarpit(_)
             | Action::SilentDrop
             | Action::Return(_)
+            | Action::Serve(_)
             | Action::Redirect(_) => None,
         };
         counts_in.max(self.when.last_table())
@@ -247,7 +257,8 @@ impl Rule {
             | Action::Deny(_)
             | Action::Return(_)
             | Action::Tarpit(_)
-            | Action::SilentDrop => false,
+            | Action::SilentDrop
+            | Action::Serve(_) => false,
         };
         of_action || self.when.looks_at_destination()
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::action::{Action, Location};
+use super::action::{Action, Location, Service};
 use super::edits::{Edit, Value};
 use super::line::LineEdit;
 use super::matcher::{Looked, Matcher, Request, Test, elements};
@@ -159,6 +159,7 @@ impl fmt::Display for Action {
             Self::Deny(status) => write!(f, "deny with {status}"),
             Self::Tarpit(status) => write!(f, "tarpit, then {status}"),
             Self::SilentDrop => f.write_str("silent_drop"),
+            Self::Serve(Service::Prometheus) => f.write_str("answer with the metrics"),
             Self::Return(reply) => write!(f, "return {} with {} bytes", reply.status, reply.content.len()),
             Self::Redirect(redirect) => {
                 write!(f, "redirect with {}", redirect.status)?;

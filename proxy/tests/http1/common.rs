@@ -12,6 +12,7 @@ use evenkeel_proxy::balance::State;
 use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
+use evenkeel_proxy::io::sight::Services;
 use evenkeel_proxy::map::MapConfig;
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, Frontend, FrontendId,
@@ -142,9 +143,11 @@ impl Setup {
         );
         let stats = Arc::new(Stats::new(&plan, threads));
         let balance = Arc::new(State::new(&plan));
-        let shared = Shared::new(Arc::clone(&balance), Arc::clone(&stats), &sink);
+        let services = Services::default();
+        let shared =
+            Shared::new(Arc::clone(&balance), Arc::clone(&stats), &sink).with_services(services.clone());
         let proxy = runtime::start(Arc::clone(&plan), sockets, shared).unwrap();
-        TestProxy { addr, beside, plan, proxy: Some(proxy), balance, stats, records, _sink: sink }
+        TestProxy { addr, beside, plan, proxy: Some(proxy), balance, stats, services, records, _sink: sink }
     }
 }
 
@@ -172,7 +175,8 @@ pub(crate) struct TestProxy {
     pub(crate) addr: SocketAddr,
     /// Of the other frontend.
     pub(crate) beside: Option<SocketAddr>,
-    plan: Arc<Plan>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) services: Services,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) balance: Arc<State>,
     pub(crate) stats: Arc<Stats>,

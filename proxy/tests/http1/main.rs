@@ -34,6 +34,8 @@ mod rules;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod sight;
+#[cfg(test)]
 mod slow;
 #[cfg(test)]
 mod tables;

@@ -61,7 +61,8 @@ pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>)
         | Action::Tarpit(_)
         | Action::SilentDrop
         | Action::Return(_)
-        | Action::Redirect(_) => None,
+        | Action::Redirect(_)
+        | Action::Serve(_) => None,
     };
     let response_rules = response_rules.into_iter().filter_map(edit).collect();
     let route = |draft: &RouteDraft| {

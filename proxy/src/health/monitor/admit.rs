@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::eject::Ejected;
 use super::wishes::Wishes;
-use super::{Checked, Job, Monitor, Phase, Probe, Watched};
+use super::{Checked, Job, Monitor, Phase, Probe, Record, Watched};
 use crate::health::history::{Change, History, Operational};
 use crate::health::machine::Health;
 use crate::health::schedule::first_delay;
@@ -67,16 +67,26 @@ impl Monitor {
         let maxconn = known.map_or(server.limits.maxconn, |k| k.maxconn.merged(server.limits.maxconn));
         self.state.set_maxconn(id, maxconn);
         self.servers.push(Watched::new(now, server, admin, known));
-        if let ServerAddr::Named(name) = &server.addr {
-            let last = known.and_then(|k| k.address.clone());
-            self.state.addresses().set(id, name.begins_at(last));
+        match &server.addr {
+            ServerAddr::Named(name) => {
+                let last = known.and_then(|k| k.address.clone());
+                self.state.addresses().set(id, name.begins_at(last));
+            }
+            ServerAddr::Fixed(configured) => {
+                let sent = known.and_then(|k| k.overruled.sent.as_ref());
+                if let Some((_, to)) = sent.filter(|(from, _)| from == configured) {
+                    self.state.addresses().set(id, Some(to.clone()));
+                }
+            }
         }
+        let known_overruled = known.map(|k| k.overruled.clone()).unwrap_or_default();
         let (mut position, count) = place;
         if let Some(config) = &server.check {
             let known = self.resumable(id, config, known.and_then(|k| k.health.as_ref()));
             let mut check = Checked::new(config, known);
             // One whose name is being looked up is awaited: there will be a check, or no address.
-            check.awaited &= admin != AdminState::Maint;
+            check.muted = known_overruled.unchecked;
+            check.awaited &= admin != AdminState::Maint && !check.muted;
             self.unchecked += usize::from(check.awaited);
             if let Some(watched) = self.servers.last_mut() {
                 watched.check = Some(check);
@@ -92,7 +102,8 @@ impl Monitor {
         if let Some(config) = &server.watch.agent {
             let known = self.resumable(id, config, known.and_then(|k| k.agent.as_ref()));
             if let Some(watched) = self.servers.last_mut() {
-                watched.agent = Some(Checked { awaited: false, ..Checked::new(config, known) });
+                let muted = known_overruled.unasked;
+                watched.agent = Some(Checked { awaited: false, muted, ..Checked::new(config, known) });
             }
             let job = Job { server: id, probe: Probe::Agent };
             self.schedule(job, now + first_delay(config, position, count));
@@ -151,6 +162,7 @@ impl Monitor {
             weight: Override { configured: server.weight, in_force: state.weight },
             maxconn: Override { configured: server.limits.maxconn, in_force: state.maxconn },
             ejected: watched.ejected.remember(now),
+            overruled: self.overruled(id, watched, server),
             address: self.state.addresses().endpoint(id).map(|at| (*at).clone()),
             since_change: now.saturating_duration_since(watched.since),
             history: watched.history.iter().map(change).collect(),
@@ -178,6 +190,8 @@ impl Watched {
             followers: Vec::new(),
             history,
             since: known.and_then(|k| now.checked_sub(k.since_change)).unwrap_or(now),
+            record: Record::new(now),
+            held_down: known.is_some_and(|k| k.overruled.held_down) && server.check.is_none(),
         }
     }
 }
@@ -187,6 +201,14 @@ impl Checked {
         let fresh = || Health::begin(config.init, config.rise, config.fall);
         let health = known.map_or_else(fresh, |k| k.resume(config.rise, config.fall));
         let last = known.and_then(|k| k.last.clone());
-        Self { awaited: last.is_none(), health, last, phase: Phase::Stopped, rounds: 0 }
+        Self {
+            awaited: last.is_none(),
+            health,
+            last,
+            phase: Phase::Stopped,
+            rounds: 0,
+            failed: 0,
+            muted: false,
+        }
     }
 }

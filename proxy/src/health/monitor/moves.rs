@@ -47,7 +47,7 @@ impl Monitor {
     }
 
     /// Checks a server at once, and does not wait for a check that is under way elsewhere.
-    fn check_anew(&mut self, now: Instant, id: ServerId) {
+    pub(super) fn check_anew(&mut self, now: Instant, id: ServerId) {
         let job = Job { server: id, probe: Probe::Check };
         let Some(phase) = self.checked_mut(job).map(|check| &mut check.phase) else { return };
         match *phase {

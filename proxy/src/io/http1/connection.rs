@@ -383,7 +383,10 @@ impl Connection {
         open.up.read -= self.inbox.len() as u64;
         let mut assign = match prepared {
             Prepared::Forward(assign) => assign,
-            Prepared::Answer(ours) => return self.handle_rule(open, &ours, now),
+            Prepared::Answer(ours) => {
+                let ours = ours.made(&self.thread.services, open.asked.method);
+                return self.handle_rule(open, &ours, now);
+            }
         };
         if let Some(server) = self.whose.private.known_at() {
             assign.prefer(server, &self.thread);
@@ -431,24 +434,19 @@ impl Connection {
 
 /// Counts a connection as there.
 pub(in crate::io) fn count_in(thread: &DataThread, frontend: FrontendId) {
-    for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
-        counters.connections.add(1);
-        counters.current.raise();
-    }
+    let counters = thread.recorder.frontend(frontend);
+    counters.connections.add(1);
+    counters.current.raise();
 }
 
 /// Counts a connection that makes room for another one.
 pub(in crate::io) fn count_evicted(thread: &DataThread, frontend: FrontendId) {
-    for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
-        counters.evicted.add(1);
-    }
+    thread.recorder.frontend(frontend).evicted.add(1);
 }
 
 /// Counts a connection as gone.
 pub(in crate::io) fn count_out(thread: &DataThread, frontend: FrontendId) {
-    for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
-        counters.current.lower();
-    }
+    thread.recorder.frontend(frontend).current.lower();
 }
 
 impl Drop for Connection {

@@ -104,6 +104,7 @@ impl Failure {
             Self::ServerTimeout => (Cause::ServerTimeout, while_relaying),
             Self::ShutDown(Shutdown::Down) => (Cause::Down, while_relaying),
             Self::ShutDown(Shutdown::Up) => (Cause::Up, while_relaying),
+            Self::ShutDown(Shutdown::Ordered) => (Cause::Killed, while_relaying),
         };
         Termination::new(cause, phase)
     }
@@ -175,6 +176,7 @@ mod tests {
             (Failure::BadResponse, 502, "PH--", "PD--"),
             (Failure::ShutDown(Shutdown::Down), 502, "DH--", "DD--"),
             (Failure::ShutDown(Shutdown::Up), 502, "UH--", "UD--"),
+            (Failure::ShutDown(Shutdown::Ordered), 502, "KH--", "KD--"),
         ] {
             assert_eq!(failure.reject().status(), status, "{failure:?}");
             for (progress, letters) in [(Progress::Unanswered, unanswered), (Progress::Answering, answering)]

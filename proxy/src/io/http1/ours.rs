@@ -1,10 +1,12 @@
 //! Answers that rules give in a server's place.
 
+use super::super::sight::Services;
 use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::answer::{Answer, Manner, reason};
 use crate::h1::forward::write_field;
+use crate::h1::head::Method;
 use crate::h1::reject;
-use crate::rules::action::{Action, Reply};
+use crate::rules::action::{Action, Reply, Service};
 use crate::rules::{Count, Edit, Looked, Request};
 
 /// What a request is answered with.
@@ -18,6 +20,8 @@ pub(super) enum Ours {
     SilentDrop,
     /// As the rule says.
     Reply(Reply),
+    /// What a service makes of its target.
+    Service(Service, Vec<u8>),
     /// Its client is sent to what is written here as field lines.
     Redirect(u16, Vec<u8>),
 }
@@ -46,6 +50,7 @@ impl Ours {
             Action::Tarpit(status) => Self::Tarpit(*status),
             Action::SilentDrop => Self::SilentDrop,
             Action::Return(reply) => Self::Reply(reply.clone()),
+            Action::Serve(service) => Self::Service(*service, request.request().target().to_vec()),
             Action::Redirect(redirect) => {
                 let mut fields = Vec::new();
                 write_field(&mut fields, b"location", &redirect.location(request));
@@ -57,11 +62,23 @@ impl Ours {
         })
     }
 
+    /// With what services have to say.
+    pub(super) fn made(self, services: &Services, method: Method) -> Self {
+        match self {
+            Self::Service(..) if !matches!(method, Method::Get | Method::Head) => Self::Denial(405),
+            Self::Service(service, target) => Self::Reply(services.answer(service, &target)),
+            Self::Denial(_) | Self::Tarpit(_) | Self::SilentDrop | Self::Reply(_) | Self::Redirect(..) => {
+                self
+            }
+        }
+    }
+
     /// Its status, if there is an answer.
     pub(super) fn status(&self) -> Option<u16> {
         match self {
             Self::Denial(status) | Self::Tarpit(status) | Self::Redirect(status, _) => Some(*status),
             Self::Reply(reply) => Some(reply.status),
+            Self::Service(..) => Some(503),
             Self::SilentDrop => None,
         }
     }
@@ -76,7 +93,9 @@ impl Ours {
         match self {
             Self::Denial(_) | Self::SilentDrop => Termination::new(Cause::Proxy, Phase::Request),
             Self::Tarpit(_) => Termination::new(Cause::Proxy, Phase::Tarpit),
-            Self::Reply(_) | Self::Redirect(..) => Termination::new(Cause::Local, Phase::Request),
+            Self::Reply(_) | Self::Service(..) | Self::Redirect(..) => {
+                Termination::new(Cause::Local, Phase::Request)
+            }
         }
     }
 
@@ -86,6 +105,7 @@ impl Ours {
             Self::Denial(status) | Self::Tarpit(status) => return reject::write_denial(out, *status, manner),
             Self::Reply(reply) => (reply.status, &*reply.fields, &*reply.content),
             Self::Redirect(status, fields) => (*status, fields.as_slice(), &[][..]),
+            Self::Service(..) => (503, &[][..], &[][..]),
             Self::SilentDrop => return,
         };
         Answer { status, reason: reason(status), fields, content }.write(out, manner);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::caller::Caller;
 use super::super::persist::Persistence;
 use super::super::runtime::DataThread;
+use super::super::upstream::DialError;
 use super::counted;
 use super::exchange::Exchange;
 use super::failure::Failure;
@@ -17,6 +18,7 @@ use crate::access_log::{
 use crate::h1::head::Request;
 use crate::health::Sign;
 use crate::plan::{BackendId, FrontendId, LogFormat, ServerId};
+use crate::stats::Spans;
 
 /// What the record will say.
 #[derive(Debug, Default)]
@@ -194,8 +196,19 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
     let backend = facts.backend.map(|b| thread.recorder.backend(b));
     let server = facts.server.map(|s| thread.recorder.server(s));
     let frontend = Some(thread.recorder.frontend(party.frontend));
-    let process = Some(thread.recorder.process());
-    for counters in [process, frontend, backend, server].into_iter().flatten() {
+    if let Some((of_frontend, of_server)) = thread.recorder.times(party.frontend, facts.server) {
+        let spans = Spans::from(&facts.timers(facts.ended.unwrap_or_else(Instant::now)));
+        of_frontend.note(spans);
+        if let Some(times) = of_server {
+            times.note(spans);
+        }
+    }
+    if let Some(counters) = server
+        && facts.persistence.wish().pinned == facts.server
+    {
+        counters.pinned.add(1);
+    }
+    for counters in [frontend, backend, server].into_iter().flatten() {
         counters.requests.add(1);
         counters.bytes_in.add(bytes_in);
         counters.bytes_out.add(bytes_out);
@@ -214,6 +227,7 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
             }
             Some(Failure::NoServer) => counters.no_server.add(1),
             Some(Failure::QueueFull | Failure::QueueTimeout) => counters.connect_errors.add(1),
+            Some(Failure::Dial(DialError::Resource)) => counters.internal_errors.add(1),
             // Counted per attempt.
             Some(Failure::Dial(_)) => {}
             Some(Failure::ClientAborted | Failure::ClientTimeout) => counters.client_aborts.add(1),

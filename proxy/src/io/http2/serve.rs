@@ -95,6 +95,7 @@ impl Serve {
         permit: Permit,
         now: Instant,
     ) -> Self {
+        thread.recorder.frontend(party.frontend).http2_connections.add(1);
         let settings = thread.plan.global.http2;
         let budget = Budget::new(settings.glitches, now);
         let (wire, line) = Wire::new(stream, ahead, budget);
@@ -227,11 +228,7 @@ impl Serve {
 
     fn count_slow(&self, streams: u64) {
         if streams > 0 {
-            for counters in
-                [self.thread.recorder.process(), self.thread.recorder.frontend(self.party.frontend)]
-            {
-                counters.slow_clients.add(streams);
-            }
+            self.thread.recorder.frontend(self.party.frontend).slow_clients.add(streams);
         }
     }
 
@@ -370,6 +367,7 @@ fn open(
     match request::write_head(&mut head, &parts, protocol, body.is_end_stream()) {
         Ok(content) => {
             let stream = Stream::from(ClientStream::new(shared, head, content, body, respond));
+            thread.recorder.frontend(party.frontend).http2_requests.add(1);
             let connection = http1::Connection::of_stream(Rc::clone(thread), stream, party.clone(), now);
             // The thread owns its tasks: they end with it, and a panic in one ends that one only and is counted.
             drop(tokio::task::spawn_local(connection));

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -16,6 +16,8 @@ pub(in crate::io) struct Gate {
     frontends: Box<[Count]>,
     /// Rings when the last connection has ended.
     emptied: Notify,
+    /// Rings for all threads when a frontend goes on.
+    resumed: Notify,
     /// Rings for one thread when another one needs room that it cannot make itself.
     needed: Notify,
     /// The frontend that needs it; [`ANY`]: the process.
@@ -29,26 +31,51 @@ pub(in crate::io) enum Full {
     Frontend(FrontendId),
 }
 
+/// How many there are, have been at once, and may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::io) struct Standing {
+    pub(in crate::io) now: u32,
+    pub(in crate::io) peak: u32,
+    pub(in crate::io) most: u32,
+}
+
 /// A count and its limit, on a pair of cache lines of its own.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Count {
     now: AtomicU32,
-    most: u32,
+    most: AtomicU32,
+    /// Most there have been at once.
+    peak: AtomicU32,
+    /// Nobody is let in for the time being.
+    paused: AtomicBool,
 }
 
 impl Count {
     fn new(most: u32) -> Self {
-        Self { now: AtomicU32::new(0), most }
+        Self {
+            now: AtomicU32::new(0),
+            most: AtomicU32::new(most),
+            peak: AtomicU32::new(0),
+            paused: AtomicBool::new(false),
+        }
     }
 
     fn enter(&self) -> bool {
-        let room = |now: u32| (now < self.most).then_some(now + 1);
+        let most = self.most.load(Ordering::Relaxed);
+        let room = |now: u32| (now < most).then_some(now + 1);
         self.now.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
     }
 
+    fn note_peak(&self) {
+        let now = self.now.load(Ordering::Relaxed);
+        if now > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
     fn is_full(&self) -> bool {
-        self.now.load(Ordering::Relaxed) >= self.most
+        self.now.load(Ordering::Relaxed) >= self.most.load(Ordering::Relaxed)
     }
 
     fn leave(&self) {
@@ -64,7 +91,14 @@ impl Gate {
     }
 
     fn with(process: Count, frontends: Box<[Count]>) -> Self {
-        Self { process, frontends, emptied: Notify::new(), needed: Notify::new(), needs: AtomicU32::new(ANY) }
+        Self {
+            process,
+            frontends,
+            emptied: Notify::new(),
+            resumed: Notify::new(),
+            needed: Notify::new(),
+            needs: AtomicU32::new(ANY),
+        }
     }
 
     /// Lets one connection in, until the permit is dropped. `None`: a limit is reached.
@@ -129,6 +163,63 @@ impl Gate {
         self.process.now.load(Ordering::SeqCst)
     }
 
+    /// How many frontends there are.
+    pub(super) fn frontends(&self) -> usize {
+        self.frontends.len()
+    }
+
+    /// What holds for the process or one frontend, and has held.
+    pub(in crate::io) fn standing(&self, of: Full) -> Standing {
+        let count = match of {
+            Full::Process => Some(&self.process),
+            Full::Frontend(id) => self.frontends.get(usize::from(id.0)),
+        };
+        count.map_or_else(Standing::default, |c| Standing {
+            now: c.now.load(Ordering::Relaxed),
+            peak: c.peak.load(Ordering::Relaxed),
+            most: c.most.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Changes a limit. Connections beyond it stay.
+    pub(in crate::io) fn set_most(&self, of: Full, most: u32) {
+        match of {
+            Full::Process => self.process.most.store(most, Ordering::Relaxed),
+            Full::Frontend(id) => {
+                if let Some(count) = self.frontends.get(usize::from(id.0)) {
+                    count.most.store(most, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Whether a frontend lets nobody in for the time being: who comes waits in the backlog.
+    pub(in crate::io) fn is_paused(&self, frontend: FrontendId) -> bool {
+        self.frontends.get(usize::from(frontend.0)).is_some_and(|c| c.paused.load(Ordering::Relaxed))
+    }
+
+    /// Has a frontend let nobody in, or go on.
+    pub(in crate::io) fn pause(&self, frontend: FrontendId, paused: bool) {
+        if let Some(count) = self.frontends.get(usize::from(frontend.0)) {
+            count.paused.store(paused, Ordering::SeqCst);
+        }
+        if !paused {
+            self.resumed.notify_waiters();
+        }
+    }
+
+    /// Resolves when a frontend goes on.
+    pub(in crate::io) fn resumed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.resumed.notified()
+    }
+
+    /// Lets the largest numbers begin anew with the present ones.
+    pub(in crate::io) fn clear_peaks(&self) {
+        for count in self.frontends.iter().chain([&self.process]) {
+            count.peak.store(count.now.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     /// Connections of one frontend.
     pub(in crate::io) fn of_frontend(&self, frontend: FrontendId) -> u32 {
         self.frontends.get(usize::from(frontend.0)).map_or(0, |c| c.now.load(Ordering::Relaxed))
@@ -140,6 +231,17 @@ impl Gate {
 pub(in crate::io) struct Permit {
     gate: Arc<Gate>,
     frontend: FrontendId,
+}
+
+impl Permit {
+    /// Somebody has come in by it.
+    pub(in crate::io) fn used(self) -> Self {
+        self.gate.process.note_peak();
+        if let Some(count) = self.gate.frontends.get(usize::from(self.frontend.0)) {
+            count.note_peak();
+        }
+        self
+    }
 }
 
 impl Drop for Permit {

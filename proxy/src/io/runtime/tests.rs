@@ -1,6 +1,7 @@
 //! A data thread to try single parts on.
 
 use super::*;
+
 use crate::access_log::Spools;
 use crate::plan::{
     ClientHttp, ClientTimeouts, ErrorFiles, Frontend, Global, Http2, Listener, LogFormat, LogTargetId, Mode,
@@ -43,6 +44,7 @@ pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
     let plan = Arc::new(plan(Vec::new()));
     let stats = Arc::new(Stats::new(&plan, 1));
     DataThread::new(thread::Parts {
+        services: Services::default(),
         balance: Arc::new(State::new(&plan)),
         recorder: stats.recorder().unwrap(),
         logger: spools.logger(),

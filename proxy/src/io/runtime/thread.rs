@@ -11,6 +11,7 @@ use super::super::deadline::Deadlines;
 use super::super::http1::{Exchange, Forecast, SMALL};
 use super::super::http2::Spare;
 use super::super::idle::{Eviction, Idle};
+use super::super::sight::Services;
 use super::super::splice::Pipes;
 use super::super::time_of_day::TimeOfDay;
 use super::super::underway::{Seat, Underway};
@@ -44,6 +45,7 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) time_of_day: TimeOfDay,
     pub(in crate::io) underway: Rc<Underway>,
     pub(in crate::io) control: Arc<ThreadControl>,
+    pub(in crate::io) services: Services,
     /// Connections are to end as soon as they can.
     pub(in crate::io) draining: Cell<bool>,
     /// Of the backends that send requests again.
@@ -80,6 +82,7 @@ impl DataThread {
             deadlines: parts.deadlines,
             gate: parts.gate,
             control: parts.control,
+            services: parts.services,
             scratch: RefCell::new(Scratch { bytes: vec![0; room].into(), index: HeadIndex::default() }),
             pipes: Pipes::default(),
             forecast,
@@ -170,6 +173,7 @@ pub(super) struct Parts {
     pub(super) deadlines: Rc<Deadlines>,
     pub(super) gate: Arc<Gate>,
     pub(super) control: Arc<ThreadControl>,
+    pub(super) services: Services,
 }
 
 /// The way of a lease to the balancing state: over the thread, because a count of references that all threads share

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::super::assign::{Assign, Unassigned};
 use super::super::caller::Caller;
 use super::super::deadline::Alarm;
-use super::super::http1::{Failure, Progress, SMALL, Timeouts, count_evicted};
+use super::super::http1::{Failure, Progress, SMALL, Timeouts, count_evicted, count_in, count_out};
 use super::super::idle::{Place, Rest};
 use super::super::passage::{Broken, Means, Passage};
 use super::super::persist::{self, Persistence};
@@ -119,10 +119,7 @@ impl Connection {
         permit: Permit,
         now: Instant,
     ) -> Self {
-        for counters in [thread.recorder.process(), thread.recorder.frontend(frontend)] {
-            counters.connections.add(1);
-            counters.current.raise();
-        }
+        count_in(&thread, frontend);
         Self {
             thread,
             client,
@@ -203,7 +200,6 @@ impl Connection {
             Ok(Some(hello)) => frontend.and_then(|f| f.hello.as_ref()).and_then(|h| h.backend(&hello)),
             // As HAProxy does it: what cannot be read matches nothing.
             Ok(None) | Err(_) => {
-                self.thread.recorder.process().hello_missing.add(1);
                 self.thread.recorder.frontend(self.facts.frontend).hello_missing.add(1);
                 None
             }
@@ -402,9 +398,7 @@ impl Drop for Connection {
         self.facts.bytes_in = self.up.read;
         self.facts.bytes_out = self.down.written;
         self.facts.count(&self.thread);
-        for counters in [recorder.process(), recorder.frontend(self.facts.frontend)] {
-            counters.current.lower();
-        }
+        count_out(&self.thread, self.facts.frontend);
         // Last: whoever reads the record finds the counters as it says.
         self.facts.log(&self.thread);
         if std::thread::panicking() {

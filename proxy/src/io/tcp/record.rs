@@ -12,6 +12,7 @@ use crate::access_log::{
     QueuePositions, RequestLine, ServerName, Termination, Timers,
 };
 use crate::plan::{BackendId, FrontendId, LogFormat, ServerId};
+use crate::stats::Spans;
 use crate::tls::SessionFacts;
 
 /// What the record will say.
@@ -74,8 +75,15 @@ impl Facts {
         for counters in [backend, server].into_iter().flatten() {
             counters.requests.add(1);
         }
+        if let Some((of_frontend, of_server)) = recorder.times(self.frontend, self.server) {
+            let spans = Spans::from(&self.timers(Instant::now()));
+            of_frontend.note(spans);
+            if let Some(times) = of_server {
+                times.note(spans);
+            }
+        }
         let frontend = Some(recorder.frontend(self.frontend));
-        for counters in [Some(recorder.process()), frontend, backend, server].into_iter().flatten() {
+        for counters in [frontend, backend, server].into_iter().flatten() {
             counters.bytes_in.add(self.bytes_in);
             counters.bytes_out.add(self.bytes_out);
             match self.termination.map(|t| t.cause) {

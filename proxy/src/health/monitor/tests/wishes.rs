@@ -209,3 +209,37 @@ fn servers_are_told_what_is_known_of_them() {
         ]
     );
 }
+
+/// What operators do besides wishing holds, and a later life knows of it.
+#[test]
+fn operators_overrule_what_watches_a_server() {
+    let mut world = World::new(vec![checked(server(1)), server(1)]);
+    world.run_until(ms(2500));
+    world.made.clear();
+    assert!(world.monitor.handle_mute(world.now, ServerId(0), Probe::Check, true));
+    assert!(!world.monitor.handle_mute(world.now, ServerId(1), Probe::Check, true), "it has no checks");
+    world.passes[0] = false;
+    world.run_until(ms(20_000));
+    assert_eq!(world.made, [], "nobody checks it");
+    assert!(world.monitor.handle_forced(world.now, ServerId(1), Forced::Down));
+    assert_eq!(world.operational(), ["UP", "DOWN"]);
+    let there: SocketAddr = "127.0.0.9:9".parse().unwrap();
+    world.monitor.handle_readdress(world.now, ServerId(1), there);
+    let said = world.said();
+    assert!(
+        said.iter().any(|l| l.contains("changed its address from 127.0.0.1:1 to 127.0.0.9:9 by an operator")),
+        "{said:?}"
+    );
+
+    let snapshot = world.monitor.snapshot(world.now);
+    let mut later = World::with(vec![checked(server(1)), server(1)], Some(&snapshot));
+    assert!(later.monitor.first_round_done(), "no check is awaited");
+    later.run_until(ms(20_000));
+    assert_eq!((later.made.len(), later.operational()), (0, vec!["UP", "DOWN"]));
+    assert_eq!(later.state.addresses().endpoint(ServerId(1)).as_deref(), Some(&there.into()));
+    later.passes[0] = false;
+    assert!(later.monitor.handle_mute(later.now, ServerId(0), Probe::Check, false));
+    assert!(later.monitor.handle_forced(later.now, ServerId(1), Forced::Up));
+    later.run_until(ms(40_000));
+    assert_eq!(later.operational(), ["DOWN", "UP"]);
+}

@@ -66,7 +66,9 @@ impl Connection {
                 counted::handle_denial(&open, &self.thread, now);
                 Step::Next(State::Tarpit(open, *status, now + patience))
             }
-            Ours::Denial(_) | Ours::Reply(_) | Ours::Redirect(..) => self.reply(open, ours, now),
+            Ours::Denial(_) | Ours::Reply(_) | Ours::Service(..) | Ours::Redirect(..) => {
+                self.reply(open, ours, now)
+            }
         }
     }
 
@@ -129,6 +131,9 @@ impl Connection {
         // What is held has been counted.
         if denied && !held {
             counted::handle_denial(&open, &self.thread, now);
+        }
+        if !denied {
+            self.thread.recorder.frontend(self.whose.party.frontend).intercepted.add(1);
         }
         open.facts.termination = Some(ours.termination());
         open.facts.ended = Some(now);
