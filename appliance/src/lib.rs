@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`admin`] | the admin socket, in HAProxy's language |
 //! | [`cli`] | the command line |
 //! | [`config`] | the configuration language: read, check, lower |
 //! | [`keeper`] | the privileged parent: listeners, VRRP thread, worker and guard, control socket |
@@ -12,6 +13,7 @@
 //! | [`demo`] | a pair in a box |
 //! | [`telemetry`] | logs of the control plane |
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use evenkeel::config::model::Config;
 use evenkeel::config::{self, Code, Environment, FileContent, Files, Loaded};
 
+#[path = "config/admin.rs"]
+mod admin;
 #[path = "config/balance.rs"]
 mod balance;
 #[path = "config/defaults.rs"]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -47,22 +47,36 @@ pub(super) fn ask(
     target: &'static str,
     limit: Duration,
 ) -> Result<Answer, NoAnswer> {
+    send(socket, method, target, Vec::new(), limit)
+}
+
+/// Sends one request and waits for the answer.
+///
+/// # Errors
+/// If there is none within the limit.
+pub(super) fn send(
+    socket: &Path,
+    method: Method,
+    target: &'static str,
+    content: Vec<u8>,
+    limit: Duration,
+) -> Result<Answer, NoAnswer> {
     let asked = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "timed out"));
-            tokio::time::timeout(limit, exchange(socket, method, target)).await.unwrap_or_else(late)
+            tokio::time::timeout(limit, exchange(socket, method, target, content)).await.unwrap_or_else(late)
         })
     };
     asked().map_err(|source| NoAnswer { path: socket.display().to_string(), source })
 }
 
-async fn exchange(path: &Path, method: Method, target: &'static str) -> io::Result<Answer> {
+async fn exchange(path: &Path, method: Method, target: &'static str, content: Vec<u8>) -> io::Result<Answer> {
     let stream = tokio::net::UnixStream::connect(path).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let request = hyper::Request::builder().method(method).uri(target).header("host", "evenkeel");
-    let request = request.body(Empty::<Bytes>::new());
+    let request = request.body(Full::new(Bytes::from(content)));
     let exchange = async {
         let request = request.map_err(io::Error::other)?;
         let response = sender.send_request(request).await.map_err(io::Error::other)?;

@@ -7,6 +7,7 @@ mod docs;
 mod explain;
 mod reload;
 mod run;
+mod server;
 mod status;
 
 use std::path::PathBuf;
@@ -38,6 +39,11 @@ enum Command {
     /// and nothing is replaced. Of the configuration itself nothing is read: a change of that takes a restart. SIGHUP
     /// does the same and reports to the log.
     Reload(ReloadArgs),
+    /// Have a server take work, finish what it has, or take nothing
+    ///
+    /// Acts on the running node at once, and holds until it is changed again or the node is restarted. Balancing, health
+    /// checks and `status` follow.
+    Server(ServerArgs),
     /// Show a pair at work on this machine: traffic, failures, measured outages
     ///
     /// Builds two nodes, a client and two backends in network namespaces, sends traffic through the VIP, kills the
@@ -175,6 +181,32 @@ struct ReloadArgs {
 }
 
 #[derive(Debug, Args)]
+struct ServerArgs {
+    /// What it is to do
+    #[arg(value_enum)]
+    state: ServerState,
+    /// Which server
+    #[arg(value_name = "BACKEND/SERVER")]
+    server: String,
+    /// Print what came of it as JSON
+    #[arg(long)]
+    json: bool,
+    /// Directory of the running node
+    #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
+    runtime_dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ServerState {
+    /// It gets no new requests; clients who belong to it by persistence still come, and checks go on
+    Drain,
+    /// It gets requests as its checks allow
+    Ready,
+    /// It gets nothing and is not checked
+    Maint,
+}
+
+#[derive(Debug, Args)]
 struct DemoArgs {
     /// Leave the pair running to play with, until Ctrl-C
     #[arg(long)]
@@ -196,6 +228,7 @@ impl Cli {
             Command::Check(args) => check::check(&args),
             Command::Status(args) => status::status(&args),
             Command::Reload(args) => reload::reload(&args),
+            Command::Server(args) => server::server(&args),
             Command::Demo(args) => run::demo(args.keep),
             Command::Explain(args) if args.topic == "request" => explain::request(&args.request),
             Command::Explain(args) => docs::explain(&args.topic),

@@ -26,7 +26,7 @@ pub use balance::{BALANCE_BY, BALANCE_URI, BALANCE_WORD};
 pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, SSL_HELLO};
 pub use cookie::COOKIE;
 pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
-pub use global::{GLOBAL, TUNE, WORKER};
+pub use global::{ADMIN_SOCKET, GLOBAL, TUNE, WORKER};
 pub use log::{CAPTURE, CAPTURE_COOKIE, CAPTURE_FIELD, LOG_TARGET, UNIQUE_ID};
 pub use map::MAP;
 pub use matcher::MATCHER;
@@ -245,6 +245,7 @@ pub static SECTIONS: &[&Section] = &[
     &TOP,
     &GLOBAL,
     &LOG_TARGET,
+    &ADMIN_SOCKET,
     &WORKER,
     &TUNE,
     &TLS,

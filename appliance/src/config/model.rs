@@ -28,6 +28,7 @@ use evenkeel_vrrp::types::{Centis, Family, IfName, Priority, Version, Vrid};
 
 use super::secret::Secret;
 use super::source::{Span, Spanned};
+use crate::admin::Level;
 
 /// A valid configuration of this node.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub struct Global {
     pub spread_checks: u8,
     /// Where log lines go.
     pub log: Vec<LogTarget>,
+    /// Where operators and their tools talk to the node.
+    pub admin_sockets: Vec<AdminSocket>,
     /// How long a stopping worker may finish requests (`hard_stop_after`).
     pub drain_timeout: Duration,
     /// How the worker is watched.
@@ -78,6 +81,23 @@ pub struct Global {
     pub http2: Http2,
     /// What TLS binds have in common; `None` if the system gives no random numbers, which is reported.
     pub tls: Option<GlobalTls>,
+}
+
+/// One entry of `admin_socket`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSocket {
+    /// Its file.
+    pub path: PathBuf,
+    /// Permissions of the file.
+    pub mode: u32,
+    /// Owner of the file; `None`: who starts the node.
+    pub user: Option<String>,
+    /// Group of the file; `None`: that of who starts the node.
+    pub group: Option<String>,
+    /// What its clients may do.
+    pub level: Level,
+    /// How long a client may be silent.
+    pub timeout: Duration,
 }
 
 /// `[global.tls]`.

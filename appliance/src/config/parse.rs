@@ -12,6 +12,7 @@ use super::read::{Fields, Node, Reader, shown};
 use super::source::{FileId, Span, Spanned};
 use super::value::{self};
 
+mod admin;
 mod balance;
 mod check;
 mod condition;

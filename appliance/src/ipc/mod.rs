@@ -8,18 +8,19 @@ pub mod health;
 use evenkeel_vrrp::event::Servers;
 use serde::{Deserialize, Serialize};
 
+use crate::admin::node::NodeFacts;
 use crate::config::Sources;
 use crate::status::WorkerReport;
 use crate::worker::privileges::Identity;
 
-pub use self::health::ServerHealth;
+pub use self::health::{Admin, ServerHealth};
 pub use channel::{Receiver, Sender, channel};
 
 /// From the keeper.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToWorker {
     /// The first message: everything the worker needs. Its descriptors are the listening sockets, in the order of
-    /// `sockets`.
+    /// `sockets`, and then the admin sockets, in the order of the configuration.
     Start(Box<Start>),
     /// Every data thread must answer.
     Ping(u64),
@@ -27,6 +28,10 @@ pub enum ToWorker {
     Report(u64),
     /// The files of TLS have been read anew: everything as at the start, but for them.
     Tls(Box<Sources>),
+    /// An operator wants something of a server; the number comes back with the answer.
+    Order(u64, Order),
+    /// What the keeper knows, for the metrics.
+    Node(Box<NodeFacts>),
     /// Stop accepting, finish what runs within the limit, then exit.
     Drain {
         /// The limit.
@@ -47,6 +52,28 @@ pub struct Start {
     pub sockets: Vec<(u16, u16)>,
     /// Health of the servers as the last worker knew it.
     pub health: Vec<ServerHealth>,
+}
+
+/// What an operator wants of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Which, as `backend/server`.
+    pub server: String,
+    /// What it is to do.
+    pub state: Admin,
+}
+
+/// What has come of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// Which, as `backend/server`.
+    pub server: String,
+    /// What it was: `UP`, `DOWN`, `NOLB`, `DRAIN` or `MAINT`.
+    pub from: String,
+    /// What it is.
+    pub to: String,
+    /// Requests that are still with it.
+    pub sessions: u32,
 }
 
 /// How a node stands with its servers; see [`evenkeel_vrrp::event::Servers`].
@@ -100,6 +127,8 @@ pub enum FromWorker {
         /// What happened.
         line: String,
     },
+    /// The answer to [`ToWorker::Order`], or why it cannot be carried out.
+    Ordered(u64, Result<Ordered, String>),
     /// Certificates have been replaced, or why they have not.
     Tls(Result<(), String>),
     /// The worker cannot serve this configuration and exits.

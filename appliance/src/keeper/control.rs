@@ -4,13 +4,14 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /status` | the status document, JSON |
+//! | `POST /server` | an order of JSON, such as `{"server":"b/s1","state":"drain"}`: 200 and what came of it, or 409 and why not |
 //! | `POST /reload` | once the files of TLS have been read anew: 200 and warnings, or 409 and why nothing was replaced |
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, header};
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::reload::Reply;
+use crate::ipc::{Order, Ordered};
 use crate::status::NodeStatus;
 
 /// What the control socket asks of the keeper.
@@ -29,6 +31,8 @@ pub(super) enum Ask {
     Status(oneshot::Sender<Box<NodeStatus>>),
     /// To read the files of TLS anew.
     Reload(Reply),
+    /// To have a server do something.
+    Order(Order, oneshot::Sender<Result<Ordered, String>>),
 }
 
 /// The serving task. Dropping it closes the socket and removes its file.
@@ -102,9 +106,11 @@ async fn answer(
     let response = match (request.method(), request.uri().path()) {
         (&Method::GET, "/status") => status(&asks).await,
         (&Method::POST, "/reload") => reload(&asks).await,
+        (&Method::POST, "/server") => order(request, &asks).await,
+        (_, "/server") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
         (_, "/status") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
         (_, "/reload") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
-        _ => plain(StatusCode::NOT_FOUND, "there are /status and /reload\n"),
+        _ => plain(StatusCode::NOT_FOUND, "there are /status, /server and /reload\n"),
     };
     Ok(response)
 }
@@ -122,6 +128,24 @@ async fn reload(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
     }
 }
 
+async fn order(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+    let body = Limited::new(request.into_body(), LONGEST_ORDER).collect().await;
+    let Ok(body) = body else { return plain(StatusCode::PAYLOAD_TOO_LARGE, "the order is too long\n") };
+    let order = match serde_json::from_slice(&body.to_bytes()) {
+        Ok(order) => order,
+        Err(err) => return plain(StatusCode::BAD_REQUEST, &format!("{err}\n")),
+    };
+    let (reply, answer) = oneshot::channel();
+    if asks.send(Ask::Order(order, reply)).await.is_err() {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n");
+    }
+    match answer.await {
+        Ok(Ok(ordered)) => json(&ordered),
+        Ok(Err(why)) => plain(StatusCode::CONFLICT, &format!("{why}\n")),
+        Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "no worker has answered\n"),
+    }
+}
+
 async fn status(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
     let (reply, answer) = oneshot::channel();
     if asks.send(Ask::Status(reply)).await.is_err() {
@@ -130,7 +154,11 @@ async fn status(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
     let Ok(document) = answer.await else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n");
     };
-    match serde_json::to_vec(&document) {
+    json(&document)
+}
+
+fn json(document: &impl serde::Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(document) {
         Ok(json) => {
             let mut response = Response::new(Full::new(Bytes::from(json)));
             let json_type = header::HeaderValue::from_static("application/json");
@@ -147,6 +175,8 @@ fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
     response
 }
 
+/// Names of a backend and a server, and a word.
+const LONGEST_ORDER: usize = 4096;
 /// Operators and their tools; more at once is a mistake.
 const MAX_CONNECTIONS: usize = 32;
 const CONNECTION_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);

@@ -3,6 +3,7 @@
 //!
 //! One thread waits for everything here; adverts are sent by the VRRP thread, which waits for nothing here.
 
+mod admin;
 mod control;
 mod guard;
 mod link;
@@ -63,6 +64,9 @@ pub enum RunError {
     /// Addresses that cannot be listened on.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Bind(Vec<BindError>),
+    /// An admin socket cannot be made.
+    #[error("cannot make the admin socket {0}")]
+    AdminSocket(PathBuf, #[source] io::Error),
     /// A configured user does not exist.
     #[error("user {0} does not exist")]
     NoUser(String),

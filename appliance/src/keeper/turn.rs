@@ -1,5 +1,6 @@
 //! The keeper's loop: one turn takes one piece of news and does what follows from it.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::admin::AdminSockets;
 use super::control::{Ask, ControlSocket};
 use super::guard::GuardProcess;
 use super::link::{LinkEvent, WorkerLink};
@@ -23,8 +25,9 @@ use super::reload::{self, Reload};
 use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
 use super::supervisor::{Action, Supervisor, WorkerId};
 use super::{Asked as Signalled, RunError, Signals, Started, scripts, words};
+use crate::admin::node::NodeFacts;
 use crate::config::{Config, Severity, Sources, lower};
-use crate::ipc::{FromWorker, ServerHealth, ServersReport, Start, ToWorker};
+use crate::ipc::{FromWorker, Order, Ordered, ServerHealth, ServersReport, Start, ToWorker};
 use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
 use crate::worker::privileges::Identity;
 
@@ -52,6 +55,8 @@ pub(super) struct Keeper {
     health: Vec<ServerHealth>,
     report: Option<WorkerReport>,
     asked: Vec<Asked>,
+    /// Orders that wait for the worker's answer, by their numbers.
+    orders: BTreeMap<u64, (Instant, OrderReply)>,
     next_ask: u64,
     announced_ready: bool,
     reload: Reload,
@@ -59,10 +64,20 @@ pub(super) struct Keeper {
     tls_due: bool,
     inbox: Inbox,
     control: Option<ControlSocket>,
+    admin: AdminSockets,
+    /// Somebody can look at what the worker shows.
+    is_seen: bool,
+    /// When the worker was last told what only the keeper knows.
+    told_node: Option<Instant>,
+    /// Reloads that replaced something, and those that were refused.
+    reloads: (u64, u64),
     tracks: JoinSet<()>,
     started: Started,
     _directory: RuntimeDir,
 }
+
+/// Where the answer to an order goes. Dropped: there is none.
+type OrderReply = oneshot::Sender<Result<Ordered, String>>;
 
 /// A status request that waits for the worker's report.
 #[derive(Debug)]
@@ -129,6 +144,9 @@ impl Keeper {
             .map_err(start("tracked scripts"))?;
         let control = ControlSocket::open(&directory.join(CONTROL_SOCKET), asks_tx)
             .map_err(start("the control socket"))?;
+        let admin = AdminSockets::make(&config.global.admin_sockets)
+            .map_err(|(path, error)| RunError::AdminSocket(path, error))?;
+        let is_seen = crate::worker::is_seen(&config, &proxy.plan);
         let now = Instant::now();
         Ok(Self {
             node: node.to_owned(),
@@ -151,12 +169,17 @@ impl Keeper {
             health: Vec::new(),
             report: None,
             asked: Vec::new(),
+            orders: BTreeMap::new(),
             next_ask: 0,
             announced_ready: false,
             reload: Reload::default(),
             tls_due: false,
             inbox: Inbox { worker_tx, worker, asks, tracks },
             control: Some(control),
+            admin,
+            is_seen,
+            told_node: None,
+            reloads: (0, 0),
             tracks: followed,
             started: Started(now),
             _directory: directory,
@@ -202,6 +225,7 @@ impl Keeper {
             }
         }
         self.control = None;
+        self.admin = AdminSockets::default();
         self.notifications.finish().await;
         tracing::info!("stopped");
     }
@@ -226,7 +250,8 @@ impl Keeper {
     }
 
     async fn next(&mut self, signals: &mut Signals) -> News {
-        let deadline = self.asked.iter().map(|a| a.until).chain(self.supervisor.poll_timeout()).min();
+        let waiting = self.asked.iter().map(|a| a.until).chain(self.orders.values().map(|(until, _)| *until));
+        let deadline = waiting.chain(self.supervisor.poll_timeout()).min();
         let sleep = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -266,6 +291,7 @@ impl Keeper {
             News::Worker(id, LinkEvent::Message(message)) => self.take_message(id, message),
             News::Worker(id, LinkEvent::Exited(how)) => self.take_exit(id, &how),
             News::Ask(Ask::Status(reply)) => self.ask(reply),
+            News::Ask(Ask::Order(order, reply)) => self.order(order, reply),
             News::Ask(Ask::Reload(reply)) => self.reload.ask(Some(reply), &self.sources, &self.node),
             News::Reload => self.reload.ask(None, &self.sources, &self.node),
             News::TlsRead(read) => self.take_tls(read),
@@ -302,6 +328,7 @@ impl Keeper {
                 self.report = Some(*report);
                 self.answer(|asked| asked.number <= number);
             }
+            FromWorker::Ordered(number, outcome) => self.answer_order(number, outcome),
             FromWorker::Health(health) => self.health = health,
             FromWorker::Event { level: 0..=3, line } => tracing::error!("{line}"),
             FromWorker::Event { level: 4, line } => tracing::warn!("{line}"),
@@ -323,6 +350,7 @@ impl Keeper {
         self.leaving.retain(|link| link.id != id);
         if self.link.as_ref().is_some_and(|link| link.id == id) {
             self.link = None;
+            self.orders.clear();
             self.supervisor.handle_exit(Instant::now(), id);
         }
     }
@@ -330,6 +358,8 @@ impl Keeper {
     fn take_deadline(&mut self) {
         let now = Instant::now();
         self.answer(|asked| asked.until <= now);
+        // Whoever asked hears that nobody has answered.
+        self.orders.retain(|_, (until, _)| *until > now);
         let process = match &self.link {
             Some(link) if self.supervisor.overdue(now) => Process::read(link.pid),
             Some(_) | None => Process::default(),
@@ -347,6 +377,7 @@ impl Keeper {
                         link.send(ToWorker::Ping(seq));
                     }
                     self.pass_tls_on();
+                    self.tell_node();
                 }
                 Action::Kill(id) => {
                     if let Some(link) = self.link.take_if(|link| link.id == id) {
@@ -377,8 +408,8 @@ impl Keeper {
             sockets: sockets.collect(),
             health: self.health.clone(),
         };
-        let owned: std::io::Result<Vec<OwnedFd>> =
-            self.listeners.descriptors().into_iter().map(|fd| fd.try_clone_to_owned()).collect();
+        let sockets_of_all = self.listeners.descriptors().into_iter().chain(self.admin.descriptors());
+        let owned: std::io::Result<Vec<OwnedFd>> = sockets_of_all.map(|fd| fd.try_clone_to_owned()).collect();
         let spawned = owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone()));
         match spawned {
             Ok(link) => {
@@ -408,11 +439,13 @@ impl Keeper {
                 tracing::info!("TLS files read");
                 self.sources = sources;
                 self.tls_due = true;
+                self.reloads.0 += 1;
                 self.pass_tls_on();
                 Ok(lines)
             }
             None => {
                 tracing::error!("TLS files not replaced: those in use stay");
+                self.reloads.1 += 1;
                 Err(lines)
             }
         };
@@ -426,6 +459,39 @@ impl Keeper {
             && link.send(ToWorker::Tls(Box::new(self.sources.clone())))
         {
             self.tls_due = false;
+        }
+    }
+
+    /// Every second, if anybody looks: what the worker shows of what only the keeper knows.
+    fn tell_node(&mut self) {
+        let now = Instant::now();
+        if !self.is_seen || self.told_node.is_some_and(|at| now < at + TELL_NODE) {
+            return;
+        }
+        let Some(link) = &self.link else { return };
+        let snapshot = self.driver.snapshot();
+        let facts = NodeFacts {
+            vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.engine)).collect(),
+            worker: self.worker_status(),
+            uptime_ms: u64::try_from((now - self.started.0).as_millis()).unwrap_or(u64::MAX),
+            version: env!("CARGO_PKG_VERSION").into(),
+            reloads: self.reloads,
+        };
+        // One that has no room for it just now gets the next.
+        link.send(ToWorker::Node(Box::new(facts)));
+        self.told_node = Some(now);
+        // For the next time.
+        delivered(self.driver.refresh());
+    }
+
+    fn worker_status(&self) -> WorkerStatus {
+        WorkerStatus {
+            state: self.supervisor.state_name().into(),
+            fitness: self.fitness().into(),
+            pid: self.link.as_ref().map(|link| link.pid),
+            lost: self.supervisor.losses(),
+            starved: self.supervisor.starvations(),
+            last_loss: self.last_loss.clone(),
         }
     }
 
@@ -475,6 +541,22 @@ impl Keeper {
         self.asked.push(Asked { number, until: Instant::now() + patience, reply });
     }
 
+    fn order(&mut self, order: Order, reply: OrderReply) {
+        self.next_ask += 1;
+        let number = self.next_ask;
+        if self.link.as_ref().is_some_and(|link| link.send(ToWorker::Order(number, order))) {
+            self.orders.insert(number, (Instant::now() + ORDER_PATIENCE, reply));
+        }
+    }
+
+    fn answer_order(&mut self, number: u64, outcome: Result<Ordered, String>) {
+        if let Some((_, reply)) = self.orders.remove(&number)
+            && reply.send(outcome).is_err()
+        {
+            tracing::debug!("whoever gave an order is gone");
+        }
+    }
+
     fn answer(&mut self, due: impl Fn(&Asked) -> bool) {
         let due: Vec<Asked> = self.asked.extract_if(.., |asked| due(asked)).collect();
         for asked in due {
@@ -499,14 +581,7 @@ impl Keeper {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             uptime_ms: millis(now - self.started.0),
-            worker: WorkerStatus {
-                state: self.supervisor.state_name().into(),
-                fitness: self.fitness().into(),
-                pid: self.link.as_ref().map(|link| link.pid),
-                lost: self.supervisor.losses(),
-                starved: self.supervisor.starvations(),
-                last_loss: self.last_loss.clone(),
-            },
+            worker: self.worker_status(),
             guard: GuardStatus {
                 pid: self.guard.as_ref().and_then(GuardProcess::pid),
                 answered_ms: thread
@@ -562,9 +637,13 @@ const LEASE_STATE: &str = "vips";
 /// News a worker may have waiting; it stops reading the keeper's messages when it is full.
 const WORKER_NEWS: usize = 256;
 const ASKS: usize = 32;
+/// How often the worker is told what only the keeper knows.
+const TELL_NODE: Duration = Duration::from_secs(1);
 const TRACK_NEWS: usize = 64;
 /// A worker that does not report by then is shown with its last report.
 const REPORT_PATIENCE: Duration = Duration::from_millis(300);
+/// A worker that has not carried an order out by then hangs.
+const ORDER_PATIENCE: Duration = Duration::from_secs(3);
 /// For the VRRP thread to publish a fresh snapshot.
 const REFRESH_PATIENCE: Duration = Duration::from_millis(5);
 /// For the worker's own end after its drain.

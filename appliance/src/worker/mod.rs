@@ -3,11 +3,14 @@
 
 pub mod privileges;
 mod report;
+mod seen;
 mod serve;
 mod warmth;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+
+pub(crate) use seen::is_wanted as is_seen;
 
 use crate::ipc::{self, FromWorker, Receiver, Sender, Start, ToWorker};
 
@@ -62,7 +65,15 @@ pub fn run() -> Result<(), WorkerError> {
 async fn first_message(receiver: &mut Receiver) -> Result<(Start, Vec<OwnedFd>), WorkerError> {
     match receiver.recv::<ToWorker>().await.map_err(WorkerError::Socket)? {
         Some((ToWorker::Start(start), sockets)) => Ok((*start, sockets)),
-        Some((ToWorker::Ping(_) | ToWorker::Report(_) | ToWorker::Tls(_) | ToWorker::Drain { .. }, _))
+        Some((
+            ToWorker::Ping(_)
+            | ToWorker::Report(_)
+            | ToWorker::Tls(_)
+            | ToWorker::Node(_)
+            | ToWorker::Order(..)
+            | ToWorker::Drain { .. },
+            _,
+        ))
         | None => Err(WorkerError::NoStart),
     }
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use evenkeel_proxy::access_log::Logger;
 use evenkeel_proxy::balance::State;
 use evenkeel_proxy::health::{self, announce};
-use evenkeel_proxy::io::checker::Checker;
+use evenkeel_proxy::io::checker::{Checker, Operator};
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
+use evenkeel_proxy::io::sight::{Parts, Services};
 use evenkeel_proxy::plan::{BackendId, ListenerId, Plan};
 use evenkeel_proxy::stats::Stats;
 use tokio::sync::{mpsc, watch};
@@ -17,9 +18,13 @@ use tokio::task::JoinHandle;
 
 use super::WorkerError;
 use super::report::Sources;
+use super::seen::{self, Seen};
 use super::warmth::Warmth;
+use crate::admin::{find, node};
 use crate::config::{self, Diagnostic, lower};
-use crate::ipc::{FromWorker, Receiver, Sender, ServersReport, Start, ToWorker, health as handover};
+use crate::ipc::{
+    FromWorker, Order, Ordered, Receiver, Sender, ServersReport, Start, ToWorker, health as handover,
+};
 
 /// Everything that serves.
 pub(super) struct Service {
@@ -42,6 +47,8 @@ pub(super) struct Service {
     beating: Option<u64>,
     /// The configuration as it is with TLS files that were read anew.
     renewing: Option<JoinHandle<Renewed>>,
+    /// What operators see, if anybody looks.
+    seen: Option<Seen>,
 }
 
 /// The same plan with other TLS files, or what is wrong with them.
@@ -71,18 +78,45 @@ impl Service {
         let plan = parts.plan;
         let sink = LogSink::start(parts.log_targets).map_err(failed("the log"))?;
         let state = Arc::new(State::new(&plan));
-        let stats = Arc::new(Stats::new(&plan, plan.global.threads));
+        let is_seen = seen::is_wanted(&config, &plan);
+        let new_stats = if is_seen { Stats::with_times } else { Stats::new };
+        let stats = Arc::new(new_stats(&plan, plan.global.threads));
         let inherited = (!start.health.is_empty()).then(|| handover::read_back(&start.health));
         let (events_tx, events) = mpsc::channel(EVENTS);
         let seed = u64::from(std::process::id());
         let checker =
             Checker::start(Arc::clone(&plan), Arc::clone(&state), seed, inherited.as_ref(), events_tx)
                 .map_err(failed("health checks"))?;
+        let mut sockets = sockets;
+        let served = start.sockets.iter().map(|(_, count)| usize::from(*count)).sum::<usize>();
+        let admin_sockets = sockets.split_off(served.min(sockets.len()));
         let listeners = listeners(&start.sockets, sockets);
         let first_round = checker.first_round();
         let logger = sink.logger();
-        let shared = Shared::new(Arc::clone(&state), Arc::clone(&stats), &sink);
+        if seen::may_order(&config) {
+            state.shutdowns().allow_orders();
+        }
+        let services = Services::default();
+        let shared =
+            Shared::new(Arc::clone(&state), Arc::clone(&stats), &sink).with_services(services.clone());
         let proxy = runtime::start(Arc::clone(&plan), listeners, shared).map_err(failed("data threads"))?;
+        let seen = match is_seen {
+            true => {
+                let parts = Parts {
+                    plan: Arc::clone(&plan),
+                    state: Arc::clone(&state),
+                    stats: Arc::clone(&stats),
+                    doors: proxy.doors(),
+                    operator: checker.operator(),
+                    product: seen::product(),
+                    dropped_logs: Box::new(sink.losses()),
+                };
+                let seen = Seen::start(&config, parts, admin_sockets).map_err(failed("the admin sockets"))?;
+                services.offer(Arc::clone(&seen.sight));
+                Some(seen)
+            }
+            false => None,
+        };
         Ok(Self {
             node: start.node,
             warmth: Warmth::new(served_backends(&plan).count()),
@@ -99,6 +133,7 @@ impl Service {
             standing: None,
             beating: None,
             renewing: None,
+            seen,
         })
     }
 
@@ -128,6 +163,15 @@ impl Service {
                     // Whoever has moved log files away says so in the same way.
                     self.sink.reopen();
                     self.renewing = Some(tokio::task::spawn_blocking(move || renew(&sources, &node)));
+                    Ok(())
+                }
+                News::Keeper(Some(ToWorker::Order(number, order))) => {
+                    say(keeper, &FromWorker::Ordered(number, self.carry_out(&order))).await
+                }
+                News::Keeper(Some(ToWorker::Node(facts))) => {
+                    if let Some(seen) = &self.seen {
+                        seen.sight.set_more(node::families(&facts).into());
+                    }
                     Ok(())
                 }
                 News::Renewed(renewed) => {
@@ -218,6 +262,19 @@ impl Service {
 
     async fn hand_over(&self, keeper: &Sender) -> std::io::Result<()> {
         say(keeper, &FromWorker::Health(handover::write_down(&self.checker.snapshot()))).await
+    }
+
+    fn carry_out(&self, order: &Order) -> Result<Ordered, String> {
+        let id = find(&self.plan, &order.server)?;
+        let state = |operator: &Operator| {
+            let report = operator.report();
+            report.get(id.0 as usize).map_or_else(String::new, |r| r.operational.as_str().to_owned())
+        };
+        let operator = self.checker.operator();
+        let from = state(&operator);
+        operator.set_admin(id, handover::to_admin(order.state));
+        let (to, sessions) = (state(&operator), self.state.in_flight(id));
+        Ok(Ordered { server: self.plan.name_of(id), from, to, sessions })
     }
 
     fn report(&self) -> crate::status::WorkerReport {

@@ -3,6 +3,7 @@
 use super::log::LOG_TARGET;
 use super::tls::TLS;
 use super::{Key, SECOND, Section, Type, ms};
+use crate::admin::Level;
 
 /// `[global]`.
 pub static GLOBAL: Section = Section {
@@ -38,6 +39,9 @@ pub static GLOBAL: Section = Section {
             "How long running requests may take when the worker stops, before they are cut.",
         )
         .default("\"30s\""),
+        Key::new("admin_socket", Type::Tables(&ADMIN_SOCKET), "Where operators and their tools talk to it, in HAProxy's language.")
+            .default_is("nowhere")
+            .restart(),
         Key::new("worker", Type::Table(&WORKER), "How the keeper watches the worker."),
         Key::new("tls", Type::Table(&TLS), "TLS with clients: what holds for every bind that does not say otherwise."),
         Key::new("tune", Type::Table(&TUNE), "Sizes of buffers, and limits of protocols."),
@@ -46,6 +50,8 @@ pub static GLOBAL: Section = Section {
         ("ssl_default_bind_ciphers", "tls = { ciphers = [\"…\"] }"),
         ("ssl_default_bind_ciphersuites", "tls = { ciphersuites = [\"…\"] }"),
         ("ssl_default_bind_options", "tls = { min_ver = \"TLSv1.2\", tls_tickets = false }"),
+        ("stats_socket", "admin_socket = [{ path = \"/run/evenkeel/admin.sock\", level = \"admin\" }]"),
+        ("stats_timeout", "timeout of an admin_socket"),
         ("runtime_dir", "given on the command line: `--runtime-dir`"),
         ("daemon", "not needed: it runs in the foreground and systemd supervises it"),
         ("threads", "nbthread"),
@@ -55,6 +61,31 @@ pub static GLOBAL: Section = Section {
         ("enable_script_security", "always on: scripts run as `script_user`"),
         ("vrrp_version", "version, in [vrrp.NAME]"),
     ],
+};
+
+/// One entry of `admin_socket`.
+pub static ADMIN_SOCKET: Section = Section {
+    path: "global.admin_socket",
+    called: "an admin socket",
+    doc: "A Unix socket that speaks the language of HAProxy's `stats socket`: `show stat`, `set server`, `disable server` and so \
+          on; `help` lists what there is. What is changed there survives the worker, and ends with a restart.",
+    keys: &[
+        Key::new("path", Type::Text("an absolute path"), "Its file. One that was left there is replaced.").required().restart(),
+        Key::new("mode", Type::Text("a file mode in octal"), "Permissions of the file: who may write to it may use it.")
+            .default("\"660\"")
+            .restart(),
+        Key::new("user", Type::Text("a user name"), "Owner of the file.").default_is("the user that starts the node").restart(),
+        Key::new("group", Type::Text("a group name"), "Group of the file.").default_is("the group that starts the node").restart(),
+        Key::new(
+            "level",
+            Type::Word(&Level::NAMES),
+            "What its clients may do: `user` sees counters, `operator` sees everything, `admin` changes what there is.",
+        )
+        .default("\"operator\"")
+        .restart(),
+        Key::new("timeout", ms(SECOND, super::DAY), "How long a client may be silent.").default("\"10s\"").restart(),
+    ],
+    hints: &[("bind", "path"), ("uid", "user"), ("gid", "group")],
 };
 
 /// `[global.worker]`.

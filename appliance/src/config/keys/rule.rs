@@ -10,9 +10,10 @@ pub static HTTP_REQUEST: Section = Section {
     called: "a rule",
     doc: "What is done with requests, in the order of the file: those of a frontend before `use_backend`, those of the \
           backend after it. A rule does one thing, with the requests for which its condition holds; without a condition \
-          with all that come to it. `deny`, `return` and `redirect` answer the request, and no further rule is asked; the \
-          client's connection stays. The others change fields, for further rules and for the server, or count in tables. In \
-          texts of fields and of `redirect` these are filled in: `${host}`, `${authority}` (with its port), `${path}`, `${query}`, `${pathq}` \
+          with all that come to it. `deny`, `return`, `redirect` and `use_service` answer the request, and no further rule \
+          is asked; the client's connection stays. The others change fields, for further rules and for the server, or count \
+          in tables. In texts of fields and of `redirect` these are filled in: `${host}`, `${authority}` (with its port), \
+          `${path}`, `${query}`, `${pathq}` \
           (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; and by name `${hdr(NAME)}` (the \
           last field of that name), `${query(NAME)}` (a parameter, as it was sent), `${cookie(NAME)}` and `${var(NAME)}` (what `set_var` has set). What a request has \
           not got is empty; a dollar sign is `$$`.",
@@ -37,6 +38,12 @@ pub static HTTP_REQUEST: Section = Section {
         ),
         Key::new("return", Type::Table(&RETURN), "Answers the request."),
         Key::new("redirect", Type::Table(&REDIRECT), "Sends its client elsewhere."),
+        Key::new(
+            "use_service",
+            Type::Word(&["prometheus_exporter"]),
+            "Answers the request with what is counted, as Prometheus has it. `?scope=` picks among `global`, `frontend`, \
+             `backend`, `server` and `evenkeel`; `?no-maint` leaves out servers in maintenance.",
+        ),
         SET_HEADER,
         ADD_HEADER,
         DEL_HEADER,
@@ -84,6 +91,7 @@ pub static HTTP_REQUEST: Section = Section {
         ("silent-drop", "silent_drop"),
         ("track_sc0", "track = { key = \"src\", table = \"…\" }"),
         ("rate_limit", "track, and deny = 429 with if = { sc_http_req_rate = … }"),
+        ("service", "use_service = \"prometheus_exporter\""),
         ("when", "if"),
         ("use_backend", "use_backend = [{ backend = \"…\", if = … }] of the frontend"),
     ],

@@ -12,7 +12,7 @@ use crate::config::read::{Fields, Reader};
 use crate::config::source::Spanned;
 use crate::config::value;
 
-use super::{log, tls};
+use super::{admin, log, tls};
 
 /// Reads `[global]`; what is missing or wrong gets its default.
 pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Global {
@@ -30,6 +30,9 @@ pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Globa
         spread_checks: t.read(cx, "spread_checks", Reader::int).map_or(0, |n| n.value),
         maxconn: maxconn.map_or(10_000, |n| n.value),
         log: t.read(cx, "log", |cx, key, node| Some(log::targets(cx, key, node))).unwrap_or_default(),
+        admin_sockets: t
+            .read(cx, "admin_socket", |cx, key, node| Some(admin::sockets(cx, key, node)))
+            .unwrap_or_default(),
         drain_timeout: t.read(cx, "hard_stop_after", Reader::duration).map_or(DRAIN, |d| d.value),
         worker: worker(cx, &mut t),
         bufsize,

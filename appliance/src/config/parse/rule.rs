@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use evenkeel_proxy::h1::answer;
-use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply};
+use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply, Service};
 use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::{Replacement, ReplacementError};
 use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
@@ -62,6 +62,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let dropped = t.read(cx, "silent_drop", yes).map(|()| Action::SilentDrop);
     let reply = t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(Action::Return);
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
+    let service = t.read(cx, "use_service", Reader::word).map(|_| Action::Serve(Service::Prometheus));
     let mut actions: Vec<_> = edits(cx, &mut t, &OF_REQUESTS).into_iter().map(Action::Edit).collect();
     actions.extend(line(cx, &mut t).map(|line| Action::Edit(Edit::Line(line))));
     let set = t.read(cx, "set_var", |cx, key, node| {
@@ -69,7 +70,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     });
     let variable = |(name, value)| Action::Edit(Edit::Variable(name, value));
     actions.extend(set.unwrap_or_default().into_iter().map(variable));
-    actions.extend([deny, tarpit, dropped, reply, redirect].into_iter().flatten());
+    actions.extend([deny, tarpit, dropped, reply, redirect, service].into_iter().flatten());
     let counting = counted::rule(cx, &mut t);
     let when = when(cx, &mut t);
     let whole = cx.errors == errors;
@@ -407,12 +408,13 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 21] = [
+const ACTIONS: [&str; 22] = [
     "deny",
     "tarpit",
     "silent_drop",
     "return",
     "redirect",
+    "use_service",
     "set_header",
     "add_header",
     "del_header",

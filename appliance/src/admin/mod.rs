@@ -1,0 +1,164 @@
+//! The admin socket: HAProxy's language for operators and their tools. The keeper makes the socket, the worker serves
+//! it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `line` | a line of input to commands and their words |
+//! | `commands` | the one table of commands: words, help, who may |
+//! | [`node`] | what the keeper adds to the metrics |
+//! | `server` | what is done to servers |
+//! | `set` | what is done to everything else |
+//! | `show` | what is shown |
+//! | [`socket`] | connections |
+
+mod commands;
+mod line;
+pub mod node;
+mod server;
+mod set;
+mod show;
+pub mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use server::find;
+
+use std::time::Duration;
+
+use evenkeel_proxy::io::sight::Sight;
+
+/// What a client of the socket may do. Each may what the ones before may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum Level {
+    /// See what is harmless.
+    User,
+    /// See everything, and set the largest numbers back.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+impl Level {
+    /// HAProxy's names, in their order.
+    pub const NAMES: [&'static str; 3] = ["user", "operator", "admin"];
+
+    /// The level of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::User, Self::Operator, Self::Admin].into_iter().find(|level| level.as_str() == name)
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// One client's conversation.
+#[derive(Debug, Clone)]
+pub struct Session {
+    level: Level,
+    /// The client types: it is asked for more after each answer.
+    interactive: bool,
+    /// How long it may be silent.
+    timeout: Duration,
+    /// Where it came in, and what whoever comes there may do.
+    socket: (String, Level),
+}
+
+/// What comes of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What the client gets.
+    pub text: String,
+    /// Whether the connection ends then.
+    pub close: bool,
+}
+
+/// What a command comes to.
+enum Outcome {
+    /// This is shown; each line of it ends.
+    Shown(String),
+    /// This is said.
+    Said(String),
+    /// It is done, and there is nothing to say about it.
+    Done,
+    /// The conversation ends.
+    Quit,
+}
+
+/// An error, as it is said.
+impl From<&str> for Outcome {
+    fn from(text: &str) -> Self {
+        Self::Said(text.to_owned())
+    }
+}
+
+/// What a command has to work with.
+struct Call<'a> {
+    session: &'a mut Session,
+    sight: &'a Sight,
+    /// All words of the command.
+    words: &'a [&'a str],
+}
+
+impl Call<'_> {
+    /// A word, by its position; empty: it is not there.
+    fn word(&self, at: usize) -> &str {
+        self.words.get(at).copied().unwrap_or_default()
+    }
+}
+
+impl Session {
+    /// With a client that has come in at `socket`.
+    pub fn new(socket: String, level: Level, timeout: Duration) -> Self {
+        Self { level, interactive: false, timeout, socket: (socket, level) }
+    }
+
+    /// How long the client may be silent.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether the client stays.
+    pub fn is_interactive(&self) -> bool {
+        self.interactive
+    }
+
+    /// Carries out a line.
+    pub fn handle_line(&mut self, sight: &Sight, text: &str) -> Answer {
+        let mut out = String::new();
+        let was_interactive = self.interactive;
+        for words in line::commands(text) {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let outcome = commands::run(self, sight, &words);
+            if matches!(outcome, Outcome::Quit) {
+                return Answer { text: out, close: true };
+            }
+            self.write(&mut out, outcome);
+        }
+        Answer { text: out, close: !self.interactive && !was_interactive }
+    }
+
+    fn write(&self, out: &mut String, outcome: Outcome) {
+        match outcome {
+            Outcome::Shown(text) => out.push_str(&text),
+            Outcome::Said(text) => {
+                out.push_str(&text);
+                if !text.ends_with('\n') {
+                    out.push('\n');
+                }
+            }
+            Outcome::Done | Outcome::Quit => {}
+        }
+        out.push('\n');
+        if self.interactive {
+            out.push_str(PROMPT);
+        }
+    }
+}
+
+const PROMPT: &str = "> ";

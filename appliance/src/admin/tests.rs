@@ -1,0 +1,293 @@
+//! The language, on a data plane that runs but has no clients.
+
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use evenkeel_proxy::balance::State;
+use evenkeel_proxy::io::checker::Checker;
+use evenkeel_proxy::io::runtime::{self, Proxy, Shared};
+use evenkeel_proxy::io::sight::{Parts, Product, Sight};
+use evenkeel_proxy::stats::Stats;
+
+use super::socket::{Admin, Door};
+use super::{Level, Session};
+use crate::config::{Sources, load_from_sources, lower};
+
+/// A data plane, and somebody who talks to it.
+struct Bench {
+    sight: Arc<Sight>,
+    session: Session,
+    _checker: Checker,
+    _proxy: Proxy,
+}
+
+impl Bench {
+    fn new(level: Level) -> Self {
+        let text = "[global]\nnbthread = 1\nmaxconn = 500\n\
+                    [defaults]\ntimeout = { connect = \"1s\", client = \"1s\", server = \"1s\" }\n\
+                    [frontend.fe]\nbind = [\"127.0.0.1:1\"]\ndefault_backend = \"be\"\n\
+                    [backend.be]\nserver = [\n\
+                    { name = \"s1\", addr = \"127.0.0.1:2\", weight = 50, maxconn = 20 },\n\
+                    { name = \"s2\", addr = \"127.0.0.1:3\", backup = true },\n]\n";
+        let loaded = load_from_sources(&Sources::of_text("test.toml", text), "n");
+        let plan = lower::proxy(&loaded.config.expect("a good configuration")).plan;
+        let state = Arc::new(State::new(&plan));
+        let stats = Arc::new(Stats::with_times(&plan, 1));
+        let (events, _) = tokio::sync::mpsc::channel(64);
+        let checker = Checker::start(Arc::clone(&plan), Arc::clone(&state), 1, None, events).unwrap();
+        let shared = Shared::without_log(Arc::clone(&state), Arc::clone(&stats));
+        let proxy = runtime::start(Arc::clone(&plan), Vec::new(), shared).unwrap();
+        let sight = Arc::new(Sight::new(Parts {
+            plan,
+            state,
+            stats,
+            doors: proxy.doors(),
+            operator: checker.operator(),
+            product: Product { name: "Evenkeel", version: "1.2.3".into(), released: "2026/01/01" },
+            dropped_logs: Box::new(|| 0),
+        }));
+        let session = Session::new("/run/admin.sock".into(), level, Duration::from_secs(10));
+        Self { sight, session, _checker: checker, _proxy: proxy }
+    }
+
+    fn say(&mut self, line: &str) -> String {
+        self.session.handle_line(&self.sight, line).text
+    }
+
+    /// The cells of a server's row in `show stat`.
+    fn row(&mut self, server: &str) -> Vec<String> {
+        let all = self.say("show stat");
+        let row = all.lines().find(|l| l.split(',').nth(1) == Some(server)).expect("a row").to_owned();
+        row.split(',').map(str::to_owned).collect()
+    }
+}
+
+/// Recorded from HAProxy 2.8.25 with the same backend.
+const ANSWERS: &[(&str, &str)] = &[
+    ("show version", "1.2.3\n\n"),
+    ("", "\n"),
+    ("get weight be/s1", "50 (initial 50)\n\n"),
+    ("get weight be", "Require 'backend/server'.\n\n"),
+    ("get weight nope/s1", "No such backend.\n\n"),
+    ("get weight be/nope", "No such server.\n\n"),
+    ("set weight be/s1", "Require <weight> or <weight%>.\n\n"),
+    ("set weight be/s1 abc", "Empty weight string empty or preceded by garbage\n\n"),
+    ("set weight be/s1 50%", "\n"),
+    ("get weight be/s1", "25 (initial 50)\n\n"),
+    ("set weight be/s1 -1", "Absolute weight can only be between 0 and 256 inclusive.\n\n"),
+    ("set weight be/s1 300", "Absolute weight can only be between 0 and 256 inclusive.\n\n"),
+    ("set server be/s1 weight 10", "\n"),
+    ("get weight be/s1; get weight be/s2", "10 (initial 50)\n\n1 (initial 1)\n\n"),
+    ("disable server be/nope", "No such server.\n\n"),
+    ("set server be/s1 state bogus", "'set server <srv> state' expects 'ready', 'drain' and 'maint'.\n\n"),
+    ("set server be/s1 health", "'set server <srv> health' expects 'up', 'stopping', or 'down'.\n\n"),
+    ("set server be/s1 agent up", "agent checks are not enabled on this server.\n\n"),
+    ("set server be/s1 agent x", "'set server <srv> agent' expects 'up' or 'down'.\n\n"),
+    ("set server be/s1 addr", "set server <b>/<s> addr requires an address and optionally a port.\n\n"),
+    ("set server be/s1 addr bogus", "Invalid addr 'bogus' by 'stats socket command'\n\n"),
+    (
+        "set server be/s1 addr 127.0.0.1 port 2",
+        "no need to change the addr, no need to change the port by 'stats socket command'\n\n",
+    ),
+    (
+        "set server be/s1 addr 127.0.0.9 port 4",
+        "IP changed from '127.0.0.1' to '127.0.0.9', port changed from '2' to '4' by 'stats socket command'\n\n",
+    ),
+    ("enable health be/s1", "Health check was not configured on this server, cannot enable.\n\n"),
+    ("disable health be/s1", "\n"),
+    ("enable agent be/s1", "Agent was not configured on this server, cannot enable.\n\n"),
+    ("disable frontend", "A frontend name is expected.\n\n"),
+    ("disable frontend nope", "No such frontend.\n\n"),
+    ("disable frontend fe", "\n"),
+    ("disable frontend fe", "All sockets are already disabled.\n\n"),
+    ("enable frontend fe", "\n"),
+    ("enable frontend fe", "All sockets are already enabled.\n\n"),
+    ("set maxconn frontend", "A frontend name is expected.\n\n"),
+    ("set maxconn frontend fe", "Integer value expected.\n\n"),
+    ("set maxconn frontend fe -1", "Value out of range.\n\n"),
+    ("set maxconn frontend fe 7", "\n"),
+    ("set maxconn global", "Expects an integer value.\n\n"),
+    ("set maxconn global 999999", "Value out of range.\n\n"),
+    ("set maxconn global 100", "\n"),
+    ("set maxconn server be/s1", "Require <maxconn>.\n\n"),
+    ("set maxconn server be/s1 5", "\n"),
+    ("shutdown sessions server be", "Require 'backend/server'.\n\n"),
+    ("shutdown sessions server be/s1", "\n"),
+    ("clear counters", "\n"),
+    ("clear counters all", "\n"),
+    ("show map", "# id (file) description\n\n"),
+    ("show map x", "Unknown map identifier. Please use #<id> or <file>.\n\n"),
+    ("show table", "\n"),
+    ("show table x", "No such table\n\n"),
+    ("show backend", "# name\nbe\n\n"),
+    ("show servers state nope", "Can't find backend.\n\n"),
+    ("show stat nope 7 -1", "No such proxy.\n\n"),
+    ("show cli level", "admin\n\n"),
+    ("show cli sockets", "# socket lvl processes\nunix@/run/admin.sock admin all\n\n"),
+    ("set timeout", "'set timeout' only supports 'cli'.\n\n"),
+    ("set timeout cli", "Expects an integer value.\n\n"),
+    ("set timeout cli x", "Invalid timeout value.\n\n"),
+    ("set timeout cli 60", "\n"),
+];
+
+#[test]
+fn answers_are_haproxys() {
+    let mut bench = Bench::new(Level::Admin);
+    for (line, answer) in ANSWERS {
+        assert_eq!(bench.say(line), *answer, "{line}");
+    }
+    assert_eq!(bench.session.timeout(), Duration::from_secs(60));
+    let errors = bench.say("show errors");
+    assert!(errors.starts_with("Total events captured on [") && errors.ends_with("] : 0\n\n"), "{errors}");
+}
+
+#[test]
+fn what_is_said_is_done() {
+    let mut bench = Bench::new(Level::Admin);
+    assert_eq!(bench.row("s1")[17], "no check");
+    for (line, status) in [
+        ("set server be/s1 state drain", "DRAIN"),
+        ("disable server be/s1", "MAINT"),
+        ("enable server be/s1", "no check"),
+        ("set server be/s1 health down", "DOWN"),
+        ("set server be/s1 health stopping", "NOLB"),
+        ("set server be/s1 health up", "no check"),
+    ] {
+        assert_eq!(bench.say(line), "\n", "{line}");
+        assert_eq!(bench.row("s1")[17], status, "{line}");
+    }
+    bench.say("set maxconn server be/s1 5; set weight be/s1 7; set server be/s1 addr 127.0.0.2; set maxconn frontend fe 9");
+    let row = bench.row("s1");
+    assert_eq!((row[6].as_str(), row[18].as_str(), row[73].as_str()), ("5", "7", "127.0.0.2:2"));
+    assert_eq!(bench.row("FRONTEND")[6], "9");
+    bench.say("disable frontend fe");
+    assert_eq!(bench.row("FRONTEND")[17], "PAUSED");
+    let state = bench.say("show servers state");
+    let expected = "3 be 1 s1 127.0.0.2 2 0 7 50 0 0 0 2 0 0 0 0 - 2 - 0 0 - - 0";
+    assert!(state.starts_with("1\n# be_id be_name srv_id "), "{state}");
+    assert!(state.lines().any(|l| l == expected), "{state}");
+    assert!(bench.say("show servers conn").contains("\nbe/s1 3/1 127.0.0.2 2 - 5000 0 0 0 0 0 -1 0 0\n"));
+}
+
+#[test]
+fn every_level_may_what_it_may() {
+    for (level, line, denied) in [
+        (Level::User, "show stat", false),
+        (Level::User, "get weight be/s1", false),
+        (Level::User, "show errors", true),
+        (Level::User, "clear counters", true),
+        (Level::User, "disable server be/s1", true),
+        (Level::Operator, "show errors", false),
+        (Level::Operator, "clear counters", false),
+        (Level::Operator, "clear counters all", true),
+        (Level::Operator, "set weight be/s1 1", true),
+        (Level::Operator, "set maxconn global 5", true),
+        (Level::Operator, "show env", true),
+        (Level::Admin, "show env", false),
+    ] {
+        let said = Bench::new(level).say(line);
+        assert_eq!(said == "Permission denied\n\n", denied, "{level:?}: {line}");
+    }
+    let mut bench = Bench::new(Level::Admin);
+    bench.say("operator");
+    assert_eq!(bench.say("show cli level"), "operator\n\n");
+    assert_eq!(bench.say("user; disable server be/s1"), "\nPermission denied\n\n");
+    bench.say("operator");
+    assert_eq!(bench.say("show cli level"), "user\n\n", "nobody rises");
+    assert!(!bench.say("show stat").contains("127.0.0.1:2"), "addresses are not for everybody");
+    assert!(!bench.say("help").contains("disable server"));
+}
+
+#[test]
+fn a_prompt_stays() {
+    let mut bench = Bench::new(Level::Admin);
+    let mut say = |line: &str| {
+        let answer = bench.session.handle_line(&bench.sight, line);
+        (answer.text, answer.close)
+    };
+    assert_eq!(say("show version"), ("1.2.3\n\n".into(), true));
+    assert_eq!(say("prompt"), ("\n> ".into(), false));
+    assert_eq!(say(""), ("\n> ".into(), false));
+    assert_eq!(say("show version; show version\r\n"), ("1.2.3\n\n> 1.2.3\n\n> ".into(), false));
+    assert_eq!(say("get weight be/s1"), ("50 (initial 50)\n\n> ".into(), false));
+    assert_eq!(say("prompt"), ("\n".into(), false));
+    assert_eq!(say("quit"), (String::new(), true));
+}
+
+/// One line without `prompt`, any number with it; the last one may lack its end; who says nothing goes.
+#[test]
+fn connections_end_when_all_is_said() {
+    let bench = Bench::new(Level::Admin);
+    let path = std::env::temp_dir().join(format!("evenkeel-converse-{}", std::process::id()));
+    let socket = UnixListener::bind(&path).unwrap().into();
+    let door = |socket, timeout| Door { socket, path: "/s".into(), level: Level::Admin, timeout };
+    let admin =
+        Admin::start(vec![door(socket, Duration::from_millis(200))], Arc::clone(&bench.sight)).unwrap();
+    let converse = |said: &str, ends: bool| {
+        let mut client = UnixStream::connect(&path).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+        client.write_all(said.as_bytes()).unwrap();
+        if ends {
+            client.shutdown(Shutdown::Write).unwrap();
+        }
+        let mut heard = String::new();
+        client.read_to_string(&mut heard).unwrap();
+        heard
+    };
+    assert_eq!(converse("show version\n", false), "1.2.3\n\n");
+    assert_eq!(converse("prompt\nshow version\nquit\n", false), "\n> 1.2.3\n\n> ");
+    assert_eq!(converse("show version", true), "1.2.3\n\n");
+    assert_eq!(converse("prompt\nshow ver", false), "\n> ", "it has been silent for too long");
+    assert_eq!(converse("", false), "");
+    drop(admin);
+    assert!(UnixStream::connect(&path).is_err(), "nobody listens any more");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn who_is_lost_is_helped() {
+    let mut bench = Bench::new(Level::Admin);
+    let said = bench.say("enable bogus");
+    assert!(
+        said.starts_with(
+            "Unknown command: 'enable', but maybe one of the following ones is a better match:\n"
+        )
+    );
+    assert!(said.contains("\n  enable frontend <frontend>              : "), "{said}");
+    assert!(!said.contains("disable") && said.contains("\n  quit  "), "{said}");
+    assert!(
+        bench
+            .say("bogus")
+            .starts_with("Unknown command: 'bogus'. Please enter one of the following commands only:\n")
+    );
+    assert!(bench.say("help set maxconn").lines().count() == 5);
+}
+
+#[test]
+fn listings_have_their_forms() {
+    let mut bench = Bench::new(Level::Admin);
+    let names =
+        |text: &str| text.lines().filter_map(|l| l.split(',').nth(1)).map(str::to_owned).collect::<Vec<_>>();
+    let all = bench.say("show stat");
+    assert_eq!(names(&all), ["svname", "FRONTEND", "s1", "s2", "BACKEND"]);
+    assert!(all.ends_with(",\n\n"));
+    assert_eq!(names(&bench.say("show stat -1 4 1")), ["svname", "s1"]);
+    assert_eq!(names(&bench.say("show stat be 2 -1")), ["svname", "BACKEND"]);
+    assert_eq!(names(&bench.say("show stat 2 x y")), ["svname"]);
+    bench.say("disable server be/s1");
+    assert_eq!(names(&bench.say("show stat no-maint")), ["svname", "FRONTEND", "s2", "BACKEND"]);
+    assert!(bench.say("show stat typed").starts_with("F.2.0.0.pxname.1:KNS:str:fe\n"));
+    assert!(bench.say("show stat json").starts_with("[[{\"objType\":\"Frontend\",\"proxyId\":2,"));
+    let info = bench.say("show info");
+    assert!(
+        info.starts_with("Name: Evenkeel\nVersion: 1.2.3\nRelease_date: 2026/01/01\nNbthread: 1\n"),
+        "{info}"
+    );
+    assert!(info.lines().filter(|l| !l.is_empty()).all(|l| l.matches(": ").count() == 1), "{info}");
+    assert!(info.contains("\nMaxconn: 500\n") && info.contains("\nnode: n\n"), "{info}");
+    assert!(bench.say("show info typed").contains("\n15.Maxconn.1:CLP:u32:500\n"));
+    assert!(bench.say("show info json").starts_with("[{\"field\":{\"pos\":0,\"name\":\"Name\"},"));
+}
