@@ -28,6 +28,7 @@ mod names;
 mod pair;
 mod reload;
 mod rules;
+mod sight;
 mod site;
 mod startup;
 mod starvation;
