@@ -167,21 +167,24 @@ impl Options {
         Ok(rules.into_iter().map(|when| Rule { when, action: Action::Deny(403) }).collect())
     }
 
-    fn plan(&self) -> Result<Plan, Problem> {
-        let errors = Arc::new(ErrorFiles::default());
-        let client = ClientTimeouts {
+    fn client_timeouts(&self) -> ClientTimeouts {
+        ClientTimeouts {
             client: Some(self.timeout),
             http_request: Some(self.timeout),
             http_keep_alive: self.keep_alive,
             ..ClientTimeouts::default()
-        };
+        }
+    }
+
+    fn plan(&self) -> Result<Plan, Problem> {
+        let errors = Arc::new(ErrorFiles::default());
         let frontend = Frontend {
             name: "front".into(),
             mode: self.mode,
             default_backend: Some(BackendId(0)),
             routes: self.routes()?,
             hello: None,
-            timeout: client,
+            timeout: self.client_timeouts(),
             http_request: self.refusals()?,
             http_response: ResponseRules::default(),
             forwarded_for: Some(ForwardedFor {

@@ -49,7 +49,7 @@ pub fn families(facts: &NodeFacts) -> String {
     for (name, help, counters) in COUNTERS {
         of_instances(&mut out, facts, name, "counter", help, |i| counters.iter().map(|c| count(i, c)).sum());
     }
-    let gauges: [(&str, &str, fn(&InstanceStatus) -> u64); 3] = [
+    let gauges: [(&str, &str, Gauge); 3] = [
         ("evenkeel_vrrp_priority", "Priority that is advertised", |i| i.effective_priority.into()),
         ("evenkeel_vrrp_state_seconds", "Seconds in the present state", |i| i.since_ms / 1000),
         ("evenkeel_vrrp_vips_held", "Virtual addresses on this node", |i| {
@@ -189,6 +189,9 @@ const COUNTERS: [(&str, &str, &[&str]); 12] = [
     ("keepalived_authentication_failure_total", "Adverts with a wrong password", &["drop_auth_pass"]),
     ("keepalived_priority_zero_received_total", "Adverts by which a MASTER went", &["releases_received"]),
 ];
+
+/// What is read off an instance.
+type Gauge = fn(&InstanceStatus) -> u64;
 
 #[cfg(test)]
 mod tests {

@@ -163,7 +163,7 @@ pub(super) fn sessions(call: Call<'_>) -> Outcome {
 }
 
 /// The backends that are asked for, all or one.
-fn asked<'a>(call: &'a Call<'_>, at: usize) -> Result<Vec<(BackendId, u32)>, Outcome> {
+fn asked(call: &Call<'_>, at: usize) -> Result<Vec<(BackendId, u32)>, Outcome> {
     let plan = call.sight.plan();
     let numbers = Numbers::new(plan);
     let name = call.word(at);

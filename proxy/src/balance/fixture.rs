@@ -80,6 +80,7 @@ pub(crate) fn frontend() -> Frontend {
         dontlognull: false,
         log: Vec::new(),
         log_format: LogFormat::Httplog,
+        records: None,
         error_files: Arc::default(),
         maxconn: Some(50),
         http: ClientHttp::default(),

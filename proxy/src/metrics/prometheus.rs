@@ -90,7 +90,9 @@ pub fn process(out: &mut String, info: &Info) {
         head(out, &name, kind.as_str(), help);
         match value {
             Value::Text(version) => put(out, format_args!("{name}{{version=\"{}\"}} 1\n", label(version))),
-            number => put(out, format_args!("{name} {number}\n")),
+            number @ (Value::U32(_) | Value::U64(_) | Value::S32(_)) => {
+                put(out, format_args!("{name} {number}\n"))
+            }
         }
     }
 }

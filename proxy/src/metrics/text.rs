@@ -105,7 +105,7 @@ fn json_value(out: &mut String, at: usize, name: &str, tags: &str, value: &Value
     );
     match value {
         Value::Text(text) => json_text(out, text),
-        number => put(out, format_args!("{number}")),
+        number @ (Value::U32(_) | Value::U64(_) | Value::S32(_)) => put(out, format_args!("{number}")),
     }
     out.push('}');
 }

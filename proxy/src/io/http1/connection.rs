@@ -39,7 +39,7 @@ pub(in crate::io) struct Connection {
     state: State,
     /// What was read and not yet used: part of a head, or what the client sent ahead.
     inbox: Vec<u8>,
-    /// When the connection began to wait for a request, or for the client to close.
+    /// When the connection began to wait for a request, for the client to close, or for the end of a tarpit.
     since: Instant,
     alarm: Alarm,
     /// A request has been answered.
@@ -74,7 +74,7 @@ enum State {
     /// For either side of a tunnel.
     Tunnel(Open, Halves),
     /// For the time to refuse it with this status.
-    Tarpit(Open, u16, Instant),
+    Tarpit(Open, u16),
     /// For our own answer to go out.
     Answering(Open, Farewell),
     /// For the client to close, having read our last answer.
@@ -175,7 +175,7 @@ impl Connection {
             State::Head(open) => self.read_head(open, scratch, cx, now),
             State::Forwarding(open) => self.forward(open, scratch, cx, now),
             State::Tunnel(open, halves) => self.tunnel(open, halves, scratch, cx, now),
-            State::Tarpit(open, status, until) => self.hold(open, status, until, scratch, cx, now),
+            State::Tarpit(open, status) => self.hold(open, status, scratch, cx, now),
             State::Answering(open, farewell) => self.answer(open, farewell, cx, now),
             State::Lingering { left } => self.linger(left, scratch, cx),
             State::Moving => Step::Over,
@@ -201,7 +201,7 @@ impl Connection {
                 open.facts.termination = Some(failure.termination(Progress::Answering));
                 Step::Over
             }
-            State::Tarpit(open, status, _) => self.reply(open, &Ours::Tarpit(status), now),
+            State::Tarpit(open, status) => self.reply(open, &Ours::Tarpit(status), now),
             State::Answering(..) | State::Lingering { .. } | State::Moving => Step::Over,
         }
     }

@@ -54,26 +54,7 @@ pub(super) fn prepare(
     if let Some(records) = &frontend.records {
         notes::handle_request(exchange, thread, party, (frontend, records), parsed);
     }
-    let (framing, target) = check(parsed).map_err(Failure::Refused)?;
-    let options = Options::of(index, bytes);
-    let expectation = conn::expectation(request.version, framing, index, bytes);
-    if expectation == Expectation::Unknown {
-        return Err(Failure::Refused(Reject::ExpectationFailed));
-    }
-    // A request with content first has to end before anything else can be spoken (RFC 9110 §7.8), which no client does.
-    let upgrade = framing == BodyFraming::None && conn::wants_upgrade(request.version, options, index, bytes);
-    let persists = options.persists(request.version);
-    exchange.asked = Asked {
-        method: request.method,
-        version: request.version,
-        persists,
-        expectation,
-        upgrade,
-        abort_on_close: false,
-        reuse: HttpReuse::default(),
-    };
-    exchange.held_back = expectation == Expectation::Continue;
-
+    let Said { framing, target, options, expectation, upgrade } = read(exchange, parsed)?;
     exchange.up.body = Body::new(framing, Output::Chunks);
     let mut edits = Edits::default();
     if let Some(records) = &frontend.records {
@@ -134,6 +115,41 @@ pub(super) fn prepare(
         changes.set = edits.into_variables();
     }
     Ok(Prepared::Forward(Assign::new(id, wish)))
+}
+
+/// What a head says of its message and its connection.
+struct Said<'a> {
+    framing: BodyFraming,
+    target: Target<'a>,
+    options: Options,
+    expectation: Expectation,
+    upgrade: bool,
+}
+
+/// Checks what it says, and notes what still matters once it is gone.
+#[inline]
+fn read<'a>(exchange: &mut Exchange, parsed: &Parsed<'a>) -> Result<Said<'a>, Failure> {
+    let Parsed { request, index, bytes } = parsed;
+    let (framing, target) = check(parsed).map_err(Failure::Refused)?;
+    let options = Options::of(index, bytes);
+    let expectation = conn::expectation(request.version, framing, index, bytes);
+    if expectation == Expectation::Unknown {
+        return Err(Failure::Refused(Reject::ExpectationFailed));
+    }
+    // A request with content first has to end before anything else can be spoken (RFC 9110 §7.8), which no client does.
+    let upgrade = framing == BodyFraming::None && conn::wants_upgrade(request.version, options, index, bytes);
+    let persists = options.persists(request.version);
+    exchange.asked = Asked {
+        method: request.method,
+        version: request.version,
+        persists,
+        expectation,
+        upgrade,
+        abort_on_close: false,
+        reuse: HttpReuse::default(),
+    };
+    exchange.held_back = expectation == Expectation::Continue;
+    Ok(Said { framing, target, options, expectation, upgrade })
 }
 
 /// What a request whose line rules have changed asks for.

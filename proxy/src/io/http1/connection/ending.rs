@@ -60,11 +60,10 @@ impl Connection {
         match ours {
             Ours::SilentDrop => self.drop_silently(open, now),
             Ours::Tarpit(status) => {
-                let patience = self.frontend().and_then(|f| f.timeout.tarpit).unwrap_or_default();
-                // What it sends meanwhile is not read.
+                self.since = now;
                 open.facts.denied = true;
                 counted::handle_denial(&open, &self.thread, now);
-                Step::Next(State::Tarpit(open, *status, now + patience))
+                Step::Next(State::Tarpit(open, *status))
             }
             Ours::Denial(_) | Ours::Reply(_) | Ours::Service(..) | Ours::Redirect(..) => {
                 self.reply(open, ours, now)
@@ -77,7 +76,6 @@ impl Connection {
         &mut self,
         open: Open,
         status: u16,
-        until: Instant,
         scratch: &mut Scratch,
         cx: &mut Context<'_>,
         now: Instant,
@@ -94,7 +92,8 @@ impl Connection {
         if gone {
             return self.reply(open, &Ours::Tarpit(status), now);
         }
-        Step::Wait(State::Tarpit(open, status, until), Some(until))
+        let patience = self.frontend().and_then(|f| f.timeout.tarpit).unwrap_or_default();
+        Step::Wait(State::Tarpit(open, status), Some(self.since + patience))
     }
 
     /// Gives a connection up so that its client does not hear of it: the reset that would tell it does not get past the
