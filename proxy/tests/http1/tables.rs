@@ -181,9 +181,14 @@ fn numbers_are_haproxys() {
     for visit in VISITS {
         let of_ours = ask(&mut ours.client(), visit, "");
         assert_eq!(of_ours, ask(&mut client_of(&theirs), visit, ""), "{visit}");
-        let mut client = client_of(&theirs);
-        client.send("GET /show HTTP/1.1\r\nHost: h.example\r\n\r\n");
-        let theirs = String::from_utf8(client.response().1).unwrap();
+        let ask_theirs = || {
+            let mut client = client_of(&theirs);
+            client.send("GET /show HTTP/1.1\r\nHost: h.example\r\n\r\n");
+            String::from_utf8(client.response().1).unwrap()
+        };
+        // Its client has the answer before the request is over.
+        until("HAProxy's request is over", || ask_theirs().split(' ').nth(1) == Some("0"));
+        let theirs = ask_theirs();
         let number = |name: &&str| {
             let (_, counter) = Counter::NAMES.into_iter().find(|(known, _)| known == name).unwrap();
             number(&ours, "127.0.0.1", counter).unwrap().to_string()
