@@ -248,6 +248,7 @@ impl Options {
             max_head_bytes: 16 * 1024,
             max_headers: 101,
             http2: Http2::default(),
+            compressors: 100,
         };
         let tls = self.cert.as_deref().map(|cert| self.acceptor(cert)).transpose()?;
         let listener = Listener { tls, ..Listener::new(FrontendId(0), self.listen) };

@@ -86,6 +86,16 @@ pub struct Global {
     pub max_headers: usize,
     /// What HTTP/2 connections may do.
     pub http2: Http2,
+    /// Responses that may be compressed at a time, over all threads.
+    pub compressors: u32,
+}
+
+impl Global {
+    /// Each thread's share of the compressors.
+    pub fn compressors_of_thread(&self) -> usize {
+        let share = self.compressors.div_ceil(u32::from(self.threads.max(1)));
+        usize::try_from(share).unwrap_or(usize::MAX)
+    }
 }
 
 /// What HTTP/2 connections may do (HAProxy: `tune.h2.*`).

@@ -159,6 +159,14 @@ counters! {
     http2_requests,
     /// Requests that were lost by a fault of the proxy's own, or for want of its means.
     internal_errors,
+    /// Bytes of content that were compressed.
+    comp_in,
+    /// Bytes that they became.
+    comp_out,
+    /// Bytes of responses that would have been compressed, had there been a compressor left.
+    comp_byp,
+    /// Responses that were compressed.
+    comp_rsp,
 }
 
 impl Counters {

@@ -5,6 +5,7 @@ use std::fmt;
 
 mod balance;
 mod check;
+mod compression;
 mod cookie;
 mod counted;
 mod global;
@@ -24,6 +25,7 @@ mod vrrp;
 
 pub use balance::{BALANCE_BY, BALANCE_URI, BALANCE_WORD};
 pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, SSL_HELLO};
+pub use compression::COMPRESSION;
 pub use cookie::COOKIE;
 pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
 pub use global::{ADMIN_SOCKET, GLOBAL, TUNE, WORKER};
@@ -279,6 +281,7 @@ pub static SECTIONS: &[&Section] = &[
     &TIMEOUT_FRONTEND,
     &TIMEOUT_BACKEND,
     &FORWARDFOR,
+    &COMPRESSION,
     &COOKIE,
     &STICK,
     &STICK_FIELD,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::compress::Compression;
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::map::MapId;
 use evenkeel_proxy::plan::{
@@ -79,6 +80,8 @@ pub struct Global {
     pub http_maxhdr: usize,
     /// What HTTP/2 connections may do.
     pub http2: Http2,
+    /// Responses that may be compressed at a time.
+    pub compressors: u32,
     /// What TLS binds have in common; `None` if the system gives no random numbers, which is reported.
     pub tls: Option<GlobalTls>,
 }
@@ -212,6 +215,8 @@ pub struct Frontend {
     pub timeout: ClientTimeouts,
     /// `X-Forwarded-For`.
     pub forwardfor: Option<ForwardedFor>,
+    /// How responses are compressed; `None`: nothing is said of it.
+    pub compression: Option<Arc<Compression>>,
     /// No record of connections without a byte.
     pub dontlognull: bool,
     /// Where access records go.
@@ -252,6 +257,8 @@ pub struct Backend {
     pub timeout: ServerTimeouts,
     /// `X-Forwarded-For`.
     pub forwardfor: Option<ForwardedFor>,
+    /// How responses are compressed; `None`: nothing is said of it.
+    pub compression: Option<Arc<Compression>>,
     /// The cookie by which clients keep their server.
     pub cookie: Option<Arc<Cookie>>,
     /// What of a request decides by a table.

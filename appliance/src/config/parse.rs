@@ -15,6 +15,7 @@ use super::value::{self};
 mod admin;
 mod balance;
 mod check;
+mod compression;
 mod condition;
 mod cookie;
 mod counted;

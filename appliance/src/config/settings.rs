@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::compress::Compression;
 use evenkeel_proxy::names::{InitAddr, Prefer};
 use evenkeel_proxy::plan::{
     AdminState, AnnounceOptions, Balance, CheckConfig, ClientTimeouts, Ejection, ForwardedFor, HashFunction,
@@ -36,6 +37,7 @@ pub(super) struct Settings {
     pub(super) timeout: Timeouts,
     /// `Some(None)`: said to be off.
     pub(super) forwardfor: Option<Option<ForwardedFor>>,
+    pub(super) compression: Option<Arc<Compression>>,
     pub(super) dontlognull: Option<bool>,
     pub(super) log: Option<Log>,
     pub(super) log_format: Option<LogFormat>,
@@ -242,6 +244,7 @@ impl Settings {
             mode: self.mode.or(base.mode),
             timeout: self.timeout.over(base.timeout),
             forwardfor: self.forwardfor.or_else(|| base.forwardfor.clone()),
+            compression: self.compression.or_else(|| base.compression.clone()),
             dontlognull: self.dontlognull.or(base.dontlognull),
             log: self.log.or_else(|| base.log.clone()),
             log_format: self.log_format.or_else(|| base.log_format.clone()),

@@ -1,6 +1,7 @@
 //! Keys about how HTTP is spoken.
 
 use evenkeel::config::lower;
+use evenkeel_proxy::compress::{Algo, Compression, MediaRange};
 use evenkeel_proxy::plan::{MinRate, Retry, RetryEvent, RetryOn};
 
 use super::{TIMEOUTS, codes, good, web};
@@ -59,4 +60,54 @@ fn clients_have_to_keep_up_unless_told_otherwise() {
     assert_eq!(rate(""), MinRate { request_body: 240, response: 240 });
     let said = rate("min_request_rate = 0\nmin_response_rate = 1000");
     assert_eq!(said, MinRate { request_body: 0, response: 1000 });
+}
+
+/// What a listen or backend says goes before its frontend, and that before the defaults; `false` is said only where it
+/// makes a difference.
+#[test]
+fn compression_is_of_both_sides() {
+    let parts = |text: &str| lower::proxy(&good(&format!("{TIMEOUTS}{text}"))).plan.clone();
+    let usual =
+        Compression { algos: vec![Algo::Gzip], types: Vec::new(), min_size: 256, level: 2, offload: false };
+    let server = "server = [{ name = \"s\", addr = \"10.0.0.1:80\" }]\n";
+    let plan = parts(&format!(
+        "compression = {{ algo = \"gzip\" }}\n[frontend.f]\nbind = \"*:80\"\ndefault_backend = \"a\"\n\
+         [frontend.t]\nmode = \"tcp\"\nbind = \"*:81\"\ndefault_backend = \"t\"\n\
+         [frontend.off]\ncompression = false\nbind = \"*:82\"\ndefault_backend = \"a\"\n\
+         [backend.a]\n{server}[backend.t]\nmode = \"tcp\"\n{server}[backend.off]\ncompression = false\n{server}\
+         [backend.own]\n{server}compression = {{ algo = [\"raw-deflate\", \"gzip\"], type = [\"text/*\", \
+         \"Application/JSON\"], min_size = \"1KiB\", level = 6, offload = true }}\n"
+    ));
+    let of_frontend = |at: usize| plan.frontends()[at].http_response.compression();
+    let of_backend = |at: usize| plan.backends()[at].http_response.compression();
+    assert_eq!([of_frontend(0), of_frontend(1), of_frontend(2)], [Some(&usual), None, None]);
+    assert_eq!((of_backend(0), of_backend(1)), (Some(&usual), None));
+    assert!(of_backend(2).is_some_and(|off| off.algos.is_empty()), "its frontends compress");
+    let own = Compression {
+        algos: vec![Algo::RawDeflate, Algo::Gzip],
+        types: ["text/*", "application/json"].map(|t| MediaRange::parse(t).unwrap()).into(),
+        min_size: 1024,
+        level: 6,
+        offload: true,
+    };
+    assert_eq!(of_backend(3), Some(&own));
+
+    let plan = parts(&format!("compression = false\n[listen.l]\nbind = \"*:80\"\n{server}"));
+    assert_eq!(plan.frontends()[0].http_response.compression(), None);
+    assert_eq!(plan.backends()[0].http_response.compression(), None);
+}
+
+#[test]
+fn memory_bounds_compressors() {
+    let compressors = |keys: &str| {
+        let config = format!(
+            "[global]\nnbthread = 4\n{keys}\n{TIMEOUTS}[listen.l]\nbind = \"*:80\"\n\
+             server = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+        );
+        let global = lower::proxy(&good(&config)).plan.global.clone();
+        (global.compressors, global.compressors_of_thread())
+    };
+    assert_eq!(compressors(""), (409, 103));
+    assert_eq!(compressors("tune = { bufsize = \"8KiB\" }"), (409, 103));
+    assert_eq!(compressors("tune = { comp_max_memory = \"0B\" }"), (0, 0));
 }

@@ -125,6 +125,7 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         max_head_bytes: 16384,
         max_headers: 100,
         http2: Http2::default(),
+        compressors: 100,
     };
     let frontends = if backend.mode == Mode::Http { vec![frontend()] } else { Vec::new() };
     Plan::new(global, frontends, vec![backend], servers, Vec::new()).unwrap()

@@ -2,6 +2,7 @@
 //!
 //! Runs of fields that stay are copied as they are, in one piece; a message without hop-by-hop fields is one copy.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -62,8 +63,8 @@ pub struct ToClient<'a> {
     pub after: After,
     /// Persistence by a cookie.
     pub sticky: Option<&'a Answer<'a>>,
-    /// What rules of the backend change, then those of the frontend.
-    pub edits: [Option<&'a Edits>; 2],
+    /// What rules of the backend change, then those of the frontend, then compression: each on top of those before it.
+    pub edits: &'a [Cow<'a, Edits>],
 }
 
 /// What a connection does after a message.
@@ -140,10 +141,9 @@ pub fn response(
     };
     let options = Options::of(index, bytes);
     let mut seen = CookieAction::NotApplicable;
-    let edited = to.edits.iter().any(Option::is_some);
+    let edited = !to.edits.is_empty();
     copy_fields(out, bytes, from, response.len - 2, index, |field| {
-        let gone = |edits: &Edits| edits.is_gone(field.name.of(bytes));
-        if edited && to.edits.into_iter().flatten().any(gone) {
+        if edited && to.edits.iter().any(|edits| edits.is_gone(field.name.of(bytes))) {
             return Fate::Drop;
         }
         response_field(field, response.status, options, index, bytes, to, &mut seen)
@@ -165,14 +165,13 @@ pub fn response(
     seen
 }
 
-/// Adds what rules add: those of the frontend go over those of the backend.
+/// Adds what is added, but for what later changes take away.
 #[cold]
-fn add_edits(out: &mut Vec<u8>, [of_backend, of_frontend]: [Option<&Edits>; 2]) {
-    if let Some(edits) = of_backend {
-        edits.write_without(out, of_frontend);
-    }
-    if let Some(edits) = of_frontend {
-        edits.write(out);
+fn add_edits(out: &mut Vec<u8>, edits: &[Cow<'_, Edits>]) {
+    let mut later = edits;
+    while let Some((first, rest)) = later.split_first() {
+        first.write_without(out, rest);
+        later = rest;
     }
 }
 

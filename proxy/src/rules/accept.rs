@@ -63,7 +63,52 @@ impl MediaType {
 
 /// Whether a range has a weight of 0, which says that it is not taken (RFC 9110 §12.4.2).
 fn is_refused(range: &[u8]) -> bool {
-    let mut parameters = range.split(|b| *b == b';').skip(1).map(<[u8]>::trim_ascii);
-    let weight = parameters.find_map(|p| p.strip_prefix(b"q=").or_else(|| p.strip_prefix(b"Q=")));
-    weight.is_some_and(|w| w.first() == Some(&b'0') && w.iter().all(|b| matches!(b, b'0' | b'.')))
+    weight(range) == 0
+}
+
+/// The weight of an element of `Accept` or its kin, in thousandths (RFC 9110 §12.4.2). One that says none, or none that
+/// can be read, has the greatest.
+pub(crate) fn weight(element: &[u8]) -> u16 {
+    let mut parameters = element.split(|b| *b == b';').skip(1).map(<[u8]>::trim_ascii);
+    let said = parameters.find_map(|p| p.strip_prefix(b"q=").or_else(|| p.strip_prefix(b"Q=")));
+    let Some((b'0', rest)) = said.and_then(<[u8]>::split_first) else { return MOST };
+    if rest.iter().all(|b| matches!(b, b'0' | b'.')) {
+        return 0;
+    }
+    let Some(digits) = rest.strip_prefix(b".").filter(|d| d.iter().all(u8::is_ascii_digit)) else {
+        return MOST;
+    };
+    let thousandths =
+        [100, 10, 1].into_iter().zip(digits).map(|(unit, d)| unit * u16::from(d - b'0')).sum::<u16>();
+    // However little it is, it is not nothing.
+    thousandths.max(1)
+}
+
+/// The weight of what is taken without reserve.
+const MOST: u16 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_thousandths() {
+        for (element, expected) in [
+            ("gzip", 1000),
+            ("gzip;q=1", 1000),
+            ("gzip;q=1.000", 1000),
+            ("gzip; Q=0.5", 500),
+            ("gzip ;x=y; q=0.75", 750),
+            ("gzip;q=0.123", 123),
+            ("gzip;q=0.0001", 1),
+            ("gzip;q=0", 0),
+            ("gzip;q=0.", 0),
+            ("gzip;q=0.000", 0),
+            ("gzip;q=", 1000),
+            ("gzip;q=x", 1000),
+            ("gzip;q=0.5x", 1000),
+        ] {
+            assert_eq!(weight(element.as_bytes()), expected, "{element}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::counted::Count;
 use super::edits::{Edit, Edits, Seen, Value, Variables};
 use super::matcher::{Looked, Matcher, Request};
 use super::template::Template;
+use crate::compress::Compression;
 use crate::map::MapId;
 use crate::table::TableId;
 
@@ -94,12 +95,15 @@ pub struct ResponseRule {
     pub edit: Edit,
 }
 
-/// The rules for responses of one section.
+/// The rules for responses of one section, and what else changes in them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponseRules {
     rules: Vec<ResponseRule>,
     /// What they come to, if none of them has a condition.
     fixed: Option<Edits>,
+    compression: Option<Arc<Compression>>,
+    /// There is something of these.
+    any: bool,
 }
 
 /// Which of the rules of a section hold for one request: a bit for each.
@@ -125,13 +129,24 @@ impl ResponseRules {
             });
             fixed
         });
-        Self { rules, fixed }
+        Self { any: !rules.is_empty(), rules, fixed, compression: None }
     }
 
-    /// Whether there are none.
+    /// The same, and responses are compressed.
+    #[must_use]
+    pub fn with_compression(self, compression: Option<Arc<Compression>>) -> Self {
+        Self { any: self.any || compression.is_some(), compression, ..self }
+    }
+
+    /// How responses are compressed. `None`: nothing is said of it.
+    pub fn compression(&self) -> Option<&Compression> {
+        self.compression.as_deref()
+    }
+
+    /// Whether nothing changes.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        !self.any
     }
 
     /// The last of the tables that they ask for numbers.

@@ -1,5 +1,6 @@
 //! Changes of a message, put together before its head is written anew.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::line::LineEdit;
@@ -279,14 +280,14 @@ impl Edits {
 
     /// Appends the lines that are added.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.write_without(out, None);
+        self.write_without(out, &[]);
     }
 
     /// The same, without those that later changes take away.
-    pub fn write_without(&self, out: &mut Vec<u8>, later: Option<&Self>) {
+    pub fn write_without(&self, out: &mut Vec<u8>, later: &[Cow<'_, Self>]) {
         let Some(made) = &self.0 else { return };
         for (name, at) in &made.added {
-            if later.is_some_and(|later| later.is_gone(name.as_bytes())) {
+            if later.iter().any(|later| later.is_gone(name.as_bytes())) {
                 continue;
             }
             write_field(out, name.as_bytes(), made.value(at));

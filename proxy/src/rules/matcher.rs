@@ -301,7 +301,7 @@ fn split(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
 }
 
 /// The elements of a list (RFC 9110 §5.6.1). A comma inside quotes separates nothing.
-pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     value
         .split(move |byte| {

@@ -55,6 +55,7 @@ impl Setup {
                 max_head_bytes: 16 * 1024,
                 max_headers: 101,
                 http2: Http2::default(),
+                compressors: 100,
             },
             frontend: Frontend {
                 name: "front".into(),

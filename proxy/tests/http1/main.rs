@@ -12,6 +12,8 @@ mod changes;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod lifecycle;

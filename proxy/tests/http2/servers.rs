@@ -1,9 +1,12 @@
 //! Servers that speak HTTP/2.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use evenkeel_proxy::compress::{Algo, Compression};
 use evenkeel_proxy::plan::ServerProtocol;
+use evenkeel_proxy::rules::ResponseRules;
 use http::{HeaderMap, Request};
 
 use super::client::{PREFACE, ask, begin, frame, get, read, send_all, with_connection};
@@ -406,4 +409,25 @@ fn try_await_request(served: &mut Served) -> Option<u32> {
 fn next_bytes(served: &mut Served, n: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; n];
     std::io::Read::read_exact(&mut served.client.stream, &mut bytes).ok().map(|()| bytes)
+}
+
+#[test]
+fn what_they_answer_is_compressed() {
+    use std::io::Read;
+    let by = Compression { algos: vec![Algo::Gzip], types: Vec::new(), min_size: 0, level: 1, offload: true };
+    let peer = polite();
+    let mut setup = before(peer.addr);
+    setup.frontend.http_response = ResponseRules::default().with_compression(Some(Arc::new(by)));
+    let proxy = setup.start();
+    with_connection(proxy.addr, async |send| {
+        for path in ["/big", "/small"] {
+            let mut request = get(path);
+            request.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+            let answer = ask(&send, request).await.unwrap();
+            assert_eq!(answer.field("content-encoding"), Some("gzip"), "{path}");
+            let mut content = Vec::new();
+            flate2::read::GzDecoder::new(&*answer.body).read_to_end(&mut content).unwrap();
+            assert_eq!(content, ask(&send, get(path)).await.unwrap().body, "{path}");
+        }
+    });
 }

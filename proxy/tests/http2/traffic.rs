@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use evenkeel_proxy::compress::{Algo, Compression};
 use evenkeel_proxy::plan::{AdminState, OnMarked, ServerId};
+use evenkeel_proxy::rules::ResponseRules;
 use http::{HeaderMap, Request};
 
 use super::client::{Raw, ask, begin, frame, get, headers, read, send_all, with_connection};
@@ -403,4 +405,37 @@ fn streams_end_with_their_server_and_the_connection_goes_on() {
         }
     });
     assert_eq!(gist(&proxy.record()), "front back/s1 502 DH-- 0 GET /a HTTP/2.0");
+}
+
+#[test]
+fn content_is_compressed_between_protocols() {
+    use std::io::Read;
+    let by =
+        Compression { algos: vec![Algo::Gzip], types: Vec::new(), min_size: 0, level: 1, offload: false };
+    let server = scripted(|served, _| {
+        while let Some(head) = served.request() {
+            served.send(match head.starts_with("GET /chunks") {
+                true => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nGrpc-Status: 0\r\n\r\n",
+                false => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            });
+        }
+    });
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.http_response = ResponseRules::default().with_compression(Some(Arc::new(by)));
+    let proxy = setup.start();
+    with_connection(proxy.addr, async |send| {
+        for path in ["/length", "/chunks"] {
+            let mut request = get(path);
+            request.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+            let answer = ask(&send, request).await.unwrap();
+            let told = ["content-encoding", "vary", "content-length", "transfer-encoding"];
+            let told = told.map(|name| answer.field(name));
+            assert_eq!(told, [Some("gzip"), Some("accept-encoding"), None, None]);
+            let mut content = Vec::new();
+            flate2::read::GzDecoder::new(&*answer.body).read_to_end(&mut content).unwrap();
+            assert_eq!(content, b"hello");
+            assert_eq!(answer.trailers.is_some(), path == "/chunks");
+        }
+        assert_eq!(ask(&send, get("/length")).await.unwrap().body, b"hello");
+    });
 }

@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
                 framing,
                 after,
                 sticky: None,
-                edits: [None, None],
+                edits: &[],
             };
             let mut out = Vec::new();
             forward::response(&mut out, &response, &index, bytes, &to);

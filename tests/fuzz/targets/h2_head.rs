@@ -115,7 +115,7 @@ fn response(bytes: &[u8]) {
         framing,
         after: After::Persist,
         sticky: None,
-        edits: [None, None],
+        edits: &[],
     };
     let mut forwarded = Vec::new();
     forward::response(&mut forwarded, &head, &index, bytes, &to);

@@ -13,6 +13,7 @@ mod agents;
 mod announce;
 mod cables;
 mod checks;
+mod compression;
 mod dialects;
 mod explain;
 mod failures;

@@ -53,6 +53,9 @@ pub static GLOBAL: Section = Section {
         ("stats_socket", "admin_socket = [{ path = \"/run/evenkeel/admin.sock\", level = \"admin\" }]"),
         ("stats_timeout", "timeout of an admin_socket"),
         ("runtime_dir", "given on the command line: `--runtime-dir`"),
+        ("maxzlibmem", "tune = { comp_max_memory = \"128MiB\" }"),
+        ("maxcompcpuusage", "there is no such limit: tune = { comp_max_memory = \"128MiB\" } bounds how many are compressed"),
+        ("maxcomprate", "there is no such limit: tune = { comp_max_memory = \"128MiB\" } bounds how many are compressed"),
         ("daemon", "not needed: it runs in the foreground and systemd supervises it"),
         ("threads", "nbthread"),
         ("chroot", "not needed: the worker is confined by the system (landlock, seccomp)"),
@@ -158,6 +161,17 @@ pub static TUNE: Section = Section {
             "What one HTTP/2 client may do that nobody asked it for, before its connection is closed with ENHANCE_YOUR_CALM: SETTINGS, PING, PRIORITY, WINDOW_UPDATE, empty and unknown frames count 1, a stream it resets 4, one it makes the proxy reset 8, an empty CONTINUATION 16. Each frame of a response gives 4 back, each second 100. Connections to servers are closed likewise.",
         )
         .default("2000"),
+        Key::new(
+            "comp_max_memory",
+            Type::Size { min: 0, max: 1 << 40 },
+            "Memory for compressors of responses, of which each takes 320 KiB and each data thread has its share. A \
+             response that finds none left goes out as it came.",
+        )
+        .default("\"128MiB\""),
     ],
-    hints: &[("maxhdr", "http_maxhdr")],
+    hints: &[
+        ("maxhdr", "http_maxhdr"),
+        ("maxzlibmem", "comp_max_memory"),
+        ("comp_maxlevel", "compression = { algo = \"gzip\", level = 6 }"),
+    ],
 };

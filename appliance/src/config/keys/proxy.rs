@@ -2,6 +2,7 @@
 
 use super::balance::{BALANCE, FULLCONN, HASH_AVALANCHE, HASH_BALANCE_FACTOR, HASH_FUNCTION, HASH_TYPE};
 use super::check::CHECK_STEP;
+use super::compression::COMPRESS;
 use super::cookie::COOKIE;
 use super::http::{
     ABORTONCLOSE, HTTP_REUSE, MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT,
@@ -23,8 +24,16 @@ use super::tls::{
 use super::{DAY, Key, Section, Type, ms};
 
 /// Keys of proxy sections that concern HTTP only, and have no place in a section of mode tcp.
-pub static OF_HTTP: &[&str] =
-    &["forwardfor", "errorfile", "cookie", "http_request", "http_response", "capture", "unique_id"];
+pub static OF_HTTP: &[&str] = &[
+    "forwardfor",
+    "errorfile",
+    "cookie",
+    "http_request",
+    "http_response",
+    "capture",
+    "unique_id",
+    "compression",
+];
 
 /// `[defaults]`.
 pub static DEFAULTS: Section = Section {
@@ -35,6 +44,7 @@ pub static DEFAULTS: Section = Section {
         MODE,
         TIMEOUTS,
         FORWARDED,
+        COMPRESS,
         DONTLOGNULL,
         DONTLOG_NORMAL,
         LOG,
@@ -83,6 +93,7 @@ pub static PROFILE: Section = Section {
         MODE,
         TIMEOUTS,
         FORWARDED,
+        COMPRESS,
         DONTLOGNULL,
         DONTLOG_NORMAL,
         LOG,
@@ -132,6 +143,7 @@ pub static FRONTEND: Section = Section {
         MODE,
         Key::new("timeout", Type::Table(&TIMEOUT_FRONTEND), "Timers of the client side."),
         FORWARDED,
+        COMPRESS,
         DONTLOGNULL,
         DONTLOG_NORMAL,
         LOG,
@@ -178,6 +190,7 @@ pub static BACKEND: Section = Section {
         FORWARDED,
         BACKEND_LOG,
         LOG_TAG,
+        COMPRESS,
         ERRORFILE,
         RETRIES,
         RETRY_ON,
@@ -218,6 +231,7 @@ pub static LISTEN: Section = Section {
         STICK_RULES,
         TIMEOUTS,
         FORWARDED,
+        COMPRESS,
         DONTLOGNULL,
         DONTLOG_NORMAL,
         LOG,

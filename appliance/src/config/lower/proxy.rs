@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::compress::Compression;
 use evenkeel_proxy::plan;
 use evenkeel_proxy::plan::{
     BackendId, ErrorFiles, FrontendId, HelloRoute, HelloRouting, LogTargetId, Plan, ServerId, Watch,
 };
 use evenkeel_proxy::route::{Route, Routes, To};
+use evenkeel_proxy::rules::ResponseRules;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::{Diagnostic, Refusal};
@@ -36,6 +38,8 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
     let mut servers = Vec::new();
     let mut backends = Vec::new();
     let names = server_names(resolved);
+    let fronts_compress =
+        resolved.frontends.iter().any(|f| compression(f.compression.as_ref(), false).is_some());
     for (i, b) in resolved.backends.iter().enumerate() {
         let first = server_number(servers.len())?;
         let id = BackendId(number(i, "backends")?);
@@ -48,7 +52,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
             None => all_of(&log_targets),
         };
         let fullconn = usual_fullconn(b, &resolved.frontends, global.maxconn);
-        backends.push(plan::Backend { log, ..backend(b, servers, fullconn) });
+        backends.push(plan::Backend { log, ..backend(b, servers, fullconn, fronts_compress) });
     }
     let global = plan::Global {
         node: node.to_owned(),
@@ -57,6 +61,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         max_head_bytes: global.bufsize,
         max_headers: global.http_maxhdr,
         http2: global.http2,
+        compressors: global.compressors,
     };
     let plan = Plan::new(global, frontends, backends, servers, listeners)
         .and_then(|plan| plan.with_tables(resolved.tables.clone()))
@@ -88,7 +93,8 @@ fn frontend(
         hello: None,
         timeout: f.timeout,
         http_request: f.rules.clone(),
-        http_response: evenkeel_proxy::rules::ResponseRules::new(f.response_rules.clone()),
+        http_response: ResponseRules::new(f.response_rules.clone())
+            .with_compression(compression(f.compression.as_ref(), false)),
         forwarded_for: f.forwardfor.clone(),
         dontlognull: f.dontlognull,
         log,
@@ -147,7 +153,17 @@ fn usual_fullconn(backend: &Backend, frontends: &[Frontend], most: u32) -> u32 {
     (sum / 10).max(1)
 }
 
-fn backend(b: &Backend, servers: std::ops::Range<u32>, fullconn: u32) -> plan::Backend {
+/// What is said of compression, if it makes a difference. That there is none does where somebody else might compress.
+fn compression(said: Option<&Arc<Compression>>, others: bool) -> Option<Arc<Compression>> {
+    said.filter(|c| others || !c.algos.is_empty()).cloned()
+}
+
+fn backend(
+    b: &Backend,
+    servers: std::ops::Range<u32>,
+    fullconn: u32,
+    fronts_compress: bool,
+) -> plan::Backend {
     plan::Backend {
         name: b.name.value.clone(),
         is_listen: b.is_listen,
@@ -159,7 +175,8 @@ fn backend(b: &Backend, servers: std::ops::Range<u32>, fullconn: u32) -> plan::B
         fullconn: b.fullconn.unwrap_or(fullconn),
         timeout: b.timeout,
         http_request: b.rules.clone(),
-        http_response: evenkeel_proxy::rules::ResponseRules::new(b.response_rules.clone()),
+        http_response: ResponseRules::new(b.response_rules.clone())
+            .with_compression(compression(b.compression.as_ref(), fronts_compress)),
         forwarded_for: b.forwardfor.clone(),
         retries: b.retries,
         redispatch: b.redispatch,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use evenkeel_proxy::compress::Deflater;
 use evenkeel_proxy::plan::Http2;
 
 use crate::config::codes::Code;
@@ -17,7 +18,7 @@ use super::{admin, log, tls};
 /// Reads `[global]`; what is missing or wrong gets its default.
 pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Global {
     let name = |cx: &mut Reader<'_>, t: &mut Fields<'_>, key| t.read(cx, key, Reader::name).map(|n| n.value);
-    let Tune { bufsize, http_maxhdr, http2 } = tune(cx, &mut t);
+    let Tune { bufsize, http_maxhdr, http2, compressors } = tune(cx, &mut t);
     let maxconn = t.read(cx, "maxconn", Reader::int);
     if let Some(said) = maxconn {
         check_descriptors(cx, said);
@@ -38,6 +39,7 @@ pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Globa
         bufsize,
         http_maxhdr,
         http2,
+        compressors,
         tls: tls::global(cx, &mut t),
     };
     t.finish(cx);
@@ -100,6 +102,7 @@ struct Tune {
     bufsize: usize,
     http_maxhdr: usize,
     http2: Http2,
+    compressors: u32,
 }
 
 fn tune(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Tune {
@@ -108,10 +111,23 @@ fn tune(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Tune {
         let bufsize = t.read(cx, "bufsize", Reader::size).and_then(|s| usize::try_from(s.value).ok());
         let maxhdr = t.read(cx, "http_maxhdr", Reader::int).map(|n| n.value);
         let http2 = http2(cx, &mut t);
+        let memory = t.read(cx, "comp_max_memory", Reader::size).map_or(COMPRESSION, |s| s.value);
         t.finish(cx);
-        Some(Tune { bufsize: bufsize.unwrap_or(BUFSIZE), http_maxhdr: maxhdr.unwrap_or(MAXHDR), http2 })
+        let compressors = compressors(memory);
+        let (bufsize, http_maxhdr) = (bufsize.unwrap_or(BUFSIZE), maxhdr.unwrap_or(MAXHDR));
+        Some(Tune { bufsize, http_maxhdr, http2, compressors })
     });
-    read.unwrap_or_else(|| Tune { bufsize: BUFSIZE, http_maxhdr: MAXHDR, http2: Http2::default() })
+    read.unwrap_or_else(|| Tune {
+        bufsize: BUFSIZE,
+        http_maxhdr: MAXHDR,
+        http2: Http2::default(),
+        compressors: compressors(COMPRESSION),
+    })
+}
+
+/// So many fit into this.
+fn compressors(memory: u64) -> u32 {
+    u32::try_from(memory / Deflater::BYTES).unwrap_or(u32::MAX)
 }
 
 fn http2(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Http2 {
@@ -133,4 +149,6 @@ fn http2(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Http2 {
 const BUFSIZE: usize = 16 << 10;
 /// As HAProxy's `tune.http.maxhdr`.
 const MAXHDR: usize = 101;
+/// Some 400 compressors.
+const COMPRESSION: u64 = 128 << 20;
 const DRAIN: Duration = Duration::from_secs(30);

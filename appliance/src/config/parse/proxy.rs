@@ -7,7 +7,8 @@ use std::time::Duration;
 use evenkeel_proxy::plan::{ForwardedFor, Mode};
 
 use super::{
-    balance, check, condition, cookie, errorfile, http, log, route, rule, server, stick, template, tls, watch,
+    balance, check, compression, condition, cookie, errorfile, http, log, route, rule, server, stick,
+    template, tls, watch,
 };
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -95,6 +96,7 @@ fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>, global: &Global) -> Setting
         mode: mode.map(|w| if w.value == "tcp" { Mode::Tcp } else { Mode::Http }),
         timeout: t.read(cx, "timeout", timeouts).unwrap_or_default(),
         forwardfor: t.read(cx, "forwardfor", forwardfor),
+        compression: t.known(cx, "compression", compression::compression),
         dontlognull: t.known(cx, "dontlognull", Reader::bool).map(|b| b.value),
         log: t.known(cx, "log", |cx, key, node| Some(logging(cx, key, node))),
         log_format: t

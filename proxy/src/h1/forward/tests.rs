@@ -41,7 +41,7 @@ fn to_client(bytes: &str, version: Version, method: Method, after: After) -> Str
         &head,
         &index,
         bytes,
-        &ToClient { version, method, framing, after, sticky: None, edits: [None, None] },
+        &ToClient { version, method, framing, after, sticky: None, edits: &[] },
     );
     String::from_utf8(out).unwrap()
 }

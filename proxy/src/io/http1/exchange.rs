@@ -13,6 +13,7 @@ use super::notes::Notes;
 use super::record::{Facts, Owner};
 use super::repeat::Repeat;
 use crate::balance::Lease;
+use crate::compress::Algo;
 use crate::h1::conn::Expectation;
 use crate::h1::head::{Method, Version};
 use crate::names::Epoch;
@@ -60,13 +61,25 @@ pub(in crate::io) struct Exchange {
     pub(super) tracking: Tracking,
 }
 
-/// Which rules for responses hold for a request.
+/// Which rules for responses hold for a request, and what its client takes.
 #[derive(Debug)]
 pub(super) struct Changes {
     pub(super) frontend: FrontendId,
     pub(super) holding: Holding,
     pub(super) of_backend: Holding,
     pub(super) set: Variables,
+    pub(super) coding: Coding,
+}
+
+/// How far the compression of a response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// It is none of that, or the client takes none.
+    None,
+    /// By this, if the response turns out to be one for it.
+    Wanted(Algo),
+    /// It would be compressed, but there were no compressors left.
+    Bypassed,
 }
 
 /// How the client keeps up: sending content, and taking the response.

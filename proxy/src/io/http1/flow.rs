@@ -7,6 +7,7 @@ use super::super::passage::{MOST_AT_ONCE, Means};
 use super::super::stream::Stream;
 use super::bypass::{Bypass, Supply};
 use super::outbox::Outbox;
+use crate::compress::Filter;
 use crate::h1::body::{Body, Truncated};
 use crate::h1::chunked::{ChunkError, Chunker};
 
@@ -17,6 +18,9 @@ pub(in crate::io) struct Flow {
     pub(in crate::io) out: Outbox,
     /// Set: the content goes out in chunks that it did not come in.
     pub(in crate::io) chunker: Option<Chunker>,
+    /// Present with `chunker` only, which is set until the content is whole: the content is compressed. It is there until
+    /// whoever owns the exchange takes it.
+    pub(in crate::io) filter: Option<Box<Filter>>,
     /// Input that is the start of a line, to be read on.
     pub(in crate::io) held: Vec<u8>,
     /// The stream it goes to ends with it.
@@ -49,6 +53,7 @@ impl Default for Flow {
             body: Body::Done,
             out: Outbox::default(),
             chunker: None,
+            filter: None,
             held: Vec::new(),
             ends: false,
             read: 0,
@@ -91,7 +96,7 @@ impl Flow {
                 self.bypass.give_back(means.pipes);
                 return Poll::Ready(Ok(()));
             }
-            if self.read - start > MOST_AT_ONCE {
+            if self.read - start > self.most_at_once() {
                 // Others want their turn.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -101,8 +106,10 @@ impl Flow {
                 continue;
             }
             let room = self.window.min(means.scratch.len()).min(to.appetite());
-            let total =
-                ready!(self.poll_fill(cx, from, means.scratch, room)).map_err(|_| FlowError::Source)?;
+            let Poll::Ready(total) = self.poll_fill(cx, from, means.scratch, room) else {
+                return self.pause(cx, to);
+            };
+            let total = total.map_err(|_| FlowError::Source)?;
             if total == 0 {
                 self.body.end().map_err(|Truncated| FlowError::Truncated)?;
                 continue;
@@ -118,6 +125,23 @@ impl Flow {
                 self.window = (self.window * 2).min(means.scratch.len());
             }
         }
+    }
+
+    /// How much one turn moves.
+    #[inline]
+    fn most_at_once(&self) -> u64 {
+        if self.filter.is_some() { MOST_COMPRESSED } else { MOST_AT_ONCE }
+    }
+
+    /// The source has nothing for now: the sink is not to wait for what a compressor holds.
+    fn pause(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Poll<Result<(), FlowError>> {
+        if self.chunker.is_some()
+            && let Some(filter) = self.filter.as_mut().filter(|f| f.is_dirty())
+        {
+            filter.flush(self.out.buffer()).map_err(|_| FlowError::Malformed)?;
+            let _flushed_or_waiting = self.poll_flush(cx, to).map_err(|_| FlowError::Sink)?;
+        }
+        Poll::Pending
     }
 
     /// Takes content in without reading it. `None`: it has to be read, or that is cheaper.
@@ -216,6 +240,9 @@ impl Flow {
             }
             return self.out.poll_send(cx, to, content);
         };
+        if self.filter.is_some() {
+            return self.poll_send_compressed(cx, to, content);
+        }
         if !content.is_empty() {
             chunker.begin(self.out.buffer(), content.len());
         }
@@ -229,6 +256,27 @@ impl Flow {
             return self.out.poll_flush(cx, to);
         }
         sent.map(Ok)
+    }
+
+    fn poll_send_compressed(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Stream,
+        content: &[u8],
+    ) -> Poll<io::Result<()>> {
+        let whole = self.body.is_done();
+        if let Some(filter) = &mut self.filter {
+            // What cannot be compressed on cannot be sent on: the client must not take it for the whole.
+            let pushed = filter.push(content, whole, self.out.buffer());
+            pushed.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        }
+        if whole {
+            self.chunker = None;
+            if self.ends {
+                to.announce_end();
+            }
+        }
+        self.out.poll_flush(cx, to)
     }
 
     /// Lets content wait to be sent.
@@ -260,6 +308,9 @@ impl Flow {
         (self.read, self.window) = (0, START);
     }
 }
+
+/// How much one turn puts through a compressor: a millisecond with little effort, ten with the most.
+const MOST_COMPRESSED: u64 = 256 * 1024;
 
 /// First read of a request, and every read while the other side is slower: at most this much is kept for it.
 pub(in crate::io) const SMALL: usize = 16 * 1024;

@@ -9,7 +9,7 @@ use super::super::persist::Persistence;
 use super::super::runtime::DataThread;
 use super::super::upstream::DialError;
 use super::counted;
-use super::exchange::Exchange;
+use super::exchange::{Coding, Exchange};
 use super::failure::Failure;
 use crate::access_log::{
     AccessRecord, Cause, ConnectionCounts, Fields, Level, Manner, Phase, QueuePositions, RequestLine,
@@ -159,6 +159,10 @@ impl Drop for Open {
         (termination.cookie, termination.action) = exchange.facts.persistence.letters(exchange.facts.server);
         count(&exchange, &thread, &party);
         counted::release(&mut exchange, &thread);
+        if let Some(changes) = &exchange.changes {
+            let coding = changes.coding;
+            settle(&mut exchange, coding, &thread, &party);
+        }
         observe(&exchange.facts, &thread);
         log(&exchange, &thread, &party, termination);
         if let Some(backend) = exchange.facts.backend {
@@ -240,6 +244,27 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
                 counters.response_errors.add(1);
             }
         }
+    }
+}
+
+/// Counts what was compressed, and gives the compressor back.
+#[cold]
+fn settle(exchange: &mut Exchange, coding: Coding, thread: &DataThread, party: &Party) {
+    let filter = exchange.down.filter.take();
+    let frontend = Some(thread.recorder.frontend(party.frontend));
+    let backend = exchange.facts.backend.map(|b| thread.recorder.backend(b));
+    for counters in [frontend, backend].into_iter().flatten() {
+        if let Some((taken, given)) = filter.as_ref().map(|f| f.bytes()) {
+            counters.comp_rsp.add(1);
+            counters.comp_in.add(taken);
+            counters.comp_out.add(given);
+        }
+        if coding == Coding::Bypassed {
+            counters.comp_byp.add(exchange.down.read);
+        }
+    }
+    if let Some(filter) = filter {
+        thread.deflaters.put(filter.into_deflater());
     }
 }
 

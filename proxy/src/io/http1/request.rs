@@ -6,14 +6,16 @@ use std::time::Instant;
 use super::super::assign::Assign;
 use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
-use super::exchange::{Asked, Changes, Exchange};
+use super::exchange::{Asked, Changes, Coding, Exchange};
 use super::failure::Failure;
 use super::notes;
 use super::ours::Ours;
 use super::record::Party;
 use super::repeat::Repeat;
-use super::view::{Asking, Given, Parsed, View, ask};
+use super::view::{Asking, Given, Parsed, View, ask, values};
 use crate::balance::{Wish, key_of};
+use crate::compress::Compression;
+use crate::compress::accept::Accepted;
 use crate::endpoint;
 use crate::h1::body::Body;
 use crate::h1::chunked::{Chunker, Output};
@@ -24,7 +26,7 @@ use crate::h1::head::Method;
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
 use crate::plan::{Backend, ForwardedFor, Frontend, HttpReuse};
-use crate::rules::{Edits, Looked, Variables};
+use crate::rules::{Change, Edits, Looked, Variables};
 
 /// What becomes of a request.
 pub(super) enum Prepared {
@@ -83,11 +85,13 @@ pub(super) fn prepare(
     if !frontend.http_response.is_empty() || !backend.http_response.is_empty() {
         let view = View::of(given, &edits).with(exchange);
         let of_backend = backend.http_response.holding(&Looked::new(&view));
+        let compression = backend.http_response.compression().or(frontend.http_response.compression());
         exchange.changes = Some(Box::new(Changes {
             frontend: party.frontend,
             holding,
             of_backend,
             set: Variables::default(),
+            coding: compression.map_or(Coding::None, |by| coding(by, parsed, &mut edits)),
         }));
     }
 
@@ -166,6 +170,20 @@ fn changed_line<'a>(
     }
     edits.target().map_or(target, |to| target.with(to))
 }
+
+/// How the response may be compressed. A server that is to leave that to us does not see what its client takes.
+#[cold]
+fn coding(by: &Compression, parsed: &Parsed<'_>, edits: &mut Edits) -> Coding {
+    let mut accepted = Accepted::default();
+    values(parsed, edits, ACCEPT_ENCODING).for_each(|value| accepted.read(value));
+    let Some(algo) = accepted.choose(&by.algos) else { return Coding::None };
+    if by.offload {
+        edits.apply(Change::Fields(ACCEPT_ENCODING, Vec::new()));
+    }
+    Coding::Wanted(algo)
+}
+
+const ACCEPT_ENCODING: &str = "accept-encoding";
 
 pub(super) fn check<'a>(parsed: &Parsed<'a>) -> Result<(BodyFraming, Target<'a>), Reject> {
     let Parsed { request, index, bytes } = parsed;

@@ -6,16 +6,21 @@ use std::time::Instant;
 use super::super::persist;
 use super::super::runtime::DataThread;
 use super::counted;
-use super::exchange::{Changes, Exchange, Persist, ResponseState};
+use super::exchange::{Changes, Coding, Exchange, Persist, ResponseState};
 use super::failure::Failure;
+use super::flow::Flow;
+use crate::compress::filter::{Filter, Input};
+use crate::compress::response::Outline;
+use crate::compress::{self, Algo};
 use crate::h1::body::Body;
+use crate::h1::chunked::Chunker;
 use crate::h1::conn::{Expectation, Options};
 use crate::h1::forward::{self, After, ToClient};
 use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{Field, HeadIndex, Method, Response, Version};
 use crate::plan::BackendId;
-use crate::rules::Edits;
 use crate::rules::action::{Edited, Fields};
+use crate::rules::{Edits, ResponseRules};
 
 /// What a response head means for the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +49,21 @@ pub(super) fn handle_head(
     let framing =
         framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
     let came = Came { index, bytes };
-    let changes = exchange.changes.as_deref();
-    let edits = changes.map(|changes| edits(changes, exchange.facts.backend, thread, &came));
+    let edits = match exchange.changes.as_deref_mut() {
+        None => Vec::new(),
+        Some(changes) => {
+            let outline =
+                Outline { client: asked.version, server: response.version, status: response.status, framing };
+            edits(changes, &mut exchange.down, exchange.facts.backend, thread, &came, &outline)
+        }
+    };
     let mut to = ToClient {
         version: asked.version,
         method: asked.method,
         framing,
         after: After::Persist,
         sticky: None,
-        edits: edits.as_ref().map_or([None, None], |edits| edits.each_ref().map(Option::as_deref)),
+        edits: &edits,
     };
     match response.status {
         101 => {
@@ -72,7 +83,7 @@ pub(super) fn handle_head(
             let wanted = response.status != 100 || asked.expectation == Expectation::Continue;
             exchange.held_back &= response.status != 100;
             if asked.version == Version::Http11 && wanted {
-                to.edits = [None, None];
+                to.edits = &[];
                 forward::response(exchange.down.out.buffer(), response, index, bytes, &to);
             }
             Ok(Verdict::Interim)
@@ -117,21 +128,43 @@ impl Fields for Came<'_> {
     }
 }
 
-/// What rules change in it: those of the backend, and then those of the frontend.
+/// What changes in it: by rules of the backend, then by those of the frontend, and then because it is compressed.
 #[cold]
 fn edits<'t>(
-    changes: &Changes,
+    changes: &mut Changes,
+    down: &mut Flow,
     backend: Option<BackendId>,
     thread: &'t DataThread,
     came: &Came<'_>,
-) -> [Option<Cow<'t, Edits>>; 2] {
+    outline: &Outline,
+) -> Vec<Cow<'t, Edits>> {
     let backend = backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let frontend = thread.plan.frontends().get(usize::from(changes.frontend.0));
-    let of_backend = backend.map(|b| b.http_response.edits(changes.of_backend, came, &changes.set));
-    let none = Edits::default();
-    let left = Edited { fields: came, edits: of_backend.as_deref().unwrap_or(&none), set: &changes.set };
-    let of_frontend = frontend.map(|f| f.http_response.edits(changes.holding, &left, &changes.set));
-    [of_backend, of_frontend]
+    let (of_backend, of_frontend) = (backend.map(|b| &b.http_response), frontend.map(|f| &f.http_response));
+    let (none, set) = (Edits::default(), &changes.set);
+    let by_backend = of_backend.map(|rules| rules.edits(changes.of_backend, came, set));
+    let left = Edited { fields: came, edits: by_backend.as_deref().unwrap_or(&none), set };
+    let by_frontend = of_frontend.map(|rules| rules.edits(changes.holding, &left, set));
+    let mut coded = None;
+    if let Coding::Wanted(algo) = changes.coding
+        && let Some(by) = of_backend.into_iter().chain(of_frontend).find_map(ResponseRules::compression)
+    {
+        let left = Edited { fields: &left, edits: by_frontend.as_deref().unwrap_or(&none), set };
+        coded = compress::response::edits(by, algo, outline, &left);
+        if coded.is_some() && !engage(down, thread, (algo, by.level), outline.framing) {
+            (coded, changes.coding) = (None, Coding::Bypassed);
+        }
+    }
+    by_backend.into_iter().chain(by_frontend).chain(coded.map(Cow::Owned)).collect()
+}
+
+/// Has content go through a compressor, if there is one left.
+fn engage(down: &mut Flow, thread: &DataThread, (algo, level): (Algo, u8), framing: BodyFraming) -> bool {
+    let Some(deflater) = thread.deflaters.take(algo, level) else { return false };
+    let input = if framing == BodyFraming::Chunked { Input::Chunks } else { Input::Plain };
+    down.filter = Some(Box::new(Filter::new(deflater, input)));
+    down.chunker = Some(Chunker::First);
+    true
 }
 
 /// Appends the head of a final response, with what persistence has to say in it.

@@ -65,7 +65,11 @@ pub(super) struct Asking<'a> {
 }
 
 /// Values of all fields of this name, as rules have left them.
-fn values<'a>(parsed: &'a Parsed<'_>, edits: &'a Edits, name: &str) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn values<'a>(
+    parsed: &'a Parsed<'_>,
+    edits: &'a Edits,
+    name: &str,
+) -> impl Iterator<Item = &'a [u8]> {
     let Parsed { index, bytes, .. } = parsed;
     let came = if edits.is_gone(name.as_bytes()) { &[] } else { index.fields() };
     let named = came.iter().filter(move |f| f.name.of(bytes).eq_ignore_ascii_case(name.as_bytes()));

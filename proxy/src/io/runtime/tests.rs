@@ -17,6 +17,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         max_head_bytes: 4096,
         max_headers: 16,
         http2: Http2::default(),
+        compressors: 100,
     };
     let frontend = Frontend {
         name: "fe".into(),

@@ -20,6 +20,7 @@ use super::control::ThreadControl;
 use super::gate::{Full, Gate};
 use crate::access_log::Logger;
 use crate::balance::{Lease, State};
+use crate::compress::Deflaters;
 use crate::h1::head::{HeadIndex, Limits};
 use crate::plan::{Backend, BackendId, Plan, ServerId};
 use crate::retry::RetryBudget;
@@ -39,6 +40,7 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) scratch: RefCell<Scratch>,
     pub(in crate::io) pipes: Pipes,
     pub(in crate::io) forecast: Forecast,
+    pub(in crate::io) deflaters: Deflaters,
     pub(in crate::io) http2_spare: Spare,
     pub(in crate::io) gate: Arc<Gate>,
     pub(in crate::io) idle: Idle,
@@ -71,6 +73,7 @@ impl DataThread {
         let room = SCRATCH.max(limits.bytes + 2 * SMALL);
         let budgets = budgets(&parts.plan, parts.recorder.stats()).into();
         let forecast = Forecast::new(parts.plan.servers().len());
+        let deflaters = Deflaters::new(parts.plan.global.compressors_of_thread());
         Rc::new(Self {
             budgets,
             pool: RefCell::new(Pool::new(parts.plan.servers().len())),
@@ -86,6 +89,7 @@ impl DataThread {
             scratch: RefCell::new(Scratch { bytes: vec![0; room].into(), index: HeadIndex::default() }),
             pipes: Pipes::default(),
             forecast,
+            deflaters,
             idle: Idle::default(),
             time_of_day: TimeOfDay::new(),
             underway: Rc::default(),
