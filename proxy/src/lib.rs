@@ -9,6 +9,7 @@
 //! | [`h2`] | HTTP/2 header blocks to HTTP/1.1 heads and back, and what a peer may do |
 //! | [`access_log`] | one record per request, and how it leaves the thread |
 //! | [`balance`] | which server gets the next request |
+//! | [`bandwidth`] | how much of a message may pass by now |
 //! | [`compress`] | compression of responses |
 //! | [`endpoint`] | where a socket is |
 //! | [`hello`] | what a TLS client says first, read without answering it |
@@ -33,6 +34,7 @@
 
 pub mod access_log;
 pub mod balance;
+pub mod bandwidth;
 pub mod compress;
 mod decimal;
 pub mod endpoint;

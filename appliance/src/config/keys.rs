@@ -29,6 +29,7 @@ pub use compression::COMPRESSION;
 pub use cookie::COOKIE;
 pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
 pub use global::{ADMIN_SOCKET, GLOBAL, TUNE, WORKER};
+pub use http::BANDWIDTH;
 pub use log::{CAPTURE, CAPTURE_COOKIE, CAPTURE_FIELD, LOG_TARGET, UNIQUE_ID};
 pub use map::MAP;
 pub use matcher::MATCHER;
@@ -282,6 +283,7 @@ pub static SECTIONS: &[&Section] = &[
     &TIMEOUT_BACKEND,
     &FORWARDFOR,
     &COMPRESSION,
+    &BANDWIDTH,
     &COOKIE,
     &STICK,
     &STICK_FIELD,

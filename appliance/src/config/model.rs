@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::LogTarget;
+use evenkeel_proxy::bandwidth::Bandwidth;
 use evenkeel_proxy::compress::Compression;
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::map::MapId;
@@ -217,6 +218,8 @@ pub struct Frontend {
     pub forwardfor: Option<ForwardedFor>,
     /// How responses are compressed; `None`: nothing is said of it.
     pub compression: Option<Arc<Compression>>,
+    /// How fast content may move.
+    pub bandwidth: Bandwidth,
     /// No record of connections without a byte.
     pub dontlognull: bool,
     /// Where access records go.
@@ -259,6 +262,8 @@ pub struct Backend {
     pub forwardfor: Option<ForwardedFor>,
     /// How responses are compressed; `None`: nothing is said of it.
     pub compression: Option<Arc<Compression>>,
+    /// How fast content may move.
+    pub bandwidth: Bandwidth,
     /// The cookie by which clients keep their server.
     pub cookie: Option<Arc<Cookie>>,
     /// What of a request decides by a table.

@@ -1,5 +1,7 @@
 //! Keys about how HTTP is spoken.
 
+use std::num::NonZeroU64;
+
 use evenkeel::config::lower;
 use evenkeel_proxy::compress::{Algo, Compression, MediaRange};
 use evenkeel_proxy::plan::{MinRate, Retry, RetryEvent, RetryOn};
@@ -110,4 +112,27 @@ fn memory_bounds_compressors() {
     assert_eq!(compressors(""), (409, 103));
     assert_eq!(compressors("tune = { bufsize = \"8KiB\" }"), (409, 103));
     assert_eq!(compressors("tune = { comp_max_memory = \"0B\" }"), (0, 0));
+}
+
+#[test]
+fn bandwidth_is_limited_where_it_is_said() {
+    let limits = |defaults: &str, keys: &str| {
+        let plan = lower::proxy(&good(&format!(
+            "{TIMEOUTS}{defaults}\n[listen.l]\nbind = \"*:80\"\n{keys}\n\
+             server = [{{ name = \"s\", addr = \"10.0.0.1:80\" }}]\n"
+        )))
+        .plan
+        .clone();
+        let both =
+            [plan.frontends()[0].http_response.bandwidth(), plan.backends()[0].http_response.bandwidth()];
+        assert_eq!(both[0], both[1]);
+        (both[0].download.map(NonZeroU64::get), both[0].upload.map(NonZeroU64::get))
+    };
+    let both = "bandwidth = { download = \"1MiB\", upload = \"512KiB\" }";
+    assert_eq!(limits("", ""), (None, None));
+    assert_eq!(limits(both, ""), (Some(1 << 20), Some(512 << 10)));
+    assert_eq!(limits("", both), (Some(1 << 20), Some(512 << 10)));
+    assert_eq!(limits(both, "bandwidth = { download = \"2KiB\" }"), (Some(2048), None));
+    assert_eq!(limits(both, "bandwidth = false"), (None, None));
+    assert_eq!(limits(both, "mode = \"tcp\""), (None, None));
 }

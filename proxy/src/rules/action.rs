@@ -7,6 +7,7 @@ use super::counted::Count;
 use super::edits::{Edit, Edits, Seen, Value, Variables};
 use super::matcher::{Looked, Matcher, Request};
 use super::template::Template;
+use crate::bandwidth::Bandwidth;
 use crate::compress::Compression;
 use crate::map::MapId;
 use crate::table::TableId;
@@ -102,6 +103,7 @@ pub struct ResponseRules {
     /// What they come to, if none of them has a condition.
     fixed: Option<Edits>,
     compression: Option<Arc<Compression>>,
+    bandwidth: Bandwidth,
     /// There is something of these.
     any: bool,
 }
@@ -129,7 +131,8 @@ impl ResponseRules {
             });
             fixed
         });
-        Self { any: !rules.is_empty(), rules, fixed, compression: None }
+        let any = !rules.is_empty();
+        Self { rules, fixed, compression: None, bandwidth: Bandwidth::default(), any }
     }
 
     /// The same, and responses are compressed.
@@ -141,6 +144,17 @@ impl ResponseRules {
     /// How responses are compressed. `None`: nothing is said of it.
     pub fn compression(&self) -> Option<&Compression> {
         self.compression.as_deref()
+    }
+
+    /// The same, and messages have these limits.
+    #[must_use]
+    pub fn with_bandwidth(self, bandwidth: Bandwidth) -> Self {
+        Self { any: self.any || !bandwidth.is_none(), bandwidth, ..self }
+    }
+
+    /// Limits of requests and responses.
+    pub fn bandwidth(&self) -> Bandwidth {
+        self.bandwidth
     }
 
     /// Whether nothing changes.

@@ -6,6 +6,8 @@ mod aborts;
 #[cfg(test)]
 mod algorithms;
 #[cfg(test)]
+mod bandwidth;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod changes;

@@ -1,6 +1,39 @@
 //! Keys about how HTTP is spoken, of `[defaults]`, `[profile.X]`, `[frontend.X]`, `[backend.X]` and `[listen.X]`.
 
-use super::{Key, Type};
+use super::{Key, Section, Type};
+
+/// `bandwidth`.
+pub static BANDWIDTH: Section = Section {
+    path: "defaults.bandwidth",
+    called: "bandwidth",
+    doc: "What one request and its response may move in a second, heads included. A tenth of that, or 4 KiB, may pass at \
+          once; nobody is faster than that over any time. Who may not move is not waited for: no timeout ends it. A \
+          tunnel that a request has become has the same limits. Of a frontend's and a backend's the lower holds. What is \
+          compressed counts as it goes out.",
+    keys: &[
+        Key::new("download", Type::Size { min: 1 << 10, max: 1 << 40 }, "To the client, per second.")
+            .default_is("no limit"),
+        Key::new("upload", Type::Size { min: 1 << 10, max: 1 << 40 }, "From the client, per second.")
+            .default_is("no limit"),
+    ],
+    hints: &[
+        ("limit", "download = \"1MiB\", upload = \"1MiB\""),
+        ("default_limit", "download = \"1MiB\", upload = \"1MiB\""),
+        ("default_period", "limits are per second"),
+        ("period", "limits are per second"),
+        ("bwlim_out", "download"),
+        ("bwlim_in", "upload"),
+        ("key", "limits are of each request by itself"),
+    ],
+};
+
+/// `bandwidth` of a section.
+pub(super) const BANDWIDTHS: Key = Key::new(
+    "bandwidth",
+    Type::Forms("false or a table", Some(&BANDWIDTH)),
+    "Limits how fast content moves, for each request by itself (HAProxy: `bwlim-in`, `bwlim-out`).",
+)
+.default("false");
 
 /// `min_request_rate`.
 pub(super) const MIN_REQUEST_RATE: Key = Key::new(

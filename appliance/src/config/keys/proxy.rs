@@ -5,8 +5,8 @@ use super::check::CHECK_STEP;
 use super::compression::COMPRESS;
 use super::cookie::COOKIE;
 use super::http::{
-    ABORTONCLOSE, HTTP_REUSE, MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET, RETRY_NON_IDEMPOTENT,
-    RETRY_ON,
+    ABORTONCLOSE, BANDWIDTHS, HTTP_REUSE, MIN_REQUEST_RATE, MIN_RESPONSE_RATE, RETRY_BUDGET,
+    RETRY_NON_IDEMPOTENT, RETRY_ON,
 };
 use super::log::{
     BACKEND_LOG, CAPTURE_KEY, DONTLOG_NORMAL, DONTLOGNULL, LOG, LOG_FORMAT, LOG_SEPARATE_ERRORS, LOG_TAG,
@@ -33,6 +33,7 @@ pub static OF_HTTP: &[&str] = &[
     "capture",
     "unique_id",
     "compression",
+    "bandwidth",
 ];
 
 /// `[defaults]`.
@@ -45,6 +46,7 @@ pub static DEFAULTS: Section = Section {
         TIMEOUTS,
         FORWARDED,
         COMPRESS,
+        BANDWIDTHS,
         DONTLOGNULL,
         DONTLOG_NORMAL,
         LOG,
@@ -94,6 +96,7 @@ pub static PROFILE: Section = Section {
         TIMEOUTS,
         FORWARDED,
         COMPRESS,
+        BANDWIDTHS,
         DONTLOGNULL,
         DONTLOG_NORMAL,
         LOG,
@@ -144,6 +147,7 @@ pub static FRONTEND: Section = Section {
         Key::new("timeout", Type::Table(&TIMEOUT_FRONTEND), "Timers of the client side."),
         FORWARDED,
         COMPRESS,
+        BANDWIDTHS,
         DONTLOGNULL,
         DONTLOG_NORMAL,
         LOG,
@@ -191,6 +195,7 @@ pub static BACKEND: Section = Section {
         BACKEND_LOG,
         LOG_TAG,
         COMPRESS,
+        BANDWIDTHS,
         ERRORFILE,
         RETRIES,
         RETRY_ON,
@@ -232,6 +237,7 @@ pub static LISTEN: Section = Section {
         TIMEOUTS,
         FORWARDED,
         COMPRESS,
+        BANDWIDTHS,
         DONTLOGNULL,
         DONTLOG_NORMAL,
         LOG,

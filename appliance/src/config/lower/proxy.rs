@@ -94,7 +94,8 @@ fn frontend(
         timeout: f.timeout,
         http_request: f.rules.clone(),
         http_response: ResponseRules::new(f.response_rules.clone())
-            .with_compression(compression(f.compression.as_ref(), false)),
+            .with_compression(compression(f.compression.as_ref(), false))
+            .with_bandwidth(f.bandwidth),
         forwarded_for: f.forwardfor.clone(),
         dontlognull: f.dontlognull,
         log,
@@ -176,7 +177,8 @@ fn backend(
         timeout: b.timeout,
         http_request: b.rules.clone(),
         http_response: ResponseRules::new(b.response_rules.clone())
-            .with_compression(compression(b.compression.as_ref(), fronts_compress)),
+            .with_compression(compression(b.compression.as_ref(), fronts_compress))
+            .with_bandwidth(b.bandwidth),
         forwarded_for: b.forwardfor.clone(),
         retries: b.retries,
         redispatch: b.redispatch,

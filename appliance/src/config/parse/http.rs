@@ -1,10 +1,13 @@
 //! Keys about how HTTP is spoken.
 
+use std::num::NonZeroU64;
+
+use evenkeel_proxy::bandwidth::Bandwidth;
 use evenkeel_proxy::plan::{HttpReuse, RetryEvent, RetryOn};
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::keys::Key;
+use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader, shown};
 use crate::config::settings::HttpSettings;
 use crate::config::suggest::nearest;
@@ -23,7 +26,30 @@ pub(super) fn settings(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HttpSettings 
             "always" => HttpReuse::Always,
             _ => HttpReuse::Safe,
         }),
+        bandwidth: t.known(cx, "bandwidth", bandwidth),
     }
+}
+
+/// `false`, or a table.
+fn bandwidth(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Bandwidth> {
+    if node.value.as_bool() == Some(false) {
+        return Some(Bandwidth::default());
+    }
+    if node.value.as_table().is_none() {
+        cx.wrong_type(key, node, Some("bandwidth = { download = \"1MiB\" }".to_owned()));
+        return None;
+    }
+    let mut t = Fields::of(cx, &keys::BANDWIDTH, node.key, node)?;
+    let mut rate = |name| t.read(cx, name, Reader::size).and_then(|s| NonZeroU64::new(s.value));
+    let limits = Bandwidth { download: rate("download"), upload: rate("upload") };
+    let said = t.has("download") || t.has("upload");
+    t.finish(cx);
+    if !said {
+        let message = "`bandwidth` limits nothing";
+        let help = "bandwidth = { download = \"1MiB\", upload = \"1MiB\" }";
+        cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(help));
+    }
+    Some(limits)
 }
 
 fn retry_on(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<RetryOn> {

@@ -127,6 +127,7 @@ pub(super) fn frontend(
     let to_journal = log.iter().any(|target| matches!(target.to, Destination::Journal(_)));
     let fields = if to_journal { Fields::Wanted } else { Fields::None };
     let records = settings.records.records(&mut log_format, mode == Mode::Http, fields);
+    check_upload(cx, proxy, settings);
     Frontend {
         name: proxy.name.clone(),
         mode,
@@ -139,6 +140,7 @@ pub(super) fn frontend(
         timeout: settings.timeout.of_client(),
         forwardfor: settings.forwardfor.clone().flatten(),
         compression: settings.compression.clone().filter(|_| mode == Mode::Http),
+        bandwidth: settings.http.bandwidth.filter(|_| mode == Mode::Http).unwrap_or_default(),
         dontlognull: settings.dontlognull.unwrap_or(false),
         log,
         log_format,
@@ -146,6 +148,20 @@ pub(super) fn frontend(
         errorfile: settings.errorfile.clone(),
         maxconn: settings.maxconn,
         http: settings.http.of_client(),
+    }
+}
+
+/// Refuses to ask of clients what they are kept from.
+fn check_upload(cx: &mut Reader<'_>, proxy: &Proxy, settings: &Settings) {
+    let least = u64::from(settings.http.of_client().min_rate.request_body);
+    if settings.http.bandwidth.and_then(|b| b.upload).is_some_and(|most| most.get() < least) {
+        let message = format!(
+            "{} {} ends requests that come with less than {least} bytes a second (`min_request_rate`), and lets none \
+             come with more than its `bandwidth`",
+            proxy.side.as_str(),
+            shown(&proxy.name.value)
+        );
+        cx.push(Diagnostic::error(Code::BadCombination, proxy.name.span, message));
     }
 }
 
@@ -243,6 +259,7 @@ pub(super) fn backend(
         timeout: settings.timeout.of_server(),
         forwardfor: settings.forwardfor.clone().flatten(),
         compression: settings.compression.clone().filter(|_| mode == Mode::Http),
+        bandwidth: settings.http.bandwidth.filter(|_| mode == Mode::Http).unwrap_or_default(),
         cookie: cookie.map(Arc::new),
         stick: proxy.stick.into_iter().filter_map(|rule| stick(cx, rule, tables)).collect(),
         retries: settings.retries.unwrap_or(3),

@@ -1,5 +1,6 @@
 //! What a proxy section says about HTTP.
 
+use evenkeel_proxy::bandwidth::Bandwidth;
 use evenkeel_proxy::plan::{ClientHttp, HttpReuse, MinRate, Retry, RetryOn, ServerHttp};
 
 /// Keys of [`crate::config::keys`] about HTTP.
@@ -12,6 +13,7 @@ pub(in crate::config) struct HttpSettings {
     pub(in crate::config) retry_budget: Option<u16>,
     pub(in crate::config) abort_on_close: Option<bool>,
     pub(in crate::config) reuse: Option<HttpReuse>,
+    pub(in crate::config) bandwidth: Option<Bandwidth>,
 }
 
 impl HttpSettings {
@@ -25,6 +27,7 @@ impl HttpSettings {
             retry_budget: self.retry_budget.or(base.retry_budget),
             abort_on_close: self.abort_on_close.or(base.abort_on_close),
             reuse: self.reuse.or(base.reuse),
+            bandwidth: self.bandwidth.or(base.bandwidth),
         }
     }
 

@@ -2,12 +2,15 @@
 
 mod ending;
 mod forwarding;
+mod paced;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+
+use paced::Paced;
 
 use super::super::caller::Caller;
 use super::super::deadline::Alarm;
@@ -71,6 +74,8 @@ enum State {
     Head(Open),
     /// For a server, for either side of a running exchange.
     Forwarding(Open),
+    /// The same, or a tunnel, of limited bandwidth.
+    Paced(Box<Paced>),
     /// For either side of a tunnel.
     Tunnel(Open, Halves),
     /// For the time to refuse it with this status.
@@ -174,6 +179,7 @@ impl Connection {
             State::Waiting => self.wait(scratch, cx, now),
             State::Head(open) => self.read_head(open, scratch, cx, now),
             State::Forwarding(open) => self.forward(open, scratch, cx, now),
+            State::Paced(paced) => self.pace(*paced, scratch, cx, now),
             State::Tunnel(open, halves) => self.tunnel(open, halves, scratch, cx, now),
             State::Tarpit(open, status) => self.hold(open, status, scratch, cx, now),
             State::Answering(open, farewell) => self.answer(open, farewell, cx, now),
@@ -195,6 +201,7 @@ impl Connection {
                 let failure = open.deadline().map_or(Failure::ServerTimeout, |(_, failure)| failure);
                 self.fail_or_repeat(open, failure, now)
             }
+            State::Paced(paced) => self.expire_paced(*paced, now),
             State::Tunnel(mut open, halves) => {
                 let due = tunnel::deadline(&open, halves);
                 let failure = due.map_or(Failure::ClientTimeout, |(_, failure)| failure);
@@ -381,8 +388,9 @@ impl Connection {
         }
         // What belongs to the next request was not read for this one.
         open.up.read -= self.inbox.len() as u64;
-        let mut assign = match prepared {
-            Prepared::Forward(assign) => assign,
+        let (mut assign, limits) = match prepared {
+            Prepared::Forward(assign) => (assign, None),
+            Prepared::Pace(assign, limits) => (assign, Some(limits)),
             Prepared::Answer(ours) => {
                 let ours = ours.made(&self.thread.services, open.asked.method);
                 return self.handle_rule(open, &ours, now);
@@ -392,7 +400,10 @@ impl Connection {
             assign.prefer(server, &self.thread);
         }
         open.assign = Some(assign);
-        Step::Next(State::Forwarding(open))
+        Step::Next(match limits {
+            None => State::Forwarding(open),
+            Some(limits) => State::Paced(Paced::new(open, limits, now).into()),
+        })
     }
 
     fn tunnel(

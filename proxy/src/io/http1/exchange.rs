@@ -71,6 +71,12 @@ pub(super) struct Changes {
     pub(super) coding: Coding,
 }
 
+impl Changes {
+    pub(super) fn new(frontend: FrontendId, holding: Holding, of_backend: Holding, coding: Coding) -> Self {
+        Self { frontend, holding, of_backend, set: Variables::default(), coding }
+    }
+}
+
 /// How far the compression of a response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {

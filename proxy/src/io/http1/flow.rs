@@ -27,11 +27,13 @@ pub(in crate::io) struct Flow {
     pub(in crate::io) ends: bool,
     /// Bytes read in all.
     pub(in crate::io) read: u64,
+    /// How much more content may be read, for all that is known now.
+    pub(super) quota: u64,
     /// What does not go through the process.
     bypass: Bypass,
     /// How much is read at once: more while the other side keeps up, less when it does not, because what it does not
     /// take has to be kept.
-    window: usize,
+    pub(super) window: usize,
 }
 
 /// Why content does not go on.
@@ -57,6 +59,7 @@ impl Default for Flow {
             held: Vec::new(),
             ends: false,
             read: 0,
+            quota: UNLIMITED,
             bypass: Bypass::default(),
             window: START,
         }
@@ -96,6 +99,10 @@ impl Flow {
                 self.bypass.give_back(means.pipes);
                 return Poll::Ready(Ok(()));
             }
+            if self.quota == 0 {
+                self.bypass.give_back(means.pipes);
+                return self.pause(cx, to);
+            }
             if self.read - start > self.most_at_once() {
                 // Others want their turn.
                 cx.waker().wake_by_ref();
@@ -105,7 +112,9 @@ impl Flow {
                 ready!(spliced)?;
                 continue;
             }
-            let room = self.window.min(means.scratch.len()).min(to.appetite());
+            let quota = usize::try_from(self.quota).unwrap_or(usize::MAX);
+            let room = self.window.min(means.scratch.len()).min(to.appetite()).min(quota);
+            let before = self.read;
             let Poll::Ready(total) = self.poll_fill(cx, from, means.scratch, room) else {
                 return self.pause(cx, to);
             };
@@ -114,6 +123,7 @@ impl Flow {
                 self.body.end().map_err(|Truncated| FlowError::Truncated)?;
                 continue;
             }
+            self.quota = self.quota.saturating_sub(self.read - before);
             let filled = total >= room;
             if filled {
                 self.bypass.supply = Supply::Streams;
@@ -125,6 +135,11 @@ impl Flow {
                 self.window = (self.window * 2).min(means.scratch.len());
             }
         }
+    }
+
+    /// Bytes that have passed in all, as far as limits are concerned: of what is compressed, what goes out.
+    pub(super) fn passed(&self) -> u64 {
+        if self.filter.is_some() { self.out.written() + self.out.waiting() } else { self.read }
     }
 
     /// How much one turn moves.
@@ -153,7 +168,7 @@ impl Flow {
         to: &Stream,
         means: &Means<'_>,
     ) -> Option<Poll<Result<(), FlowError>>> {
-        let plain = self.body.plain();
+        let plain = self.body.plain().min(self.quota);
         // What may have to be sent again must be seen, and so must what is put into chunks.
         if !self.bypass.is_worth(plain, self.body.needs_close())
             || self.out.is_kept()
@@ -168,6 +183,7 @@ impl Flow {
             Ok(0) => self.body.end().map_err(|Truncated| FlowError::Truncated),
             Ok(n) => {
                 self.read += n;
+                self.quota = self.quota.saturating_sub(n);
                 self.body.pass(n);
                 if self.bypass.supply == Supply::Trickles {
                     self.window = SMALL;
@@ -305,9 +321,12 @@ impl Flow {
         self.held.clear();
         self.held.shrink_to(SMALL);
         self.bypass = Bypass::default();
-        (self.read, self.window) = (0, START);
+        (self.read, self.window, self.quota) = (0, START, UNLIMITED);
     }
 }
+
+/// More than ever comes.
+const UNLIMITED: u64 = u64::MAX;
 
 /// How much one turn puts through a compressor: a millisecond with little effort, ten with the most.
 const MOST_COMPRESSED: u64 = 256 * 1024;

@@ -43,6 +43,11 @@ impl Outbox {
         self.sent == self.bytes.len()
     }
 
+    /// Bytes that wait to be written.
+    pub(in crate::io) fn waiting(&self) -> u64 {
+        (self.bytes.len() - self.sent) as u64
+    }
+
     /// Bytes written in all.
     pub(in crate::io) fn written(&self) -> u64 {
         self.written

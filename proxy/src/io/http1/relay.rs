@@ -133,6 +133,7 @@ fn poll_head(
             true => thread.forecast.head_room(exchange.facts.server),
             false => START.min(client.stream.appetite()),
         };
+        let room = room.min(down.window);
         let total = match down.poll_fill(cx, &mut server.stream, &mut scratch.bytes, room) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => {

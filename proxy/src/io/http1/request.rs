@@ -14,7 +14,7 @@ use super::record::Party;
 use super::repeat::Repeat;
 use super::view::{Asking, Given, Parsed, View, ask, values};
 use crate::balance::{Wish, key_of};
-use crate::compress::Compression;
+use crate::bandwidth::Bandwidth;
 use crate::compress::accept::Accepted;
 use crate::endpoint;
 use crate::h1::body::Body;
@@ -26,12 +26,14 @@ use crate::h1::head::Method;
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
 use crate::plan::{Backend, ForwardedFor, Frontend, HttpReuse};
-use crate::rules::{Change, Edits, Looked, Variables};
+use crate::rules::{Change, Edits, Looked};
 
 /// What becomes of a request.
 pub(super) enum Prepared {
     /// Its head is ready for a server, which is to be got.
     Forward(Assign),
+    /// The same, and what it moves has limits.
+    Pace(Assign, Bandwidth),
     /// A rule answers it.
     Answer(Box<Ours>),
 }
@@ -85,14 +87,8 @@ pub(super) fn prepare(
     if !frontend.http_response.is_empty() || !backend.http_response.is_empty() {
         let view = View::of(given, &edits).with(exchange);
         let of_backend = backend.http_response.holding(&Looked::new(&view));
-        let compression = backend.http_response.compression().or(frontend.http_response.compression());
-        exchange.changes = Some(Box::new(Changes {
-            frontend: party.frontend,
-            holding,
-            of_backend,
-            set: Variables::default(),
-            coding: compression.map_or(Coding::None, |by| coding(by, parsed, &mut edits)),
-        }));
+        let coding = coding(frontend, backend, parsed, &mut edits);
+        exchange.changes = Some(Changes::new(party.frontend, holding, of_backend, coding).into());
     }
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.caller.source.ip());
@@ -117,6 +113,7 @@ pub(super) fn prepare(
     wish.key = key_of(&backend.balance, &Asking { given, edits: &edits });
     if let Some(changes) = &mut exchange.changes {
         changes.set = edits.into_variables();
+        return Ok(limited(Assign::new(id, wish), frontend, backend));
     }
     Ok(Prepared::Forward(Assign::new(id, wish)))
 }
@@ -171,9 +168,18 @@ fn changed_line<'a>(
     edits.target().map_or(target, |to| target.with(to))
 }
 
+/// A request that may have limits.
+#[cold]
+fn limited(assign: Assign, frontend: &Frontend, backend: &Backend) -> Prepared {
+    let limits = frontend.http_response.bandwidth().and(backend.http_response.bandwidth());
+    if limits.is_none() { Prepared::Forward(assign) } else { Prepared::Pace(assign, limits) }
+}
+
 /// How the response may be compressed. A server that is to leave that to us does not see what its client takes.
 #[cold]
-fn coding(by: &Compression, parsed: &Parsed<'_>, edits: &mut Edits) -> Coding {
+fn coding(frontend: &Frontend, backend: &Backend, parsed: &Parsed<'_>, edits: &mut Edits) -> Coding {
+    let of_backend = backend.http_response.compression();
+    let Some(by) = of_backend.or_else(|| frontend.http_response.compression()) else { return Coding::None };
     let mut accepted = Accepted::default();
     values(parsed, edits, ACCEPT_ENCODING).for_each(|value| accepted.read(value));
     let Some(algo) = accepted.choose(&by.algos) else { return Coding::None };
