@@ -5,20 +5,34 @@ use std::net::Ipv4Addr;
 /// Appends `value` and the byte that follows it.
 #[inline]
 pub(crate) fn push_then(out: &mut Vec<u8>, value: u64, after: u8) {
-    let Some(mut rest) = u32::try_from(value).ok().filter(|v| *v < SHORT) else {
+    // Most numbers of a line have one digit.
+    match u8::try_from(value) {
+        Ok(digit @ 0..=9) => push_word(out, u64::from(u16::from_le_bytes([b'0' + digit, after])), 2),
+        _ => push_several_then(out, value, after),
+    }
+}
+
+/// Nearly all others have up to six.
+#[inline(never)]
+fn push_several_then(out: &mut Vec<u8>, value: u64, after: u8) {
+    if let Some((digits, count)) = triple(value) {
+        return push_word(out, digits | u64::from(after) << (8 * count), count + 1);
+    }
+    let (Some((high, count)), Some((low, shown))) = (triple(value / 1000), triple(value % 1000)) else {
         return push_long_then(out, value, after);
     };
-    // Built from the last byte on, so that the first one comes to stand lowest.
-    let (mut word, mut bytes) = (u64::from(after), 1);
-    loop {
-        word = word << 8 | u64::from(b'0') | u64::from(rest % 10);
-        rest /= 10;
-        bytes += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    push_word(out, word, bytes);
+    // The lower three with their zeros.
+    let zeros = 8 * (3 - shown);
+    let low = low << zeros | 0x30_30_30 & ((1 << zeros) - 1);
+    let word = high | low << (8 * count) | u64::from(after) << (8 * (count + 3));
+    push_word(out, word, count + 4);
+}
+
+/// The digits of a number of up to three, the first one lowest, and how many there are.
+#[inline]
+fn triple(value: u64) -> Option<(u64, usize)> {
+    let entry = *TRIPLES.get(usize::try_from(value).ok()?)?;
+    Some((u64::from(entry & 0xff_ff_ff), usize::from(entry.to_le_bytes()[3])))
 }
 
 /// Appends `value`, however large, and the byte that follows it.
@@ -90,8 +104,25 @@ fn octet_bytes(octet: u8) -> usize {
 
 const WORD: usize = size_of::<u64>();
 
-/// Numbers below this, and one byte more, fit a word.
-const SHORT: u32 = 10_000_000;
+/// For each number of up to three digits these, the first one lowest, and above them how many there are.
+static TRIPLES: [u32; 1000] = {
+    let mut table = [0; 1000];
+    let mut number = 0;
+    while number < table.len() {
+        let (mut digits, mut count, mut rest) = (0_u32, 0, number as u32);
+        loop {
+            digits = digits << 8 | (b'0' as u32 + rest % 10);
+            rest /= 10;
+            count += 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        table[number] = digits | count << 24;
+        number += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
@@ -119,7 +150,7 @@ mod tests {
 
     #[test]
     fn numbers_at_the_edges() {
-        for value in [0, 9, 10, u64::from(SHORT) - 1, u64::from(SHORT), u64::from(u32::MAX), u64::MAX] {
+        for value in [0, 9, 10, 99, 100, 999, 1000, 1009, 9999, 10_000, 999_999, 1_000_000, u64::MAX] {
             let mut out = Vec::new();
             push_then(&mut out, value, b' ');
             assert_eq!(String::from_utf8(out).unwrap(), format!("{value} "));

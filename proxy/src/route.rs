@@ -143,6 +143,7 @@ impl Routes {
     }
 
     /// Where a request goes. `None`: no rule matches.
+    #[inline(always)]
     pub fn backend<R: Request>(&self, request: &Looked<'_, R>) -> Option<BackendId> {
         let host = if self.by_host.is_empty() { &[][..] } else { request.host() };
         let start = self.by_host.partition_point(|(name, _)| name.as_bytes() < host);

@@ -18,7 +18,7 @@ use crate::access_log::{
 use crate::h1::head::Request;
 use crate::health::Sign;
 use crate::plan::{BackendId, FrontendId, LogFormat, ServerId};
-use crate::stats::Spans;
+use crate::stats::{Spans, Times};
 
 /// What the record will say.
 #[derive(Debug, Default)]
@@ -73,6 +73,7 @@ impl Facts {
         }
     }
 
+    #[inline(always)]
     fn timers(&self, now: Instant) -> Timers {
         let between = |from: Option<Instant>, to: Option<Instant>| match (from?, to?) {
             // Steps taken in one turn have one time: the usual case over a kept connection.
@@ -201,11 +202,7 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
     let server = facts.server.map(|s| thread.recorder.server(s));
     let frontend = Some(thread.recorder.frontend(party.frontend));
     if let Some((of_frontend, of_server)) = thread.recorder.times(party.frontend, facts.server) {
-        let spans = Spans::from(&facts.timers(facts.ended.unwrap_or_else(Instant::now)));
-        of_frontend.note(spans);
-        if let Some(times) = of_server {
-            times.note(spans);
-        }
+        note(of_frontend, of_server, facts);
     }
     if let Some(counters) = server
         && facts.persistence.wish().pinned == facts.server
@@ -244,6 +241,16 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
                 counters.response_errors.add(1);
             }
         }
+    }
+}
+
+/// Notes how long it took, where somebody wants to know.
+#[inline(never)]
+fn note(frontend: &Times, server: Option<&Times>, facts: &Facts) {
+    let spans = Spans::from(&facts.timers(facts.ended.unwrap_or_else(Instant::now)));
+    frontend.note(spans);
+    if let Some(times) = server {
+        times.note(spans);
     }
 }
 
