@@ -317,7 +317,9 @@ else:
 #[test]
 fn haproxyadmin_sees_and_does_the_same() {
     let both = Both::start();
-    let [ours, theirs] = both.run("/usr/bin/python3", &["-c", HAPROXYADMIN, "@"]);
+    // A star is before the result of a check while the next one is under way.
+    let quiet = |(ok, text): (bool, String)| (ok, text.replace("* L4", "L4"));
+    let [ours, theirs] = both.run("/usr/bin/python3", &["-c", HAPROXYADMIN, "@"]).map(quiet);
     assert_eq!(ours, theirs);
     assert!(ours.0, "{}", ours.1);
     both.agree("UP,UP");
