@@ -438,7 +438,7 @@ impl Monitor {
         }
     }
 
-    /// When backends last went up or down, and how often; by [`BackendId`].
+    /// When backends last went up or down, and how often; by `BackendId`.
     pub fn backend_records(&self) -> Vec<Record> {
         self.backends.clone()
     }

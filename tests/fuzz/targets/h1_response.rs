@@ -19,14 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     for method in [Method::Get, Method::Head, Method::Connect] {
         let Ok(framing) = framing::of_response(&response, method, &index, bytes) else { continue };
         for after in [After::Persist, After::Close] {
-            let to = ToClient {
-                version: Version::Http11,
-                method,
-                framing,
-                after,
-                sticky: None,
-                edits: &[],
-            };
+            let to = ToClient { version: Version::Http11, method, framing, after, sticky: None, edits: &[] };
             let mut out = Vec::new();
             forward::response(&mut out, &response, &index, bytes, &to);
             let mut index_again = HeadIndex::default();
