@@ -2,7 +2,7 @@
 
 use evenkeel_proxy::io::sight::Sight;
 
-use super::{Call, Level, Outcome, Session, server, set, show};
+use super::{Call, Level, Outcome, Session, map, server, set, show};
 
 /// A command.
 struct Command {
@@ -106,6 +106,25 @@ use Level::{Admin, Operator, User};
 
 /// Longer ones before those they begin with.
 static COMMANDS: &[Command] = &[
+    command(&["add", "map"], "[@<ver>] <map> <key> <val>", "put an entry into a map", Admin, map::add),
+    command(&["clear", "map"], "[@<ver>] <map>", "take all entries out of a map", Admin, map::clear),
+    command(&["commit", "map"], "@<ver> <map>", "use what was prepared for a map", Admin, map::commit),
+    command(&["del", "map"], "<map> [<key>|#<ref>]", "take an entry out of a map", Admin, map::del),
+    command(&["get", "map"], "<map> <key>", "look a key up in a map", User, map::get),
+    command(
+        &["prepare", "map"],
+        "<map>",
+        "begin to put another version of a map together",
+        Admin,
+        map::prepare,
+    ),
+    command(
+        &["set", "map"],
+        "<map> [<key>|#<ref>] <val>",
+        "give an entry of a map another value",
+        Admin,
+        map::set,
+    ),
     command(
         &["clear", "counters"],
         "[all]",
@@ -191,7 +210,7 @@ static COMMANDS: &[Command] = &[
         show::errors,
     ),
     command(&["show", "info"], "[json|typed]", "the process as a whole", User, show::info),
-    command(&["show", "map"], "[<map>]", "maps", User, show::map),
+    command(&["show", "map"], "[[@<ver>] <map>]", "maps, or what is in one", User, map::show),
     command(&["show", "servers", "conn"], "[<backend>]", "connections to servers", User, show::servers_conn),
     command(&["show", "servers", "state"], "[<backend>]", "the state of servers", User, show::servers_state),
     command(&["show", "sess"], "[id]", "this very connection", Operator, show::sessions),

@@ -13,6 +13,7 @@
 
 mod commands;
 mod line;
+mod map;
 pub mod node;
 mod server;
 mod set;

@@ -98,13 +98,6 @@ pub(super) fn nothing(_: Call<'_>) -> Outcome {
     Outcome::Done
 }
 
-pub(super) fn map(call: Call<'_>) -> Outcome {
-    match call.word(2) {
-        "" => Outcome::Shown("# id (file) description\n".into()),
-        _ => "Unknown map identifier. Please use #<id> or <file>.".into(),
-    }
-}
-
 pub(super) fn acl(call: Call<'_>) -> Outcome {
     match call.word(2) {
         "" => Outcome::Shown("# id (file) description\n".into()),

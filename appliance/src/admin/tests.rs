@@ -26,13 +26,19 @@ struct Bench {
 
 impl Bench {
     fn new(level: Level) -> Self {
+        Self::with(level, "")
+    }
+
+    /// With more sections.
+    fn with(level: Level, sections: &str) -> Self {
         let text = "[global]\nnbthread = 1\nmaxconn = 500\n\
                     [defaults]\ntimeout = { connect = \"1s\", client = \"1s\", server = \"1s\" }\n\
                     [frontend.fe]\nbind = [\"127.0.0.1:1\"]\ndefault_backend = \"be\"\n\
                     [backend.be]\nserver = [\n\
                     { name = \"s1\", addr = \"127.0.0.1:2\", weight = 50, maxconn = 20 },\n\
                     { name = \"s2\", addr = \"127.0.0.1:3\", backup = true },\n]\n";
-        let loaded = load_from_sources(&Sources::of_text("test.toml", text), "n");
+        let text = format!("{text}{sections}");
+        let loaded = load_from_sources(&Sources::of_text("test.toml", &text), "n");
         let plan = lower::proxy(&loaded.config.expect("a good configuration")).plan;
         let state = Arc::new(State::new(&plan));
         let stats = Arc::new(Stats::with_times(&plan, 1));
@@ -290,4 +296,49 @@ fn listings_have_their_forms() {
     assert!(info.contains("\nMaxconn: 500\n") && info.contains("\nnode: n\n"), "{info}");
     assert!(bench.say("show info typed").contains("\n15.Maxconn.1:CLP:u32:500\n"));
     assert!(bench.say("show info json").starts_with("[{\"field\":{\"pos\":0,\"name\":\"Name\"},"));
+}
+
+/// Recorded from HAProxy 2.8 with the same map, but for how entries are named and what a map is described as.
+#[test]
+fn maps_are_shown_and_changed_as_haproxys() {
+    let sections = "[map.hosts]\nentries = { \"a.example\" = \"one\", \"b.example\" = \"two words\" }\n";
+    let mut bench = Bench::with(Level::Admin, sections);
+    for (line, answer) in [
+        ("show map", "# id (file) description\n0 (hosts) map of the configuration. entry_cnt=2\n\n"),
+        ("show map hosts", "0x0 a.example one\n0x1 b.example two words\n\n"),
+        ("show map #0", "0x0 a.example one\n0x1 b.example two words\n\n"),
+        ("show map nope", "Unknown map identifier. Please use #<id> or <file>.\n\n"),
+        (
+            "get map hosts a.example",
+            "type=str, case=sensitive, found=yes, key=\"a.example\", value=\"one\", type=\"str\"\n\n",
+        ),
+        ("get map hosts zzz", "type=str, case=sensitive, found=no\n\n"),
+        ("set map hosts b.example new", "\n"),
+        ("set map hosts zz new", "entry not found.\n\n"),
+        ("add map hosts a.example three", "\n"),
+        ("add map hosts c.example four five", "\n"),
+        (
+            "show map hosts",
+            "0x0 a.example one\n0x1 b.example new\n0x2 a.example three\n0x3 c.example four\n\n",
+        ),
+        ("del map hosts a.example", "\n"),
+        ("del map hosts zz", "Key not found.\n\n"),
+        ("set map hosts #0x1 newer", "\n"),
+        ("del map hosts #0x3", "\n"),
+        ("show map hosts", "0x1 b.example newer\n\n"),
+        ("prepare map hosts", "New version created: 1\n\n"),
+        ("add map @1 hosts x y", "\n"),
+        ("show map @1 hosts", "0x0 x y\n\n"),
+        ("show map hosts", "0x1 b.example newer\n\n"),
+        ("commit map @1 hosts", "\n"),
+        ("show map hosts", "0x0 x y\n\n"),
+        ("commit map @9 hosts", "Version number out of range.\n\n"),
+        ("commit map", "Missing version number.\n\n"),
+        ("clear map hosts", "\n"),
+        ("show map hosts", "\n"),
+    ] {
+        assert_eq!(bench.say(line), answer, "{line}");
+    }
+    let mut user = Bench::with(Level::User, sections);
+    assert_eq!(user.say("add map hosts a b"), "Permission denied\n\n");
 }

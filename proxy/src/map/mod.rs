@@ -94,6 +94,11 @@ impl Map {
         self.how
     }
 
+    /// Whether letters of either case are the same.
+    pub fn ignores_case(&self) -> bool {
+        self.nocase
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.entries.len()

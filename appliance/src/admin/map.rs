@@ -1,0 +1,185 @@
+//! Maps: shown, looked up, changed, and exchanged whole.
+
+use std::fmt::Write as _;
+
+use evenkeel_proxy::map::{Entry, EntryId, How, Map, MapId, Maps, Version, VersionError};
+
+use super::{Call, Outcome};
+
+/// `show map [[@<ver>] <map>]`.
+pub(super) fn show(call: Call<'_>) -> Outcome {
+    let maps = call.sight.state().maps();
+    let (version, rest) = versioned(call.words.get(2..).unwrap_or_default());
+    let Some(name) = rest.first() else {
+        let mut out = "# id (file) description\n".to_owned();
+        for (id, name) in maps.names() {
+            let count = maps.look(id, Map::len).unwrap_or_default();
+            line(&mut out, format_args!("{} ({name}) map of the configuration. entry_cnt={count}", id.0));
+        }
+        return Outcome::Shown(out);
+    };
+    let Some(id) = named(maps, name) else { return UNKNOWN.into() };
+    match version {
+        Some(version) => match maps.change_prepared(id, version, |map| listed(map)) {
+            Ok(out) => Outcome::Shown(out),
+            Err(error) => refused(error),
+        },
+        None => Outcome::Shown(maps.look(id, listed).unwrap_or_default()),
+    }
+}
+
+/// `get map <map> <key>`.
+pub(super) fn get(call: Call<'_>) -> Outcome {
+    let maps = call.sight.state().maps();
+    let (Some(id), key) = (named(maps, call.word(2)), call.word(3)) else { return UNKNOWN.into() };
+    let found = maps.look(id, |map| {
+        let case = if map.ignores_case() { "insensitive" } else { "sensitive" };
+        let mut out = format!("type={}, case={case}, ", word(map.how()));
+        match map.look_up(key.as_bytes()) {
+            Some(Entry { key, value }) => {
+                line(&mut out, format_args!("found=yes, key=\"{key}\", value=\"{value}\", type=\"str\""));
+            }
+            None => line(&mut out, format_args!("found=no")),
+        }
+        out
+    });
+    Outcome::Shown(found.unwrap_or_default())
+}
+
+/// `set map <map> <key|#ref> <value>`.
+pub(super) fn set(call: Call<'_>) -> Outcome {
+    let maps = call.sight.state().maps();
+    let [_, _, map, key, value] = call.words else {
+        return "'set map' expects three parameters: map identifier, key and value.".into();
+    };
+    let Some(id) = named(maps, map) else { return UNKNOWN.into() };
+    let there = maps.change(id, |map| match reference(key) {
+        Some(entry) => map.set_entry(entry, value),
+        None => map.set(key, value) > 0,
+    });
+    if there == Some(true) { Outcome::Done } else { "entry not found.".into() }
+}
+
+/// `add map [@<ver>] <map> <key> <value>`.
+pub(super) fn add(call: Call<'_>) -> Outcome {
+    let maps = call.sight.state().maps();
+    let (version, rest) = versioned(call.words.get(2..).unwrap_or_default());
+    let [map, key, value, ..] = rest else {
+        return "'add map' expects three parameters: map identifier, key and value.".into();
+    };
+    let Some(id) = named(maps, map) else { return UNKNOWN.into() };
+    let add = |map: &mut Map| map.add((*key).into(), (*value).into());
+    let added = match version {
+        Some(version) => match maps.change_prepared(id, version, add) {
+            Ok(added) => added,
+            Err(error) => return refused(error),
+        },
+        None => match maps.change(id, add) {
+            Some(added) => added,
+            None => return UNKNOWN.into(),
+        },
+    };
+    match added {
+        Ok(_) => Outcome::Done,
+        Err(error) => Outcome::Said(format!("'{key}' {error}.")),
+    }
+}
+
+/// `del map <map> <key|#ref>`.
+pub(super) fn del(call: Call<'_>) -> Outcome {
+    let maps = call.sight.state().maps();
+    let (Some(id), key) = (named(maps, call.word(2)), call.word(3)) else { return UNKNOWN.into() };
+    let there = maps.change(id, |map| match reference(key) {
+        Some(entry) => map.remove_entry(entry),
+        None => map.remove(key) > 0,
+    });
+    if there == Some(true) { Outcome::Done } else { "Key not found.".into() }
+}
+
+/// `clear map [@<ver>] <map>`.
+pub(super) fn clear(call: Call<'_>) -> Outcome {
+    let maps = call.sight.state().maps();
+    let (version, rest) = versioned(call.words.get(2..).unwrap_or_default());
+    let Some(id) = rest.first().and_then(|name| named(maps, name)) else { return UNKNOWN.into() };
+    match version {
+        Some(version) => {
+            maps.change_prepared(id, version, Map::clear).map_or_else(refused, |()| Outcome::Done)
+        }
+        None => maps.change(id, Map::clear).map_or_else(|| UNKNOWN.into(), |()| Outcome::Done),
+    }
+}
+
+/// `prepare map <map>`.
+pub(super) fn prepare(call: Call<'_>) -> Outcome {
+    let maps = call.sight.state().maps();
+    let Some(id) = named(maps, call.word(2)) else { return UNKNOWN.into() };
+    match maps.prepare(id) {
+        Ok(version) => Outcome::Said(format!("New version created: {}", version.0)),
+        Err(error) => refused(error),
+    }
+}
+
+/// `commit map @<ver> <map>`.
+pub(super) fn commit(call: Call<'_>) -> Outcome {
+    let maps = call.sight.state().maps();
+    let (Some(version), rest) = versioned(call.words.get(2..).unwrap_or_default()) else {
+        return "Missing version number.".into();
+    };
+    let Some(id) = rest.first().and_then(|name| named(maps, name)) else { return UNKNOWN.into() };
+    maps.commit(id, version).map_or_else(refused, |()| Outcome::Done)
+}
+
+/// A map by its name, or `#` and its position.
+fn named(maps: &Maps, text: &str) -> Option<MapId> {
+    let position = text.strip_prefix('#').and_then(|number| number.parse::<u16>().ok());
+    maps.names().find(|(id, name)| position == Some(id.0) || *name == text).map(|(id, _)| id)
+}
+
+/// An entry as it is shown: `#0x1f`.
+fn reference(text: &str) -> Option<EntryId> {
+    u32::from_str_radix(text.strip_prefix("#0x")?, 16).ok().map(EntryId)
+}
+
+/// A version that goes before everything else.
+fn versioned<'a, 'w>(words: &'a [&'w str]) -> (Option<Version>, &'a [&'w str]) {
+    let version = |word: &str| word.strip_prefix('@')?.parse().ok().map(Version);
+    match words.split_first() {
+        Some((first, rest)) if first.starts_with('@') => (Some(version(first).unwrap_or_default()), rest),
+        _ => (None, words),
+    }
+}
+
+fn listed(map: &Map) -> String {
+    let mut out = String::new();
+    for (EntryId(id), Entry { key, value }) in map.entries() {
+        line(&mut out, format_args!("0x{id:x} {key} {value}"));
+    }
+    out
+}
+
+fn refused(error: VersionError) -> Outcome {
+    match error {
+        VersionError::Unknown => "Version number out of range.".into(),
+        VersionError::TooMany => "Too many versions are being prepared.".into(),
+    }
+}
+
+fn word(how: How) -> &'static str {
+    match how {
+        How::Str => "str",
+        How::Beg => "beg",
+        How::End => "end",
+        How::Sub => "sub",
+        How::Dir => "dir",
+        How::Dom => "dom",
+        How::Reg => "reg",
+        How::Ip => "ip",
+    }
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    writeln!(out, "{text}").unwrap_or_default();
+}
+
+const UNKNOWN: &str = "Unknown map identifier. Please use #<id> or <file>.";
