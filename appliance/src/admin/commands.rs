@@ -2,7 +2,7 @@
 
 use evenkeel_proxy::io::sight::Sight;
 
-use super::{Call, Level, Outcome, Session, map, server, set, show};
+use super::{Call, Level, Outcome, Session, map, server, set, show, table};
 
 /// A command.
 struct Command {
@@ -132,13 +132,7 @@ static COMMANDS: &[Command] = &[
         Operator,
         set::clear_counters,
     ),
-    command(
-        &["clear", "table"],
-        "<table> [<filter>]*",
-        "remove entries from a table",
-        Admin,
-        show::clear_table,
-    ),
+    command(&["clear", "table"], "<table> [<filter>]*", "remove entries from a table", Admin, table::clear),
     command(
         &["disable", "agent"],
         "<bk>/<srv>",
@@ -222,7 +216,7 @@ static COMMANDS: &[Command] = &[
         User,
         show::stat,
     ),
-    command(&["show", "table"], "[<table>]", "tables", Operator, show::table),
+    command(&["show", "table"], "[<table> [<filter>]*]", "tables, or what is in one", Operator, table::show),
     command(&["show", "version"], "", "the version that runs", User, show::version),
     command(
         &["shutdown", "sessions", "server"],

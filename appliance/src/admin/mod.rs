@@ -19,6 +19,7 @@ mod server;
 mod set;
 mod show;
 pub mod socket;
+mod table;
 #[cfg(test)]
 mod tests;
 

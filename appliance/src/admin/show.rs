@@ -105,17 +105,6 @@ pub(super) fn acl(call: Call<'_>) -> Outcome {
     }
 }
 
-pub(super) fn table(call: Call<'_>) -> Outcome {
-    match call.word(2) {
-        "" => Outcome::Done,
-        _ => "No such table".into(),
-    }
-}
-
-pub(super) fn clear_table(_: Call<'_>) -> Outcome {
-    "No such table".into()
-}
-
 /// Messages that could not be read are counted, and not kept.
 pub(super) fn errors(call: Call<'_>) -> Outcome {
     let name = call.word(2);

@@ -11,6 +11,7 @@ use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::runtime::{self, Proxy, Shared};
 use evenkeel_proxy::io::sight::{Parts, Product, Sight};
 use evenkeel_proxy::stats::Stats;
+use evenkeel_proxy::table::{Event, KeyType, TableId};
 
 use super::socket::{Admin, Door};
 use super::{Level, Session};
@@ -341,4 +342,54 @@ fn maps_are_shown_and_changed_as_haproxys() {
     }
     let mut user = Bench::with(Level::User, sections);
     assert_eq!(user.say("add map hosts a b"), "Permission denied\n\n");
+}
+
+/// As HAProxy 2.8 shows them, but for where entries are in memory.
+#[test]
+fn tables_are_shown_and_emptied_as_haproxys() {
+    let sections = "[table.per_ip]\ntype = \"ip\"\nsize = 100\nstore = { gpc0 = true, http_req_cnt = true }\n\
+                    [table.names]\ntype = \"string\"\nsize = 10\nstore = { gpc0 = true }\n";
+    let mut bench = Bench::with(Level::Admin, sections);
+    let now = std::time::Instant::now();
+    let count = |bench: &Bench, table: u16, key: &[u8], times: u64| {
+        let table = bench.sight.state().counters().table(TableId(table)).unwrap();
+        let key = match table.key_type() {
+            KeyType::Ip { .. } => {
+                table.key_type().of_address(std::str::from_utf8(key).unwrap().parse().unwrap())
+            }
+            KeyType::Integer | KeyType::String { .. } | KeyType::Binary { .. } => {
+                table.key_type().of_bytes(key)
+            }
+        };
+        let held = table.track(key.unwrap(), &[], now).unwrap();
+        table.count(&held, Event::Request, times, now);
+        held
+    };
+    for (key, times) in [("192.0.2.1", 3), ("192.0.2.2", 7)] {
+        let held = count(&bench, 0, key.as_bytes(), times);
+        bench.sight.state().counters().table(TableId(0)).unwrap().release(held, &[], now);
+    }
+    let held = count(&bench, 1, b"a b", 1);
+    let first = "0x0: key=192.0.2.1 use=0 exp=0 shard=0 http_req_cnt=3 gpc0=0\n";
+    let second = "0x0: key=192.0.2.2 use=0 exp=0 shard=0 http_req_cnt=7 gpc0=0\n";
+    let head = |used| format!("# table: per_ip, type: ip, size:100, used:{used}\n");
+    let names = "# table: names, type: string, size:10, used:1\n";
+    for (line, answer) in [
+        ("show table", format!("{}{names}\n", head(2))),
+        ("show table per_ip key 192.0.2.2", format!("{}{second}\n", head(2))),
+        ("show table per_ip data.http_req_cnt gt 5", format!("{}{second}\n", head(2))),
+        ("show table per_ip data.http_req_cnt le 3", format!("{}{first}\n", head(2))),
+        ("show table per_ip data.conn_cur gt 5", "Data type not stored in this table\n\n".into()),
+        ("show table names", format!("{names}0x0: key=a b use=1 exp=0 shard=0 gpc0=0\n\n")),
+        ("clear table names key a\\ b", "Entry currently in use, cannot remove\n\n".into()),
+        ("clear table per_ip key 192.0.2.2", "\n".into()),
+        ("show table per_ip", format!("{}{first}\n", head(1))),
+        ("clear table per_ip", "\n".into()),
+        ("show table per_ip", format!("{}\n", head(0))),
+        ("show table nope", "No such table\n\n".into()),
+        ("clear table nope", "No such table\n\n".into()),
+    ] {
+        assert_eq!(bench.say(line), answer, "{line}");
+    }
+    bench.sight.state().counters().table(TableId(1)).unwrap().release(held, &[], now);
 }
