@@ -369,3 +369,16 @@ server = [{ name = "s", addr = "10.0.0.1:80" }]
     assert!(said[3..].iter().copied().eq(edits.map(Action::Edit).iter()), "{said:?}");
     assert_eq!(front.timeout.tarpit, Some(Duration::from_secs(5)));
 }
+
+#[test]
+fn a_frontend_that_answers_by_itself_needs_no_backend() {
+    let front = |rules: &str| {
+        codes(&format!(
+            "[defaults]\ntimeout = {{ connect = \"5s\", client = \"50s\", server = \"50s\" }}\n[frontend.f]\n\
+             bind = [\"*:80\"]\nhttp_request = [{rules}]\n"
+        ))
+    };
+    assert!(front("{ return = { status = 200 }, if = { path = \"/\" } }, { deny = 404 }").is_empty());
+    assert_eq!(front("{ deny = 404, if = { path = \"/\" } }"), ["no-route"]);
+    assert_eq!(front("{ set_header = { X-A = \"b\" } }"), ["no-route"]);
+}

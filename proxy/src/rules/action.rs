@@ -252,6 +252,20 @@ impl Fields for () {
 }
 
 impl Rule {
+    /// Whether it answers every request that comes to it.
+    pub fn answers_all(&self) -> bool {
+        let answers = match &self.action {
+            Action::Edit(_) | Action::Count(_) => false,
+            Action::Deny(_)
+            | Action::Tarpit(_)
+            | Action::SilentDrop
+            | Action::Return(_)
+            | Action::Serve(_)
+            | Action::Redirect(_) => true,
+        };
+        answers && self.when == Matcher::All(Vec::new())
+    }
+
     /// The map that it looks into.
     pub fn map(&self) -> Option<MapId> {
         let Action::Edit(Edit::Variable(_, Value::Mapped { map, .. })) = &self.action else { return None };

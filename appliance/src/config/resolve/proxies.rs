@@ -115,8 +115,9 @@ pub(super) fn frontend(
     for route in &routes {
         route.to.backends().iter().for_each(|backend| check_backend(cx, backend, backends));
     }
-    // A frontend that serves some names only need not serve others.
-    if default_backend.is_some() || proxy.routing.routes.is_empty() {
+    // A frontend that serves some names only need not serve others, and one that answers by itself serves nobody else's.
+    let leads_nowhere = !proxy.routing.routes.is_empty() || rules.iter().any(Rule::answers_all);
+    if default_backend.is_some() || !leads_nowhere {
         route(cx, proxy, mode, default_backend.as_ref(), backends);
     }
     if settings.timeout.client.is_none() {
