@@ -280,6 +280,25 @@ fn a_tarpit_holds_clients_and_refuses_them() {
     assert_eq!((totals.requests, totals.denied), (1, 1));
 }
 
+/// What it sends does not keep the thread from others, nor put its refusal off.
+#[test]
+fn who_sends_into_a_tarpit_is_refused_in_time() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.timeout.tarpit = Some(Duration::from_millis(300));
+    let slow = Texts::new(How::Prefix, false, vec!["/slow".into()]).unwrap();
+    setup.frontend.http_request =
+        vec![Rule { when: Matcher::Test(Test::Path(slow)), action: Action::Tarpit(500) }];
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    client.send("POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");
+    client.send(vec![b'x'; 4 << 20]);
+    let mut other = proxy.client();
+    other.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(status(&other.response().0), 200);
+    assert!(client.head().starts_with("HTTP/1.1 500 "));
+}
+
 #[test]
 fn who_leaves_a_tarpit_is_let_go() {
     let server = answering();

@@ -23,6 +23,7 @@ http_request = [
 use_backend = [{ backend = "inside", if = { path_beg = "/v2" } }]
 http_response = [{ del_header = "Server" }]
 [backend.app]
+http_request = [{ use_service = "prometheus_exporter", if = { path = "/metrics" } }]
 server = [{ name = "s1", addr = "10.0.0.1:80" }]
 [backend.inside]
 balance = "uri"
@@ -66,6 +67,8 @@ fn requests_are_explained() {
     let (ok, text) = explain(&scratch, &[]);
     assert!(ok && text.contains("=> backend app by default"), "{text}");
     assert!(text.ends_with("-> s1 10.0.0.1:80 weight 1\n"), "{text}");
+    let (ok, text) = explain(&scratch, &["--path", "/metrics"]);
+    assert!(ok && text.ends_with("=> answered with 200 by the last rule\n"), "{text}");
     let (_, text) = explain(&scratch, &["--header", "a b"]);
     assert!(text.ends_with("=> it is no request, and refused with 400\n"), "{text}");
     let (ok, text) = explain(&scratch, &["--frontend", "wbe"]);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::super::runtime::DataThread;
 use super::exchange::Exchange;
 use super::failure::Failure;
+use super::record::sign_of;
 use crate::rules::{Count, Looked, Number, Request, Subject};
 use crate::table::{Event, Key};
 
@@ -62,22 +63,8 @@ pub(super) fn handle_denial(exchange: &Exchange, thread: &DataThread, now: Insta
 /// An exchange fails before its response has begun. What the client does wrong after its head counts as nothing, as with
 /// HAProxy, and neither does a server that is not reached.
 pub(super) fn handle_failure(exchange: &Exchange, thread: &DataThread, failure: Failure, now: Instant) {
-    match failure {
-        Failure::ServerClosed | Failure::ServerTimeout | Failure::BadResponse => {
-            exchange.tracking.count(thread.balance.counters(), Event::Failure, now);
-        }
-        Failure::Refused(_)
-        | Failure::HeadCutShort
-        | Failure::HeadTimeout
-        | Failure::NoServer
-        | Failure::QueueFull
-        | Failure::QueueTimeout
-        | Failure::Dial(_)
-        | Failure::ClientAborted
-        | Failure::ClientTimeout
-        | Failure::ClientTooSlow
-        | Failure::BadRequestBody
-        | Failure::ShutDown(_) => {}
+    if sign_of(failure).is_some() {
+        exchange.tracking.count(thread.balance.counters(), Event::Failure, now);
     }
 }
 

@@ -78,7 +78,8 @@ impl Ours {
         match self {
             Self::Denial(status) | Self::Tarpit(status) | Self::Redirect(status, _) => Some(*status),
             Self::Reply(reply) => Some(reply.status),
-            Self::Service(..) => Some(503),
+            // Services have something to say.
+            Self::Service(..) => Some(200),
             Self::SilentDrop => None,
         }
     }

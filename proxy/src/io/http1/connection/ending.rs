@@ -81,16 +81,13 @@ impl Connection {
         now: Instant,
     ) -> Step {
         // The end of a request over HTTP/2 is not its client's.
-        let gone = !self.whose.party.http2
-            && loop {
-                match self.stream.poll_read(cx, &mut scratch.bytes) {
-                    Poll::Pending => break false,
-                    Poll::Ready(Ok(0) | Err(_)) => break true,
-                    Poll::Ready(Ok(_)) => {}
-                }
-            };
-        if gone {
-            return self.reply(open, &Ours::Tarpit(status), now);
+        if !self.whose.party.http2 {
+            match self.stream.poll_read(cx, &mut scratch.bytes) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(0) | Err(_)) => return self.reply(open, &Ours::Tarpit(status), now),
+                // Others first: whoever sends without end gets no more of the thread than they do.
+                Poll::Ready(Ok(_)) => cx.waker().wake_by_ref(),
+            }
         }
         let patience = self.frontend().and_then(|f| f.timeout.tarpit).unwrap_or_default();
         Step::Wait(State::Tarpit(open, status), Some(self.since + patience))
