@@ -27,6 +27,10 @@ pub struct Past {
     pub handshakes: Rate,
     /// Bytes to clients per second.
     pub bytes_out: Rate,
+    /// Bytes given to compression per second.
+    pub comp_in: Rate,
+    /// Bytes that it made of them per second.
+    pub comp_out: Rate,
     /// When there last was something; `None`: never.
     pub active: Option<Instant>,
 }
@@ -136,6 +140,8 @@ impl Past {
         self.requests.note(grown.requests, passed);
         self.handshakes.note(grown.tls_handshakes, passed);
         self.bytes_out.note(grown.bytes_out, passed);
+        self.comp_in.note(grown.comp_in, passed);
+        self.comp_out.note(grown.comp_out, passed);
         if grown.connections + grown.requests > 0 {
             self.active = Some(now);
         }

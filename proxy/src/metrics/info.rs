@@ -182,8 +182,8 @@ items! {
         ["ssl_cache_lookups_total" Counter, "TLS sessions that clients came back with"];
     "SslCacheMisses" "MCP" |_| num(0),
         ["ssl_cache_misses_total" Counter, "TLS sessions that were not known any more"];
-    "CompressBpsIn" "MRP" |_| num(0), ["http_comp_bytes_in_total" Counter, "Bytes given to compression"];
-    "CompressBpsOut" "MRP" |_| num(0), ["http_comp_bytes_out_total" Counter, "Bytes that compression made of them"];
+    "CompressBpsIn" "MRP" |s| num(s.past.comp_in.now);
+    "CompressBpsOut" "MRP" |s| num(s.past.comp_out.now);
     "CompressBpsRateLim" "CLP" |_| num(0),
         ["limit_http_comp" Gauge, "Bytes per second that compression may make; 0: any number"];
     "ZlibMemUsage" "MGP" |_| num(0);

@@ -187,7 +187,7 @@ impl Sources<'_> {
         nothing(&mut row, &[Column::Dcon, Column::Dses]);
         row.set(Column::Intercepted, totals.intercepted);
         row.set(Column::Mode, mode(frontend.mode));
-        compression(&mut row);
+        compression(&mut row, &totals);
         let (http2, http1) =
             (totals.http2_connections, totals.connections.saturating_sub(totals.http2_connections));
         let http = frontend.mode == Mode::Http;
@@ -260,7 +260,7 @@ impl Sources<'_> {
             row.set_some(Column::Cookie, backend.cookie.as_ref().map(|c| c.name.clone()));
             row.set(Column::Algo, algorithm(&backend.balance));
         }
-        compression(&mut row);
+        compression(&mut row, &totals);
         row.set(Column::Lastsess, since(self.now, past.active));
         let times = self.snapshot.server_times.get(own()).unwrap_or_default();
         let times = times.iter().fold(TimesTotals::default(), |sum, t| sum.and(t));
@@ -515,8 +515,11 @@ fn nothing(row: &mut Row, columns: &[Column]) {
     columns.iter().for_each(|column| row.set(*column, 0_u64));
 }
 
-fn compression(row: &mut Row) {
-    nothing(row, &[Column::CompIn, Column::CompOut, Column::CompByp, Column::CompRsp]);
+fn compression(row: &mut Row, totals: &Totals) {
+    row.set(Column::CompIn, totals.comp_in);
+    row.set(Column::CompOut, totals.comp_out);
+    row.set(Column::CompByp, totals.comp_byp);
+    row.set(Column::CompRsp, totals.comp_rsp);
 }
 
 fn responses(row: &mut Row, totals: &Totals) {
