@@ -241,3 +241,29 @@ pub struct CheckReport {
     /// How long it took.
     pub duration_ms: u64,
 }
+
+/// How long, for a person: `42ms`, `3.2s`, `5m 3s`, `2h 5m`, `3d 4h`.
+pub(crate) fn ago(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0 => format!("{ms}ms"),
+        1..60 => format!("{s}.{}s", ms % 1000 / 100),
+        60..3600 => format!("{}m {}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h {}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}d {}h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let cases =
+            [(42, "42ms"), (3_270, "3.2s"), (303_000, "5m 3s"), (7_500_000, "2h 5m"), (273_600_000, "3d 4h")];
+        for (ms, text) in cases {
+            assert_eq!(ago(ms), text);
+        }
+    }
+}

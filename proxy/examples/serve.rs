@@ -192,6 +192,7 @@ impl Options {
                 except: Vec::new(),
                 if_none: false,
             }),
+            stats: None,
             dontlognull: true,
             log: self.log.iter().map(|_| LogTargetId(0)).collect(),
             log_format: if self.mode == Mode::Tcp { LogFormat::Tcplog } else { LogFormat::Httplog },

@@ -18,6 +18,7 @@
 //! | [`metrics`] | what operators and their tools see of all this |
 //! | [`names`] | servers whose address is found out, or changes, at run time |
 //! | [`pace`] | whether a client keeps up |
+//! | [`page`] | the statistics page |
 //! | [`plan`] | the compiled configuration, immutable and shared |
 //! | [`route`] | where requests go by their host and their client |
 //! | [`retry`] | how many requests may be sent again |
@@ -48,6 +49,7 @@ pub mod map;
 pub mod metrics;
 pub mod names;
 pub mod pace;
+pub mod page;
 pub mod plan;
 pub mod proxy_protocol;
 pub mod retry;

@@ -29,6 +29,7 @@ use crate::access_log::{Format, is_loggable};
 use crate::endpoint::{self, Endpoint};
 use crate::map::{MapConfig, Maps};
 use crate::names::{Name, Resolvers};
+use crate::page::StatsPage;
 use crate::proxy_protocol::Version;
 use crate::route::Routes;
 use crate::rules::{ResponseRules, Rule};
@@ -168,6 +169,8 @@ pub struct Frontend {
     pub routes: Routes,
     /// Mode tcp: where connections go that begin with a TLS handshake. `None`: nobody looks.
     pub hello: Option<HelloRouting>,
+    /// Mode http: the statistics page, behind `http_request`.
+    pub stats: Option<Arc<StatsPage>>,
     /// Timers of the client side.
     pub timeout: ClientTimeouts,
     /// Add `X-Forwarded-For`.

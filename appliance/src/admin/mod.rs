@@ -15,6 +15,7 @@ mod commands;
 mod line;
 mod map;
 pub mod node;
+pub mod panel;
 mod server;
 mod set;
 mod show;

@@ -141,6 +141,7 @@ fn place(plan: &Plan, place: Place) -> String {
         Place::Backend(id) => format!("{} http_request", back(id)),
         Place::BackendResponse(id) => format!("{} http_response", back(id)),
         Place::FrontendResponse(id) => format!("{} http_response", front(id)),
+        Place::Stats(id) => format!("{} stats", front(id)),
     }
 }
 

@@ -94,6 +94,8 @@ codes! {
     "A file with a secret can be read or changed by every user of the machine. Take the rights of others away: chmod o= FILE."
     SecretPlaceholder "secret-placeholder"
     "The password is one that manuals print. Whoever reads the manual knows it; choose one, and put it in a file: auth_pass = \"file:/etc/evenkeel/vrrp.pass\"."
+    OpenStats "open-stats"
+    "The statistics page tells names, addresses and load of everything behind the proxy. Where others than this machine can connect to it, it wants to know who they are: auth = { NAME = \"file:…\" }. Or let it listen on 127.0.0.1."
     AuthPassLength "auth-pass-length"
     "VRRP version 2 carries a password of at most 8 bytes. Keepalived cuts a longer one silently; two nodes then agree on a password nobody wrote. An empty one is no password: leave `authentication` out."
     VrrpVersion "vrrp-version"

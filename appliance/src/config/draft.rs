@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::names::Resolvers;
+use evenkeel_proxy::page::StatsPage;
 use evenkeel_proxy::rules::{Action, Range, Test, TrackKey};
 use evenkeel_proxy::sticky::{StickAction, StickKey};
 use evenkeel_proxy::table::{Counter, Event, TableConfig};
@@ -62,6 +63,17 @@ pub(super) struct Proxy {
     pub(super) rules: Vec<RuleDraft>,
     pub(super) response_rules: Vec<RuleDraft>,
     pub(super) routing: Routing,
+    pub(super) stats: Option<StatsDraft>,
+}
+
+/// A statistics page, before names in it are looked up.
+#[derive(Debug)]
+pub(super) struct StatsDraft {
+    /// Without those of its parts that are below.
+    pub(super) page: StatsPage,
+    pub(super) admin_if: Option<Condition>,
+    pub(super) scope: Vec<Spanned<String>>,
+    pub(super) at: Span,
 }
 
 /// Which halves a section is.

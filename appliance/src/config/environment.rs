@@ -178,6 +178,8 @@ pub(super) enum Privacy {
     Public,
     /// Nobody but the keeper needs it.
     Secret,
+    /// Nobody but this program needs it.
+    Password,
     /// If it holds a private key it must not be open to others; the worker needs it.
     Key,
 }
@@ -235,7 +237,7 @@ impl Live<'_> {
         // Readable or writable by others.
         let secret = match privacy {
             Privacy::Public => false,
-            Privacy::Secret => true,
+            Privacy::Secret | Privacy::Password => true,
             Privacy::Key => holds_key(&content.bytes),
         };
         if secret && content.mode & 0o006 != 0 {

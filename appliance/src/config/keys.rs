@@ -18,6 +18,7 @@ mod resolvers;
 mod route;
 mod rule;
 mod server;
+mod stats;
 mod stick;
 mod tls;
 mod top;
@@ -39,6 +40,7 @@ pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
 pub use route::USE_BACKEND;
 pub use rule::{HTTP_REQUEST, HTTP_RESPONSE, LOOK_UP, REDIRECT, REPLACE, REPLACE_LINE, RETURN};
 pub use server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
+pub use stats::STATS;
 pub use stick::{STICK, STICK_FIELD, TABLE};
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
 pub use top::TOP;
@@ -174,6 +176,8 @@ pub enum Type {
     Text(&'static str),
     /// A secret: the text itself, or `file:PATH`, `env:NAME`, `cred:NAME`.
     Secret,
+    /// A table of names with secrets.
+    Passwords,
     /// A table with its own keys.
     Table(&'static Section),
     /// Tables by name, each with these keys.
@@ -196,7 +200,8 @@ impl Type {
             | Self::Size { .. }
             | Self::Word(_)
             | Self::Text(_)
-            | Self::Secret => None,
+            | Self::Secret
+            | Self::Passwords => None,
         }
     }
 }
@@ -224,6 +229,9 @@ impl fmt::Display for Type {
             Self::Secret => {
                 f.write_str("a secret: the text itself, \"file:PATH\", \"env:NAME\" or \"cred:NAME\"")
             }
+            Self::Passwords => f.write_str(
+                "a table of names, each with a secret: the text itself, \"file:PATH\", \"env:NAME\" or \"cred:NAME\"",
+            ),
             Self::Table(_) => f.write_str("a table"),
             Self::Named(_) => f.write_str("tables by name"),
             Self::Tables(_) => f.write_str("an array of tables"),
@@ -257,6 +265,7 @@ pub static SECTIONS: &[&Section] = &[
     &FRONTEND,
     &BACKEND,
     &LISTEN,
+    &STATS,
     &BALANCE_BY,
     &BALANCE_URI,
     &BIND,

@@ -13,6 +13,7 @@ use evenkeel_proxy::bandwidth::Bandwidth;
 use evenkeel_proxy::compress::Compression;
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::map::MapId;
+use evenkeel_proxy::page::StatsPage;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
     Records, Redispatch, SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts,
@@ -222,6 +223,8 @@ pub struct Frontend {
     pub bandwidth: Bandwidth,
     /// No record of connections without a byte.
     pub dontlognull: bool,
+    /// The statistics page.
+    pub stats: Option<Arc<StatsPage>>,
     /// Where access records go.
     pub log: Vec<LogTarget>,
     /// How they are written.

@@ -31,6 +31,7 @@ mod route;
 mod rule;
 mod secret;
 mod server;
+mod stats;
 mod stick;
 mod template;
 mod tls;

@@ -4,7 +4,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Patch, Rendere
 use serde::Serialize;
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::secret::hide_inline;
+use super::secret::hide_all;
 use super::source::{FileId, Lines, Sources, Span};
 
 /// Whether escape sequences are used.
@@ -28,7 +28,7 @@ impl Style {
 
 /// All diagnostics with the lines they are about, without a summary. Inline secrets show as asterisks.
 pub fn render_human(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> String {
-    let shown: Vec<String> = sources.files.iter().map(|f| hide_inline(&f.text)).collect();
+    let shown: Vec<String> = sources.files.iter().map(|f| hide_all(&f.text)).collect();
     let name_and_text = sources.files.iter().zip(&shown);
     let files: Vec<File<'_>> =
         name_and_text.map(|(f, text)| File { name: &f.name, text, lines: Lines::new(text) }).collect();

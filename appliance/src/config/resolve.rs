@@ -24,6 +24,7 @@ mod priority;
 mod profiles;
 mod proxies;
 mod router;
+mod stats;
 mod tls;
 mod tracks;
 mod watch;
@@ -61,13 +62,22 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     let (mut frontends, mut backends) = (Vec::new(), Vec::new());
     let names: BTreeSet<String> =
         draft.proxies.iter().filter(|p| p.side.is_back()).map(|p| p.name.value.clone()).collect();
+    let all: BTreeSet<String> = draft.proxies.iter().map(|p| p.name.value.clone()).collect();
     let matchers = conditions::Matchers::new(cx, &draft.acl, None, &draft.tables);
     for proxy in draft.proxies {
         let settings = bases.settle(cx, proxy.from.as_ref(), proxy.settings.clone());
         if proxy.side.is_front() {
             let binds = binds::binds(cx, &proxy.binds, settings.mode.unwrap_or_default(), &draft.routers);
             let asked = proxies::asked(cx, &proxy, &matchers);
-            frontends.push(proxies::frontend(cx, &proxy, &settings, binds, asked, &draft.global, &names));
+            frontends.push(proxies::frontend(
+                cx,
+                &proxy,
+                &settings,
+                binds,
+                asked,
+                &draft.global,
+                (&names, &all),
+            ));
         }
         if matches!(proxy.side, Side::Backend | Side::Listen) {
             // Those of a listen have been asked by its front half.

@@ -63,11 +63,64 @@ impl Sources {
     }
 }
 
+/// Overwrites everything that is secret in a text that people will see.
+pub(super) fn hide_all(text: &str) -> String {
+    hide_passwords(&hide_inline(text))
+}
+
+/// Overwrites what stands in quotes in tables of passwords: `auth = { … }`, `auth.NAME = …`, and all lines under a heading
+/// that ends in `.auth]`.
+fn hide_passwords(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for (at, name) in names_of(|ty| matches!(ty, Type::Passwords)).flat_map(|name| text.match_indices(name)) {
+        let is_inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if text.get(..at).unwrap_or("").ends_with(is_inside) {
+            continue;
+        }
+        let rest = text.get(at + name.len()..).unwrap_or("").trim_start_matches(['"', '\'', ' ', '\t']);
+        let (from, end) = match rest.chars().next() {
+            Some(']') => (rest, "\n["),
+            Some('.') => (rest, "\n"),
+            Some('=') => match rest.get(1..).unwrap_or("").trim_start_matches([' ', '\t']) {
+                table if table.starts_with('{') => (table, "}"),
+                value => (value, "\n"),
+            },
+            _ => continue,
+        };
+        mask_quoted(&mut bytes, text, text.len() - from.len(), end);
+    }
+    // Only whole characters are overwritten, by ASCII: the result is UTF-8.
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Overwrites what stands in quotes from a place on, but for references, up to `end` outside of quotes.
+fn mask_quoted(bytes: &mut [u8], text: &str, mut at: usize, end: &str) {
+    while let Some(rest) = text.get(at..) {
+        let Some(quote) = rest.find(['"', '\'']) else { return };
+        if rest.get(..quote).is_some_and(|before| before.contains(end)) {
+            return;
+        }
+        let delimiter = rest.get(quote..=quote).unwrap_or("\"");
+        let fence = delimiter.repeat(3);
+        let delimiter =
+            if rest.get(quote..).is_some_and(|r| r.starts_with(&fence)) { &fence } else { delimiter };
+        let start = at + quote + delimiter.len();
+        let inside = text.get(start..).unwrap_or("");
+        let length = closing(inside, delimiter).unwrap_or_else(|| inside.find('\n').unwrap_or(inside.len()));
+        // A quoted name is not one of the secrets.
+        let behind = inside.get(length + delimiter.len()..).unwrap_or("").trim_start_matches([' ', '\t']);
+        if !is_reference(inside.get(..length).unwrap_or("")) && !behind.starts_with('=') {
+            mask(bytes, start..start + length);
+        }
+        at = start + length + delimiter.len();
+    }
+}
+
 /// Overwrites inline secrets, byte for byte, wherever the name of a secret key is followed by `=` and a quoted string.
 /// Works on the text rather than on the parsed value, so that a line quoted because of a syntax error is covered too.
 pub(super) fn hide_inline(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for name in secret_key_names() {
+    for name in names_of(|ty| matches!(ty, Type::Secret)) {
         for (at, _) in text.match_indices(name) {
             if let Some(value) = quoted_value(text, at + name.len()) {
                 let inside = text.get(value.clone()).unwrap_or("");
@@ -86,8 +139,9 @@ pub(super) fn is_reference(value: &str) -> bool {
     ["file:", "env:", "cred:"].iter().any(|p| value.starts_with(p))
 }
 
-fn secret_key_names() -> impl Iterator<Item = &'static str> {
-    keys::SECTIONS.iter().flat_map(|s| s.keys).filter(|k| matches!(k.ty, Type::Secret)).map(|k| k.name)
+/// Names of the keys of a type.
+fn names_of(is: fn(&Type) -> bool) -> impl Iterator<Item = &'static str> {
+    keys::SECTIONS.iter().flat_map(|s| s.keys).filter(move |k| is(&k.ty)).map(|k| k.name)
 }
 
 /// The inside of the quoted string that follows `=` after byte `from`; to the end of the line if the quote is missing.
@@ -175,6 +229,26 @@ mod tests {
             ("auth_pass == 'x'", "auth_pass == 'x'"),
         ] {
             assert_eq!(hide_inline(text), shown);
+        }
+    }
+
+    #[test]
+    fn tables_of_passwords_are_hidden() {
+        for (text, shown) in [
+            (
+                "auth = { a = \"one\", \"b\" = 'two}' } # \"x\"",
+                "auth = { a = \"***\", \"b\" = '****' } # \"x\"",
+            ),
+            ("stats.auth.a = \"one\"\nrealm = \"x\"", "stats.auth.a = \"***\"\nrealm = \"x\""),
+            (
+                "[listen.s.stats.auth]\na = \"one\"\nb = \"file:/x\"\n[defaults]\nc = \"d\"",
+                "[listen.s.stats.auth]\na = \"***\"\nb = \"file:/x\"\n[defaults]\nc = \"d\"",
+            ),
+            ("auth = { a = \"unclosed\nb = 1", "auth = { a = \"********\nb = 1"),
+            ("auth = { a = 5, b = \"two\"", "auth = { a = 5, b = \"***\""),
+            ("authority = \"x\"\nno_auth = \"y\"", "authority = \"x\"\nno_auth = \"y\""),
+        ] {
+            assert_eq!(hide_all(text), shown);
         }
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use evenkeel_proxy::io::sight::{Parts, Product, Sight};
-use evenkeel_proxy::plan::Plan;
+use evenkeel_proxy::plan::{Frontend, Plan};
 use evenkeel_proxy::rules::Action;
 
 use crate::admin::Level;
@@ -39,12 +39,15 @@ pub(crate) fn is_wanted(config: &Config, plan: &Plan) -> bool {
     let of_frontends = plan.frontends().iter().flat_map(|f| &f.http_request);
     let of_backends = plan.backends().iter().flat_map(|b| &b.http_request);
     let serves = of_frontends.chain(of_backends).any(|rule| matches!(rule.action, Action::Serve(_)));
-    serves || !config.global.admin_sockets.is_empty()
+    let has_page = plan.frontends().iter().any(|f| f.stats.is_some());
+    serves || has_page || !config.global.admin_sockets.is_empty()
 }
 
 /// Whether anybody can end sessions.
-pub(super) fn may_order(config: &Config) -> bool {
-    config.global.admin_sockets.iter().any(|socket| socket.level == Level::Admin)
+pub(super) fn may_order(config: &Config, plan: &Plan) -> bool {
+    let on_page = |f: &Frontend| f.stats.as_ref().is_some_and(|page| page.admin_if.is_some());
+    plan.frontends().iter().any(on_page)
+        || config.global.admin_sockets.iter().any(|socket| socket.level == Level::Admin)
 }
 
 /// What the worker calls itself towards tools of HAProxy, which talk to nobody else, and to no version before 1.5.

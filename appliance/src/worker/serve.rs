@@ -10,7 +10,7 @@ use evenkeel_proxy::health::{self, announce};
 use evenkeel_proxy::io::checker::{Checker, Operator};
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
-use evenkeel_proxy::io::sight::{Parts, Services};
+use evenkeel_proxy::io::sight::{More, Parts, Services};
 use evenkeel_proxy::plan::{BackendId, ListenerId, Plan};
 use evenkeel_proxy::stats::Stats;
 use tokio::sync::{mpsc, watch};
@@ -20,7 +20,7 @@ use super::WorkerError;
 use super::report::Sources;
 use super::seen::{self, Seen};
 use super::warmth::Warmth;
-use crate::admin::{find, node};
+use crate::admin::{find, node, panel};
 use crate::config::{self, Diagnostic, lower};
 use crate::ipc::{
     FromWorker, Order, Ordered, Receiver, Sender, ServersReport, Start, ToWorker, health as handover,
@@ -93,7 +93,7 @@ impl Service {
         let listeners = listeners(&start.sockets, sockets);
         let first_round = checker.first_round();
         let logger = sink.logger();
-        if seen::may_order(&config) {
+        if seen::may_order(&config, &plan) {
             state.shutdowns().allow_orders();
         }
         let services = Services::default();
@@ -170,7 +170,8 @@ impl Service {
                 }
                 News::Keeper(Some(ToWorker::Node(facts))) => {
                     if let Some(seen) = &self.seen {
-                        seen.sight.set_more(node::families(&facts).into());
+                        let families = node::families(&facts).into();
+                        seen.sight.set_more(More { families, panels: panel::panels(&facts).into() });
                     }
                     Ok(())
                 }

@@ -77,6 +77,7 @@ pub(crate) fn frontend() -> Frontend {
         hello: None,
         timeout: ClientTimeouts::default(),
         forwarded_for: None,
+        stats: None,
         dontlognull: false,
         log: Vec::new(),
         log_format: LogFormat::Httplog,

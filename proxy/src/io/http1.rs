@@ -11,6 +11,7 @@
 //! | `response` | from the server's head to the client's, and what happens afterwards |
 //! | `repeat` | sends a request again if the answer is none |
 //! | `relay` | moves an exchange on: request out, response in, at the same time |
+//! | `page` | requests for a statistics page |
 //! | `ours` | answers that rules give in a server's place |
 //! | `failure` | what each kind of failure is called in answers and records |
 //! | `record` | the access record, written exactly once |
@@ -32,6 +33,7 @@ mod forecast;
 mod notes;
 mod ours;
 mod outbox;
+mod page;
 mod record;
 mod relay;
 mod repeat;

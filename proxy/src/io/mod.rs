@@ -15,6 +15,7 @@
 //! | `passage`, `splice` | one direction of bytes nobody looks at |
 //! | `tunnel` | both directions after an upgrade |
 //! | [`checker`] | makes the health checks, on a thread of its own |
+//! | `page` | the statistics page of what runs, and what operators do on it |
 //! | [`sight`] | what operators see, and what they can do |
 //! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
 //! | `tls` | TLS over a stream, as a stream |
@@ -34,6 +35,7 @@ mod http1;
 mod http2;
 mod idle;
 pub mod log_sink;
+mod page;
 mod passage;
 mod persist;
 mod private;

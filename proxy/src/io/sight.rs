@@ -9,7 +9,9 @@ use super::checker::Operator;
 use super::runtime::Doors;
 use crate::balance::State;
 use crate::metrics::prometheus::{self, Scope, UnknownScope};
+use crate::metrics::recent::Recent;
 use crate::metrics::{History, Info, Process, Row, Sources, Wanted};
+use crate::page::sheet::Panel;
 use crate::plan::Plan;
 use crate::rules::action::{Reply, Service};
 use crate::stats::{Snapshot, Stats};
@@ -26,8 +28,8 @@ pub struct Sight {
     /// In seconds since 1970.
     began_at: u64,
     memory: Mutex<Memory>,
-    /// What others add to the metrics.
-    more: Mutex<Arc<str>>,
+    /// What others add.
+    more: Mutex<More>,
     dropped_logs: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
@@ -42,10 +44,20 @@ pub struct Product {
     pub released: &'static str,
 }
 
+/// What others add to what the proxy knows itself.
+#[derive(Debug, Clone, Default)]
+pub struct More {
+    /// Families of metrics, as text.
+    pub families: Arc<str>,
+    /// Tables of the statistics page.
+    pub panels: Arc<[Panel]>,
+}
+
 /// What is remembered from one look to the next.
 #[derive(Debug, Default)]
 struct Memory {
     history: History,
+    recent: Recent,
     /// What had been counted when the counters were last cleared.
     cleared: Option<Snapshot>,
     /// Processor time used, when.
@@ -86,7 +98,7 @@ impl Sight {
             began: Instant::now(),
             began_at: since_1970.as_secs(),
             memory: Mutex::default(),
-            more: Mutex::new("".into()),
+            more: Mutex::default(),
             dropped_logs,
         };
         sight.tick();
@@ -98,6 +110,7 @@ impl Sight {
         let (now, used) = (Instant::now(), processor_time());
         let snapshot = self.stats.snapshot();
         let mut memory = self.memory();
+        memory.recent.tick(now, &snapshot);
         memory.history.tick(now, snapshot);
         if let Some((then, before)) = memory.processor.replace((now, used)) {
             let passed = now.saturating_duration_since(then) * u32::from(self.plan.global.threads);
@@ -182,14 +195,23 @@ impl Sight {
         }
         if scope.own {
             prometheus::times(&mut out, &self.plan, &snapshot);
-            out.push_str(&self.more.lock().unwrap_or_else(PoisonError::into_inner));
+            out.push_str(&self.more().families);
         }
         out
     }
 
-    /// Adds families to the metrics, in the place of those that were added before.
-    pub fn set_more(&self, families: Arc<str>) {
-        *self.more.lock().unwrap_or_else(PoisonError::into_inner) = families;
+    /// Adds to the metrics and to the statistics page, in the place of what was added before.
+    pub fn set_more(&self, more: More) {
+        *self.more.lock().unwrap_or_else(PoisonError::into_inner) = more;
+    }
+
+    pub(super) fn more(&self) -> More {
+        self.more.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets somebody look at the last minutes.
+    pub(super) fn with_recent<T>(&self, look: impl FnOnce(&Recent) -> T) -> T {
+        look(&self.memory().recent)
     }
 
     /// Lets the largest numbers begin anew (HAProxy: `clear counters`).
@@ -261,6 +283,11 @@ impl Services {
         self.0.get_or_init(|| sight);
     }
 
+    /// What there is to see. `None`: the process has not begun.
+    pub(super) fn sight(&self) -> Option<&Sight> {
+        self.0.get().map(|sight| &**sight)
+    }
+
     /// What a service answers to a request for `target`.
     pub(super) fn answer(&self, service: Service, target: &[u8]) -> Reply {
         match service {
@@ -284,7 +311,8 @@ impl Services {
     }
 }
 
-fn empty(status: u16) -> Reply {
+/// An answer without content.
+pub(super) fn empty(status: u16) -> Reply {
     Reply { status, fields: Box::default(), content: Arc::from([]) }
 }
 

@@ -6,6 +6,7 @@
 //! | [`row`] | one line of values |
 //! | [`view`] | from plan, state and counters to rows |
 //! | [`history`] | what counters do not say by themselves: rates, averages, when there last was anything |
+//! | [`recent`] | the last minutes, for plots, and how long requests took lately |
 //! | [`text`] | CSV, typed and JSON listings |
 //! | [`info`] | what is known of the process as a whole |
 //! | [`prometheus`] | Prometheus text, version 0.0.4 |
@@ -14,6 +15,7 @@ pub mod field;
 pub mod history;
 pub mod info;
 pub mod prometheus;
+pub mod recent;
 pub mod row;
 pub mod text;
 pub mod view;

@@ -67,6 +67,7 @@ impl Setup {
                 http_request: Vec::new(),
                 http_response: evenkeel_proxy::rules::ResponseRules::default(),
                 forwarded_for: None,
+                stats: None,
                 dontlognull: false,
                 log: vec![LogTargetId(0)],
                 log_format: LogFormat::Httplog,

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod backend;
+pub mod browser;
 pub mod client;
 pub mod config;
 pub mod keepalived;

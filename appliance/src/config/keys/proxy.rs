@@ -16,6 +16,7 @@ use super::matcher::ACL;
 use super::route::{INSPECT_DELAY, USE_BACKENDS};
 use super::rule::{HTTP_REQUESTS, HTTP_RESPONSES};
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
+use super::stats::STATS_PAGE;
 use super::stick::STICK;
 use super::tls::{
     ALPN, BIND_CA_FILE, BIND_VERIFY, CIPHERS, CIPHERSUITES, CRL_FILE, CRT, CURVES, MAX_VER, MIN_VER,
@@ -34,6 +35,7 @@ pub static OF_HTTP: &[&str] = &[
     "unique_id",
     "compression",
     "bandwidth",
+    "stats",
 ];
 
 /// `[defaults]`.
@@ -162,6 +164,7 @@ pub static FRONTEND: Section = Section {
         HTTP_RESPONSES,
         USE_BACKENDS,
         INSPECT_DELAY,
+        STATS_PAGE,
         DEFAULT_BACKEND,
         MAXCONN,
         MIN_REQUEST_RATE,
@@ -252,6 +255,7 @@ pub static LISTEN: Section = Section {
         HTTP_RESPONSES,
         USE_BACKENDS,
         INSPECT_DELAY,
+        STATS_PAGE,
         MAXCONN,
         MIN_REQUEST_RATE,
         MIN_RESPONSE_RATE,

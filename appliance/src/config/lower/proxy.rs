@@ -98,6 +98,7 @@ fn frontend(
             .with_bandwidth(f.bandwidth),
         forwarded_for: f.forwardfor.clone(),
         dontlognull: f.dontlognull,
+        stats: f.stats.clone(),
         log,
         log_format: f.log_format.clone(),
         records: f.records.clone(),

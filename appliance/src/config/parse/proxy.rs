@@ -7,7 +7,7 @@ use std::time::Duration;
 use evenkeel_proxy::plan::{ForwardedFor, Mode};
 
 use super::{
-    balance, check, compression, condition, cookie, errorfile, http, log, route, rule, server, stick,
+    balance, check, compression, condition, cookie, errorfile, http, log, route, rule, server, stats, stick,
     template, tls, watch,
 };
 use crate::config::codes::Code;
@@ -68,6 +68,7 @@ pub(super) fn proxy(
     let rules = rule::rules(cx, &mut t, global.bufsize);
     let response_rules = rule::response_rules(cx, &mut t);
     let routing = route::routing(cx, &mut t);
+    let stats = t.known(cx, "stats", stats::page);
     t.finish(cx);
     Some(Proxy {
         name,
@@ -83,6 +84,7 @@ pub(super) fn proxy(
         rules,
         response_rules,
         routing,
+        stats,
     })
 }
 

@@ -10,12 +10,27 @@ use crate::config::read::{Node, Reader, shown};
 use crate::config::secret::{Secret, is_placeholder};
 use crate::config::source::Spanned;
 
-/// A secret, fetched from where the value says. Placeholders are refused.
+/// A secret that nobody but the keeper needs, fetched from where the value says. Placeholders are refused.
 pub(super) fn secret(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Spanned<Secret>> {
+    let bytes = read(cx, key, node, Privacy::Secret)?;
+    Some(Spanned::new(Secret::new(bytes), node.span))
+}
+
+/// A password that the worker compares with what clients say, fetched from where the value says.
+pub(super) fn password(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<u8>> {
+    let bytes = read(cx, key, node, Privacy::Password)?;
+    if bytes.is_empty() {
+        let message = format!("`{}` has an empty password", key.name);
+        cx.push(Diagnostic::error(Code::BadValue, node.span, message));
+    }
+    Some(bytes)
+}
+
+fn read(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>, privacy: Privacy) -> Option<Vec<u8>> {
     let text = cx.text(key, node)?;
     let bytes = match reference(&text.value) {
         None => text.value.into_bytes(),
-        Some(Ok(external)) => fetch(cx, key, node, &external)?,
+        Some(Ok(external)) => fetch(cx, key, node, (&external, privacy))?,
         Some(Err(why)) => {
             cx.push(Diagnostic::error(Code::BadValue, node.span, format!("`{}`: {why}", key.name)));
             return None;
@@ -27,7 +42,7 @@ pub(super) fn secret(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> 
         cx.push(Diagnostic::error(Code::SecretPlaceholder, node.span, message).help(help));
         return None;
     }
-    Some(Spanned::new(Secret::new(bytes), node.span))
+    Some(bytes)
 }
 
 /// What a value refers to, if it does.
@@ -59,8 +74,13 @@ fn reference(text: &str) -> Option<Result<External, String>> {
 }
 
 /// The bytes without the newline that editors put at the end of a file.
-fn fetch(cx: &mut Reader<'_>, key: &Key, node: Node<'_>, what: &External) -> Option<Vec<u8>> {
-    match cx.externals.fetch(what, Privacy::Secret, MAX_BYTES) {
+fn fetch(
+    cx: &mut Reader<'_>,
+    key: &Key,
+    node: Node<'_>,
+    (what, privacy): (&External, Privacy),
+) -> Option<Vec<u8>> {
+    match cx.externals.fetch(what, privacy, MAX_BYTES) {
         Ok(mut bytes) => {
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();

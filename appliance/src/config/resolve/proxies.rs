@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::access_log::{Destination, Fields, LogTarget};
 use evenkeel_proxy::names::Resolvers;
+use evenkeel_proxy::page::StatsPage;
 use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
 use evenkeel_proxy::rules::{Action, ResponseRule, Rule};
 use evenkeel_proxy::sticky::{Cookie, StickKey, StickRule};
@@ -13,7 +14,7 @@ use evenkeel_proxy::table::{KeyType, TableConfig};
 
 use super::conditions::Matchers;
 use super::profiles::undefined;
-use super::{balance, counted, modes, place, tls, watch};
+use super::{balance, counted, modes, place, stats, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Proxy, RouteDraft, RuleDraft, ServerDraft, Side, StickDraft};
@@ -47,6 +48,7 @@ pub(super) struct Asked {
     rules: Vec<Rule>,
     response_rules: Vec<ResponseRule>,
     routes: Vec<Route>,
+    stats: Option<StatsPage>,
 }
 
 /// What its `http_request` and `use_backend` say.
@@ -70,7 +72,8 @@ pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>)
         Some(Route { when, to: draft.to.clone() })
     };
     let routes = proxy.routing.routes.iter().filter_map(route).collect();
-    Asked { rules, response_rules, routes }
+    let stats = stats::page(cx, proxy, &own);
+    Asked { rules, response_rules, routes, stats }
 }
 
 fn rules(cx: &mut Reader<'_>, drafts: &[RuleDraft], matchers: &Matchers<'_>) -> Vec<Rule> {
@@ -102,7 +105,7 @@ pub(super) fn frontend(
     binds: Vec<Spanned<Listening>>,
     asked: Asked,
     global: &Global,
-    backends: &BTreeSet<String>,
+    (backends, all): (&BTreeSet<String>, &BTreeSet<String>),
 ) -> Frontend {
     let default_backend = match proxy.side {
         Side::Listen => Some(proxy.name.clone()),
@@ -110,13 +113,16 @@ pub(super) fn frontend(
     };
     let mode = settings.mode.unwrap_or_default();
     modes::check_keys(cx, proxy, mode);
-    let Asked { rules, response_rules, routes } = asked;
+    let Asked { rules, response_rules, routes, stats } = asked;
+    let all = all.iter().map(String::as_str);
+    let stats = stats::checked(cx, proxy, stats, &binds, all);
     modes::check_routing(cx, proxy, &routes, mode, &binds);
     for route in &routes {
         route.to.backends().iter().for_each(|backend| check_backend(cx, backend, backends));
     }
     // A frontend that serves some names only need not serve others, and one that answers by itself serves nobody else's.
-    let leads_nowhere = !proxy.routing.routes.is_empty() || rules.iter().any(Rule::answers_all);
+    let leads_nowhere =
+        !proxy.routing.routes.is_empty() || rules.iter().any(Rule::answers_all) || proxy.stats.is_some();
     if default_backend.is_some() || !leads_nowhere {
         route(cx, proxy, mode, default_backend.as_ref(), backends);
     }
@@ -143,6 +149,7 @@ pub(super) fn frontend(
         compression: settings.compression.clone().filter(|_| mode == Mode::Http),
         bandwidth: settings.http.bandwidth.filter(|_| mode == Mode::Http).unwrap_or_default(),
         dontlognull: settings.dontlognull.unwrap_or(false),
+        stats,
         log,
         log_format,
         records,
@@ -220,8 +227,12 @@ pub(super) fn backend(
     let name = proxy.name.value.clone();
     let timers = [("connect", settings.timeout.connect), ("server", settings.timeout.server)];
     let missing: Vec<&str> = timers.iter().filter(|(_, t)| t.is_none()).map(|(name, _)| *name).collect();
-    missing_timeouts(cx, &proxy, &missing);
-    if proxy.servers.is_empty() {
+    // What answers by itself needs no server.
+    let is_alone = proxy.servers.is_empty() && proxy.stats.is_some();
+    if !is_alone {
+        missing_timeouts(cx, &proxy, &missing);
+    }
+    if proxy.servers.is_empty() && !is_alone {
         let message = format!(
             "{} {} has no server: {}",
             proxy.side.as_str(),

@@ -1,5 +1,6 @@
 //! The task of one connection: which state it is in, what it waits for, and until when.
 
+mod collecting;
 mod ending;
 mod forwarding;
 mod paced;
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use collecting::Collected;
 use paced::Paced;
 
 use super::super::caller::Caller;
@@ -78,6 +80,8 @@ enum State {
     Paced(Box<Paced>),
     /// For either side of a tunnel.
     Tunnel(Open, Halves),
+    /// For the rest of the content of a request that is answered here.
+    Collecting(Open, Box<Collected>),
     /// For the time to refuse it with this status.
     Tarpit(Open, u16),
     /// For our own answer to go out.
@@ -181,6 +185,7 @@ impl Connection {
             State::Forwarding(open) => self.forward(open, scratch, cx, now),
             State::Paced(paced) => self.pace(*paced, scratch, cx, now),
             State::Tunnel(open, halves) => self.tunnel(open, halves, scratch, cx, now),
+            State::Collecting(open, collected) => self.collect(open, collected, scratch, cx, now),
             State::Tarpit(open, status) => self.hold(open, status, scratch, cx, now),
             State::Answering(open, farewell) => self.answer(open, farewell, cx, now),
             State::Lingering { left } => self.linger(left, scratch, cx),
@@ -197,6 +202,7 @@ impl Connection {
                 self.fail(open, Failure::HeadTimeout, now)
             }
             State::Head(open) => self.fail(open, Failure::HeadTimeout, now),
+            State::Collecting(open, _) => self.fail(open, Failure::ClientTimeout, now),
             State::Forwarding(open) => {
                 let failure = open.deadline().map_or(Failure::ServerTimeout, |(_, failure)| failure);
                 self.fail_or_repeat(open, failure, now)
@@ -391,6 +397,11 @@ impl Connection {
         let (mut assign, limits) = match prepared {
             Prepared::Forward(assign) => (assign, None),
             Prepared::Pace(assign, limits) => (assign, Some(limits)),
+            Prepared::Collect(page, visit) => {
+                self.thread.idle.rise(&self.whose.place);
+                let collected = Collected::new(page, visit).into();
+                return Step::Next(State::Collecting(open, collected));
+            }
             Prepared::Answer(ours) => {
                 let ours = ours.made(&self.thread.services, open.asked.method);
                 return self.handle_rule(open, &ours, now);

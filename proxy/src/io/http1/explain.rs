@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use super::super::caller::{Caller, Told};
 use super::exchange::Exchange;
+use super::page;
 use super::request::check;
 use super::view::{Asking, Given, Parsed, View, ask};
 use crate::balance::{Outcome, State, Wish, key_of};
 use crate::h1::head::{HeadIndex, Limits};
 use crate::h1::reject::Reject;
 use crate::h1::target::Target;
+use crate::page::StatsPage;
 use crate::plan::{BackendId, Frontend, FrontendId, Plan, ServerId};
 use crate::route::To;
 use crate::rules::explain::Finding;
@@ -69,6 +71,8 @@ pub enum Place {
     BackendResponse(BackendId),
     /// `http_response` of the frontend.
     FrontendResponse(FrontendId),
+    /// `stats` of the frontend.
+    Stats(FrontendId),
 }
 
 /// What a request comes to.
@@ -153,6 +157,9 @@ impl Teller<'_> {
         if let Some(fate) = self.ask(Place::Frontend(frontend), &front.http_request) {
             return fate;
         }
+        if let Some(fate) = front.stats.as_deref().and_then(|stats| self.visit(frontend, stats)) {
+            return fate;
+        }
         let of_rules = self.route(frontend, front);
         let of_frontend = self.responses(Place::FrontendResponse(frontend), &front.http_response);
         let found = of_rules.or(front.default_backend);
@@ -188,6 +195,16 @@ impl Teller<'_> {
             }
         }
         None
+    }
+
+    /// Whether it is for the statistics page, and what it gets there.
+    fn visit(&mut self, frontend: FrontendId, stats: &StatsPage) -> Option<Fate> {
+        let visit = page::visit(stats, &Exchange::default(), self.given(), &self.edits);
+        let asked = format!("path is {:?}", stats.uri);
+        let finding = Finding { asked, found: None, holds: visit.is_some(), parts: Vec::new() };
+        let action = "answer with the statistics page".to_owned();
+        self.steps.push(Step { place: Place::Stats(frontend), number: 1, action, finding });
+        visit.map(|visit| Fate::Answered(Some(visit.turn.status())))
     }
 
     fn route(&mut self, id: FrontendId, frontend: &Frontend) -> Option<BackendId> {

@@ -1,11 +1,15 @@
 //! Answers that rules give in a server's place.
 
+use std::sync::Arc;
+
 use super::super::sight::Services;
 use crate::access_log::{Cause, Phase, Termination};
 use crate::h1::answer::{Answer, Manner, reason};
 use crate::h1::forward::write_field;
 use crate::h1::head::Method;
 use crate::h1::reject;
+use crate::page::StatsPage;
+use crate::page::visit::Visit;
 use crate::rules::action::{Action, Reply, Service};
 use crate::rules::{Count, Edit, Looked, Request};
 
@@ -22,6 +26,8 @@ pub(super) enum Ours {
     Reply(Reply),
     /// What a service makes of its target.
     Service(Service, Vec<u8>),
+    /// What the statistics page makes of it.
+    Page(Arc<StatsPage>, Visit),
     /// Its client is sent to what is written here as field lines.
     Redirect(u16, Vec<u8>),
 }
@@ -67,6 +73,7 @@ impl Ours {
         match self {
             Self::Service(..) if !matches!(method, Method::Get | Method::Head) => Self::Denial(405),
             Self::Service(service, target) => Self::Reply(services.answer(service, &target)),
+            Self::Page(page, visit) => Self::Reply(services.page(&page, &visit, &[])),
             Self::Denial(_) | Self::Tarpit(_) | Self::SilentDrop | Self::Reply(_) | Self::Redirect(..) => {
                 self
             }
@@ -80,6 +87,7 @@ impl Ours {
             Self::Reply(reply) => Some(reply.status),
             // Services have something to say.
             Self::Service(..) => Some(200),
+            Self::Page(_, visit) => Some(visit.turn.status()),
             Self::SilentDrop => None,
         }
     }
@@ -94,7 +102,7 @@ impl Ours {
         match self {
             Self::Denial(_) | Self::SilentDrop => Termination::new(Cause::Proxy, Phase::Request),
             Self::Tarpit(_) => Termination::new(Cause::Proxy, Phase::Tarpit),
-            Self::Reply(_) | Self::Service(..) | Self::Redirect(..) => {
+            Self::Reply(_) | Self::Service(..) | Self::Page(..) | Self::Redirect(..) => {
                 Termination::new(Cause::Local, Phase::Request)
             }
         }
@@ -106,7 +114,7 @@ impl Ours {
             Self::Denial(status) | Self::Tarpit(status) => return reject::write_denial(out, *status, manner),
             Self::Reply(reply) => (reply.status, &*reply.fields, &*reply.content),
             Self::Redirect(status, fields) => (*status, fields.as_slice(), &[][..]),
-            Self::Service(..) => (503, &[][..], &[][..]),
+            Self::Service(..) | Self::Page(..) => (503, &[][..], &[][..]),
             Self::SilentDrop => return,
         };
         Answer { status, reason: reason(status), fields, content }.write(out, manner);

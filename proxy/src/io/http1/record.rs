@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub(super) failure: Option<Failure>,
     /// A rule has refused it.
     pub(super) denied: bool,
+    /// The statistics page has answered it.
+    pub(super) is_stats: bool,
     pub(super) backend: Option<BackendId>,
     pub(super) server: Option<ServerId>,
     pub(super) queue: QueuePositions,
@@ -335,7 +337,11 @@ fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Ter
         frontend: &frontend.name,
         tls: party.caller.tls.as_deref(),
         backend: backend.map_or(&frontend.name, |b| &b.name),
-        server: server.map_or(ServerName::None, |s| ServerName::Server(&s.name)),
+        server: match server {
+            Some(server) => ServerName::Server(&server.name),
+            None if facts.is_stats => ServerName::Stats,
+            None => ServerName::None,
+        },
         timers,
         status: facts.status,
         bytes_out: exchange.down.out.written(),

@@ -1,6 +1,7 @@
 //! From a parsed request head to a decision: refuse it, or forward it to which server.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::assign::Assign;
@@ -10,6 +11,7 @@ use super::exchange::{Asked, Changes, Coding, Exchange};
 use super::failure::Failure;
 use super::notes;
 use super::ours::Ours;
+use super::page;
 use super::record::Party;
 use super::repeat::Repeat;
 use super::view::{Asking, Given, Parsed, View, ask, values};
@@ -25,6 +27,8 @@ use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::Method;
 use crate::h1::reject::Reject;
 use crate::h1::target::{self, Target};
+use crate::page::StatsPage;
+use crate::page::visit::{Turn, Visit};
 use crate::plan::{Backend, ForwardedFor, Frontend, HttpReuse};
 use crate::rules::{Change, Edits, Looked};
 
@@ -36,6 +40,8 @@ pub(super) enum Prepared {
     Pace(Assign, Bandwidth),
     /// A rule answers it.
     Answer(Box<Ours>),
+    /// The statistics page answers it, when all of its content is there.
+    Collect(Arc<StatsPage>, Visit),
 }
 
 /// Checks the request, asks the rules, and makes the head that is forwarded.
@@ -68,6 +74,11 @@ pub(super) fn prepare(
     let given = Given { parsed, target: &target, caller, maps: thread.balance.maps() };
     if let Some(ours) = ask(&frontend.http_request, exchange, given, &mut edits) {
         return Ok(Prepared::Answer(ours));
+    }
+    if let Some(page) = &frontend.stats
+        && let Some(visit) = page::visit(page, exchange, given, &edits)
+    {
+        return Ok(visited(exchange, page, visit, framing));
     }
     let view = View::of(given, &edits).with(exchange);
     let looked = Looked::new(&view);
@@ -166,6 +177,22 @@ fn changed_line<'a>(
         exchange.repeat = Repeat::new(backend, exchange.asked.method);
     }
     edits.target().map_or(target, |to| target.with(to))
+}
+
+/// A request that the statistics page answers.
+#[cold]
+fn visited(exchange: &mut Exchange, page: &Arc<StatsPage>, visit: Visit, framing: BodyFraming) -> Prepared {
+    exchange.facts.is_stats = true;
+    match visit.turn {
+        Turn::Change => {
+            // Nobody gets it in chunks.
+            exchange.up.body = Body::new(framing, Output::Data);
+            Prepared::Collect(Arc::clone(page), visit)
+        }
+        Turn::Challenge | Turn::NotAllowed | Turn::Show { .. } | Turn::Refuse(_) => {
+            Prepared::Answer(Ours::Page(Arc::clone(page), visit).into())
+        }
+    }
 }
 
 /// A request that may have limits.

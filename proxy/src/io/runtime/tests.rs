@@ -29,6 +29,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         http_request: Vec::new(),
         http_response: crate::rules::ResponseRules::default(),
         forwarded_for: None,
+        stats: None,
         dontlognull: false,
         log: vec![LogTargetId(0)],
         log_format: LogFormat::Httplog,

@@ -65,7 +65,7 @@ impl Connection {
                 counted::handle_denial(&open, &self.thread, now);
                 Step::Next(State::Tarpit(open, *status))
             }
-            Ours::Denial(_) | Ours::Reply(_) | Ours::Service(..) | Ours::Redirect(..) => {
+            Ours::Denial(_) | Ours::Reply(_) | Ours::Service(..) | Ours::Page(..) | Ours::Redirect(..) => {
                 self.reply(open, ours, now)
             }
         }

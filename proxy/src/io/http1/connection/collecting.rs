@@ -1,0 +1,85 @@
+//! The content of a request that is answered here, read to its end before it is.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::super::super::runtime::Scratch;
+use super::super::failure::Failure;
+use super::super::flow::SMALL;
+use super::super::ours::Ours;
+use super::super::record::Open;
+use super::{Connection, State, Step};
+use crate::page::StatsPage;
+use crate::page::visit::{Turn, Visit};
+use crate::page::wish::Said;
+
+/// What is collected, and for whom.
+pub(super) struct Collected {
+    page: Arc<StatsPage>,
+    visit: Visit,
+    content: Vec<u8>,
+}
+
+impl Collected {
+    pub(super) fn new(page: Arc<StatsPage>, visit: Visit) -> Self {
+        Self { page, visit, content: Vec::new() }
+    }
+}
+
+impl Connection {
+    /// Reads on, until all of it is there.
+    pub(super) fn collect(
+        &mut self,
+        mut open: Open,
+        mut collected: Box<Collected>,
+        scratch: &mut Scratch,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) -> Step {
+        loop {
+            // What came with the head, or what was read below.
+            collected.content.append(open.up.out.buffer());
+            if collected.content.len() > MOST {
+                collected.visit.turn = Turn::Refuse(Said::TooLarge);
+                return self.answer_collected(open, &collected, now);
+            }
+            if open.up.body.is_done() {
+                return self.answer_collected(open, &collected, now);
+            }
+            if std::mem::take(&mut open.held_back) {
+                open.down.out.buffer().extend_from_slice(CONTINUE);
+            }
+            if let Poll::Ready(Err(_)) = open.down.out.poll_flush(cx, &mut self.stream) {
+                return self.fail(open, Failure::ClientAborted, now);
+            }
+            match open.up.poll_fill(cx, &mut self.stream, &mut scratch.bytes, SMALL) {
+                Poll::Pending => {
+                    let timeout = open.timeouts.client;
+                    let limit = timeout.http_request.or(timeout.client);
+                    let deadline = limit.and_then(|limit| Some(open.facts.started? + limit));
+                    return Step::Wait(State::Collecting(open, collected), deadline);
+                }
+                Poll::Ready(Ok(0) | Err(_)) => return self.fail(open, Failure::ClientAborted, now),
+                Poll::Ready(Ok(total)) => {
+                    let input = scratch.bytes.get_mut(..total).unwrap_or_default();
+                    let Ok(kept) = open.up.offer(input, &mut self.inbox) else {
+                        return self.fail(open, Failure::BadRequestBody, now);
+                    };
+                    open.up.append(input.get(..kept).unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    fn answer_collected(&mut self, open: Open, collected: &Collected, now: Instant) -> Step {
+        let Collected { page, visit, content } = collected;
+        let ours = Ours::Reply(self.thread.services.page(page, visit, content));
+        self.handle_rule(open, &ours, now)
+    }
+}
+
+/// More than the names of all servers that a person would choose at once (HAProxy: one buffer).
+const MOST: usize = 16 * 1024;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
