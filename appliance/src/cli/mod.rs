@@ -9,6 +9,7 @@ mod reload;
 mod run;
 mod server;
 mod status;
+mod top;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +34,10 @@ enum Command {
     Check(CheckArgs),
     /// Show this node: VRRP state and why, VIPs, peers, worker, listeners, servers
     Status(StatusArgs),
+    /// Watch this node: virtual routers, frontends and servers, with what they do per second
+    ///
+    /// Keys: `q` quits, `s` sorts servers by their requests, arrows scroll.
+    Top(TopArgs),
     /// Have the running node read its TLS files anew: certificates, keys, OCSP responses, authorities, revocation lists
     ///
     /// New handshakes use what was read; connections go on. If anything is wrong with the files every error is printed
@@ -174,6 +179,19 @@ struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
+struct TopArgs {
+    /// Seconds between two looks
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 1.0)]
+    delay: f64,
+    /// Look twice, print what there is as text, and end; so it does too where there is no terminal
+    #[arg(long)]
+    once: bool,
+    /// Directory of the running node
+    #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
+    runtime_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct ReloadArgs {
     /// Directory of the running node
     #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
@@ -227,6 +245,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::check(&args),
             Command::Status(args) => status::status(&args),
+            Command::Top(args) => top::top(&args),
             Command::Reload(args) => reload::reload(&args),
             Command::Server(args) => server::server(&args),
             Command::Demo(args) => run::demo(args.keep),
