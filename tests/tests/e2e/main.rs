@@ -37,3 +37,4 @@ mod startup;
 mod starvation;
 mod tls;
 mod tracks;
+mod tutorial;
