@@ -27,6 +27,7 @@ pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 
 use crate::access_log::{Format, is_loggable};
 use crate::endpoint::{self, Endpoint};
+use crate::lua::Program;
 use crate::map::{MapConfig, Maps};
 use crate::names::{Name, Resolvers};
 use crate::page::StatsPage;
@@ -68,6 +69,7 @@ pub struct Plan {
     maps: Vec<MapConfig>,
     wants_destination: bool,
     resolvers: Vec<Resolvers>,
+    lua: Option<Arc<Program>>,
     /// Process-wide settings.
     pub global: Global,
 }
@@ -467,6 +469,7 @@ impl Plan {
             maps: Vec::new(),
             wants_destination,
             resolvers: Vec::new(),
+            lua: None,
             global,
         })
     }
@@ -532,6 +535,17 @@ impl Plan {
             return Err(PlanError::Range(format!("{key} of map {name}, which {why}")));
         }
         Ok(Self { maps, ..self })
+    }
+
+    /// The same with scripts.
+    #[must_use]
+    pub fn with_lua(self, lua: Option<Arc<Program>>) -> Self {
+        Self { lua, ..self }
+    }
+
+    /// The scripts that rules call, if there are any.
+    pub fn lua(&self) -> Option<&Arc<Program>> {
+        self.lua.as_ref()
     }
 
     /// All maps; a `MapId` is a position here.

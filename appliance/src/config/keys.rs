@@ -11,6 +11,7 @@ mod counted;
 mod global;
 mod http;
 mod log;
+mod lua;
 mod map;
 mod matcher;
 mod proxy;
@@ -32,6 +33,7 @@ pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
 pub use global::{ADMIN_SOCKET, GLOBAL, TUNE, WORKER};
 pub use http::BANDWIDTH;
 pub use log::{CAPTURE, CAPTURE_COOKIE, CAPTURE_FIELD, LOG_TARGET, UNIQUE_ID};
+pub use lua::LUA;
 pub use map::MAP;
 pub use matcher::MATCHER;
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
@@ -315,6 +317,7 @@ pub static SECTIONS: &[&Section] = &[
     &PGSQL,
     &SMTP,
     &SSL_HELLO,
+    &LUA,
     &VRRP,
     &AUTHENTICATION,
     &PREEMPT,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel::config::lower;
 use evenkeel_proxy::plan::BackendId;
+use evenkeel_proxy::rules::action::NoScripts;
 use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::Replacement;
 use evenkeel_proxy::rules::template::Template;
@@ -316,7 +317,7 @@ unused = { path = "/" }
     assert_eq!((listen.http_request.len(), plan.backends()[0].http_request.len()), (1, 0));
     let backend = &plan.backends()[1];
     assert_eq!(backend.http_request[0].action, Action::Deny(405));
-    let edits = backend.http_response.edits(0, &(), &Variables::default());
+    let edits = backend.http_response.edits(0, &(), &mut Variables::default(), &mut NoScripts).unwrap();
     assert!(edits.is_gone(b"SERVER") && edits.added("x-a").eq([&b"a"[..]]));
 }
 

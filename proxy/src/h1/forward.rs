@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::net::IpAddr;
 
+use super::answer::reason;
 use super::chunked::Output;
 use super::conn::{self, Expectation, Options};
 use super::field::Known;
@@ -128,14 +129,15 @@ pub fn response(
 ) -> CookieAction {
     out.reserve(response.len + ROOM);
     let first = index.fields().first().map_or(response.len - 2, |f| f.line.start());
-    let from = if bytes.starts_with(b"HTTP/1.1 ") && bytes.get(12) == Some(&b' ') {
+    let other = to.edits.iter().rev().find_map(|edits| edits.status());
+    let from = if bytes.starts_with(b"HTTP/1.1 ") && bytes.get(12) == Some(&b' ') && other.is_none() {
         0
     } else {
         // RFC 9112 §2.3, §4: our own version, and the space before an absent reason.
         out.extend_from_slice(b"HTTP/1.1 ");
-        write_number(out, u64::from(response.status));
+        write_number(out, u64::from(other.unwrap_or(response.status)));
         out.push(b' ');
-        out.extend_from_slice(response.reason.of(bytes));
+        out.extend_from_slice(other.map_or(response.reason.of(bytes), |status| reason(status).as_bytes()));
         out.extend_from_slice(b"\r\n");
         first
     };

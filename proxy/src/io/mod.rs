@@ -41,6 +41,7 @@ mod persist;
 mod private;
 mod proxy_header;
 pub mod runtime;
+pub mod scripts;
 pub mod sight;
 mod socket;
 mod splice;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::counted::Count;
 use super::edits::{Edit, Edits, Seen, Value, Variables};
 use super::matcher::{Looked, Matcher, Request};
+use super::script::Call;
 use super::template::Template;
 use crate::bandwidth::Bandwidth;
 use crate::compress::Compression;
@@ -28,6 +29,8 @@ pub enum Action {
     Edit(Edit),
     /// It is counted.
     Count(Count),
+    /// A script does with it what it wants (`lua.NAME`): changes it, answers it, refuses it.
+    Lua(Call),
     /// It is refused with this status (`deny`).
     Deny(u16),
     /// It is refused with this status, once its client has waited for it (`tarpit`).
@@ -92,8 +95,64 @@ pub fn first<'a, R: Request>(rules: &'a [Rule], request: &Looked<'_, R>) -> Opti
 pub struct ResponseRule {
     /// Responses to which requests.
     pub when: Matcher,
-    /// What changes in them. A request has a part in its text by what rules have set only.
-    pub edit: Edit,
+    /// What changes in them.
+    pub action: ResponseAction,
+}
+
+/// What is done with a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResponseAction {
+    /// A field is changed. A request has a part in its text by what rules have set only.
+    Edit(Edit),
+    /// A script does with it what it wants.
+    Lua(Call),
+}
+
+impl From<Edit> for ResponseAction {
+    fn from(edit: Edit) -> Self {
+        Self::Edit(edit)
+    }
+}
+
+impl ResponseAction {
+    fn is_constant(&self) -> bool {
+        matches!(self, Self::Edit(edit) if edit.is_constant())
+    }
+}
+
+/// Lets scripts do with responses what they want.
+pub trait Scripts<F> {
+    /// Why one refuses a response.
+    type Refusal;
+
+    /// Calls an action for a response with such fields, as rules before it have left them.
+    ///
+    /// # Errors
+    /// The response is not to be passed on.
+    fn act(&mut self, call: &Call, response: &Edited<'_, F>) -> Result<Acted, Self::Refusal>;
+}
+
+/// None: what they would do is not done.
+#[derive(Debug, Clone, Copy)]
+pub struct NoScripts;
+
+impl<F> Scripts<F> for NoScripts {
+    type Refusal = std::convert::Infallible;
+
+    fn act(&mut self, _: &Call, response: &Edited<'_, F>) -> Result<Acted, Self::Refusal> {
+        Ok(Acted { edits: response.edits.clone(), variables: response.set.clone(), stops: false })
+    }
+}
+
+/// What a script has done with a response.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Acted {
+    /// What it has changed.
+    pub edits: Edits,
+    /// All variables as it has left them.
+    pub variables: Variables,
+    /// No further rule of the section is asked.
+    pub stops: bool,
 }
 
 /// The rules for responses of one section, and what else changes in them.
@@ -119,16 +178,15 @@ impl ResponseRules {
     pub fn new(mut rules: Vec<ResponseRule>) -> Self {
         rules.truncate(Self::MOST);
         let always = Matcher::All(Vec::new());
-        let constant = rules.iter().all(|rule| rule.when == always && rule.edit.is_constant());
+        let constant = rules.iter().all(|rule| rule.when == always && rule.action.is_constant());
         let fixed = constant.then(|| {
             let mut fixed = Edits::default();
-            rules.iter().for_each(|rule| {
-                fixed.apply(rule.edit.change(&Edited {
-                    fields: &(),
-                    edits: &Edits::default(),
-                    set: &Variables::default(),
-                }))
-            });
+            for rule in &rules {
+                if let ResponseAction::Edit(edit) = &rule.action {
+                    let (edits, set) = (&Edits::default(), &Variables::default());
+                    fixed.apply(edit.change(&Edited { fields: &(), edits, set }));
+                }
+            }
             fixed
         });
         let any = !rules.is_empty();
@@ -188,18 +246,40 @@ impl ResponseRules {
     }
 
     /// What those that hold come to, for a response with such fields. Each sees what those before it have changed.
-    pub fn edits(&self, holding: Holding, response: &impl Fields, set: &Variables) -> Cow<'_, Edits> {
+    ///
+    /// # Errors
+    /// A script refuses the response.
+    pub fn edits<F: Fields, S: Scripts<F>>(
+        &self,
+        holding: Holding,
+        response: &F,
+        set: &mut Variables,
+        scripts: &mut S,
+    ) -> Result<Cow<'_, Edits>, S::Refusal> {
         if let Some(fixed) = &self.fixed {
-            return Cow::Borrowed(fixed);
+            return Ok(Cow::Borrowed(fixed));
         }
         let mut edits = Edits::default();
         for (at, rule) in self.rules.iter().enumerate() {
-            if holding >> at & 1 == 1 {
-                let change = rule.edit.change(&Edited { fields: response, edits: &edits, set });
-                edits.apply(change);
+            if holding >> at & 1 == 0 {
+                continue;
+            }
+            let seen = Edited { fields: response, edits: &edits, set };
+            match &rule.action {
+                ResponseAction::Edit(edit) => {
+                    let change = edit.change(&seen);
+                    edits.apply(change);
+                }
+                ResponseAction::Lua(call) => {
+                    let acted = scripts.act(call, &seen)?;
+                    (edits, *set) = (acted.edits, acted.variables);
+                    if acted.stops {
+                        break;
+                    }
+                }
             }
         }
-        Cow::Owned(edits)
+        Ok(Cow::Owned(edits))
     }
 }
 
@@ -207,6 +287,9 @@ impl ResponseRules {
 pub trait Fields {
     /// Hands the values of all fields of this name, in any case, to `look`.
     fn each(&self, name: &str, look: &mut dyn FnMut(&[u8]));
+
+    /// Hands the names and values of all fields to `look`.
+    fn all(&self, look: &mut dyn FnMut(&[u8], &[u8]));
 }
 
 /// Fields as rules have left them so far.
@@ -225,6 +308,15 @@ impl<F: Fields> Fields for Edited<'_, F> {
             self.fields.each(name, look);
         }
         self.edits.added(name).for_each(look);
+    }
+
+    fn all(&self, look: &mut dyn FnMut(&[u8], &[u8])) {
+        self.fields.all(&mut |name, value| {
+            if !self.edits.is_gone(name) {
+                look(name, value);
+            }
+        });
+        self.edits.all_added().for_each(|(name, value)| look(name, value));
     }
 }
 
@@ -249,13 +341,15 @@ impl<F: Fields> Seen for Edited<'_, F> {
 /// No fields, for changes that are the same for every message.
 impl Fields for () {
     fn each(&self, _name: &str, _look: &mut dyn FnMut(&[u8])) {}
+
+    fn all(&self, _look: &mut dyn FnMut(&[u8], &[u8])) {}
 }
 
 impl Rule {
     /// Whether it answers every request that comes to it.
     pub fn answers_all(&self) -> bool {
         let answers = match &self.action {
-            Action::Edit(_) | Action::Count(_) => false,
+            Action::Edit(_) | Action::Count(_) | Action::Lua(_) => false,
             Action::Deny(_)
             | Action::Tarpit(_)
             | Action::SilentDrop
@@ -277,6 +371,7 @@ impl Rule {
         let counts_in = match &self.action {
             Action::Count(counting) => Some(counting.table()),
             Action::Edit(_)
+            | Action::Lua(_)
             | Action::Deny(_)
             | Action::Tarpit(_)
             | Action::SilentDrop
@@ -295,6 +390,8 @@ impl Rule {
             }
             Action::Edit(edit) => edit.text().is_some_and(Template::looks_at_destination),
             Action::Count(Count::Track(_, key)) => key.looks_at_destination(),
+            // Scripts may ask for it.
+            Action::Lua(_) => true,
             Action::Count(_)
             | Action::Redirect(_)
             | Action::Deny(_)

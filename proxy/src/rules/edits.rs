@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::line::LineEdit;
 use super::matcher::{Looked, Request, elements};
 use super::replacement::Replacement;
+use super::script::{Call, Said};
 use super::template::Template;
 use crate::h1::forward::write_field;
 use crate::map::MapId;
@@ -43,6 +44,15 @@ pub enum Value {
         /// What it is if there is no entry. `None`: the variable stays as it is.
         default: Option<Box<str>>,
     },
+    /// What a converter of a script makes of a text.
+    Converted {
+        /// Which converter.
+        by: Call,
+        /// Of what.
+        of: Template,
+        /// What it is if the converter makes nothing of it. `None`: the variable stays as it is.
+        default: Option<Box<str>>,
+    },
 }
 
 /// What of a message goes into changes of it.
@@ -55,6 +65,11 @@ pub trait Seen {
 
     /// What a map has for a key.
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>>;
+
+    /// What a converter of a script makes of a text. A message by itself knows no scripts.
+    fn converted(&self, _by: &Call, _text: &[u8]) -> Option<Said> {
+        None
+    }
 
     /// Path and query of a request.
     fn target(&self) -> &[u8];
@@ -74,6 +89,10 @@ impl<R: Request> Seen for Looked<'_, R> {
 
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
         self.request().mapped(map, key)
+    }
+
+    fn converted(&self, by: &Call, text: &[u8]) -> Option<Said> {
+        self.request().converted(by, text)
     }
 
     fn target(&self) -> &[u8] {
@@ -96,6 +115,10 @@ pub enum Change<'a> {
     Target(Vec<u8>),
     /// This variable has this value.
     Variable(&'a str, Box<[u8]>),
+    /// There is no such variable.
+    NoVariable(&'a str),
+    /// This is the status of a response.
+    Status(u16),
 }
 
 impl Edit {
@@ -120,6 +143,11 @@ impl Edit {
                 let found = message.mapped(*map, &filled(key)).or_else(default);
                 found.map_or(Change::Nothing, |value| Change::Variable(name, value))
             }
+            Self::Variable(name, Value::Converted { by, of, default }) => {
+                let default = || default.as_deref().map(|text| text.as_bytes().into());
+                let made = message.converted(by, &filled(of)).map(Said::into_text).or_else(default);
+                made.map_or(Change::Nothing, |value| Change::Variable(name, value))
+            }
             Self::Line(_) if message.target() == b"*" => Change::Nothing,
             Self::Line(LineEdit::Method(method)) => Change::Method(method),
             Self::Line(line) => {
@@ -134,7 +162,10 @@ impl Edit {
             Self::Set(_, text) | Self::Add(_, text) => Some(text),
             Self::Replace(_, by) | Self::ReplaceElements(_, by) => Some(by.text()),
             Self::Line(line) => line.text(),
-            Self::Variable(_, Value::Text(text) | Value::Mapped { key: text, .. }) => Some(text),
+            Self::Variable(
+                _,
+                Value::Text(text) | Value::Mapped { key: text, .. } | Value::Converted { of: text, .. },
+            ) => Some(text),
             Self::Del(_) => None,
         }
     }
@@ -195,6 +226,7 @@ struct Made {
     values: Vec<u8>,
     method: Option<Box<str>>,
     target: Option<Box<[u8]>>,
+    status: Option<u16>,
     variables: Variables,
 }
 
@@ -208,11 +240,17 @@ impl Variables {
         self.0.iter().find(|(own, _)| **own == *name).map(|(_, value)| &**value)
     }
 
-    fn set(&mut self, name: &str, value: Box<[u8]>) {
+    /// One gets a value.
+    pub fn set(&mut self, name: &str, value: Box<[u8]>) {
         match self.0.iter_mut().find(|(own, _)| **own == *name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name.into(), value)),
         }
+    }
+
+    /// One is gone.
+    pub fn unset(&mut self, name: &str) {
+        self.0.retain(|(own, _)| **own != *name);
     }
 }
 
@@ -242,12 +280,19 @@ impl Edits {
             Change::Method(method) => made.method = Some(method.into()),
             Change::Target(target) => made.target = Some(target.into()),
             Change::Variable(name, value) => made.variables.set(name, value),
+            Change::NoVariable(name) => made.variables.unset(name),
+            Change::Status(status) => made.status = Some(status),
         }
     }
 
     /// What rules have set.
     pub fn variable(&self, name: &str) -> Option<&[u8]> {
         self.0.as_ref()?.variables.value(name)
+    }
+
+    /// What rules have set so far.
+    pub fn variables(&self) -> Variables {
+        self.0.as_ref().map(|made| made.variables.clone()).unwrap_or_default()
     }
 
     /// All that they have set, which outlives the rest.
@@ -258,6 +303,16 @@ impl Edits {
     /// The method, if it is another.
     pub fn method(&self) -> Option<&[u8]> {
         self.0.as_ref()?.method.as_deref().map(str::as_bytes)
+    }
+
+    /// The status of a response, if it is another.
+    pub fn status(&self) -> Option<u16> {
+        self.0.as_ref()?.status
+    }
+
+    /// Names and values of all fields that are added.
+    pub fn all_added(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().flat_map(|made| made.added.iter().map(|(name, at)| (name.as_bytes(), made.value(at))))
     }
 
     /// Path and query, if they are others.

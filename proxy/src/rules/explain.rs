@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::action::{Action, Location, Service};
+use super::action::{Action, Location, ResponseAction, Service};
 use super::edits::{Edit, Value};
 use super::line::LineEdit;
 use super::matcher::{Looked, Matcher, Request, Test, elements};
@@ -108,7 +108,9 @@ impl Test {
                 certificate.and_then(|c| c.subject.part("CN")).map(|cn| quoted(cn.as_bytes()))
             }
             Self::Counted(number, _) => request.counted(number).map(|number| number.to_string()),
-            Self::HasHeader(_)
+            Self::Fetched(..)
+            | Self::IsFetched(_)
+            | Self::HasHeader(_)
             | Self::HasQuery(_)
             | Self::HasCookie(_)
             | Self::HasVariable(_)
@@ -147,6 +149,8 @@ impl fmt::Display for Test {
             Self::Subject(texts) => write!(f, "subject of the client's certificate {}", Asked(texts)),
             Self::CommonName(texts) => write!(f, "common name of the client's certificate {}", Asked(texts)),
             Self::Counted(number, range) => write!(f, "{number} is {range}"),
+            Self::Fetched(call, texts) => write!(f, "lua({call}), which is not run here, {}", Asked(texts)),
+            Self::IsFetched(call) => write!(f, "lua({call}), which is not run here, says yes"),
         }
     }
 }
@@ -159,6 +163,7 @@ impl fmt::Display for Action {
             Self::Deny(status) => write!(f, "deny with {status}"),
             Self::Tarpit(status) => write!(f, "tarpit, then {status}"),
             Self::SilentDrop => f.write_str("silent_drop"),
+            Self::Lua(call) => write!(f, "lua {call}, which is not run here"),
             Self::Serve(Service::Prometheus) => f.write_str("answer with the metrics"),
             Self::Return(reply) => write!(f, "return {} with {} bytes", reply.status, reply.content.len()),
             Self::Redirect(redirect) => {
@@ -169,6 +174,15 @@ impl fmt::Display for Action {
                     Location::Whole(text) => write!(f, " to {text}"),
                 }
             }
+        }
+    }
+}
+
+impl fmt::Display for ResponseAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Edit(edit) => edit.fmt(f),
+            Self::Lua(call) => write!(f, "lua {call}, which is not run here"),
         }
     }
 }
@@ -190,6 +204,9 @@ impl fmt::Display for Edit {
             Self::Variable(name, Value::Text(text)) => write!(f, "set_var {name} = {text}"),
             Self::Variable(name, Value::Mapped { key, .. }) => {
                 write!(f, "set_var {name} from a map by {key}")
+            }
+            Self::Variable(name, Value::Converted { by, of, .. }) => {
+                write!(f, "set_var {name} by lua {by} of {of}")
             }
         }
     }

@@ -8,6 +8,7 @@ use super::accept;
 use super::counted::{Number, Range};
 use super::networks::Networks;
 use super::path;
+use super::script::{Call, Said};
 use super::texts::{How, Texts};
 use crate::h1::target::split_query;
 use crate::map::MapId;
@@ -77,6 +78,10 @@ pub enum Test {
     CommonName(Texts),
     /// A number of a table. What has none is in no range.
     Counted(Number, Range),
+    /// What a fetch of a script says.
+    Fetched(Call, Texts),
+    /// Whether it says anything but no.
+    IsFetched(Call),
 }
 
 /// A request, to be looked at.
@@ -109,6 +114,16 @@ pub trait Request {
 
     /// What a map has for a key. A request by itself knows no maps.
     fn mapped(&self, _map: MapId, _key: &[u8]) -> Option<Box<[u8]>> {
+        None
+    }
+
+    /// What a fetch of a script says of it. A request by itself knows no scripts.
+    fn fetched(&self, _: &Call) -> Option<Said> {
+        None
+    }
+
+    /// What a converter of a script makes of a text.
+    fn converted(&self, _: &Call, _text: &[u8]) -> Option<Said> {
         None
     }
 
@@ -193,7 +208,11 @@ impl Matcher {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::looks_at_destination),
             Self::Not(part) => part.looks_at_destination(),
-            Self::Test(test) => matches!(test, Test::Destination(_) | Test::DestinationPort(..)),
+            // Scripts may ask for it.
+            Self::Test(test) => matches!(
+                test,
+                Test::Destination(_) | Test::DestinationPort(..) | Test::Fetched(..) | Test::IsFetched(_)
+            ),
         }
     }
 
@@ -270,6 +289,10 @@ impl Test {
                 certificate.and_then(|c| c.subject.part("CN")).is_some_and(|cn| texts.matches(cn.as_bytes()))
             }
             Self::Counted(number, range) => request.counted(number).is_some_and(|n| range.contains(n)),
+            Self::Fetched(call, texts) => {
+                request.fetched(call).is_some_and(|said| texts.matches(said.text()))
+            }
+            Self::IsFetched(call) => request.fetched(call).is_some_and(|said| said.is_true()),
         }
     }
 }

@@ -6,8 +6,10 @@
 //! | `counted` | what is counted in tables, and conditions on it |
 //! | `edits` | changes of a message, put together |
 //! | `explain` | conditions and actions in words |
+//! | `guard` | what no rule or script may do to a message |
 //! | `line` | changes of a request line |
 //! | `replacement` | values in which an expression finds something, written anew |
+//! | `script` | functions of scripts, as rules name them |
 //! | `template` | texts that a request fills in |
 //! | `matcher` | conditions, and whether they hold |
 //! | `texts` | many patterns for one text |
@@ -23,17 +25,21 @@ pub mod action;
 pub mod counted;
 pub mod edits;
 pub mod explain;
+pub mod guard;
 pub mod line;
 pub mod matcher;
 pub mod networks;
 pub mod path;
 pub mod replacement;
+pub mod script;
 pub mod template;
 pub mod texts;
 
 pub use action::{Action, ResponseRule, ResponseRules, Rule};
 pub use counted::{Count, Number, Range, Subject, TrackKey};
 pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
+pub(crate) use matcher::elements;
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};
+pub use script::{Call, FunctionId, Said};
 pub use texts::{How, PatternError, Texts};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::matcher::{Looked, Request};
+use super::script::{Call, FunctionId};
 use crate::h1::forward::{write_address, write_number};
 
 /// A text, parts of which a request fills in.
@@ -50,7 +51,12 @@ pub enum Variable {
     Cookie(Box<str>),
     /// What a rule has set.
     Set(Box<str>),
+    /// What a fetch of a script says.
+    Lua(Call),
 }
+
+/// Which fetch of a script has a name.
+pub type Fetches<'a> = &'a dyn Fn(&str) -> Option<FunctionId>;
 
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +73,9 @@ pub enum TemplateError {
     /// A variable of many, and no name of one of them.
     #[error("does not say which: `{0}(NAME)`")]
     Nameless(String),
+    /// No script has registered a fetch of that name.
+    #[error("has `${{lua({0})}}`, and no script registers a fetch of that name")]
+    NoFetch(String),
     /// The expression has fewer groups.
     #[error("has `\\{0}`, and the expression has no such group")]
     Group(u8),
@@ -177,6 +186,7 @@ impl Variable {
                 out.extend_from_slice(value);
                 true
             }),
+            Self::Lua(call) => request.fetched(call).map(|said| out.extend_from_slice(said.text())).is_some(),
         }
     }
 }
@@ -187,7 +197,15 @@ impl Template {
     /// # Errors
     /// It has something that looks like a variable and is none.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        Self::read(text, None)
+        Self::parse_with(text, &|_| None)
+    }
+
+    /// The same with fetches of scripts.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse_with(text: &str, fetches: Fetches<'_>) -> Result<Self, TemplateError> {
+        Self::read(text, None, fetches)
     }
 
     /// Reads the text of a replacement, in which `\1` stands for what the first group of an expression has found, `\0` for
@@ -195,11 +213,11 @@ impl Template {
     ///
     /// # Errors
     /// The same, and that the expression has no more than so many groups.
-    pub fn parse_replacement(text: &str, groups: u8) -> Result<Self, TemplateError> {
-        Self::read(text, Some(groups))
+    pub fn parse_replacement(text: &str, groups: u8, fetches: Fetches<'_>) -> Result<Self, TemplateError> {
+        Self::read(text, Some(groups), fetches)
     }
 
-    fn read(text: &str, groups: Option<u8>) -> Result<Self, TemplateError> {
+    fn read(text: &str, groups: Option<u8>, fetches: Fetches<'_>) -> Result<Self, TemplateError> {
         let special = |c| c == '$' || (c == '\\' && groups.is_some());
         let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
         while let Some(at) = rest.find(special) {
@@ -207,7 +225,7 @@ impl Template {
             plain.push_str(before);
             let (part, after) = match (found.strip_prefix('\\'), groups) {
                 (Some(after), Some(groups)) => group(after, groups)?,
-                _ => variable(found.get(1..).unwrap_or_default())?,
+                _ => variable(found.get(1..).unwrap_or_default(), fetches)?,
             };
             rest = after;
             match part {
@@ -245,8 +263,12 @@ impl Template {
 
     /// Whether what the client has connected to has to be found out for it.
     pub fn looks_at_destination(&self) -> bool {
-        let of_destination =
-            |part: &Part| matches!(part, Part::Variable(Variable::Destination | Variable::DestinationPort));
+        let of_destination = |part: &Part| {
+            matches!(
+                part,
+                Part::Variable(Variable::Destination | Variable::DestinationPort | Variable::Lua(_))
+            )
+        };
         self.parts.iter().any(of_destination)
     }
 
@@ -316,6 +338,7 @@ impl fmt::Display for Variable {
             Self::Parameter(name) => ("query", name),
             Self::Cookie(name) => ("cookie", name),
             Self::Set(name) => ("var", name),
+            Self::Lua(call) => return write!(f, "lua({call})"),
             Self::Host
             | Self::Authority
             | Self::Path
@@ -335,13 +358,26 @@ impl fmt::Display for Variable {
 }
 
 /// What stands behind a `$`, and what is behind that.
-fn variable(text: &str) -> Result<(Part, &str), TemplateError> {
+fn variable<'t>(text: &'t str, fetches: Fetches<'_>) -> Result<(Part, &'t str), TemplateError> {
     if let Some(after) = text.strip_prefix('$') {
         return Ok((Part::Text("$".into()), after));
     }
     let inside = text.strip_prefix('{').ok_or(TemplateError::Dollar)?;
     let (name, after) = inside.split_once('}').ok_or(TemplateError::Open)?;
-    Ok((Part::Variable(Variable::parse(name)?), after))
+    let variable = match name.strip_prefix("lua(").and_then(|inside| inside.strip_suffix(')')) {
+        Some(call) => Variable::Lua(fetch(call, fetches)?),
+        None => Variable::parse(name)?,
+    };
+    Ok((Part::Variable(variable), after))
+}
+
+/// The name of a fetch, and behind commas what it is called with.
+fn fetch(text: &str, fetches: Fetches<'_>) -> Result<Call, TemplateError> {
+    let call = Call::parse(text, fetches);
+    call.map_err(|name| match name {
+        "" => TemplateError::Nameless("lua".into()),
+        name => TemplateError::NoFetch(name.to_owned()),
+    })
 }
 
 /// What stands behind a `\`, and what is behind that.

@@ -22,6 +22,8 @@ mod lifecycle;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod lua;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod persistence;

@@ -232,7 +232,7 @@ fn fields_of_responses_are_changed() {
     let server = echoing();
     let mut setup = Setup::new(&[server.addr]);
     let always = Matcher::All(Vec::new());
-    let rule = |when: &Matcher, edit| ResponseRule { when: when.clone(), edit };
+    let rule = |when: &Matcher, edit: Edit| ResponseRule { when: when.clone(), action: edit.into() };
     let path = Matcher::Test(Test::Path(Texts::new(How::Exact, false, vec!["/x".into()]).unwrap()));
     setup.frontend.http_response = ResponseRules::new(vec![
         rule(&always, Edit::Del("server".into())),

@@ -85,9 +85,15 @@ pub static MATCHER: Section = Section {
         Key::new("var", BY_NAME, "Variables that `set_var` has given such a value."),
         Key::new("var_exists", TEXTS, "There is such a variable."),
         Key::new(
+            "lua",
+            BY_NAME,
+            "Fetches of scripts that say such a text; behind commas what they are called with: \"tier,gold\".",
+        ),
+        Key::new("lua_true", TEXTS, "Such a fetch says anything but `false` or nothing."),
+        Key::new(
             "nocase",
             Type::Bool,
-            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `urlp`, `cook` and `var`. Hosts are \
+            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `urlp`, `cook`, `var` and `lua`. Hosts are \
              compared so anyway.",
         )
         .default("false"),

@@ -15,7 +15,8 @@ pub static HTTP_REQUEST: Section = Section {
           in tables. In texts of fields and of `redirect` these are filled in: `${host}`, `${authority}` (with its port), \
           `${path}`, `${query}`, `${pathq}` \
           (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; and by name `${hdr(NAME)}` (the \
-          last field of that name), `${query(NAME)}` (a parameter, as it was sent), `${cookie(NAME)}` and `${var(NAME)}` (what `set_var` has set). What a request has \
+          last field of that name), `${query(NAME)}` (a parameter, as it was sent), `${cookie(NAME)}`, `${var(NAME)}` (what `set_var` has set) and \
+          `${lua(NAME)}` (what a fetch of a script says; `${lua(NAME,ARG)}` calls it with an argument). What a request has \
           not got is empty; a dollar sign is `$$`.",
     keys: &[
         Key::new(
@@ -76,6 +77,8 @@ pub static HTTP_REQUEST: Section = Section {
             Type::Forms("a table from names to texts or to look-ups", Some(&LOOK_UP)),
             "Variables, for further rules (`var`), texts (`${var(NAME)}`), and what is changed in the response.",
         ),
+        LUA,
+        ARGS,
         TRACK,
         SC_INC_GPC0,
         SC_INC_GPC1,
@@ -85,6 +88,7 @@ pub static HTTP_REQUEST: Section = Section {
     ],
     hints: &[
         ("deny_status", "deny = 429"),
+        ("script", "lua = \"NAME\", and [lua] load = [\"FILE\"]"),
         ("reject", "deny, or silent_drop"),
         ("set_uri", "set_pathq"),
         ("replace_uri", "replace_pathq"),
@@ -131,10 +135,15 @@ pub static REDIRECT: Section = Section {
 pub static LOOK_UP: Section = Section {
     path: "frontend.NAME.http_request.set_var.NAME",
     called: "a look-up",
-    doc: "A value that a map has for a text.",
+    doc: "A value that a map has for a text, or a script makes of it: `map` or `lua`.",
     keys: &[
-        Key::new("map", Type::Text("the name of a map"), "Where it is looked up.").required(),
-        Key::new("key", Type::Text("a text"), "What is looked up.").required(),
+        Key::new("map", Type::Text("the name of a map"), "Where it is looked up."),
+        Key::new(
+            "lua",
+            Type::Text("the name of a converter"),
+            "A converter of a script, which is called with `key` and with what stands behind commas: \"shorten,8\".",
+        ),
+        Key::new("key", Type::Text("a text"), "What is looked up or converted.").required(),
         Key::new(
             "default",
             Type::Text("a text"),
@@ -175,6 +184,8 @@ pub static HTTP_RESPONSE: Section = Section {
         DEL_HEADER,
         REPLACE_HEADER,
         REPLACE_VALUE,
+        LUA,
+        ARGS,
         Key::new("if", CONDITION, "In responses to which requests."),
         Key::new("unless", CONDITION, "Not in responses to those for which this holds."),
     ],
@@ -202,6 +213,16 @@ pub(super) const HTTP_RESPONSES: Key =
 /// `http_request` of a frontend or backend.
 pub(super) const HTTP_REQUESTS: Key =
     Key::new("http_request", Type::Tables(&HTTP_REQUEST), "What is done with requests, rule by rule.");
+const LUA: Key = Key::new(
+    "lua",
+    Type::Text("the name of an action"),
+    "A script does with it what it wants: an action that it registers by `core.register_action`.",
+);
+const ARGS: Key = Key::new(
+    "args",
+    Type::Text("a text or an array of them"),
+    "What the action is called with, as many as it is registered with.",
+);
 const REPLACE_HEADER: Key = Key::new(
     "replace_header",
     Type::Table(&REPLACE),

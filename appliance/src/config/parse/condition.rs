@@ -8,6 +8,7 @@ use evenkeel_proxy::rules::path::normal;
 use evenkeel_proxy::rules::{How, Network, Networks, Test, Texts};
 
 use super::counted;
+use super::lua;
 use super::patterns::from_files;
 use super::rule::variable_name;
 use crate::config::codes::Code;
@@ -153,6 +154,7 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     all.extend(one_of(cx, t, "urlp_exists", text, Test::HasQuery));
     all.extend(one_of(cx, t, "cook_exists", text, Test::HasCookie));
     all.extend(one_of(cx, t, "var_exists", variable_name, Test::HasVariable));
+    all.extend(lua::conditions(cx, t, nocase));
     all.extend(counted::conditions(cx, t));
     all
 }

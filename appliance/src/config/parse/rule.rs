@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use evenkeel_proxy::h1::answer;
+use evenkeel_proxy::lua::{Kind, Program};
 use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply, Service};
 use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::{Replacement, ReplacementError};
 use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
-use evenkeel_proxy::rules::{Edit, ResponseRules, Value};
+use evenkeel_proxy::rules::{Edit, ResponseRules, Value, guard};
 
 use super::condition::{field_name, listed, method, named_values, when};
 use super::counted;
 use super::errorfile::GENERATED;
+use super::lua;
 use super::map;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -71,6 +73,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let variable = |(name, value)| Action::Edit(Edit::Variable(name, value));
     actions.extend(set.unwrap_or_default().into_iter().map(variable));
     actions.extend([deny, tarpit, dropped, reply, redirect, service].into_iter().flatten());
+    actions.extend(lua::action(cx, &mut t, false).map(Action::Lua));
     let counting = counted::rule(cx, &mut t);
     let when = when(cx, &mut t);
     let whole = cx.errors == errors;
@@ -84,6 +87,7 @@ fn response_rule(cx: &mut Reader<'_>, node: Node<'_>) -> Option<RuleDraft> {
     let errors = cx.errors;
     let said: Vec<&str> = EDITS.into_iter().filter(|a| t.has(a)).collect();
     let edits = edits(cx, &mut t, &[]);
+    let scripted = lua::action(cx, &mut t, true).map(Action::Lua);
     if edits.iter().filter_map(Edit::text).any(Template::needs_request) {
         let message = "only variables (`${var(NAME)}`) are filled in in responses; a dollar sign is `$$`";
         cx.push(Diagnostic::error(Code::BadValue, node.span, message));
@@ -91,7 +95,7 @@ fn response_rule(cx: &mut Reader<'_>, node: Node<'_>) -> Option<RuleDraft> {
     let when = when(cx, &mut t);
     let whole = cx.errors == errors;
     t.finish(cx);
-    let actions = edits.into_iter().map(Action::Edit).collect();
+    let actions = edits.into_iter().map(Action::Edit).chain(scripted).collect();
     let draft = RuleDraft { when, actions, counting: None, at: node.span };
     (does_one_thing(cx, node, &said, &EDITS) && whole).then_some(draft)
 }
@@ -121,9 +125,9 @@ fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, single: &[&str]) -> Vec<Edit> 
         }
         changeable(name)
     };
-    let set = t.read(cx, "set_header", |cx, key, node| fields(cx, key, node, changeable, template));
+    let set = t.read(cx, "set_header", |cx, key, node| texts(cx, key, node, changeable));
     edits.extend(set.unwrap_or_default().into_iter().map(|(name, text)| Edit::Set(name, text)));
-    let more = t.read(cx, "add_header", |cx, key, node| fields(cx, key, node, free, template));
+    let more = t.read(cx, "add_header", |cx, key, node| texts(cx, key, node, free));
     edits.extend(more.unwrap_or_default().into_iter().map(|(name, text)| Edit::Add(name, text)));
     let gone = t.read(cx, "del_header", |cx, key, node| listed(cx, key, node, free));
     edits.extend(gone.unwrap_or_default().into_iter().map(Edit::Del));
@@ -137,11 +141,11 @@ fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, single: &[&str]) -> Vec<Edit> 
 fn line(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<LineEdit> {
     let method = t.read(cx, "set_method", |cx, key, node| cx.parsed(key, node, new_method));
     let mut text = |cx: &mut Reader<'_>, name| {
-        t.read(cx, name, |cx, key, node| cx.parsed(key, node, template)).map(|text| text.value)
+        t.read(cx, name, |cx, key, node| templated(cx, key, node, template)).map(|text| text.value)
     };
     let path = text(cx, "set_path").map(LineEdit::Path);
     let path_query = text(cx, "set_pathq").map(LineEdit::PathQuery);
-    let query = t.read(cx, "set_query", |cx, key, node| cx.parsed(key, node, any_template));
+    let query = t.read(cx, "set_query", |cx, key, node| templated(cx, key, node, any_template));
     let replace = t.read(cx, "replace_path", |cx, _, node| replacement(cx, node, &keys::REPLACE_LINE));
     let replace_both = t.read(cx, "replace_pathq", |cx, _, node| replacement(cx, node, &keys::REPLACE_LINE));
     let all = [
@@ -157,17 +161,27 @@ fn line(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<LineEdit> {
 
 fn variable_value(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Value> {
     if node.value.as_table().is_none() {
-        return cx.parsed(key, node, any_template).map(|text| Value::Text(text.value));
+        return templated(cx, key, node, any_template).map(|text| Value::Text(text.value));
     }
     let mut t = Fields::of(cx, &keys::LOOK_UP, node.key, node)?;
     let map = t.read(cx, "map", |cx, key, node| {
         let name = cx.text(key, node)?;
         map::named(cx, &name)
     });
-    let looked_up = t.read(cx, "key", |cx, key, node| cx.parsed(key, node, any_template));
+    let said = (t.has("map"), t.has("lua"));
+    let by = t.read(cx, "lua", lua::converter);
+    let looked_up = t.read(cx, "key", |cx, key, node| templated(cx, key, node, any_template));
     let default = t.read(cx, "default", Reader::text).map(|text| text.value.into());
     t.finish(cx);
-    Some(Value::Mapped { map: map?, key: looked_up?.value, default })
+    match said {
+        (true, false) => Some(Value::Mapped { map: map?, key: looked_up?.value, default }),
+        (false, true) => Some(Value::Converted { by: by?, of: looked_up?.value, default }),
+        (false, false) | (true, true) => {
+            let message = "a look-up needs one of `map` and `lua`";
+            cx.push_absence(Diagnostic::error(Code::BadCombination, node.span, message));
+            None
+        }
+    }
 }
 
 /// The name of a variable.
@@ -211,12 +225,14 @@ fn replaced(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Replacement> {
         cx.push(Diagnostic::error(Code::BadValue, with.span, message));
         return None;
     }
-    match Replacement::new(&reg.value, nocase, &with.value) {
+    let scripts = cx.lua.clone();
+    let fetches = |name: &str| Some(scripts.program()?.find(Kind::Fetch, name)?.0);
+    match Replacement::new_with(&reg.value, nocase, &with.value, &fetches) {
         Ok(by) => Some(by),
         Err(error) => {
             let (span, help) = match &error {
                 ReplacementError::Expression(_) => (reg.span, None),
-                ReplacementError::Text(error) => (with.span, help(error)),
+                ReplacementError::Text(error) => (with.span, help(error, scripts.program())),
             };
             let name = if span == reg.span { "reg" } else { "with" };
             let message =
@@ -229,7 +245,7 @@ fn replaced(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Replacement> {
 
 /// The name of a field that is not about the connection.
 pub(super) fn changeable(name: &str) -> Result<Box<str>, Bad> {
-    if OF_CONNECTION.iter().any(|f| name.eq_ignore_ascii_case(f)) {
+    if guard::is_of_connection(name.as_bytes()) {
         return Err(Bad::new("is about the connection, which is not the rule's"));
     }
     field_name(name)
@@ -307,6 +323,27 @@ fn reply(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Reply> {
     (cx.errors == errors).then(|| Reply { status, fields: lines.into(), content: Arc::from(content) })
 }
 
+/// Fields with texts.
+fn texts(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    name: impl Fn(&str) -> Result<Box<str>, Bad>,
+) -> Option<Vec<(Box<str>, Template)>> {
+    named_values(cx, key, node, name, |cx, node| Some(templated(cx, key, node, template)?.value))
+}
+
+/// A text with variables, to which the fetches of scripts belong.
+pub(super) fn templated<T>(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    parse: impl FnOnce(&str, Option<&Program>) -> Result<T, Bad>,
+) -> Option<Spanned<T>> {
+    let scripts = cx.lua.clone();
+    cx.parsed(key, node, |text| parse(text, scripts.program()))
+}
+
 /// Fields with their values.
 fn fields<T>(
     cx: &mut Reader<'_>,
@@ -337,8 +374,8 @@ fn redirect(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Redirect> {
     let errors = cx.errors;
     let said: Vec<&str> = PLACES.into_iter().filter(|p| t.has(p)).collect();
     let scheme = t.read(cx, "scheme", Reader::word).map(|s| Location::Scheme(s.value.into()));
-    let prefix = t.read(cx, "prefix", |cx, key, node| cx.parsed(key, node, prefix));
-    let location = t.read(cx, "location", |cx, key, node| cx.parsed(key, node, template));
+    let prefix = t.read(cx, "prefix", |cx, key, node| templated(cx, key, node, prefix));
+    let location = t.read(cx, "location", |cx, key, node| templated(cx, key, node, template));
     let code = t.read(cx, "code", Reader::int::<u16>);
     t.finish(cx);
     if let Some(code) = code.as_ref().filter(|c| ![301, 302, 303, 307, 308].contains(&c.value)) {
@@ -356,31 +393,32 @@ fn redirect(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Redirect> {
     (cx.errors == errors).then_some(redirect)
 }
 
-fn prefix(text: &str) -> Result<Template, Bad> {
+fn prefix(text: &str, scripts: Option<&Program>) -> Result<Template, Bad> {
     if text.is_empty() || text == "/" {
         return Err(Bad::new("would send clients to where they have been"));
     }
-    template(text)
+    template(text, scripts)
 }
 
-pub(super) fn template(text: &str) -> Result<Template, Bad> {
+pub(super) fn template(text: &str, scripts: Option<&Program>) -> Result<Template, Bad> {
     field_value(text)?;
-    any_template(text)
+    any_template(text, scripts)
 }
 
 /// A text that may be empty.
-pub(super) fn any_template(text: &str) -> Result<Template, Bad> {
+pub(super) fn any_template(text: &str, scripts: Option<&Program>) -> Result<Template, Bad> {
     if text.chars().any(char::is_control) {
         return Err(Bad::new("has control characters"));
     }
-    Template::parse(text).map_err(|error| {
-        let help = help(&error);
+    let fetches = |name: &str| Some(scripts?.find(Kind::Fetch, name)?.0);
+    Template::parse_with(text, &fetches).map_err(|error| {
+        let help = help(&error, scripts);
         Bad { help, ..Bad::new(error.to_string()) }
     })
 }
 
 /// What would have been right.
-fn help(error: &TemplateError) -> Option<String> {
+fn help(error: &TemplateError, scripts: Option<&Program>) -> Option<String> {
     let of_name = Variable::OF_NAME.map(|name| format!("{name}(NAME)"));
     let names = || Variable::NAMES.iter().map(|(name, _)| *name).chain(of_name.iter().map(String::as_str));
     let all = || names().map(|n| format!("${{{n}}}")).collect::<Vec<_>>().join(", ");
@@ -389,6 +427,7 @@ fn help(error: &TemplateError) -> Option<String> {
             Some(n) => format!("${{{n}}}"),
             None => format!("there are {}", all()),
         }),
+        TemplateError::NoFetch(name) => Some(lua::help(scripts, Kind::Fetch, name)),
         TemplateError::Nameless(kind) => Some(format!("${{{kind}(NAME)}}")),
         TemplateError::Open | TemplateError::Dollar => Some(format!("there are {}", all())),
         TemplateError::Group(_) | TemplateError::Backslash => None,
@@ -408,7 +447,7 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 22] = [
+const ACTIONS: [&str; 23] = [
     "deny",
     "tarpit",
     "silent_drop",
@@ -427,31 +466,18 @@ const ACTIONS: [&str; 22] = [
     "replace_path",
     "replace_pathq",
     "set_var",
+    "lua",
     "track",
     "sc_inc_gpc0",
     "sc_inc_gpc1",
     "sc_set_gpt0",
 ];
 
-const EDITS: [&str; 5] = ["set_header", "add_header", "del_header", "replace_header", "replace_value"];
+const EDITS: [&str; 6] = ["set_header", "add_header", "del_header", "replace_header", "replace_value", "lua"];
 
 /// RFC 9112 §3.2: a second one would be another request to some servers.
 pub(super) const OF_REQUESTS: [&str; 1] = ["host"];
 
 const PLACES: [&str; 3] = ["scheme", "prefix", "location"];
-
-/// What says where a message ends, and what becomes of its connection: the proxy's own business (RFC 9110 §7.6.1).
-const OF_CONNECTION: [&str; 10] = [
-    "connection",
-    "content-length",
-    "expect",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 const EXAMPLE: &str = "{ deny = 403, if = \"is_admin\" }";

@@ -8,6 +8,7 @@ use evenkeel_proxy::access_log::{Destination, Fields, LogTarget};
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::page::StatsPage;
 use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
+use evenkeel_proxy::rules::action::ResponseAction;
 use evenkeel_proxy::rules::{Action, ResponseRule, Rule};
 use evenkeel_proxy::sticky::{Cookie, StickKey, StickRule};
 use evenkeel_proxy::table::{KeyType, TableConfig};
@@ -57,7 +58,8 @@ pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>)
     let rules = rules(cx, &proxy.rules, &own);
     let response_rules = self::rules(cx, &proxy.response_rules, &own);
     let edit = |Rule { when, action }| match action {
-        Action::Edit(edit) => Some(ResponseRule { when, edit }),
+        Action::Edit(edit) => Some(ResponseRule { when, action: ResponseAction::Edit(edit) }),
+        Action::Lua(call) => Some(ResponseRule { when, action: ResponseAction::Lua(call) }),
         Action::Count(_)
         | Action::Deny(_)
         | Action::Tarpit(_)

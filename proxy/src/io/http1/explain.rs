@@ -189,7 +189,7 @@ impl Teller<'_> {
             let mut exchange = Exchange::default();
             let rule = std::slice::from_ref(rule);
             let Self { parsed, target, caller, edits, state, .. } = self;
-            let given = Given { parsed, target, caller, maps: state.maps() };
+            let given = Given { parsed, target, caller, maps: state.maps(), scripting: None };
             if let Some(ours) = ask(rule, &mut exchange, given, edits) {
                 return Some(Fate::Answered(ours.status()));
             }
@@ -231,7 +231,7 @@ impl Teller<'_> {
     fn responses(&self, place: Place, rules: &ResponseRules) -> Vec<Step> {
         let step = |(number, rule): (usize, &ResponseRule)| {
             let finding = self.look(|looked| rule.when.explain(looked));
-            Step { place, number, action: rule.edit.to_string(), finding }
+            Step { place, number, action: rule.action.to_string(), finding }
         };
         (1..).zip(rules.rules()).map(step).collect()
     }
@@ -241,7 +241,13 @@ impl Teller<'_> {
     }
 
     fn given(&self) -> Given<'_> {
-        Given { parsed: self.parsed, target: &self.target, caller: self.caller, maps: self.state.maps() }
+        Given {
+            parsed: self.parsed,
+            target: &self.target,
+            caller: self.caller,
+            maps: self.state.maps(),
+            scripting: None,
+        }
     }
 }
 

@@ -118,6 +118,10 @@ impl Owner {
     pub(super) fn thread(&self) -> &DataThread {
         &self.thread
     }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.party.caller
+    }
 }
 
 /// An exchange that is under way. Dropping it, for whatever reason, writes its record.
@@ -230,7 +234,8 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
             }
             Some(Failure::NoServer) => counters.no_server.add(1),
             Some(Failure::QueueFull | Failure::QueueTimeout) => counters.connect_errors.add(1),
-            Some(Failure::Dial(DialError::Resource)) => counters.internal_errors.add(1),
+            Some(Failure::Dial(DialError::Resource) | Failure::Script) => counters.internal_errors.add(1),
+            Some(Failure::Denied) => counters.denied.add(1),
             // Counted per attempt.
             Some(Failure::Dial(_)) => {}
             Some(Failure::ClientAborted | Failure::ClientTimeout) => counters.client_aborts.add(1),
@@ -307,6 +312,8 @@ pub(super) fn sign_of(failure: Failure) -> Option<Sign> {
         | Failure::ClientTimeout
         | Failure::ClientTooSlow
         | Failure::BadRequestBody
+        | Failure::Denied
+        | Failure::Script
         | Failure::ShutDown(_) => None,
     }
 }

@@ -9,6 +9,7 @@ use super::counted;
 use super::exchange::{Changes, Coding, Exchange, Persist, ResponseState};
 use super::failure::Failure;
 use super::flow::Flow;
+use super::scripted::Responding;
 use crate::compress::filter::{Filter, Input};
 use crate::compress::response::Outline;
 use crate::compress::{self, Algo};
@@ -18,9 +19,8 @@ use crate::h1::conn::{Expectation, Options};
 use crate::h1::forward::{self, After, ToClient};
 use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{Field, HeadIndex, Method, Response, Version};
-use crate::plan::BackendId;
 use crate::rules::action::{Edited, Fields};
-use crate::rules::{Edits, ResponseRules};
+use crate::rules::{Edits, ResponseRules, Variables};
 
 /// What a response head means for the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +49,17 @@ pub(super) fn handle_head(
     let framing =
         framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
     let came = Came { index, bytes };
-    let edits = match exchange.changes.as_deref_mut() {
-        None => Vec::new(),
-        Some(changes) => {
+    let edits = match exchange.changes.take() {
+        Some(mut changes) if !is_interim(response.status) => {
             let outline =
                 Outline { client: asked.version, server: response.version, status: response.status, framing };
-            edits(changes, &mut exchange.down, exchange.facts.backend, thread, &came, &outline)
+            let edits = edits(&mut changes, exchange, thread, &came, &outline, now);
+            exchange.changes = Some(changes);
+            edits?
+        }
+        changes => {
+            exchange.changes = changes;
+            Vec::new()
         }
     };
     let mut to = ToClient {
@@ -105,7 +110,8 @@ pub(super) fn handle_head(
             write(exchange, thread, response, index, bytes, &to, now);
             exchange.down.body = Body::new(framing, to.output());
             exchange.down.ends = !client;
-            exchange.facts.status = Some(response.status);
+            let other = edits.iter().rev().find_map(|edits| edits.status());
+            exchange.facts.status = Some(other.unwrap_or(response.status));
             exchange.facts.responded = Some(now);
             let persist = |yes: bool| if yes { Persist::Yes } else { Persist::No };
             exchange.response =
@@ -126,25 +132,37 @@ impl Fields for Came<'_> {
         let named = |f: &&Field| f.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
         self.index.fields().iter().filter(named).for_each(|f| look(f.value.of(self.bytes)));
     }
+
+    fn all(&self, look: &mut dyn FnMut(&[u8], &[u8])) {
+        self.index.fields().iter().for_each(|f| look(f.name.of(self.bytes), f.value.of(self.bytes)));
+    }
 }
 
 /// What changes in it: by rules of the backend, then by those of the frontend, and then because it is compressed.
 #[cold]
 fn edits<'t>(
     changes: &mut Changes,
-    down: &mut Flow,
-    backend: Option<BackendId>,
+    exchange: &mut Exchange,
     thread: &'t DataThread,
     came: &Came<'_>,
     outline: &Outline,
-) -> Vec<Cow<'t, Edits>> {
-    let backend = backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
+    now: Instant,
+) -> Result<Vec<Cow<'t, Edits>>, Failure> {
+    let backend = exchange.facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let frontend = thread.plan.frontends().get(usize::from(changes.frontend.0));
     let (of_backend, of_frontend) = (backend.map(|b| &b.http_response), frontend.map(|f| &f.http_response));
-    let (none, set) = (Edits::default(), &changes.set);
-    let by_backend = of_backend.map(|rules| rules.edits(changes.of_backend, came, set));
-    let left = Edited { fields: came, edits: by_backend.as_deref().unwrap_or(&none), set };
-    let by_frontend = of_frontend.map(|rules| rules.edits(changes.holding, &left, set));
+    let none = Edits::default();
+    let log = frontend.map(|f| f.log.as_slice()).unwrap_or_default();
+    let mut scripts = Responding::new(exchange, thread, log, (outline.server, outline.status), now);
+    let set = &mut changes.set;
+    let by_backend =
+        of_backend.map(|rules| rules.edits(changes.of_backend, came, set, &mut scripts)).transpose()?;
+    // What is left of it has no variables.
+    let unset = Variables::default();
+    let left = Edited { fields: came, edits: by_backend.as_deref().unwrap_or(&none), set: &unset };
+    let by_frontend =
+        of_frontend.map(|rules| rules.edits(changes.holding, &left, set, &mut scripts)).transpose()?;
+    let (down, set) = (&mut exchange.down, &unset);
     let mut coded = None;
     if let Coding::Wanted(algo) = changes.coding
         && let Some(by) = of_backend.into_iter().chain(of_frontend).find_map(ResponseRules::compression)
@@ -155,7 +173,12 @@ fn edits<'t>(
             (coded, changes.coding) = (None, Coding::Bypassed);
         }
     }
-    by_backend.into_iter().chain(by_frontend).chain(coded.map(Cow::Owned)).collect()
+    Ok(by_backend.into_iter().chain(by_frontend).chain(coded.map(Cow::Owned)).collect())
+}
+
+/// Whether another response follows.
+fn is_interim(status: u16) -> bool {
+    matches!(status, 100 | 102..=199)
 }
 
 /// Has content go through a compressor, if there is one left.

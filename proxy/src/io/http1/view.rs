@@ -4,18 +4,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::super::caller::Caller;
 use super::super::persist;
+use super::super::scripts::Scripting;
 use super::counted;
 use super::exchange::Exchange;
 use super::ours::{Ours, Silent};
+use super::scripted::{self, Then};
 use crate::access_log::capture;
 use crate::balance::Subject;
 use crate::h1::field::Known;
 use crate::h1::head::{Field, HeadIndex, Method, Request};
 use crate::h1::target::Target;
+use crate::lua::Message;
 use crate::map::{MapId, Maps};
 use crate::rules::line::LineEdit;
 use crate::rules::template::Template;
-use crate::rules::{self, Change, Edit, Edits, Looked, Number, Rule, action};
+use crate::rules::{self, Call, Change, Edit, Edits, Looked, Number, Request as _, Rule, Said, action};
 use crate::sticky::pairs;
 use crate::tls::SessionFacts;
 
@@ -56,6 +59,17 @@ pub(super) struct Given<'a> {
     pub(super) target: &'a Target<'a>,
     pub(super) caller: &'a Caller,
     pub(super) maps: &'a Maps,
+    /// `None`: there are none.
+    pub(super) scripting: Option<Scripting<'a>>,
+}
+
+impl Given<'_> {
+    /// The refusal of a request for which a script has failed.
+    #[inline]
+    pub(super) fn failed(&self) -> Option<Box<Ours>> {
+        let scripting = self.scripting.as_ref()?;
+        scripting.has_failed().then(|| Ours::Denial(500).into())
+    }
 }
 
 /// A request, for the balancer to look at.
@@ -130,6 +144,11 @@ impl<'a> View<'a> {
     pub(super) fn with(self, exchange: &'a Exchange) -> Self {
         Self { exchange: Some(exchange), ..self }
     }
+
+    /// The same for a script.
+    fn message(&self) -> Message {
+        scripted::message(self.given, self.edits, (self.method(), self.target(), self.authority))
+    }
 }
 
 impl rules::Request for View<'_> {
@@ -178,6 +197,14 @@ impl rules::Request for View<'_> {
         self.given.maps.look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
     }
 
+    fn fetched(&self, call: &Call) -> Option<Said> {
+        self.given.scripting?.fetch(call, self.message())
+    }
+
+    fn converted(&self, by: &Call, text: &[u8]) -> Option<Said> {
+        self.given.scripting?.convert(by, text)
+    }
+
     fn counted(&self, number: &Number) -> Option<u64> {
         counted::number(self.exchange?, number, self.given.caller.source.ip())
     }
@@ -203,7 +230,11 @@ fn ask_each(
     while !rules.is_empty() {
         let view = View::of(given, edits).with(exchange);
         let looked = Looked::new(&view);
-        let (action, rest) = action::first(rules, &looked)?;
+        let first = action::first(rules, &looked);
+        if let Some(refusal) = given.failed() {
+            return Some(refusal);
+        }
+        let (action, rest) = first?;
         match Ours::of(action, &looked) {
             Ok(ours) => return Some(ours.into()),
             Err(Silent::Edit(edit)) => {
@@ -216,6 +247,16 @@ fn ask_each(
             Err(Silent::Count(counting)) => {
                 let key = counted::key(counting, exchange, &looked);
                 counted::count(counting, key, exchange);
+            }
+            // Whoever explains runs no scripts.
+            Err(Silent::Lua(call)) => {
+                if let Some(scripting) = given.scripting {
+                    match scripted::act(call, scripting, view.message(), edits) {
+                        Then::GoOn => {}
+                        Then::Stop => return None,
+                        Then::Answer(ours) => return Some(ours.into()),
+                    }
+                }
             }
         }
         rules = rest;

@@ -58,7 +58,11 @@ impl Connection {
     /// Does with a request what a rule says, in a server's place.
     pub(super) fn handle_rule(&mut self, mut open: Open, ours: &Ours, now: Instant) -> Step {
         match ours {
-            Ours::SilentDrop => self.drop_silently(open, now),
+            Ours::SilentDrop => {
+                self.stream.vanish_on_close();
+                part(open, ours, now)
+            }
+            Ours::Close => part(open, ours, now),
             Ours::Tarpit(status) => {
                 self.since = now;
                 open.facts.denied = true;
@@ -91,16 +95,6 @@ impl Connection {
         }
         let patience = self.frontend().and_then(|f| f.timeout.tarpit).unwrap_or_default();
         Step::Wait(State::Tarpit(open, status), Some(self.since + patience))
-    }
-
-    /// Gives a connection up so that its client does not hear of it: the reset that would tell it does not get past the
-    /// first router, and firewalls on the way hold the connection for a living one.
-    fn drop_silently(&mut self, mut open: Open, now: Instant) -> Step {
-        open.facts.denied = true;
-        open.facts.termination = Some(Ours::SilentDrop.termination());
-        open.facts.ended = Some(now);
-        self.stream.vanish_on_close();
-        Step::Over
     }
 
     /// Answers a request in a server's place.
@@ -212,6 +206,14 @@ impl Connection {
             }
         }
     }
+}
+
+/// Gives a connection up without an answer.
+fn part(mut open: Open, ours: &Ours, now: Instant) -> Step {
+    open.facts.denied = true;
+    open.facts.termination = Some(ours.termination());
+    open.facts.ended = Some(now);
+    Step::Over
 }
 
 /// How long a client may take to read our last answer while it is still sending.

@@ -1,0 +1,63 @@
+//! What of Lua's own library scripts have: nothing that reaches files, processes or the interpreter itself, and nothing
+//! that runs where no limit looks.
+
+use std::rc::Rc;
+
+use mlua::debug::Debug;
+use mlua::{Error, Function, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Value, VmState};
+
+use super::strings;
+use super::watch::Watch;
+
+/// A new interpreter, limited.
+pub(super) fn interpreter(memory: usize, watch: &Rc<Watch>) -> Result<Lua> {
+    let libraries = StdLib::TABLE | StdLib::STRING | StdLib::UTF8 | StdLib::MATH | StdLib::OS;
+    let lua = Lua::new_with(libraries, LuaOptions::new())?;
+    lua.set_memory_limit(memory)?;
+    strings::install(&lua, &lua.globals().raw_get::<Table>("string")?, watch)?;
+    Ok(lua)
+}
+
+/// Has calls be looked at every so many instructions. Once it is too late at every one: so no `pcall` hides it.
+pub(super) fn arm(lua: &Lua, watch: &Rc<Watch>) -> Result<()> {
+    let own = Rc::clone(watch);
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |lua, debug| {
+        if !own.look() {
+            return Ok(VmState::Continue);
+        }
+        if own.tighten() {
+            let own = Rc::clone(&own);
+            let every = HookTriggers::new().every_nth_instruction(1);
+            lua.set_global_hook(every, move |_, debug| Err(late(&own, debug)))?;
+        }
+        Err(late(&own, debug))
+    })
+}
+
+fn late(watch: &Watch, debug: &Debug<'_>) -> Error {
+    let source = debug.source();
+    let file = source.short_src.as_deref().unwrap_or("?");
+    let line = debug.current_line().unwrap_or(0);
+    Error::RuntimeError(format!("{file}:{line}: took more than {:?}", watch.limit()))
+}
+
+/// Takes away what is dangerous, and keeps `setmetatable` from what runs with no limit: finalizers.
+pub(super) fn close(lua: &Lua) -> Result<()> {
+    let globals = lua.globals();
+    for name in ["dofile", "loadfile", "collectgarbage", "warn", "coroutine", "debug", "io", "package"] {
+        globals.raw_set(name, Value::Nil)?;
+    }
+    let set: Function = globals.raw_get("setmetatable")?;
+    let guarded = lua.create_function(move |_, (table, meta): (Value, Value)| {
+        if let Value::Table(meta) = &meta
+            && !meta.raw_get::<Value>("__gc")?.is_nil()
+        {
+            return Err(Error::RuntimeError("there is no `__gc` in Evenkeel".into()));
+        }
+        set.call::<Value>((table, meta))
+    })?;
+    globals.raw_set("setmetatable", guarded)
+}
+
+/// Some fifty microseconds.
+const INSTRUCTIONS: u32 = 10_000;
