@@ -116,6 +116,10 @@ mod tests {
         fn each(&self, name: &str, look: &mut dyn FnMut(&[u8])) {
             self.0.iter().filter(|(n, _)| *n == name).for_each(|(_, value)| look(value.as_bytes()))
         }
+
+        fn all(&self, look: &mut dyn FnMut(&[u8], &[u8])) {
+            self.0.iter().for_each(|(name, value)| look(name.as_bytes(), value.as_bytes()));
+        }
     }
 
     fn html() -> Compression {

@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 use super::runtime::DataThread;
 use crate::access_log::Level;
 use crate::lua::{CallError, Called, Clock, Message, OnError, Outcome, Program, State};
-use crate::plan::LogTargetId;
+use crate::plan::{Frontend, LogTargetId};
 use crate::rules::{Call, Said};
 
 /// The clocks that scripts are timed by.
@@ -53,7 +53,16 @@ impl Scripts {
     }
 }
 
-impl Scripting<'_> {
+impl<'a> Scripting<'a> {
+    /// For a request to a frontend, if there are scripts.
+    #[inline]
+    pub(in crate::io) fn begin(thread: &'a DataThread, frontend: &'a Frontend, now: Instant) -> Option<Self> {
+        let scripts = thread.scripts.as_deref()?;
+        // Nobody waits for what is left of an earlier request.
+        scripts.failed.set(false);
+        Some(Self { thread, scripts, log: &frontend.log, now })
+    }
+
     /// Lets an action do with a message what it does. `None`: it has failed.
     pub(in crate::io) fn act(&self, call: &Call, message: Message) -> (Option<Outcome>, Option<Message>) {
         let (called, message) = self.scripts.state.borrow_mut().act(call, message, self.now);

@@ -224,13 +224,15 @@ fn fact(lua: &Lua, fact: Fact) -> Result<Value> {
 /// A value as the text of a variable; `None`: there is none.
 pub(super) fn text_of(lua: &Lua, value: Value) -> Result<Option<Vec<u8>>> {
     let kind = value.type_name();
-    match value {
-        Value::Nil => Ok(None),
-        Value::Boolean(yes) => Ok(Some(if yes { b"1".to_vec() } else { b"0".to_vec() })),
-        value => match lua.coerce_string(value)? {
-            Some(text) => Ok(Some(text.as_bytes().to_vec())),
-            None => Err(Error::RuntimeError(format!("a text is needed, not a {kind}"))),
-        },
+    if value.is_nil() {
+        return Ok(None);
+    }
+    if let Some(yes) = value.as_boolean() {
+        return Ok(Some(if yes { b"1".to_vec() } else { b"0".to_vec() }));
+    }
+    match lua.coerce_string(value)? {
+        Some(text) => Ok(Some(text.as_bytes().to_vec())),
+        None => Err(Error::RuntimeError(format!("a text is needed, not a {kind}"))),
     }
 }
 
@@ -246,10 +248,12 @@ fn reply(answer: &Table) -> Result<Reply> {
     for pair in answer.get::<Table>("headers")?.pairs::<LuaString, Value>() {
         let (name, values) = pair?;
         let bytes = |text: LuaString| text.as_bytes().to_vec();
-        let values = match values {
-            Value::Table(values) => values.sequence_values().map(|v| v.map(bytes)).collect::<Result<_>>()?,
-            Value::String(value) => vec![bytes(value)],
-            other => return bad(format!("the values of a field are texts, not a {}", other.type_name())),
+        let values = if let Some(values) = values.as_table() {
+            values.sequence_values().map(|value| value.map(bytes)).collect::<Result<_>>()?
+        } else if let Some(value) = values.as_string() {
+            vec![value.as_bytes().to_vec()]
+        } else {
+            return bad(format!("the values of a field are texts, not a {}", values.type_name()));
         };
         headers.insert(bytes(name), values);
     }

@@ -83,7 +83,7 @@ fn of_requests(message: &Message, name: &str, args: &[Vec<u8>]) -> Fact {
     match name {
         "path" => Fact::Text(path.into()),
         "url" | "pathq" => Fact::Text(message.target().into()),
-        "query" => Fact::Text(query.unwrap_or_default().into()),
+        "query" => Fact::of(query, |query| Fact::Text(query.into())),
         "base" => Fact::Text([message.authority(), path].concat()),
         "hdr" | "req_hdr" => field(message, args, true),
         "fhdr" | "req_fhdr" => field(message, args, false),

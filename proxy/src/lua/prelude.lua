@@ -48,6 +48,17 @@ end
 
 string.dump = nil
 
+-- A handler that the library calls would run where no limit looks: inside of what raises the error of the limit.
+local protect, choose = pcall, select
+local function settle(handler, ok, ...)
+    if ok then return true, ... end
+    return false, choose(2, protect(handler, ...))
+end
+
+function xpcall(run, handler, ...)
+    return settle(handler, protect(run, ...))
+end
+
 local compile, none = load, {}
 function load(chunk, name, _, ...)
     -- Text only: what is compiled already is not checked by anybody.
@@ -142,7 +153,7 @@ for name, run in pairs { add_header = "add", set_header = "set", del_header = "d
     res[name] = method(host[run], "response", name)
 end
 for name, part in pairs { set_method = "method", set_path = "path", set_query = "query", set_uri = "uri" } do
-    req[name] = method(host.line, part, name)
+    req[name] = method(host.line, part)
 end
 res.set_status = method(host.status)
 for name, run in pairs(req) do http["req_" .. name] = run end

@@ -21,24 +21,27 @@ pub(super) fn interpreter(memory: usize, watch: &Rc<Watch>) -> Result<Lua> {
 /// Has calls be looked at every so many instructions. Once it is too late at every one: so no `pcall` hides it.
 pub(super) fn arm(lua: &Lua, watch: &Rc<Watch>) -> Result<()> {
     let own = Rc::clone(watch);
-    lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |lua, debug| {
+    lua.set_global_hook(HookTriggers::new().every_nth_instruction(INSTRUCTIONS), move |lua, _| {
         if !own.look() {
             return Ok(VmState::Continue);
         }
         if own.tighten() {
             let own = Rc::clone(&own);
             let every = HookTriggers::new().every_nth_instruction(1);
-            lua.set_global_hook(every, move |_, debug| Err(late(&own, debug)))?;
+            lua.set_global_hook(every, move |lua, _| Err(late(lua, &own)))?;
         }
-        Err(late(&own, debug))
+        Err(late(lua, &own))
     })
 }
 
-fn late(watch: &Watch, debug: &Debug<'_>) -> Error {
-    let source = debug.source();
-    let file = source.short_src.as_deref().unwrap_or("?");
-    let line = debug.current_line().unwrap_or(0);
-    Error::RuntimeError(format!("{file}:{line}: took more than {:?}", watch.limit()))
+/// The error, with the innermost place in a script.
+fn late(lua: &Lua, watch: &Watch) -> Error {
+    let place = |debug: &Debug<'_>| {
+        let file = debug.source().short_src?.into_owned();
+        Some(format!("{file}:{}: ", debug.current_line()?)).filter(|_| file != "evenkeel")
+    };
+    let place = (0..DEPTH).map_while(|level| lua.inspect_stack(level, place)).flatten().next();
+    Error::RuntimeError(format!("{}took more than {:?}", place.unwrap_or_default(), watch.limit()))
 }
 
 /// Takes away what is dangerous, and keeps `setmetatable` from what runs with no limit: finalizers.
@@ -61,3 +64,6 @@ pub(super) fn close(lua: &Lua) -> Result<()> {
 
 /// Some fifty microseconds.
 const INSTRUCTIONS: u32 = 10_000;
+
+/// So many callers are looked at to find a script.
+const DEPTH: usize = 10;

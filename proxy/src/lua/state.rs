@@ -101,11 +101,11 @@ impl State {
     pub fn act(&mut self, call: &Call, message: Message, now: Instant) -> (Called<Outcome>, Option<Message>) {
         let mut message = Some(message);
         let called = self.call(call, &mut message, now, |vm, function| {
-            match function.call::<Value>(vm.arguments(vm.transaction()?, call)?)? {
-                Value::Nil => Ok(Outcome::Continue),
-                Value::Integer(number) => outcome(number),
-                other => Err(wrong("an action", &other)),
+            let value: Value = function.call(vm.arguments(vm.transaction()?, call)?)?;
+            if value.is_nil() {
+                return Ok(Outcome::Continue);
             }
+            outcome(value.as_integer().ok_or_else(|| wrong("an action", &value))?)
         });
         (called, message)
     }
@@ -287,14 +287,12 @@ impl Vm {
     }
 
     fn said(&self, what: &str, value: Value) -> Result<Option<Said>> {
-        match value {
-            Value::Nil => Ok(None),
-            Value::Boolean(yes) => Ok(Some(Said::Bool(yes))),
-            Value::String(_) | Value::Integer(_) | Value::Number(_) => {
-                Ok(api::text_of(&self.lua, value)?.map(|text| Said::Text(text.into())))
-            }
-            other => Err(wrong(what, &other)),
+        if let Some(yes) = value.as_boolean() {
+            return Ok(Some(Said::Bool(yes)));
         }
+        let refusal = wrong(what, &value);
+        let text = api::text_of(&self.lua, value).map_err(|_| refusal)?;
+        Ok(text.map(|text| Said::Text(text.into())))
     }
 }
 

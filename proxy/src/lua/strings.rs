@@ -15,7 +15,7 @@ pub(super) fn install(lua: &Lua, strings: &Table, watch: &Rc<Watch>) -> Result<(
         let watch = Rc::clone(watch);
         let search = move |lua: &Lua, (text, pattern, from, plain): Sought| {
             let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
-            search(lua, (&text, &pattern), from, plain.is_some_and(is_true), mode, &watch)
+            search(lua, (&text, &pattern), from, plain.as_ref().is_some_and(is_true), mode, &watch)
         };
         strings.raw_set(name, lua.create_function(search)?)?;
     }
@@ -56,7 +56,7 @@ enum Mode {
     Match,
 }
 
-fn is_true(value: Value) -> bool {
+fn is_true(value: &Value) -> bool {
     !matches!(value, Value::Nil | Value::Boolean(false))
 }
 
@@ -168,41 +168,27 @@ fn put(
     by: &Value,
 ) -> Result<()> {
     let capture = |at| value(lua, text, matching.capture_or_whole(at, whole).map_err(told)?);
-    let new = match by {
-        Value::Function(function) => {
-            let captures = matching.captures(Some(whole)).map_err(told)?;
-            let args = captures.into_iter().map(|c| value(lua, text, c)).collect::<Result<MultiValue>>()?;
-            function.call::<Value>(args)?
-        }
-        Value::Table(table) => table.get(capture(0)?)?,
-        Value::String(_) | Value::Integer(_) | Value::Number(_) => {
-            let Some(by) = lua.coerce_string(by.clone())? else { return Ok(()) };
-            return put_text(
-                lua,
-                out,
-                &by.as_bytes(),
-                text.get(whole.0..whole.1).unwrap_or_default(),
-                capture,
-            );
-        }
-        other => {
-            return Err(bad(format!(
-                "bad argument #3 to 'gsub' (string/function/table expected, got {})",
-                other.type_name()
-            )));
-        }
+    let kept = text.get(whole.0..whole.1).unwrap_or_default();
+    let new: Value = if let Some(function) = by.as_function() {
+        let captures = matching.captures(Some(whole)).map_err(told)?;
+        let args = captures.into_iter().map(|c| value(lua, text, c)).collect::<Result<MultiValue>>()?;
+        function.call(args)?
+    } else if let Some(table) = by.as_table() {
+        table.get(capture(0)?)?
+    } else if let Some(by) = lua.coerce_string(by.clone())? {
+        return put_text(lua, out, &by.as_bytes(), kept, capture);
+    } else {
+        let found = by.type_name();
+        return Err(bad(format!("bad argument #3 to 'gsub' (string/function/table expected, got {found})")));
     };
-    match new {
-        Value::Nil | Value::Boolean(false) => {
-            out.extend_from_slice(text.get(whole.0..whole.1).unwrap_or_default())
-        }
-        new => {
-            let kind = new.type_name();
-            let Some(new) = lua.coerce_string(new)? else {
-                return Err(bad(format!("invalid replacement value (a {kind})")));
-            };
-            out.extend_from_slice(&new.as_bytes());
-        }
+    if !is_true(&new) {
+        out.extend_from_slice(kept);
+        return Ok(());
+    }
+    let kind = new.type_name();
+    match lua.coerce_string(new)? {
+        Some(new) => out.extend_from_slice(&new.as_bytes()),
+        None => return Err(bad(format!("invalid replacement value (a {kind})"))),
     }
     Ok(())
 }

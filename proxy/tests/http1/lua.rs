@@ -66,7 +66,7 @@ core.register_action("facts", { "http-req" }, function(txn)
     end
     told("path") told("url") told("query") told("method") told("base")
     told("req_hdr", "x-list") told("req_hdr", "x-list", 1) told("req_fhdr", "x-list") told("req_hdr_cnt", "x-list")
-    told("req_cook", "b") told("urlp", "a") told("req_ver") told("src")
+    told("req_cook", "b") told("urlp", "a") told("req_ver") told("src") told("ssl_fc") told("var", "txn.none")
     txn.http:req_set_header("x-conv", txn.c:lower("ABC") .. txn.c:upper("abc") .. txn.c:base64("hello") .. txn.c:hex("az"))
     txn.http:req_set_header("x-dec", txn.c:url_dec("a%20b+c") .. txn.c:b64dec("aGVsbG8=") .. txn.sc:length("abc"))
 end)
@@ -318,7 +318,7 @@ fn what_is_wrong_is_logged_once_in_a_while() {
     let lines: Vec<String> = (0..4).map(|_| proxy.line()).collect();
     let told: Vec<&String> = lines.iter().filter(|line| line.contains("Lua: ")).collect();
     assert_eq!(told.len(), 1, "{lines:?}");
-    assert!(told[0].ends_with("Lua: s.lua:11: told"), "{told:?}");
+    assert!(told[0].ends_with("Lua: s.lua:10: told"), "{told:?}");
 }
 
 #[test]

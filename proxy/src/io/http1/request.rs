@@ -72,12 +72,7 @@ pub(super) fn prepare(
         notes::tell(&exchange.notes, records, &mut edits);
     }
     let caller = &party.caller;
-    let scripting = thread.scripts.as_ref().map(|scripts| {
-        let scripting = Scripting { thread, scripts, log: &frontend.log, now };
-        // Nobody waits for what is left of an earlier request.
-        let _earlier = scripting.has_failed();
-        scripting
-    });
+    let scripting = Scripting::begin(thread, frontend, now);
     let given = Given { parsed, target: &target, caller, maps: thread.balance.maps(), scripting };
     if let Some(ours) = ask(&frontend.http_request, exchange, given, &mut edits) {
         return Ok(Prepared::Answer(ours));

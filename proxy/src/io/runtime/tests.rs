@@ -47,6 +47,7 @@ pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
     let stats = Arc::new(Stats::new(&plan, 1));
     DataThread::new(thread::Parts {
         services: Services::default(),
+        number: 0,
         balance: Arc::new(State::new(&plan)),
         recorder: stats.recorder().unwrap(),
         logger: spools.logger(),
