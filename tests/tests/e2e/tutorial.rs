@@ -135,7 +135,7 @@ fn tls_is_ended_and_fields_for_security_are_set() {
     let redirect = both.agree("--write-out %{http_code}:%{redirect_url}", "http://%/x?y=z");
     assert_eq!(redirect, "302:https://%/x?y=z");
     let mut fields: Vec<String> = both
-        .agree("--head --header user-agent:", "https://www.example.com/")
+        .agree("--http1.1 --head --header user-agent:", "https://www.example.com/")
         .lines()
         .skip(1)
         .filter_map(|line| {
@@ -169,7 +169,7 @@ fn requests_go_by_host_path_method_and_field() {
         ("", "http://%:8002/api/x", "s2"),
         ("", "http://%:8002/admin/", "s2"),
         ("", "http://%:8002/apix", "s1"),
-        ("--header upgrade:WebSocket --header connection:upgrade", "http://%:8002/", "s2"),
+        (WEBSOCKET, "http://%:8002/", "s2"),
         ("--data x=1", "http://%:8003/api/", "s2"),
         ("", "http://%:8003/api/", "s1"),
         ("--user-agent Some-Mobile/1", "http://%:8003/", "s2"),
@@ -252,3 +252,7 @@ fn statistics_and_metrics_are_where_the_tutorial_has_them() {
 
 const OURS: &str = "10.77.0.1";
 const THEIRS: &str = "10.77.0.2";
+
+/// Without a key it is none to HAProxy.
+const WEBSOCKET: &str = "--header upgrade:WebSocket --header connection:upgrade --header sec-websocket-version:13 \
+                         --header sec-websocket-key:dGhlIHNhbXBsZSBub25jZQ==";
