@@ -137,7 +137,10 @@ pub fn response(
         out.extend_from_slice(b"HTTP/1.1 ");
         write_number(out, u64::from(other.unwrap_or(response.status)));
         out.push(b' ');
-        out.extend_from_slice(other.map_or(response.reason.of(bytes), |status| reason(status).as_bytes()));
+        match other {
+            Some(status) => out.extend_from_slice(reason(status).as_bytes()),
+            None => out.extend_from_slice(response.reason.of(bytes)),
+        }
         out.extend_from_slice(b"\r\n");
         first
     };

@@ -322,25 +322,30 @@ fn module(name: &str) -> &str {
 }
 
 fn is_of_memory(error: &Error) -> bool {
-    match error {
-        Error::MemoryError(_) => true,
-        Error::CallbackError { cause, .. } => is_of_memory(cause),
-        _ => false,
+    if let Error::CallbackError { cause, .. } = error {
+        return is_of_memory(cause);
     }
+    matches!(error, Error::MemoryError(_))
 }
 
 /// One line: what is wrong, and where in the scripts.
 fn describe(error: &Error) -> String {
-    match error {
-        Error::CallbackError { traceback, cause } => placed(describe(cause), traceback.lines()),
-        Error::BadArgument { pos, cause, .. } => format!("argument {pos}: {}", describe(cause)),
-        Error::FromLuaConversionError { from, to, .. } => format!("a {to} is needed, not a {from}"),
-        Error::SyntaxError { message, .. } | Error::RuntimeError(message) | Error::MemoryError(message) => {
-            let mut lines = message.lines();
-            placed(lines.next().unwrap_or_default().to_owned(), lines)
-        }
-        other => other.to_string().lines().next().unwrap_or_default().to_owned(),
+    if let Error::CallbackError { traceback, cause } = error {
+        return placed(describe(cause), traceback.lines());
     }
+    if let Error::BadArgument { pos, cause, .. } = error {
+        return format!("argument {pos}: {}", describe(cause));
+    }
+    if let Error::FromLuaConversionError { from, to, .. } = error {
+        return format!("a {to} is needed, not a {from}");
+    }
+    let (Error::SyntaxError { message, .. } | Error::RuntimeError(message) | Error::MemoryError(message)) =
+        error
+    else {
+        return error.to_string().lines().next().unwrap_or_default().to_owned();
+    };
+    let mut lines = message.lines();
+    placed(lines.next().unwrap_or_default().to_owned(), lines)
 }
 
 /// With the innermost place in a script. What comes from Lua itself says where it was.
