@@ -50,7 +50,7 @@ pub(super) fn lua(cx: &mut Reader<'_>, mut t: Fields<'_>, watch: &WorkerWatch) -
         .map_err(|error| {
             let blamed = error.script.and_then(|at| paths.get(at)).or_else(|| paths.first());
             let at = blamed.map_or(Span::default(), |path| path.span);
-            cx.push(Diagnostic::error(Code::Lua, at, error.message));
+            cx.push(Diagnostic::error(Code::Script, at, error.message));
         })
         .ok()
 }
@@ -97,13 +97,14 @@ pub(super) fn action(cx: &mut Reader<'_>, t: &mut Fields<'_>, of_responses: bool
     };
     if !there {
         let message = format!("action {} is not registered for `{place}`", shown(&name.value));
-        cx.push(Diagnostic::error(Code::Lua, name.span, message));
+        cx.push(Diagnostic::error(Code::Script, name.span, message));
         return None;
     }
     if args.len() != usize::from(registered.args) {
+        let (said, wanted) = (args.len(), registered.args);
         let message =
-            format!("action {} gets {} arguments, not {}", shown(&name.value), registered.args, args.len());
-        cx.push(Diagnostic::error(Code::Lua, name.span, message));
+            format!("action {} is registered for {wanted} of `args`, not {said}", shown(&name.value));
+        cx.push(Diagnostic::error(Code::Script, name.span, message));
         return None;
     }
     Some(Call { function, name: name.value.into(), args })
