@@ -215,7 +215,8 @@ fn fields(lua: &Lua, message: &Message) -> Result<Table> {
 fn fact(lua: &Lua, fact: Fact) -> Result<Value> {
     Ok(match fact {
         Fact::None => Value::Nil,
-        Fact::Bool(yes) => Value::Boolean(yes),
+        // As HAProxy has them unless it is told otherwise: 0 is no, and true in Lua.
+        Fact::Bool(yes) => Value::Integer(yes.into()),
         Fact::Int(number) => Value::Integer(number),
         Fact::Text(text) => Value::String(lua.create_string(text)?),
     })

@@ -59,8 +59,18 @@ function xpcall(run, handler, ...)
     return settle(handler, protect(run, ...))
 end
 
-local compile, none = load, {}
+local compile, find, none = load, string.find, {}
 function load(chunk, name, _, ...)
+    if type(chunk) == "function" then
+        local pieces = {}
+        for piece in chunk do
+            if piece == "" then break end
+            pieces[#pieces + 1] = piece
+        end
+        chunk = concat(pieces)
+    end
+    -- It would run inside of what raises the error of the limit.
+    if find(chunk, "__close", 1, true) then return nil, "there is no `__close` in Evenkeel" end
     -- Text only: what is compiled already is not checked by anybody.
     if select("#", ...) > 0 then return compile(chunk, name, "t", (...)) end
     return compile(chunk, name, "t")

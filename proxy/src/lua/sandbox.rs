@@ -3,9 +3,11 @@
 
 use std::rc::Rc;
 
+use memchr::memmem;
 use mlua::debug::Debug;
 use mlua::{Error, Function, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Value, VmState};
 
+use super::program::Script;
 use super::strings;
 use super::watch::Watch;
 
@@ -60,6 +62,13 @@ pub(super) fn close(lua: &Lua) -> Result<()> {
         set.call::<Value>((table, meta))
     })?;
     globals.raw_set("setmetatable", guarded)
+}
+
+/// Refuses a script with what would run inside of what raises the error of the limit, where no limit looks.
+pub(super) fn check(script: &Script) -> Result<()> {
+    let Some(at) = memmem::find(&script.text, b"__close") else { return Ok(()) };
+    let line = 1 + script.text.iter().take(at).filter(|byte| **byte == b'\n').count();
+    Err(Error::RuntimeError(format!("{}:{line}: there is no `__close` in Evenkeel", script.name)))
 }
 
 /// Some fifty microseconds.

@@ -250,6 +250,7 @@ impl Vm {
         let modules: Table = made.get("loaded").map_err(nowhere)?;
         for (at, script) in scripts.iter().enumerate() {
             let run = || -> Result<()> {
+                sandbox::check(script)?;
                 let chunk = lua.load(&*script.text).set_name(format!("@{}", script.name));
                 let value: Value = chunk.set_mode(ChunkMode::Text).call(())?;
                 modules

@@ -99,7 +99,11 @@ fn requests_are_seen_and_changed_as_haproxys_scripts_do() {
         ("'<' .. txn.sf:req_hdr('nobody') .. '>'", Some("<>")),
         ("txn.sf:src_port()", Some("4000")),
         ("txn.f:src_port() + 1", Some("4001")),
-        ("txn.f:ssl_fc()", Some("0")),
+        ("math.type(txn.f:ssl_fc()) .. txn.f:ssl_fc()", Some("integer0")),
+        (
+            "load((function() local n = 0 return function() n = n + 1 return ({'return ', '7'})[n] end end)())()",
+            Some("7"),
+        ),
         ("txn.c:upper('a')", Some("A")),
         ("txn.sc:length('abc')", Some("3")),
         ("txn:get_var('txn.v')", None),
@@ -192,6 +196,7 @@ fn errors_say_where_they_are() {
             "core.register_action('b', {'http-req'}, function() end)",
             "s.lua:1: functions are registered while scripts are loaded",
         ),
+        ("assert(load('return { __close = 1 }'))", "s.lua:1: there is no `__close` in Evenkeel"),
         ("txn:done(txn:reply{status = 100})", "s.lua:1: 100 is no status of an answer: 200 to 599"),
         (
             "txn:done(txn:reply{headers = {a = {'b\\nc'}}})",
@@ -220,8 +225,6 @@ fn nothing_gets_past_the_limit_on_time() {
         "while true do pcall(function() while true do end end) end",
         "repeat local ok = xpcall(function() while true do end end, function() while true do end end) until false",
         "xpcall(function() while true do end end, function() while true do end end)",
-        "local x <close> = setmetatable({}, { __close = function() while true do end end }) while true do end",
-        "while true do local x <close> = setmetatable({}, { __close = function() while true do end end }) end",
         "error(setmetatable({}, { __tostring = function() while true do end end }))",
         "return tostring(setmetatable({}, { __tostring = function() while true do end end }))",
         "local function f() return f() end f()",
@@ -398,6 +401,7 @@ fn programs_tell_what_they_register() {
             "s.lua:1: core has no `register_service` in Evenkeel",
         ),
         ("local t = {} while true do t[#t + 1] = ('x'):rep(1000) end", "s.lua:1: not enough memory"),
+        ("\nlocal x = { __close = 1 }", "s.lua:2: there is no `__close` in Evenkeel"),
         ("txn.f:path()", "s.lua:1: attempt to index a nil value (global 'txn')"),
         ("\u{1b}Lua", "s.lua"),
     ] {
