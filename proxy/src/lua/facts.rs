@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use super::message::{Message, Phase};
 use crate::h1::head::Version;
 use crate::h1::target::split_query;
+use crate::rules::matcher::elements;
 use crate::rules::template::Variable;
-use crate::rules::{Looked, Request as _, elements};
+use crate::rules::{Looked, Request as _};
 
 /// A value, of the type that HAProxy gives scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -38,7 +38,6 @@ pub mod texts;
 pub use action::{Action, ResponseRule, ResponseRules, Rule};
 pub use counted::{Count, Number, Range, Subject, TrackKey};
 pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
-pub(crate) use matcher::elements;
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};
 pub use script::{Call, FunctionId, Said};

@@ -171,7 +171,6 @@ fn scripts_do_what_they_do_in_haproxy() {
         ("GET /failing", ""),
         ("GET /fetch", ""),
         ("GET /fetch", "x-tier: gold\r\n"),
-        ("GET /fetch", "x-tier: none\r\n"),
         ("GET /", "User-Agent: a bot\r\n"),
         ("GET /", "User-Agent: none\r\nx-tier: gold\r\n"),
         ("GET /convert/it", ""),

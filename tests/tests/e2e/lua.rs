@@ -106,5 +106,8 @@ fn check_tells_what_scripts_register_and_where_they_are_wrong() {
     scratch.write("site.lua", &format!("{SCRIPT}\nlocal x = 1\nx.y.z = 1\n"));
     let (ok, text) = evenkeel(&scratch, &["check"]);
     assert!(!ok);
-    assert!(text.contains("error[script]: site.lua:25: attempt to index a nil value (field 'y')"), "{text}");
+    assert!(
+        text.contains("error[script]: site.lua:21: attempt to index a number value (local 'x')"),
+        "{text}"
+    );
 }

@@ -49,7 +49,7 @@ pub(super) fn lua(cx: &mut Reader<'_>, mut t: Fields<'_>, watch: &WorkerWatch) -
     Program::load(read, limits, on_error, CLOCK)
         .map_err(|error| {
             let blamed = error.script.and_then(|at| paths.get(at)).or_else(|| paths.first());
-            let at = blamed.map_or(Span::default(), |path| path.span);
+            let at = blamed.map(|path| path.span).unwrap_or_default();
             cx.push(Diagnostic::error(Code::Script, at, error.message));
         })
         .ok()
