@@ -65,6 +65,8 @@ impl<'a> Scripting<'a> {
 
     /// Lets an action do with a message what it does. `None`: it has failed.
     pub(in crate::io) fn act(&self, call: &Call, message: Message) -> (Option<Outcome>, Option<Message>) {
+        // What another request has left at a key for the balancer, where nobody looks, is not this one's.
+        self.scripts.failed.set(false);
         let (called, message) = self.scripts.state.borrow_mut().act(call, message, self.now);
         (self.result(called), message)
     }

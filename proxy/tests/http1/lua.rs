@@ -254,6 +254,12 @@ fn failing(server: &Scripted, on_error: OnError) -> TestProxy {
     let wrong = Matcher::All(vec![under("/wrong"), wrong]);
     setup.frontend.http_request = FAILURES.iter().map(of).collect();
     setup.frontend.http_request.push(Rule { when: wrong, action: Action::Deny(403) });
+    let edit = |path: &str| Rule {
+        when: under(path),
+        action: Action::Edit(Edit::Set("x".into(), template(&program, "${lua(wrong)}"))),
+    };
+    setup.frontend.http_request.push(edit("/edit/frontend"));
+    setup.backend.http_request.push(edit("/edit/backend"));
     let of_response = |name: &str| ResponseRule {
         when: under(&format!("/response/{name}")),
         action: ResponseAction::Lua(call(&program, Kind::Action, name, &[])),
@@ -272,7 +278,7 @@ fn a_script_that_fails_ends_its_request_and_nothing_else() {
     let mut client = proxy.client();
     let paths = FAILURES.iter().flat_map(|name| [format!("/{name}"), format!("/response/{name}")]);
     let mut failures = 0;
-    for path in paths.chain(["/wrong".into()]) {
+    for path in paths.chain(["/wrong", "/edit/frontend", "/edit/backend"].map(Into::into)) {
         client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
         let (head, _) = client.response();
         assert_eq!(status(&head), 500, "{path}: {head}");

@@ -105,9 +105,9 @@ pub(super) fn prepare(
         let of_backend = backend.http_response.holding(&Looked::new(&view));
         let coding = coding(frontend, backend, parsed, &mut edits);
         exchange.changes = Some(Changes::new(party.frontend, holding, of_backend, coding).into());
-        if let Some(refusal) = given.failed() {
-            return Ok(Prepared::Answer(refusal));
-        }
+    }
+    if let Some(refusal) = given.failed() {
+        return Ok(Prepared::Answer(refusal));
     }
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.caller.source.ip());
