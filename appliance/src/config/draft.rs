@@ -177,6 +177,7 @@ pub(super) enum Condition {
     /// Of TLS that is passed on.
     Hello(HelloMatch),
     Counted(CountedDraft),
+    Gauge(GaugeDraft),
 }
 
 /// Which entry of a table, the table not looked up.
@@ -200,6 +201,30 @@ pub(super) struct CountedDraft {
     pub(super) of: SubjectDraft,
     pub(super) counter: Counter,
     pub(super) range: Range,
+}
+
+/// A condition on a number of a backend or a server, its name not looked up.
+#[derive(Debug, Clone)]
+pub(super) struct GaugeDraft {
+    pub(super) of: GaugeOf,
+    pub(super) name: Spanned<String>,
+    pub(super) range: Range,
+}
+
+/// Which number it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GaugeOf {
+    Usable,
+    Queued,
+    Up,
+    Running,
+    Waiting,
+}
+
+impl GaugeOf {
+    pub(super) const fn is_of_server(self) -> bool {
+        matches!(self, Self::Up | Self::Running | Self::Waiting)
+    }
 }
 
 /// Whose entry.

@@ -8,6 +8,7 @@ mod check;
 mod compression;
 mod cookie;
 mod counted;
+mod gauge;
 mod global;
 mod http;
 mod log;
@@ -29,6 +30,7 @@ pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, S
 pub use compression::COMPRESSION;
 pub use cookie::COOKIE;
 pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
+pub use gauge::{COMPARED, HOURS, OF_BACKEND, OF_SERVER, RAND};
 pub use global::{ADMIN_SOCKET, GLOBAL, TUNE, WORKER};
 pub use http::BANDWIDTH;
 pub use log::{CAPTURE, CAPTURE_COOKIE, CAPTURE_FIELD, LOG_TARGET, UNIQUE_ID};
@@ -287,6 +289,11 @@ pub static SECTIONS: &[&Section] = &[
     &MATCHER,
     &SC_COUNTED,
     &SRC_COUNTED,
+    &COMPARED,
+    &OF_BACKEND,
+    &OF_SERVER,
+    &HOURS,
+    &RAND,
     &TIMEOUT,
     &TIMEOUT_FRONTEND,
     &TIMEOUT_BACKEND,

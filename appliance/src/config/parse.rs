@@ -20,6 +20,7 @@ mod condition;
 mod cookie;
 mod counted;
 mod errorfile;
+mod gauge;
 mod global;
 mod http;
 mod log;

@@ -19,7 +19,7 @@
 //! | [`sight`] | what operators see, and what they can do |
 //! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
 //! | `tls` | TLS over a stream, as a stream |
-//! | `stream`, `socket`, `deadline`, `time_of_day` | bytes and time for all of these |
+//! | `stream`, `socket`, `deadline`, `time_of_day`, `chance` | bytes, time and luck for all of these |
 //!
 //! A connection lives and dies on one thread, and so does everything it uses on the request path: buffers, server
 //! connections, deadlines, counters. Threads share the plan, which nobody writes, and the atomics of balancing.
@@ -29,6 +29,7 @@ mod accept;
 mod admit;
 mod assign;
 mod caller;
+mod chance;
 pub mod checker;
 mod deadline;
 mod http1;

@@ -108,12 +108,21 @@ impl Test {
                 certificate.and_then(|c| c.subject.part("CN")).map(|cn| quoted(cn.as_bytes()))
             }
             Self::Counted(number, _) => request.counted(number).map(|number| number.to_string()),
+            Self::HeaderCount(name, _) => Some(looked.count(name).to_string()),
+            Self::TargetLength(_) => Some(request.target().len().to_string()),
+            Self::Version(_) => Some(request.version().to_owned()),
+            Self::SourcePort(..) => Some(request.source_port().to_string()),
+            Self::TlsVersion(_) => tls.map(|t| t.version.as_str().to_owned()),
+            Self::TlsCipher(_) => tls.map(|t| t.cipher.to_owned()),
+            Self::Gauge(gauge, _) => request.gauge(*gauge).map(|number| number.to_string()),
+            Self::Hours(hours) => request.day_time(hours.zone).map(|at| at.to_string()),
             Self::HasHeader(_)
             | Self::HasQuery(_)
             | Self::HasCookie(_)
             | Self::HasVariable(_)
             | Self::Tls(_)
-            | Self::Certificate(_) => None,
+            | Self::Certificate(_)
+            | Self::Chance(..) => None,
         }
     }
 }
@@ -147,6 +156,16 @@ impl fmt::Display for Test {
             Self::Subject(texts) => write!(f, "subject of the client's certificate {}", Asked(texts)),
             Self::CommonName(texts) => write!(f, "common name of the client's certificate {}", Asked(texts)),
             Self::Counted(number, range) => write!(f, "{number} is {range}"),
+            Self::HeaderCount(name, range) => write!(f, "number of elements of field {name} is {range}"),
+            Self::TargetLength(range) => write!(f, "length of path and query is {range}"),
+            Self::Version(texts) => write!(f, "version of HTTP {}", Asked(texts)),
+            Self::SourcePort(from, to) if from == to => write!(f, "source port is {from}"),
+            Self::SourcePort(from, to) => write!(f, "source port is {from} to {to}"),
+            Self::TlsVersion(texts) => write!(f, "version of TLS {}", Asked(texts)),
+            Self::TlsCipher(texts) => write!(f, "cipher suite {}", Asked(texts)),
+            Self::Gauge(gauge, range) => write!(f, "{gauge} is {range}"),
+            Self::Hours(hours) => write!(f, "time of day is {hours}"),
+            Self::Chance(of, range) => write!(f, "a random number below {of} is {range}"),
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use super::accept;
 use super::counted::{Number, Range};
+use super::gauge::{DayTime, Gauge, Hours, Zone};
 use super::networks::Networks;
 use super::path;
 use super::texts::{How, Texts};
@@ -77,6 +79,24 @@ pub enum Test {
     CommonName(Texts),
     /// A number of a table. What has none is in no range.
     Counted(Number, Range),
+    /// How many elements the lists have that fields of this name are (`hdr_cnt`).
+    HeaderCount(Box<str>, Range),
+    /// How long its target is as it was sent, in bytes (`url_len`).
+    TargetLength(Range),
+    /// The version of HTTP that the client speaks, as `1.1` (`req.ver`).
+    Version(Texts),
+    /// The client's port: from, and up to.
+    SourcePort(u16, u16),
+    /// The version of TLS that was agreed on, as `TLSv1.3` (`ssl_fc_protocol`).
+    TlsVersion(Texts),
+    /// The cipher suite that was, by OpenSSL's name (`ssl_fc_cipher`).
+    TlsCipher(Texts),
+    /// A number of a backend or of a server.
+    Gauge(Gauge, Range),
+    /// The time of day.
+    Hours(Hours),
+    /// A number below the first one, another one each time (`rand`).
+    Chance(NonZeroU32, Range),
 }
 
 /// A request, to be looked at.
@@ -115,6 +135,31 @@ pub trait Request {
     /// A number that a table has of it. `None`: it has none.
     fn counted(&self, _: &Number) -> Option<u64> {
         None
+    }
+
+    /// The version of HTTP that the client speaks.
+    fn version(&self) -> &'static str {
+        "1.1"
+    }
+
+    /// The client's port.
+    fn source_port(&self) -> u16 {
+        0
+    }
+
+    /// A number of a backend or of a server. A request by itself knows none.
+    fn gauge(&self, _: Gauge) -> Option<u64> {
+        None
+    }
+
+    /// The time of day. A request by itself has no clock.
+    fn day_time(&self, _: Zone) -> Option<DayTime> {
+        None
+    }
+
+    /// Any number, to be left to chance.
+    fn random(&self) -> u32 {
+        0
     }
 }
 
@@ -158,6 +203,16 @@ impl<'a, R: Request> Looked<'a, R> {
 
     fn header(&self, name: &str, texts: &Texts) -> bool {
         self.request.fields(name, &mut |value| elements(value).any(|element| texts.matches(element)))
+    }
+
+    /// Elements of the lists that fields of this name are.
+    pub(super) fn count(&self, name: &str) -> u64 {
+        let mut count = 0;
+        self.request.fields(name, &mut |value| {
+            count += elements(value).count() as u64;
+            false
+        });
+        count
     }
 
     /// Values of a parameter, as they were sent, until `look` says `true`. It may be there more than once.
@@ -270,6 +325,15 @@ impl Test {
                 certificate.and_then(|c| c.subject.part("CN")).is_some_and(|cn| texts.matches(cn.as_bytes()))
             }
             Self::Counted(number, range) => request.counted(number).is_some_and(|n| range.contains(n)),
+            Self::HeaderCount(name, range) => range.contains(looked.count(name)),
+            Self::TargetLength(range) => range.contains(request.target().len() as u64),
+            Self::Version(texts) => texts.matches(request.version().as_bytes()),
+            Self::SourcePort(from, to) => (*from..=*to).contains(&request.source_port()),
+            Self::TlsVersion(texts) => tls.is_some_and(|t| texts.matches(t.version.as_str().as_bytes())),
+            Self::TlsCipher(texts) => tls.is_some_and(|t| texts.matches(t.cipher.as_bytes())),
+            Self::Gauge(gauge, range) => request.gauge(*gauge).is_some_and(|n| range.contains(n)),
+            Self::Hours(hours) => request.day_time(hours.zone).is_some_and(|at| hours.hold(at)),
+            Self::Chance(of, range) => range.contains((request.random() % of.get()).into()),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | `counted` | what is counted in tables, and conditions on it |
 //! | `edits` | changes of a message, put together |
 //! | `explain` | conditions and actions in words |
+//! | `gauge` | conditions on servers and the time of day |
 //! | `line` | changes of a request line |
 //! | `replacement` | values in which an expression finds something, written anew |
 //! | `template` | texts that a request fills in |
@@ -23,6 +24,7 @@ pub mod action;
 pub mod counted;
 pub mod edits;
 pub mod explain;
+pub mod gauge;
 pub mod line;
 pub mod matcher;
 pub mod networks;
@@ -34,6 +36,7 @@ pub mod texts;
 pub use action::{Action, ResponseRule, ResponseRules, Rule};
 pub use counted::{Count, Number, Range, Subject, TrackKey};
 pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
+pub use gauge::{DayTime, Gauge, Hours, Zone};
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};
 pub use texts::{How, PatternError, Texts};

@@ -145,13 +145,13 @@ pub(super) const SC_SET_GPT0: Key =
 
 const TABLE: Key = Key::new("table", Type::Text("the name of a table"), "The table.").required();
 const NUMBER: Key = Key::new("sc", SC_TYPE, "Its number.").default_is("the first of that table");
-const GT: Key = Key::new("gt", COUNT, "More than this.");
-const GE: Key = Key::new("ge", COUNT, "This or more.");
-const LT: Key = Key::new("lt", COUNT, "Less than this.");
-const LE: Key = Key::new("le", COUNT, "This or less.");
-const EQ: Key = Key::new("eq", COUNT, "This and no other.");
+pub(super) const GT: Key = Key::new("gt", COUNT, "More than this.");
+pub(super) const GE: Key = Key::new("ge", COUNT, "This or more.");
+pub(super) const LT: Key = Key::new("lt", COUNT, "Less than this.");
+pub(super) const LE: Key = Key::new("le", COUNT, "This or less.");
+pub(super) const EQ: Key = Key::new("eq", COUNT, "This and no other.");
 
-const COMPARISONS: &[(&str, &str)] =
+pub(super) const COMPARISONS: &[(&str, &str)] =
     &[(">", "gt"), ("<", "lt"), ("over", "gt"), ("above", "gt"), ("max", "gt")];
 
 const SC_TYPE: Type = Type::Int { min: 0, max: 15 };

@@ -1,6 +1,7 @@
 //! Keys of matchers.
 
 use super::counted::{sc, src};
+use super::gauge::{COMPARED, HOURS, OF_BACKEND, OF_SERVER, RAND};
 use super::{Key, Section, Type};
 
 /// Several words for "one or an array".
@@ -31,7 +32,7 @@ pub static MATCHER: Section = Section {
           with `#` do not count), and go together with what their key says: `src` and `src_file` hold by a value of either. \
           A hundred thousand lines cost a request about what one does, but for `_sub`, `_dir` and `_reg`. There from the \
           start: `TRUE`, `FALSE`, `LOCALHOST`, `METH_GET` (GET and HEAD), `METH_HEAD`, \
-          `METH_POST`, `METH_PUT`, `METH_DELETE`, `METH_OPTIONS`, `METH_TRACE`.",
+          `METH_POST`, `METH_PUT`, `METH_DELETE`, `METH_OPTIONS`, `METH_TRACE`, `HTTP_1.0`, `HTTP_1.1`, `HTTP_2.0`.",
     keys: &[
         Key::new("any", OF_CONDITIONS, "One of these holds."),
         Key::new("all", OF_CONDITIONS, "Every one of these holds."),
@@ -58,6 +59,12 @@ pub static MATCHER: Section = Section {
         Key::new("raw_path_dir", TEXTS, "What is in it as a whole part between slashes."),
         Key::new("raw_path_sub", TEXTS, "What is in it."),
         Key::new("raw_path_reg", EXPRESSIONS, "What is found in it."),
+        Key::new("url_len", Type::Table(&COMPARED), "How long path and query are as they were sent, in bytes."),
+        Key::new(
+            "http_version",
+            Type::Text("\"1.0\", \"1.1\", \"2.0\", or an array of them"),
+            "The version of HTTP that the client speaks.",
+        ),
         Key::new("method", Type::Text("a method or an array of them"), "The method."),
         Key::new(
             "hdr",
@@ -72,6 +79,11 @@ pub static MATCHER: Section = Section {
             "hdr_exists",
             Type::Text("the name of a field or an array of them"),
             "There is such a field.",
+        ),
+        Key::new(
+            "hdr_cnt",
+            Type::Forms("a table from names to what the number has to be", Some(&COMPARED)),
+            "How many elements fields of a name have, all together: `hdr_cnt = { X-Forwarded-For = { gt = 3 } }`.",
         ),
         Key::new(
             "accepts",
@@ -92,6 +104,11 @@ pub static MATCHER: Section = Section {
         )
         .default("false"),
         Key::new("src", NETWORKS, "The client's address."),
+        Key::new(
+            "src_port",
+            Type::Forms("a port, or ports \"1-1023\"", None),
+            "The port that the client has connected from.",
+        ),
         Key::new("dst", NETWORKS, "The address that the client has connected to."),
         Key::new(
             "dst_port",
@@ -101,6 +118,12 @@ pub static MATCHER: Section = Section {
         Key::new("ssl_fc", Type::Bool, "Whether the client speaks TLS."),
         Key::new("ssl_fc_sni", HOSTS, "The name that it has asked for in its TLS handshake, in whatever case."),
         Key::new("ssl_fc_alpn", TEXTS, "The protocol that was agreed on in it: \"h2\", \"http/1.1\"."),
+        Key::new(
+            "ssl_fc_protocol",
+            Type::Text("\"TLSv1.2\", \"TLSv1.3\", or an array of them"),
+            "The version of TLS that was agreed on.",
+        ),
+        Key::new("ssl_fc_cipher", TEXTS, "The cipher suite that was, by OpenSSL's name."),
         Key::new(
             "ssl_c_used",
             Type::Bool,
@@ -113,6 +136,29 @@ pub static MATCHER: Section = Section {
             "Whom the client's certificate is for, written on one line: \"/O=Example/CN=builder\".",
         ),
         Key::new("ssl_c_s_dn_cn", Type::Text("a name or an array of them"), "The common name in it."),
+        Key::new(
+            "nbsrv",
+            Type::Table(&OF_BACKEND),
+            "How many servers of a backend get new work; backups count once no other server is left.",
+        ),
+        Key::new("queue", Type::Table(&OF_BACKEND), "How many requests wait in a backend, for whichever server."),
+        Key::new(
+            "srv_is_up",
+            Type::Text("a server, as \"backend/server\", or an array of them"),
+            "Whether one of these servers is up, or has no checks, and is not in maintenance.",
+        ),
+        Key::new("srv_conn", Type::Table(&OF_SERVER), "How many requests a server has."),
+        Key::new("srv_queue", Type::Table(&OF_SERVER), "How many requests wait for this server in particular."),
+        Key::new(
+            "time",
+            Type::Table(&HOURS),
+            "The time of day: `time = { from = \"22:00\", to = \"06:00\", days = \"mon-fri\" }`.",
+        ),
+        Key::new(
+            "rand",
+            Type::Table(&RAND),
+            "A random number: `rand = { lt = 5 }` holds for five requests of a hundred.",
+        ),
         sc("sc_conn_cur", "Requests of a tracked entry that are under way."),
         sc("sc_conn_cnt", "How often it has been tracked."),
         sc("sc_conn_rate", "How often in the last while."),
@@ -199,6 +245,11 @@ pub static MATCHER: Section = Section {
         ("sni", "ssl_fc_sni, or where TLS is passed on req_ssl_sni"),
         ("req_sni", "req_ssl_sni"),
         ("alpn", "ssl_fc_alpn, or where TLS is passed on req_ssl_alpn"),
+        ("date", "time = { from = \"22:00\", to = \"06:00\" }"),
+        ("utime", "time = { from = \"22:00\", to = \"06:00\", utc = true }"),
+        ("req_ver", "http_version = \"1.1\""),
+        ("percent", "rand = { lt = 5 }"),
+        ("be_usable", "nbsrv = { backend = \"…\", gt = 0 }"),
         ("hdr(host)", "host"),
         ("header", "hdr = { NAME = \"value\" }"),
         ("query", "urlp = { NAME = \"value\" }"),

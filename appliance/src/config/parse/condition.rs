@@ -7,9 +7,9 @@ use evenkeel_proxy::rules::accept::MediaType;
 use evenkeel_proxy::rules::path::normal;
 use evenkeel_proxy::rules::{How, Network, Networks, Test, Texts};
 
-use super::counted;
 use super::patterns::from_files;
 use super::rule::variable_name;
+use super::{counted, gauge};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::Condition;
@@ -122,6 +122,7 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
         let one = |text: &str| pattern(how, text);
         tests.extend(texts(cx, t, key, Some(file), how, nocase, one).map(Test::RawPath));
     }
+    tests.extend(texts(cx, t, "http_version", None, How::Exact, false, http_version).map(Test::Version));
     tests.extend(texts(cx, t, "method", None, How::Exact, false, method).map(Test::Method));
     for (key, file, how) in HDR {
         let named = by_name(cx, t, key, how, nocase, field_name);
@@ -138,12 +139,15 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     tests.extend(variables.map(|(name, texts)| Test::Variable(name, texts)));
     tests.extend(networks(cx, t, "src", "src_file").map(Test::Source));
     tests.extend(networks(cx, t, "dst", "dst_file").map(Test::Destination));
+    tests.extend(t.read(cx, "src_port", ports).map(|(from, to)| Test::SourcePort(from, to)));
     tests.extend(t.read(cx, "dst_port", ports).map(|(from, to)| Test::DestinationPort(from, to)));
     tests.extend(t.read(cx, "ssl_fc", Reader::bool).map(|yes| Test::Tls(yes.value)));
     tests.extend(
         texts(cx, t, "ssl_fc_sni", None, How::Exact, false, |name| host_name(name, None)).map(Test::Sni),
     );
     tests.extend(texts(cx, t, "ssl_fc_alpn", None, How::Exact, false, text).map(Test::Alpn));
+    tests.extend(texts(cx, t, "ssl_fc_protocol", None, How::Exact, false, tls_version).map(Test::TlsVersion));
+    tests.extend(texts(cx, t, "ssl_fc_cipher", None, How::Exact, false, text).map(Test::TlsCipher));
     tests.extend(t.read(cx, "ssl_c_used", Reader::bool).map(|yes| Test::Certificate(yes.value)));
     tests.extend(texts(cx, t, "ssl_c_s_dn", None, How::Exact, false, text).map(Test::Subject));
     tests.extend(texts(cx, t, "ssl_c_s_dn_cn", None, How::Exact, false, text).map(Test::CommonName));
@@ -154,6 +158,7 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     all.extend(one_of(cx, t, "cook_exists", text, Test::HasCookie));
     all.extend(one_of(cx, t, "var_exists", variable_name, Test::HasVariable));
     all.extend(counted::conditions(cx, t));
+    all.extend(gauge::conditions(cx, t));
     all
 }
 
@@ -439,6 +444,20 @@ pub(super) fn field_name(text: &str) -> Result<Box<str>, Bad> {
 /// RFC 9110 §5.6.2.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn http_version(text: &str) -> Result<Box<str>, Bad> {
+    if ["1.0", "1.1", "2.0"].contains(&text) {
+        return Ok(text.into());
+    }
+    Err(Bad::new("is no version of HTTP").help("\"1.0\", \"1.1\", \"2.0\""))
+}
+
+fn tls_version(text: &str) -> Result<Box<str>, Bad> {
+    if ["TLSv1.2", "TLSv1.3"].contains(&text) {
+        return Ok(text.into());
+    }
+    Err(Bad::new("is no version of TLS that is spoken here").help("\"TLSv1.2\", \"TLSv1.3\""))
 }
 
 fn media_type(text: &str) -> Result<MediaType, Bad> {

@@ -125,7 +125,7 @@ fn of_source(cx: &mut Reader<'_>, node: Node<'_>) -> Option<(SubjectDraft, Range
 }
 
 /// What comparisons come to, all together.
-fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<Range> {
+pub(super) fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<Range> {
     let errors = cx.errors;
     let said = ["gt", "ge", "lt", "le", "eq"].map(|name| {
         let is_said = t.has(name);

@@ -2,23 +2,69 @@
 
 use std::collections::BTreeMap;
 
-use evenkeel_proxy::rules::{How, Matcher, Network, Test, Texts};
+use evenkeel_proxy::plan::{BackendId, ServerId};
+use evenkeel_proxy::rules::{Gauge, How, Matcher, Network, Test, Texts};
 use evenkeel_proxy::table::TableConfig;
 
 use super::counted;
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::{Condition, NamedCondition};
+use crate::config::draft::{Condition, GaugeDraft, GaugeOf, NamedCondition, Proxy};
 use crate::config::model::When;
 use crate::config::read::{Reader, shown};
 use crate::config::source::{Span, Spanned};
 
+/// What conditions can name besides matchers.
+#[derive(Debug)]
+pub(super) struct There<'a> {
+    pub(super) tables: &'a [Spanned<TableConfig>],
+    backends: BTreeMap<String, BackendId>,
+    /// As `backend/server`.
+    servers: BTreeMap<String, ServerId>,
+}
+
+impl<'a> There<'a> {
+    /// Numbered as they are in the plan: in the order of the files.
+    pub(super) fn new(proxies: &[Proxy], tables: &'a [Spanned<TableConfig>]) -> Self {
+        let backs = || proxies.iter().filter(|p| p.side.is_back());
+        let of = |p: &Proxy| {
+            let backend = p.name.value.clone();
+            p.servers.iter().map(move |s| format!("{backend}/{}", s.name.value)).collect::<Vec<_>>()
+        };
+        Self {
+            tables,
+            backends: backs().map(|p| p.name.value.clone()).zip((0..).map(BackendId)).collect(),
+            servers: backs().flat_map(of).zip((0..).map(ServerId)).collect(),
+        }
+    }
+
+    fn gauge(&self, cx: &mut Reader<'_>, draft: &GaugeDraft) -> Option<Test> {
+        let GaugeDraft { of, name, range } = draft;
+        let (backend, server) = (self.backends.get(&name.value), self.servers.get(&name.value));
+        let gauge = match of {
+            GaugeOf::Usable => backend.map(|id| Gauge::Usable(*id)),
+            GaugeOf::Queued => backend.map(|id| Gauge::Queued(*id)),
+            GaugeOf::Up => server.map(|id| Gauge::Up(*id)),
+            GaugeOf::Running => server.map(|id| Gauge::Running(*id)),
+            GaugeOf::Waiting => server.map(|id| Gauge::Waiting(*id)),
+        };
+        if gauge.is_none() {
+            let d = match of.is_of_server() {
+                true => undefined("server", name, self.servers.keys().map(String::as_str)),
+                false => undefined("backend", name, self.backends.keys().map(String::as_str)),
+            };
+            cx.push(d);
+        }
+        gauge.map(|gauge| Test::Gauge(gauge, *range))
+    }
+}
+
 /// Matchers that have a name. Those of a frontend lie over those of the file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Matchers<'a> {
     outer: Option<&'a Self>,
-    pub(super) tables: &'a [Spanned<TableConfig>],
+    pub(super) there: &'a There<'a>,
     /// `None`: what it says has been reported.
     known: BTreeMap<&'a str, Option<When>>,
 }
@@ -36,10 +82,10 @@ impl<'a> Matchers<'a> {
         cx: &mut Reader<'_>,
         named: &'a [NamedCondition],
         outer: Option<&'a Self>,
-        tables: &'a [Spanned<TableConfig>],
+        there: &'a There<'a>,
     ) -> Self {
         let by_name = named.iter().map(|(name, condition)| (name.value.as_str(), condition)).collect();
-        let matchers = Matchers { outer, tables, known: BTreeMap::new() };
+        let matchers = Matchers { outer, there, known: BTreeMap::new() };
         let mut looking = Looking { named: by_name, matchers, underway: Vec::new() };
         for (name, _) in named {
             looking.define(cx, &name.value, name.span);
@@ -49,7 +95,7 @@ impl<'a> Matchers<'a> {
 
     /// A condition with all names looked up. `None`: what is wrong has been reported.
     pub(super) fn resolve(&self, cx: &mut Reader<'_>, condition: &Condition, at: Span) -> Option<When> {
-        resolve(cx, self.tables, condition, at, &mut |cx, name| self.find(cx, name))
+        resolve(cx, self.there, condition, at, &mut |cx, name| self.find(cx, name))
     }
 
     fn find(&self, cx: &mut Reader<'_>, name: &Spanned<String>) -> Option<When> {
@@ -90,8 +136,8 @@ impl<'a> Looking<'a> {
         }
         let condition = *self.named.get(name)?;
         self.underway.push(name);
-        let tables = self.matchers.tables;
-        let when = resolve(cx, tables, condition, at, &mut |cx, other| self.look_up(cx, other));
+        let there = self.matchers.there;
+        let when = resolve(cx, there, condition, at, &mut |cx, other| self.look_up(cx, other));
         self.underway.pop();
         self.matchers.known.insert(name, when.clone());
         when
@@ -115,13 +161,13 @@ impl<'a> Looking<'a> {
 /// Looks names up and puts together what they stand for.
 fn resolve<'e>(
     cx: &mut Reader<'e>,
-    tables: &[Spanned<TableConfig>],
+    there: &There<'_>,
     condition: &Condition,
     at: Span,
     find: &mut dyn FnMut(&mut Reader<'e>, &Spanned<String>) -> Option<When>,
 ) -> Option<When> {
     let mut all = |cx: &mut Reader<'e>, parts: &[Condition]| -> Option<Vec<When>> {
-        let read: Vec<_> = parts.iter().map(|part| resolve(cx, tables, part, at, find)).collect();
+        let read: Vec<_> = parts.iter().map(|part| resolve(cx, there, part, at, find)).collect();
         read.into_iter().collect()
     };
     match condition {
@@ -129,8 +175,9 @@ fn resolve<'e>(
         Condition::Test(test) => Some(When::Request(Matcher::Test(test.clone()))),
         Condition::Hello(hello) => Some(When::Hello(hello.clone())),
         Condition::Counted(draft) => {
-            counted::condition(cx, draft, tables).map(|test| When::Request(Matcher::Test(test)))
+            counted::condition(cx, draft, there.tables).map(|test| When::Request(Matcher::Test(test)))
         }
+        Condition::Gauge(draft) => there.gauge(cx, draft).map(|test| When::Request(Matcher::Test(test))),
         Condition::Not(part) => {
             let part = all(cx, std::slice::from_ref(&**part))?;
             let part = of_requests(cx, part, at)?.pop()?;
@@ -184,6 +231,10 @@ fn predefined(name: &str) -> Option<Matcher> {
             Some(Matcher::Test(Test::Source(networks.collect())))
         }
         "METH_GET" => methods(&["GET", "HEAD"]),
+        "HTTP_1.0" | "HTTP_1.1" | "HTTP_2.0" => {
+            let version = vec![name.trim_start_matches("HTTP_").into()];
+            Texts::new(How::Exact, false, version).ok().map(|texts| Matcher::Test(Test::Version(texts)))
+        }
         _ => {
             let method = name.strip_prefix("METH_").filter(|_| ALWAYS.contains(&name))?;
             methods(&[method])
@@ -191,7 +242,7 @@ fn predefined(name: &str) -> Option<Matcher> {
     }
 }
 
-const ALWAYS: [&str; 10] = [
+const ALWAYS: [&str; 13] = [
     "TRUE",
     "FALSE",
     "LOCALHOST",
@@ -202,4 +253,7 @@ const ALWAYS: [&str; 10] = [
     "METH_DELETE",
     "METH_OPTIONS",
     "METH_TRACE",
+    "HTTP_1.0",
+    "HTTP_1.1",
+    "HTTP_2.0",
 ];

@@ -155,7 +155,11 @@ fn asked<'c>(condition: &'c Condition, show: &mut dyn FnMut(&'c Spanned<String>)
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| asked(part, show)),
         Condition::Not(part) => asked(part, show),
         Condition::Counted(CountedDraft { of: SubjectDraft::Tracked(which), .. }) => show(&which.table),
-        Condition::Counted(_) | Condition::Named(_) | Condition::Test(_) | Condition::Hello(_) => {}
+        Condition::Counted(_)
+        | Condition::Gauge(_)
+        | Condition::Named(_)
+        | Condition::Test(_)
+        | Condition::Hello(_) => {}
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Asked {
 
 /// What its `http_request` and `use_backend` say.
 pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Asked {
-    let own = Matchers::new(cx, &proxy.acl, Some(matchers), matchers.tables);
+    let own = Matchers::new(cx, &proxy.acl, Some(matchers), matchers.there);
     let rules = rules(cx, &proxy.rules, &own);
     let response_rules = self::rules(cx, &proxy.response_rules, &own);
     let edit = |Rule { when, action }| match action {
@@ -84,7 +84,7 @@ fn rules(cx: &mut Reader<'_>, drafts: &[RuleDraft], matchers: &Matchers<'_>) -> 
                 let rule = |action: &Action| Rule { when: when.clone(), action: action.clone() };
                 rules.extend(draft.actions.iter().map(rule));
                 let counting = draft.counting.as_ref();
-                let counting = counting.and_then(|c| counted::counting(cx, c, matchers.tables));
+                let counting = counting.and_then(|c| counted::counting(cx, c, matchers.there.tables));
                 rules.extend(counting.map(|counting| Rule { when, action: Action::Count(counting) }));
             }
             Some(When::Hello(_)) => {

@@ -189,7 +189,7 @@ impl Teller<'_> {
             let mut exchange = Exchange::default();
             let rule = std::slice::from_ref(rule);
             let Self { parsed, target, caller, edits, state, .. } = self;
-            let given = Given { parsed, target, caller, maps: state.maps() };
+            let given = Given { parsed, target, caller, state };
             if let Some(ours) = ask(rule, &mut exchange, given, edits) {
                 return Some(Fate::Answered(ours.status()));
             }
@@ -241,7 +241,7 @@ impl Teller<'_> {
     }
 
     fn given(&self) -> Given<'_> {
-        Given { parsed: self.parsed, target: &self.target, caller: self.caller, maps: self.state.maps() }
+        Given { parsed: self.parsed, target: &self.target, caller: self.caller, state: self.state }
     }
 }
 

@@ -115,6 +115,10 @@ pub(super) struct Owner {
 }
 
 impl Owner {
+    pub(super) fn party(&self) -> &Party {
+        &self.party
+    }
+
     pub(super) fn thread(&self) -> &DataThread {
         &self.thread
     }

@@ -71,7 +71,7 @@ pub(super) fn prepare(
         notes::tell(&exchange.notes, records, &mut edits);
     }
     let caller = &party.caller;
-    let given = Given { parsed, target: &target, caller, maps: thread.balance.maps() };
+    let given = Given { parsed, target: &target, caller, state: &thread.balance };
     if let Some(ours) = ask(&frontend.http_request, exchange, given, &mut edits) {
         return Ok(Prepared::Answer(ours));
     }

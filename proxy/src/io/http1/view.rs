@@ -3,19 +3,19 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::caller::Caller;
-use super::super::persist;
+use super::super::{chance, persist, time_of_day};
 use super::counted;
 use super::exchange::Exchange;
 use super::ours::{Ours, Silent};
 use crate::access_log::capture;
-use crate::balance::Subject;
+use crate::balance::{State, Subject};
 use crate::h1::field::Known;
-use crate::h1::head::{Field, HeadIndex, Method, Request};
+use crate::h1::head::{Field, HeadIndex, Method, Request, Version};
 use crate::h1::target::Target;
-use crate::map::{MapId, Maps};
+use crate::map::MapId;
 use crate::rules::line::LineEdit;
 use crate::rules::template::Template;
-use crate::rules::{self, Change, Edit, Edits, Looked, Number, Rule, action};
+use crate::rules::{self, Change, DayTime, Edit, Edits, Gauge, Looked, Number, Rule, Zone, action};
 use crate::sticky::pairs;
 use crate::tls::SessionFacts;
 
@@ -55,7 +55,7 @@ pub(super) struct Given<'a> {
     pub(super) parsed: &'a Parsed<'a>,
     pub(super) target: &'a Target<'a>,
     pub(super) caller: &'a Caller,
-    pub(super) maps: &'a Maps,
+    pub(super) state: &'a State,
 }
 
 /// A request, for the balancer to look at.
@@ -175,11 +175,35 @@ impl rules::Request for View<'_> {
     }
 
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
-        self.given.maps.look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+        self.given.state.maps().look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
     }
 
     fn counted(&self, number: &Number) -> Option<u64> {
         counted::number(self.exchange?, number, self.given.caller.source.ip())
+    }
+
+    fn version(&self) -> &'static str {
+        match self.given.parsed.request.version {
+            _ if self.exchange.is_some_and(Exchange::is_of_http2) => "2.0",
+            Version::Http11 => "1.1",
+            Version::Http10 => "1.0",
+        }
+    }
+
+    fn source_port(&self) -> u16 {
+        self.given.caller.source.port()
+    }
+
+    fn gauge(&self, gauge: Gauge) -> Option<u64> {
+        self.given.state.gauge(gauge)
+    }
+
+    fn day_time(&self, zone: Zone) -> Option<DayTime> {
+        Some(time_of_day::day_time(zone))
+    }
+
+    fn random(&self) -> u32 {
+        chance::random()
     }
 }
 
