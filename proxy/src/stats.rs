@@ -113,6 +113,8 @@ counters! {
     bytes_out,
     /// Requests refused by a rule.
     denied,
+    /// Responses withheld by a rule.
+    denied_responses,
     /// Requests that could not be read: malformed, too large, too slow.
     request_errors,
     /// Connections to a server that failed or timed out.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::page::StatsPage;
-use evenkeel_proxy::rules::{Action, Range, Test, TrackKey};
+use evenkeel_proxy::rules::{Action, Range, ResponseAction, Test, TrackKey};
 use evenkeel_proxy::sticky::{StickAction, StickKey};
 use evenkeel_proxy::table::{Counter, Event, TableConfig};
 use evenkeel_proxy::tls::Acceptor;
@@ -61,7 +61,7 @@ pub(super) struct Proxy {
     pub(super) stick: Vec<StickDraft>,
     pub(super) acl: Vec<NamedCondition>,
     pub(super) rules: Vec<RuleDraft>,
-    pub(super) response_rules: Vec<RuleDraft>,
+    pub(super) response_rules: Vec<ResponseRuleDraft>,
     pub(super) routing: Routing,
     pub(super) stats: Option<StatsDraft>,
 }
@@ -152,7 +152,7 @@ pub(super) struct RouteDraft {
     pub(super) to: RouteTo,
 }
 
-/// One entry of `http_request` or `http_response`, its names not looked up.
+/// One entry of `http_request`, its names not looked up.
 #[derive(Debug)]
 pub(super) struct RuleDraft {
     pub(super) when: Condition,
@@ -160,6 +160,15 @@ pub(super) struct RuleDraft {
     pub(super) actions: Vec<Action>,
     /// What it counts, if it counts.
     pub(super) counting: Option<CountingDraft>,
+    pub(super) at: Span,
+}
+
+/// One entry of `http_response`, its names not looked up.
+#[derive(Debug)]
+pub(super) struct ResponseRuleDraft {
+    pub(super) when: Condition,
+    /// One, or changes of several fields.
+    pub(super) actions: Vec<ResponseAction>,
     pub(super) at: Span,
 }
 

@@ -13,6 +13,7 @@ use super::source::{FileId, Span, Spanned};
 use super::value::{self};
 
 mod admin;
+mod answered;
 mod balance;
 mod check;
 mod compression;

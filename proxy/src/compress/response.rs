@@ -4,7 +4,7 @@ use super::Compression;
 use super::accept::Algo;
 use crate::h1::framing::BodyFraming;
 use crate::h1::head::Version;
-use crate::rules::action::Fields;
+use crate::rules::response::Fields;
 use crate::rules::matcher::elements;
 use crate::rules::{Change, Edits};
 

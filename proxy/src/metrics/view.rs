@@ -507,7 +507,8 @@ fn traffic(row: &mut Row, totals: &Totals) {
     row.set(Column::Bin, totals.bytes_in);
     row.set(Column::Bout, totals.bytes_out);
     row.set(Column::Eint, totals.internal_errors);
-    nothing(row, &[Column::Dresp, Column::Wrew]);
+    row.set(Column::Dresp, totals.denied_responses);
+    nothing(row, &[Column::Wrew]);
 }
 
 /// Columns of what there is none of here.

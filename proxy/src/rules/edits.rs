@@ -195,6 +195,8 @@ struct Made {
     values: Vec<u8>,
     method: Option<Box<str>>,
     target: Option<Box<[u8]>>,
+    /// Of a response.
+    status: Option<u16>,
     variables: Variables,
 }
 
@@ -243,6 +245,17 @@ impl Edits {
             Change::Target(target) => made.target = Some(target.into()),
             Change::Variable(name, value) => made.variables.set(name, value),
         }
+    }
+
+    /// Tells the client another status.
+    pub fn set_status(&mut self, status: u16) {
+        self.0.get_or_insert_default().status = Some(status);
+    }
+
+    /// The status of a response, if it is another.
+    #[inline]
+    pub fn status(&self) -> Option<u16> {
+        self.0.as_ref()?.status
     }
 
     /// What rules have set.

@@ -10,6 +10,7 @@ use super::counted::{Number, Range};
 use super::gauge::{DayTime, Gauge, Hours, Zone};
 use super::networks::Networks;
 use super::path;
+use super::response::Answered;
 use super::texts::{How, Texts};
 use crate::h1::target::split_query;
 use crate::map::MapId;
@@ -91,6 +92,8 @@ pub enum Test {
     TlsVersion(Texts),
     /// The cipher suite that was, by OpenSSL's name (`ssl_fc_cipher`).
     TlsCipher(Texts),
+    /// Something that is asked of the response.
+    Response(Answered),
     /// A number of a backend or of a server.
     Gauge(Gauge, Range),
     /// The time of day.
@@ -252,6 +255,15 @@ impl Matcher {
         }
     }
 
+    /// Whether it looks at the response.
+    pub fn looks_at_response(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::looks_at_response),
+            Self::Not(part) => part.looks_at_response(),
+            Self::Test(test) => matches!(test, Test::Response(_)),
+        }
+    }
+
     /// The last of the tables that it asks for numbers.
     pub fn last_table(&self) -> Option<TableId> {
         match self {
@@ -331,6 +343,8 @@ impl Test {
             Self::SourcePort(from, to) => (*from..=*to).contains(&request.source_port()),
             Self::TlsVersion(texts) => tls.is_some_and(|t| texts.matches(t.version.as_str().as_bytes())),
             Self::TlsCipher(texts) => tls.is_some_and(|t| texts.matches(t.cipher.as_bytes())),
+            // Only the response can tell.
+            Self::Response(_) => false,
             Self::Gauge(gauge, range) => request.gauge(*gauge).is_some_and(|n| range.contains(n)),
             Self::Hours(hours) => request.day_time(hours.zone).is_some_and(|at| hours.hold(at)),
             Self::Chance(of, range) => range.contains((request.random() % of.get()).into()),

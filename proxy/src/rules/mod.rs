@@ -8,6 +8,7 @@
 //! | `explain` | conditions and actions in words |
 //! | `gauge` | conditions on servers and the time of day |
 //! | `line` | changes of a request line |
+//! | `response` | rules for responses |
 //! | `replacement` | values in which an expression finds something, written anew |
 //! | `template` | texts that a request fills in |
 //! | `matcher` | conditions, and whether they hold |
@@ -30,13 +31,15 @@ pub mod matcher;
 pub mod networks;
 pub mod path;
 pub mod replacement;
+pub mod response;
 pub mod template;
 pub mod texts;
 
-pub use action::{Action, ResponseRule, ResponseRules, Rule};
+pub use action::{Action, Rule};
 pub use counted::{Count, Number, Range, Subject, TrackKey};
 pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
 pub use gauge::{DayTime, Gauge, Hours, Zone};
 pub use matcher::{Looked, Matcher, Request, Test};
+pub use response::{Answered, ResponseAction, ResponseRule, ResponseRules};
 pub use networks::{Network, Networks};
 pub use texts::{How, PatternError, Texts};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::matcher::{Looked, Request};
+use super::response::Response;
 use crate::h1::forward::{write_address, write_number};
 
 /// A text, parts of which a request fills in.
@@ -50,6 +51,10 @@ pub enum Variable {
     Cookie(Box<str>),
     /// What a rule has set.
     Set(Box<str>),
+    /// Of responses: the status.
+    Status,
+    /// Of responses: the last field of this name, all of its value (HAProxy's `res.fhdr`).
+    ResponseHeader(Box<str>),
 }
 
 /// Why a text is no template.
@@ -92,6 +97,21 @@ impl Variable {
 
     /// Those that a name is said with, as `hdr(User-Agent)`.
     pub const OF_NAME: [&str; 4] = ["hdr", "query", "cookie", "var"];
+
+    /// Those of responses only, as they are said.
+    pub const OF_RESPONSES: [&str; 3] = ["status", "res_hdr(NAME)", "var(NAME)"];
+
+    /// What is between the braces in the text of a rule for responses.
+    fn parse_of_response(text: &str) -> Result<Self, TemplateError> {
+        let name = text.strip_prefix("res_hdr(").and_then(|rest| rest.strip_suffix(')'));
+        match (text, name) {
+            ("status", _) => Ok(Self::Status),
+            ("res_hdr", _) => Err(TemplateError::Nameless("res_hdr".to_owned())),
+            (_, Some(name)) if !name.is_empty() && name.trim() == name => Ok(Self::ResponseHeader(name.into())),
+            (_, Some(_)) => Err(TemplateError::Nameless("res_hdr".to_owned())),
+            (text, None) => Self::parse(text),
+        }
+    }
 
     /// What is between the braces.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
@@ -173,6 +193,7 @@ impl Variable {
                 true
             }),
             Self::Set(name) => request.variable(name).map(|value| out.extend_from_slice(value)).is_some(),
+            Self::Status | Self::ResponseHeader(_) => false,
             Self::Cookie(name) => looked.cookies(name, &mut |value| {
                 out.extend_from_slice(value);
                 true
@@ -187,7 +208,15 @@ impl Template {
     /// # Errors
     /// It has something that looks like a variable and is none.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        Self::read(text, None)
+        Self::read(text, None, Variable::parse)
+    }
+
+    /// Reads the text of a rule for responses, which may have variables of those.
+    ///
+    /// # Errors
+    /// It has something that looks like a variable and is none.
+    pub fn parse_of_response(text: &str) -> Result<Self, TemplateError> {
+        Self::read(text, None, Variable::parse_of_response)
     }
 
     /// Reads the text of a replacement, in which `\1` stands for what the first group of an expression has found, `\0` for
@@ -196,10 +225,14 @@ impl Template {
     /// # Errors
     /// The same, and that the expression has no more than so many groups.
     pub fn parse_replacement(text: &str, groups: u8) -> Result<Self, TemplateError> {
-        Self::read(text, Some(groups))
+        Self::read(text, Some(groups), Variable::parse)
     }
 
-    fn read(text: &str, groups: Option<u8>) -> Result<Self, TemplateError> {
+    fn read(
+        text: &str,
+        groups: Option<u8>,
+        parse: fn(&str) -> Result<Variable, TemplateError>,
+    ) -> Result<Self, TemplateError> {
         let special = |c| c == '$' || (c == '\\' && groups.is_some());
         let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
         while let Some(at) = rest.find(special) {
@@ -207,7 +240,7 @@ impl Template {
             plain.push_str(before);
             let (part, after) = match (found.strip_prefix('\\'), groups) {
                 (Some(after), Some(groups)) => group(after, groups)?,
-                _ => variable(found.get(1..).unwrap_or_default())?,
+                _ => variable(found.get(1..).unwrap_or_default(), parse)?,
             };
             rest = after;
             match part {
@@ -232,9 +265,10 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// Whether a request is needed to fill it in, and not only what rules have set.
+    /// Whether a request is needed to fill it in, and not only a response and what rules have set.
     pub fn needs_request(&self) -> bool {
-        let of_request = |part: &Part| matches!(part, Part::Variable(v) if !matches!(v, Variable::Set(_)));
+        let of_others = |v: &Variable| matches!(v, Variable::Set(_) | Variable::Status | Variable::ResponseHeader(_));
+        let of_request = |part: &Part| matches!(part, Part::Variable(v) if !of_others(v));
         self.parts.iter().any(of_request)
     }
 
@@ -250,18 +284,28 @@ impl Template {
         self.parts.iter().any(of_destination)
     }
 
-    /// Appends the text with groups and what rules have set filled in, and nothing of a request.
-    pub fn write_without<'g, 'v>(
+    /// Appends the text with groups and what a response fills in, and nothing of a request.
+    pub fn write_of_response<'g>(
         &self,
         out: &mut Vec<u8>,
+        response: &impl Response,
         group: &dyn Fn(u8) -> &'g [u8],
-        set: &dyn Fn(&str) -> Option<&'v [u8]>,
     ) {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Group(number) => out.extend_from_slice(group(*number)),
-                Part::Variable(Variable::Set(name)) => out.extend_from_slice(set(name).unwrap_or_default()),
+                Part::Variable(Variable::Set(name)) => {
+                    out.extend_from_slice(response.variable(name).unwrap_or_default());
+                }
+                Part::Variable(Variable::Status) => write_number(out, response.status().into()),
+                Part::Variable(Variable::ResponseHeader(name)) => {
+                    let start = out.len();
+                    response.each(name, &mut |value| {
+                        out.truncate(start);
+                        out.extend_from_slice(value);
+                    });
+                }
                 Part::Variable(_) => {}
             }
         }
@@ -316,6 +360,8 @@ impl fmt::Display for Variable {
             Self::Parameter(name) => ("query", name),
             Self::Cookie(name) => ("cookie", name),
             Self::Set(name) => ("var", name),
+            Self::ResponseHeader(name) => ("res_hdr", name),
+            Self::Status => return f.write_str("status"),
             Self::Host
             | Self::Authority
             | Self::Path
@@ -335,13 +381,16 @@ impl fmt::Display for Variable {
 }
 
 /// What stands behind a `$`, and what is behind that.
-fn variable(text: &str) -> Result<(Part, &str), TemplateError> {
+fn variable(
+    text: &str,
+    parse: fn(&str) -> Result<Variable, TemplateError>,
+) -> Result<(Part, &str), TemplateError> {
     if let Some(after) = text.strip_prefix('$') {
         return Ok((Part::Text("$".into()), after));
     }
     let inside = text.strip_prefix('{').ok_or(TemplateError::Dollar)?;
     let (name, after) = inside.split_once('}').ok_or(TemplateError::Open)?;
-    Ok((Part::Variable(Variable::parse(name)?), after))
+    Ok((Part::Variable(parse(name)?), after))
 }
 
 /// What stands behind a `\`, and what is behind that.

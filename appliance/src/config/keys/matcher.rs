@@ -24,7 +24,7 @@ pub(super) const CONDITION: Type =
 pub static MATCHER: Section = Section {
     path: "acl.NAME",
     called: "a matcher",
-    doc: "What is asked of a request, or in mode tcp (`req_…`) of a ClientHello. All that is said must hold, each by one \
+    doc: "What is asked of a request, of a response (`status`, `res_hdr…`), or in mode tcp (`req_…`) of a ClientHello. All that is said must hold, each by one \
           of its values. Where a condition is expected, matchers have names (`[acl]`, `[frontend.NAME.acl]`) or stand in \
           place, and those in an array must all hold. Paths are compared in one spelling whatever the client has written: \
           percent-encoding undone, `//`, `/./` and `/../` resolved, `;…` dropped, `\\` as `/`; the path that is forwarded \
@@ -99,7 +99,7 @@ pub static MATCHER: Section = Section {
         Key::new(
             "nocase",
             Type::Bool,
-            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `urlp`, `cook` and `var`. Hosts are \
+            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `res_hdr…`, `urlp`, `cook` and `var`. Hosts are \
              compared so anyway.",
         )
         .default("false"),
@@ -136,6 +136,26 @@ pub static MATCHER: Section = Section {
             "Whom the client's certificate is for, written on one line: \"/O=Example/CN=builder\".",
         ),
         Key::new("ssl_c_s_dn_cn", Type::Text("a name or an array of them"), "The common name in it."),
+        Key::new(
+            "status",
+            Type::Forms("a status, statuses \"500-599\", or an array of them", None),
+            "In `http_response`, the status of the response.",
+        ),
+        Key::new("res_hdr", BY_NAME, "In `http_response`, fields of the response that have such an element."),
+        Key::new("res_hdr_beg", BY_NAME, "How such an element begins."),
+        Key::new("res_hdr_end", BY_NAME, "How such an element ends."),
+        Key::new("res_hdr_sub", BY_NAME, "What is in such an element."),
+        Key::new("res_hdr_reg", BY_NAME, "What is found in such an element."),
+        Key::new(
+            "res_hdr_exists",
+            Type::Text("the name of a field or an array of them"),
+            "There is such a field in the response.",
+        ),
+        Key::new(
+            "res_hdr_cnt",
+            Type::Forms("a table from names to what the number has to be", Some(&COMPARED)),
+            "How many elements fields of the response have, all together.",
+        ),
         Key::new(
             "nbsrv",
             Type::Table(&OF_BACKEND),

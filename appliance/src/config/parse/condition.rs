@@ -9,7 +9,7 @@ use evenkeel_proxy::rules::{How, Network, Networks, Test, Texts};
 
 use super::patterns::from_files;
 use super::rule::variable_name;
-use super::{counted, gauge};
+use super::{answered, counted, gauge};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::Condition;
@@ -159,6 +159,7 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     all.extend(one_of(cx, t, "var_exists", variable_name, Test::HasVariable));
     all.extend(counted::conditions(cx, t));
     all.extend(gauge::conditions(cx, t));
+    all.extend(answered::conditions(cx, t, nocase));
     all
 }
 
@@ -221,7 +222,7 @@ fn made(
 }
 
 /// A table from names to patterns: what it asks of each name.
-fn by_name(
+pub(super) fn by_name(
     cx: &mut Reader<'_>,
     t: &mut Fields<'_>,
     name: &'static str,
@@ -289,7 +290,7 @@ pub(super) fn named_values<'e, T>(
 }
 
 /// A test for which one of several values has to hold.
-fn one_of<T>(
+pub(super) fn one_of<T>(
     cx: &mut Reader<'_>,
     t: &mut Fields<'_>,
     name: &'static str,

@@ -33,7 +33,7 @@ pub(super) fn conditions(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Conditi
     all
 }
 
-fn compared(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Range> {
+pub(super) fn compared(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Range> {
     let mut t = Fields::of(cx, &keys::COMPARED, node.key, node)?;
     let range = range(cx, &mut t, node);
     t.finish(cx);

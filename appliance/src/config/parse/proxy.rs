@@ -66,7 +66,7 @@ pub(super) fn proxy(
     let acl = if t.section.key("acl").is_some() { super::named(cx, &mut t, "acl") } else { Vec::new() };
     let acl = condition::named(cx, acl);
     let rules = rule::rules(cx, &mut t, global.bufsize);
-    let response_rules = rule::response_rules(cx, &mut t);
+    let response_rules = rule::response_rules(cx, &mut t, global.bufsize);
     let routing = route::routing(cx, &mut t);
     let stats = t.known(cx, "stats", stats::page);
     t.finish(cx);

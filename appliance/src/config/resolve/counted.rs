@@ -126,7 +126,8 @@ fn not_stored(cx: &mut Reader<'_>, table: &TableConfig, counter: Counter, at: Sp
 /// limited.
 pub(super) fn check_tracked(cx: &mut Reader<'_>, draft: &Draft) {
     let Draft { acl, proxies, tables, .. } = draft;
-    let rules = || proxies.iter().flat_map(|p| p.rules.iter().chain(&p.response_rules));
+    let rules = || proxies.iter().flat_map(|p| &p.rules);
+    let of_responses = proxies.iter().flat_map(|p| &p.response_rules).map(|rule| &rule.when);
     let tracked: BTreeSet<&str> = rules()
         .filter_map(|rule| match &rule.counting {
             Some(CountingDraft::Track(which, _)) => Some(which.table.value.as_str()),
@@ -135,7 +136,7 @@ pub(super) fn check_tracked(cx: &mut Reader<'_>, draft: &Draft) {
         .collect();
     let named = acl.iter().chain(proxies.iter().flat_map(|p| &p.acl)).map(|(_, condition)| condition);
     let routes = proxies.iter().flat_map(|p| &p.routing.routes).map(|route| &route.when);
-    let in_place = rules().map(|rule| &rule.when).chain(routes);
+    let in_place = rules().map(|rule| &rule.when).chain(of_responses).chain(routes);
     named.chain(in_place).for_each(|condition| {
         asked(condition, &mut |table| {
             let name = &table.value;

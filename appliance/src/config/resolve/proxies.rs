@@ -8,7 +8,7 @@ use evenkeel_proxy::access_log::{Destination, Fields, LogTarget};
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::page::StatsPage;
 use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
-use evenkeel_proxy::rules::{Action, ResponseRule, Rule};
+use evenkeel_proxy::rules::{Action, ResponseAction, ResponseRule, ResponseRules, Rule};
 use evenkeel_proxy::sticky::{Cookie, StickKey, StickRule};
 use evenkeel_proxy::table::{KeyType, TableConfig};
 
@@ -17,7 +17,7 @@ use super::profiles::undefined;
 use super::{balance, counted, modes, place, stats, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::{Proxy, RouteDraft, RuleDraft, ServerDraft, Side, StickDraft};
+use crate::config::draft::{Proxy, ResponseRuleDraft, RouteDraft, RuleDraft, ServerDraft, Side, StickDraft};
 use crate::config::model::{Backend, Frontend, Global, Listening, Route, Server, When};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
@@ -55,20 +55,14 @@ pub(super) struct Asked {
 pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Asked {
     let own = Matchers::new(cx, &proxy.acl, Some(matchers), matchers.there);
     let rules = rules(cx, &proxy.rules, &own);
-    let response_rules = self::rules(cx, &proxy.response_rules, &own);
-    let edit = |Rule { when, action }| match action {
-        Action::Edit(edit) => Some(ResponseRule { when, edit }),
-        Action::Count(_)
-        | Action::Deny(_)
-        | Action::Tarpit(_)
-        | Action::SilentDrop
-        | Action::Return(_)
-        | Action::Redirect(_)
-        | Action::Serve(_) => None,
-    };
-    let response_rules = response_rules.into_iter().filter_map(edit).collect();
+    let response_rules = response_rules(cx, &proxy.response_rules, &own);
     let route = |draft: &RouteDraft| {
         let when = own.resolve(cx, &draft.when, draft.to.at())?;
+        if matches!(&when, When::Request(when) if when.looks_at_response()) {
+            let message = "a rule of `use_backend` cannot look at responses (`status`, `res_hdr…`)";
+            cx.push(Diagnostic::error(Code::BadCombination, draft.to.at(), message));
+            return None;
+        }
         Some(Route { when, to: draft.to.clone() })
     };
     let routes = proxy.routing.routes.iter().filter_map(route).collect();
@@ -80,6 +74,11 @@ fn rules(cx: &mut Reader<'_>, drafts: &[RuleDraft], matchers: &Matchers<'_>) -> 
     let mut rules = Vec::new();
     for draft in drafts {
         match matchers.resolve(cx, &draft.when, draft.at) {
+            Some(When::Request(when)) if when.looks_at_response() => {
+                let message = "a rule for requests cannot look at responses (`status`, `res_hdr…`)";
+                let help = "`http_response` looks at both";
+                cx.push(Diagnostic::error(Code::BadCombination, draft.at, message).help(help));
+            }
             Some(When::Request(when)) => {
                 let rule = |action: &Action| Rule { when: when.clone(), action: action.clone() };
                 rules.extend(draft.actions.iter().map(rule));
@@ -93,6 +92,34 @@ fn rules(cx: &mut Reader<'_>, drafts: &[RuleDraft], matchers: &Matchers<'_>) -> 
             }
             None => {}
         }
+    }
+    rules
+}
+
+fn response_rules(
+    cx: &mut Reader<'_>,
+    drafts: &[ResponseRuleDraft],
+    matchers: &Matchers<'_>,
+) -> Vec<ResponseRule> {
+    let mut rules = Vec::new();
+    for draft in drafts {
+        match matchers.resolve(cx, &draft.when, draft.at) {
+            Some(When::Request(when)) => {
+                let rule = |action: &ResponseAction| ResponseRule { when: when.clone(), action: action.clone() };
+                rules.extend(draft.actions.iter().map(rule));
+            }
+            Some(When::Hello(_)) => {
+                let message = "a rule for responses cannot look at TLS that is passed on (`req_…`)";
+                cx.push(Diagnostic::error(Code::BadCombination, draft.at, message));
+            }
+            None => {}
+        }
+    }
+    if let Some(last) = drafts.last()
+        && ResponseRules::conditions(&rules) > ResponseRules::MOST
+    {
+        let message = format!("more than {} different conditions on requests in `http_response`", ResponseRules::MOST);
+        cx.push(Diagnostic::error(Code::BadValue, last.at, message));
     }
     rules
 }

@@ -20,7 +20,7 @@ use crate::names::Epoch;
 use crate::pace::{Pace, Turn};
 use crate::plan::{ClientTimeouts, FrontendId, HttpReuse, MinRate, ServerTimeouts};
 use crate::rules::Variables;
-use crate::rules::action::Holding;
+use crate::rules::response::Holding;
 use crate::table::Tracking;
 
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.

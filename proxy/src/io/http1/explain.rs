@@ -219,7 +219,7 @@ impl Teller<'_> {
                 }
                 (To::Backend(_), backend) => format!("use_backend {}", backend.map_or("?", |b| &b.name)),
             };
-            let holds = finding.holds && to.is_some();
+            let holds = finding.holds == Some(true) && to.is_some();
             self.steps.push(Step { place: Place::Route(id), number, action, finding });
             if holds {
                 break;
@@ -231,7 +231,7 @@ impl Teller<'_> {
     fn responses(&self, place: Place, rules: &ResponseRules) -> Vec<Step> {
         let step = |(number, rule): (usize, &ResponseRule)| {
             let finding = self.look(|looked| rule.when.explain(looked));
-            Step { place, number, action: rule.edit.to_string(), finding }
+            Step { place, number, action: rule.action.to_string(), finding }
         };
         (1..).zip(rules.rules()).map(step).collect()
     }

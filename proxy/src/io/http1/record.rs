@@ -39,6 +39,10 @@ pub(super) struct Facts {
     pub(super) denied: bool,
     /// The statistics page has answered it.
     pub(super) is_stats: bool,
+    /// A rule has withheld its response.
+    pub(super) withheld: bool,
+    /// What the server has answered with, if its client is told another status.
+    pub(super) of_server: Option<u16>,
     pub(super) backend: Option<BackendId>,
     pub(super) server: Option<ServerId>,
     pub(super) queue: QueuePositions,
@@ -215,12 +219,17 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
     {
         counters.pinned.add(1);
     }
-    for counters in [frontend, backend, server].into_iter().flatten() {
+    let statuses = [facts.status, facts.status, facts.of_server.or(facts.status)];
+    for (counters, status) in [frontend, backend, server].into_iter().zip(statuses) {
+        let Some(counters) = counters else { continue };
         counters.requests.add(1);
         counters.bytes_in.add(bytes_in);
         counters.bytes_out.add(bytes_out);
-        if let Some(status) = facts.status {
+        if let Some(status) = status {
             counters.response(status);
+        }
+        if facts.withheld {
+            counters.denied_responses.add(1);
         }
         if facts.denied {
             counters.denied.add(1);
@@ -286,7 +295,7 @@ fn settle(exchange: &mut Exchange, coding: Coding, thread: &DataThread, party: &
 fn observe(facts: &Facts, thread: &DataThread) {
     let Some(server) = facts.server.filter(|s| thread.balance.observations().watches(*s)) else { return };
     let sign = match facts.failure {
-        None => facts.status.map(Sign::of_status),
+        None => facts.of_server.or(facts.status).map(Sign::of_status),
         Some(failure) => sign_of(failure),
     };
     if let Some(sign) = sign {

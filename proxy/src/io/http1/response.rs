@@ -9,6 +9,7 @@ use super::counted;
 use super::exchange::{Changes, Coding, Exchange, Persist, ResponseState};
 use super::failure::Failure;
 use super::flow::Flow;
+use super::ours::Ours;
 use crate::compress::filter::{Filter, Input};
 use crate::compress::response::Outline;
 use crate::compress::{self, Algo};
@@ -19,8 +20,8 @@ use crate::h1::forward::{self, After, ToClient};
 use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{Field, HeadIndex, Method, Response, Version};
 use crate::plan::BackendId;
-use crate::rules::action::{Edited, Fields};
-use crate::rules::{Edits, ResponseRules};
+use crate::rules::response::{self, Edited, Fields};
+use crate::rules::{Edits, ResponseAction, ResponseRules, Variables};
 
 /// What a response head means for the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +34,25 @@ pub(super) enum Verdict {
     Switched,
 }
 
+/// Why a response is not passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Withheld {
+    /// It cannot be.
+    Failed(Failure),
+    /// A rule puts this in its place.
+    Replaced(Box<Ours>),
+}
+
+impl From<Failure> for Withheld {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// Appends the head the client gets and settles what follows.
 ///
 /// # Errors
-/// The response cannot be passed on.
+/// The response is not passed on.
 pub(super) fn handle_head(
     exchange: &mut Exchange,
     response: &Response,
@@ -44,19 +60,25 @@ pub(super) fn handle_head(
     bytes: &[u8],
     thread: &DataThread,
     now: Instant,
-) -> Result<Verdict, Failure> {
+) -> Result<Verdict, Withheld> {
     let asked = exchange.asked;
     let framing =
         framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
-    let came = Came { index, bytes };
+    let interim = matches!(response.status, 100 | 102..=199);
     let edits = match exchange.changes.as_deref_mut() {
-        None => Vec::new(),
-        Some(changes) => {
+        Some(changes) if !interim => {
             let outline =
                 Outline { client: asked.version, server: response.version, status: response.status, framing };
-            edits(changes, &mut exchange.down, exchange.facts.backend, thread, &came, &outline)
+            let backend = exchange.facts.backend;
+            let made = edits(changes, &mut exchange.down, backend, thread, (index, bytes), &outline);
+            made.inspect_err(|_| exchange.facts.of_server = Some(response.status))?
         }
+        Some(_) | None => Vec::new(),
     };
+    let status = forward::told_status(response.status, &edits);
+    if status != response.status {
+        exchange.facts.of_server = Some(response.status);
+    }
     let mut to = ToClient {
         version: asked.version,
         method: asked.method,
@@ -69,7 +91,7 @@ pub(super) fn handle_head(
         101 => {
             // RFC 9110 §15.2.2: only what was asked for.
             if !asked.upgrade {
-                return Err(Failure::BadResponse);
+                return Err(Failure::BadResponse.into());
             }
             to.after = After::Switch;
             exchange.facts.status = Some(response.status);
@@ -105,7 +127,7 @@ pub(super) fn handle_head(
             write(exchange, thread, response, index, bytes, &to, now);
             exchange.down.body = Body::new(framing, to.output());
             exchange.down.ends = !client;
-            exchange.facts.status = Some(response.status);
+            exchange.facts.status = Some(status);
             exchange.facts.responded = Some(now);
             let persist = |yes: bool| if yes { Persist::Yes } else { Persist::No };
             exchange.response =
@@ -115,10 +137,22 @@ pub(super) fn handle_head(
     }
 }
 
-/// The fields of a response as they came.
+/// A response as it came.
 struct Came<'a> {
     index: &'a HeadIndex,
     bytes: &'a [u8],
+    status: u16,
+    set: &'a Variables,
+}
+
+impl response::Response for Came<'_> {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        self.set.value(name)
+    }
 }
 
 impl Fields for Came<'_> {
@@ -129,33 +163,47 @@ impl Fields for Came<'_> {
 }
 
 /// What changes in it: by rules of the backend, then by those of the frontend, and then because it is compressed.
+///
+/// # Errors
+/// A rule puts another answer in its place.
 #[cold]
 fn edits<'t>(
     changes: &mut Changes,
     down: &mut Flow,
     backend: Option<BackendId>,
     thread: &'t DataThread,
-    came: &Came<'_>,
+    (index, bytes): (&HeadIndex, &[u8]),
     outline: &Outline,
-) -> Vec<Cow<'t, Edits>> {
+) -> Result<Vec<Cow<'t, Edits>>, Withheld> {
+    let came = Came { index, bytes, status: outline.status, set: &changes.set };
     let backend = backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let frontend = thread.plan.frontends().get(usize::from(changes.frontend.0));
     let (of_backend, of_frontend) = (backend.map(|b| &b.http_response), frontend.map(|f| &f.http_response));
-    let (none, set) = (Edits::default(), &changes.set);
-    let by_backend = of_backend.map(|rules| rules.edits(changes.of_backend, came, set));
-    let left = Edited { fields: came, edits: by_backend.as_deref().unwrap_or(&none), set };
-    let by_frontend = of_frontend.map(|rules| rules.edits(changes.holding, &left, set));
+    let none = Edits::default();
+    let by_backend = of_backend.map(|rules| rules.edits(changes.of_backend, &came)).transpose();
+    let by_backend = by_backend.map_err(|action| replaced(action, &came))?;
+    let left = Edited { response: &came, edits: by_backend.as_deref().unwrap_or(&none) };
+    let by_frontend = of_frontend.map(|rules| rules.edits(changes.holding, &left)).transpose();
+    let by_frontend = by_frontend.map_err(|action| replaced(action, &left))?;
     let mut coded = None;
     if let Coding::Wanted(algo) = changes.coding
         && let Some(by) = of_backend.into_iter().chain(of_frontend).find_map(ResponseRules::compression)
     {
-        let left = Edited { fields: &left, edits: by_frontend.as_deref().unwrap_or(&none), set };
+        let left = Edited { response: &left, edits: by_frontend.as_deref().unwrap_or(&none) };
         coded = compress::response::edits(by, algo, outline, &left);
         if coded.is_some() && !engage(down, thread, (algo, by.level), outline.framing) {
             (coded, changes.coding) = (None, Coding::Bypassed);
         }
     }
-    by_backend.into_iter().chain(by_frontend).chain(coded.map(Cow::Owned)).collect()
+    Ok(by_backend.into_iter().chain(by_frontend).chain(coded.map(Cow::Owned)).collect())
+}
+
+/// What takes the place of a response.
+fn replaced(action: &ResponseAction, response: &impl response::Response) -> Withheld {
+    // Changes replace nothing.
+    Ours::of_response(action, response).map_or(Withheld::Failed(Failure::BadResponse), |ours| {
+        Withheld::Replaced(ours.into())
+    })
 }
 
 /// Has content go through a compressor, if there is one left.
