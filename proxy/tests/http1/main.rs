@@ -42,6 +42,8 @@ mod sight;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]
+mod spellings;
+#[cfg(test)]
 mod tables;
 mod traffic;
 #[cfg(test)]

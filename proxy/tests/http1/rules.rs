@@ -11,6 +11,7 @@ use evenkeel_proxy::rules::{
 };
 
 use super::common::{Scripted, Setup, answering, gist, scripted, status, until};
+use super::spellings;
 
 fn under(prefix: &str, action: Action) -> Rule {
     let texts = Texts::new(How::Prefix, false, vec![prefix.into()]).unwrap();
@@ -367,4 +368,43 @@ fn a_status_that_has_no_content_stays() {
     }
     assert_eq!(proxy.frontend_totals().responses[4], 1);
     assert_eq!(proxy.stats.snapshot().servers[0].responses[4], 0, "the server has answered with 200");
+}
+
+/// `facts/reliability.md`, classes 4 and 16.
+#[test]
+fn no_spelling_escapes_a_rule() {
+    let server = answering();
+    let proxy = spellings::guarded(&[server.addr]).start();
+    let status_of = |target: &str, host: &str, by: &str| {
+        let mut client = proxy.client();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nX-By: {by}\r\nConnection: close\r\n\r\n"));
+        status(&client.head())
+    };
+    for path in spellings::PATHS {
+        for by in spellings::WAYS {
+            assert_eq!(status_of(path, "h", by), 403, "{path} by {by}");
+            let absolute = format!("http://h{path}");
+            assert_eq!(status_of(&absolute, "other", by), 403, "{absolute} by {by}");
+        }
+    }
+    for path in spellings::CASES {
+        assert_eq!(status_of(path, "h", "nocase"), 403, "{path}");
+        assert_eq!(status_of(path, "h", "beg"), 200, "{path}: letters differ");
+    }
+    for host in spellings::HOSTS {
+        assert_eq!(status_of("/", host, ""), 403, "{host}");
+        assert_eq!(status_of(&format!("http://{host}/"), "other", ""), 403, "{host} in the target");
+    }
+    // What the target says goes before the field, here and for the server.
+    assert_eq!(status_of("http://h/", "admin.example", ""), 200);
+    // What some read as another path is no request.
+    for target in ["/admin/#x", "/#/../admin/", "/x\t/admin", "/\u{c0}\u{af}admin/", "/admin/\0", "admin/", "*", ""] {
+        assert_eq!(status_of(target, "h", "beg"), 400, "{target:?}");
+    }
+    for path in spellings::OTHERS {
+        for by in spellings::WAYS {
+            let expected = if *path == "/administer" && by == "beg" { 403 } else { 200 };
+            assert_eq!(status_of(path, "h", by), expected, "{path} by {by}");
+        }
+    }
 }

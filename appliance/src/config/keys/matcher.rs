@@ -27,8 +27,8 @@ pub static MATCHER: Section = Section {
     doc: "What is asked of a request, of a response (`status`, `res_hdr…`), or in mode tcp (`req_…`) of a ClientHello. All that is said must hold, each by one \
           of its values. Where a condition is expected, matchers have names (`[acl]`, `[frontend.NAME.acl]`) or stand in \
           place, and those in an array must all hold. Paths are compared in one spelling whatever the client has written: \
-          percent-encoding undone, `//`, `/./` and `/../` resolved, `;…` dropped, `\\` as `/`; the path that is forwarded \
-          stays as it is. Keys that end in `_file` name files with one value in each line (blank lines and lines that begin \
+          percent-encoding and overlong UTF-8 undone, `//`, `/./` and `/../` resolved, `;…` and dots and blanks at the ends of \
+          parts dropped, `\\` as `/`; the path that is forwarded stays as it is. Keys that end in `_file` name files with one value in each line (blank lines and lines that begin \
           with `#` do not count), and go together with what their key says: `src` and `src_file` hold by a value of either. \
           A hundred thousand lines cost a request about what one does, but for `_sub`, `_dir` and `_reg`. There from the \
           start: `TRUE`, `FALSE`, `LOCALHOST`, `METH_GET` (GET and HEAD), `METH_HEAD`, \
