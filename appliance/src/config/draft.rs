@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::page::StatsPage;
+use evenkeel_proxy::plan::TcpAction;
 use evenkeel_proxy::rules::{Action, Range, ResponseAction, Test, TrackKey};
 use evenkeel_proxy::sticky::{StickAction, StickKey};
 use evenkeel_proxy::table::{Counter, Event, TableConfig};
@@ -60,6 +60,7 @@ pub(super) struct Proxy {
     pub(super) servers: Vec<ServerDraft>,
     pub(super) stick: Vec<StickDraft>,
     pub(super) acl: Vec<NamedCondition>,
+    pub(super) tcp_rules: Vec<TcpRuleDraft>,
     pub(super) rules: Vec<RuleDraft>,
     pub(super) response_rules: Vec<ResponseRuleDraft>,
     pub(super) routing: Routing,
@@ -152,6 +153,30 @@ pub(super) struct RouteDraft {
     pub(super) to: RouteTo,
 }
 
+/// One entry of `tcp_request`, its names not looked up.
+#[derive(Debug)]
+pub(super) struct TcpRuleDraft {
+    pub(super) on: On,
+    pub(super) when: Condition,
+    pub(super) action: TcpActionDraft,
+    pub(super) at: Span,
+}
+
+/// When a rule for connections is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    Connection,
+    Session,
+    Content,
+}
+
+/// What a rule for connections does.
+#[derive(Debug)]
+pub(super) enum TcpActionDraft {
+    Is(TcpAction),
+    Counts(CountingDraft),
+}
+
 /// One entry of `http_request`, its names not looked up.
 #[derive(Debug)]
 pub(super) struct RuleDraft {
@@ -183,8 +208,6 @@ pub(super) enum Condition {
     Not(Box<Self>),
     Named(Spanned<String>),
     Test(Test),
-    /// Of TLS that is passed on.
-    Hello(HelloMatch),
     Counted(CountedDraft),
     Gauge(GaugeDraft),
 }

@@ -21,6 +21,7 @@ mod rule;
 mod server;
 mod stats;
 mod stick;
+mod tcp;
 mod tls;
 mod top;
 mod vrrp;
@@ -40,10 +41,13 @@ pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, 
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
 pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
 pub use route::USE_BACKEND;
-pub use rule::{HTTP_REQUEST, HTTP_RESPONSE, LOOK_UP, REDIRECT, REPLACE, REPLACE_LINE, RESPONSE_REDIRECT, RETURN};
+pub use rule::{
+    HTTP_REQUEST, HTTP_RESPONSE, LOOK_UP, REDIRECT, REPLACE, REPLACE_LINE, RESPONSE_REDIRECT, RETURN,
+};
 pub use server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 pub use stats::STATS;
 pub use stick::{STICK, STICK_FIELD, TABLE};
+pub use tcp::TCP_REQUEST;
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
 pub use top::TOP;
 pub use vrrp::{AUTHENTICATION, PREEMPT, SYNC_GROUP, TRACK, VIP, VRRP, VRRP_SCRIPT};
@@ -275,6 +279,7 @@ pub static SECTIONS: &[&Section] = &[
     &CAPTURE_FIELD,
     &CAPTURE_COOKIE,
     &UNIQUE_ID,
+    &TCP_REQUEST,
     &HTTP_REQUEST,
     &RETURN,
     &LOOK_UP,

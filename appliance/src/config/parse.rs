@@ -35,6 +35,7 @@ mod secret;
 mod server;
 mod stats;
 mod stick;
+mod tcp;
 mod template;
 mod tls;
 mod track;

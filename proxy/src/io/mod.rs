@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`runtime`] | data threads: start, heartbeat, drain, stop |
 //! | `accept` | takes connections in, within the limits |
+//! | `session` | rules for connections, and what they are counted in |
 //! | `admit` | sees a connection through to its protocol |
 //! | `assign` | gets a server for a request |
 //! | `http1` | one connection of a client, request after request |
@@ -42,6 +43,7 @@ mod persist;
 mod private;
 mod proxy_header;
 pub mod runtime;
+mod session;
 pub mod sight;
 mod socket;
 mod splice;

@@ -5,7 +5,7 @@ use std::fmt;
 use super::action::{Action, Location, Redirect, Reply, Service};
 use super::edits::{Edit, Value};
 use super::line::LineEdit;
-use super::matcher::{Looked, Matcher, Request, Test, elements};
+use super::matcher::{Looked, Matcher, Request, Test, elements, said};
 use super::networks::Networks;
 use super::response::{Answered, ResponseAction};
 use super::texts::Texts;
@@ -117,6 +117,14 @@ impl Test {
             Self::TargetLength(_) => Some(request.target().len().to_string()),
             Self::Version(_) => Some(request.version().to_owned()),
             Self::SourcePort(..) => Some(request.source_port().to_string()),
+            Self::HelloName(_) => {
+                said(request).and_then(|h| h.server_name.as_deref()).map(|name| quoted(name.as_bytes()))
+            }
+            Self::HelloAlpn(_) => list(|look| {
+                let offered = said(request).into_iter().flat_map(|hello| &hello.protocols);
+                offered.for_each(|name| look(name));
+            }),
+            Self::Received(_) => Some(request.received().bytes.to_string()),
             Self::TlsVersion(_) => tls.map(|t| t.version.as_str().to_owned()),
             Self::TlsCipher(_) => tls.map(|t| t.cipher.to_owned()),
             Self::Gauge(gauge, _) => request.gauge(*gauge).map(|number| number.to_string()),
@@ -167,6 +175,9 @@ impl fmt::Display for Test {
             Self::Version(texts) => write!(f, "version of HTTP {}", Asked(texts)),
             Self::SourcePort(from, to) if from == to => write!(f, "source port is {from}"),
             Self::SourcePort(from, to) => write!(f, "source port is {from} to {to}"),
+            Self::HelloName(texts) => write!(f, "name asked for in the ClientHello {}", Asked(texts)),
+            Self::HelloAlpn(texts) => write!(f, "a protocol offered in the ClientHello {}", Asked(texts)),
+            Self::Received(range) => write!(f, "number of bytes received is {range}"),
             Self::TlsVersion(texts) => write!(f, "version of TLS {}", Asked(texts)),
             Self::TlsCipher(texts) => write!(f, "cipher suite {}", Asked(texts)),
             Self::Response(answered) => answered.fmt(f),
@@ -182,9 +193,10 @@ impl fmt::Display for Answered {
         match self {
             Self::Status(ranges) => {
                 f.write_str("the status is ")?;
-                ranges.iter().enumerate().try_for_each(|(at, range)| {
-                    write!(f, "{}{range}", if at == 0 { "" } else { ", " })
-                })
+                ranges
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(at, range)| write!(f, "{}{range}", if at == 0 { "" } else { ", " }))
             }
             Self::Header(name, texts) => {
                 write!(f, "an element of field {name} of the response {}", Asked(texts))

@@ -110,9 +110,9 @@ impl fmt::Display for Hours {
             return Ok(());
         }
         let named = (0..7).zip(Self::DAYS).filter(|(day, _)| self.days >> day & 1 == 1);
-        named.enumerate().try_for_each(|(at, (_, name))| {
-            write!(f, "{}{name}", if at == 0 { " on " } else { ", " })
-        })
+        named
+            .enumerate()
+            .try_for_each(|(at, (_, name))| write!(f, "{}{name}", if at == 0 { " on " } else { ", " }))
     }
 }
 
@@ -164,6 +164,9 @@ mod tests {
             assert_eq!(hours.hold(when), holds, "{hours} at {when:?}");
         }
         assert_eq!(office.to_string(), "08:00 to 18:00 UTC on mon, tue, wed, thu, fri");
-        assert_eq!(Hours { days: Hours::EVERY_DAY, zone: Zone::Local, ..night }.to_string(), "22:00 to 06:00");
+        assert_eq!(
+            Hours { days: Hours::EVERY_DAY, zone: Zone::Local, ..night }.to_string(),
+            "22:00 to 06:00"
+        );
     }
 }

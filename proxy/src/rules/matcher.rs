@@ -11,8 +11,10 @@ use super::gauge::{DayTime, Gauge, Hours, Zone};
 use super::networks::Networks;
 use super::path;
 use super::response::Answered;
+use super::scope::{Hello, Received};
 use super::texts::{How, Texts};
 use crate::h1::target::split_query;
+use crate::hello::ClientHello;
 use crate::map::MapId;
 use crate::sticky::pairs;
 use crate::table::TableId;
@@ -88,6 +90,12 @@ pub enum Test {
     Version(Texts),
     /// The client's port: from, and up to.
     SourcePort(u16, u16),
+    /// The name that a ClientHello asks for which is passed on (`req.ssl_sni`).
+    HelloName(Texts),
+    /// A protocol that it offers (`req.ssl_alpn`).
+    HelloAlpn(Texts),
+    /// How much a client has said, in bytes (`req.len`).
+    Received(Range),
     /// The version of TLS that was agreed on, as `TLSv1.3` (`ssl_fc_protocol`).
     TlsVersion(Texts),
     /// The cipher suite that was, by OpenSSL's name (`ssl_fc_cipher`).
@@ -158,6 +166,16 @@ pub trait Request {
     /// The time of day. A request by itself has no clock.
     fn day_time(&self, _: Zone) -> Option<DayTime> {
         None
+    }
+
+    /// The ClientHello that its client begins with, if that is looked for.
+    fn hello(&self) -> Hello<'_> {
+        Hello::None
+    }
+
+    /// How much its client has said, if that is looked at.
+    fn received(&self) -> Received {
+        Received { bytes: 0, open: false }
     }
 
     /// Any number, to be left to chance.
@@ -341,6 +359,13 @@ impl Test {
             Self::TargetLength(range) => range.contains(request.target().len() as u64),
             Self::Version(texts) => texts.matches(request.version().as_bytes()),
             Self::SourcePort(from, to) => (*from..=*to).contains(&request.source_port()),
+            Self::HelloName(texts) => said(request).is_some_and(|hello| {
+                hello.server_name.as_deref().is_some_and(|name| texts.matches(name.as_bytes()))
+            }),
+            Self::HelloAlpn(texts) => {
+                said(request).is_some_and(|hello| hello.protocols.iter().any(|name| texts.matches(name)))
+            }
+            Self::Received(range) => range.contains(request.received().bytes),
             Self::TlsVersion(texts) => tls.is_some_and(|t| texts.matches(t.version.as_str().as_bytes())),
             Self::TlsCipher(texts) => tls.is_some_and(|t| texts.matches(t.cipher.as_bytes())),
             // Only the response can tell.
@@ -349,6 +374,14 @@ impl Test {
             Self::Hours(hours) => request.day_time(hours.zone).is_some_and(|at| hours.hold(at)),
             Self::Chance(of, range) => range.contains((request.random() % of.get()).into()),
         }
+    }
+}
+
+/// The ClientHello that there is.
+pub(super) fn said<R: Request>(request: &R) -> Option<&ClientHello> {
+    match request.hello() {
+        Hello::Said(hello) => Some(hello),
+        Hello::Awaited | Hello::None => None,
     }
 }
 

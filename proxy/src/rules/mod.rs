@@ -10,6 +10,7 @@
 //! | `line` | changes of a request line |
 //! | `response` | rules for responses |
 //! | `replacement` | values in which an expression finds something, written anew |
+//! | `scope` | what has to be there for a condition to be asked |
 //! | `template` | texts that a request fills in |
 //! | `matcher` | conditions, and whether they hold |
 //! | `texts` | many patterns for one text |
@@ -32,6 +33,7 @@ pub mod networks;
 pub mod path;
 pub mod replacement;
 pub mod response;
+pub mod scope;
 pub mod template;
 pub mod texts;
 
@@ -40,6 +42,7 @@ pub use counted::{Count, Number, Range, Subject, TrackKey};
 pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
 pub use gauge::{DayTime, Gauge, Hours, Zone};
 pub use matcher::{Looked, Matcher, Request, Test};
-pub use response::{Answered, ResponseAction, ResponseRule, ResponseRules};
 pub use networks::{Network, Networks};
+pub use response::{Answered, ResponseAction, ResponseRule, ResponseRules};
+pub use scope::{Hello, Received, Scope};
 pub use texts::{How, PatternError, Texts};

@@ -34,7 +34,9 @@ fn is_normal(path: &[u8]) -> bool {
     for byte in rest {
         let kind = KINDS[usize::from(*byte)];
         match (before, kind) {
-            (_, Kind::Doubtful) | (Kind::Slash, Kind::Slash | Kind::Dot) | (Kind::Dot, Kind::Slash) => return false,
+            (_, Kind::Doubtful) | (Kind::Slash, Kind::Slash | Kind::Dot) | (Kind::Dot, Kind::Slash) => {
+                return false;
+            }
             (Kind::Slash | Kind::Dot | Kind::Plain | Kind::Doubtful, _) => before = kind,
         }
     }

@@ -235,7 +235,9 @@ impl ResponseRules {
                     edits.apply(change);
                 }
                 ResponseAction::SetStatus(status) => edits.set_status(*status),
-                answer @ (ResponseAction::Deny(_) | ResponseAction::Return(_) | ResponseAction::Redirect(_)) => {
+                answer @ (ResponseAction::Deny(_)
+                | ResponseAction::Return(_)
+                | ResponseAction::Redirect(_)) => {
                     return Err(answer);
                 }
             }

@@ -107,7 +107,9 @@ impl Variable {
         match (text, name) {
             ("status", _) => Ok(Self::Status),
             ("res_hdr", _) => Err(TemplateError::Nameless("res_hdr".to_owned())),
-            (_, Some(name)) if !name.is_empty() && name.trim() == name => Ok(Self::ResponseHeader(name.into())),
+            (_, Some(name)) if !name.is_empty() && name.trim() == name => {
+                Ok(Self::ResponseHeader(name.into()))
+            }
             (_, Some(_)) => Err(TemplateError::Nameless("res_hdr".to_owned())),
             (text, None) => Self::parse(text),
         }
@@ -267,9 +269,16 @@ impl Template {
 
     /// Whether a request is needed to fill it in, and not only a response and what rules have set.
     pub fn needs_request(&self) -> bool {
-        let of_others = |v: &Variable| matches!(v, Variable::Set(_) | Variable::Status | Variable::ResponseHeader(_));
+        let of_others =
+            |v: &Variable| matches!(v, Variable::Set(_) | Variable::Status | Variable::ResponseHeader(_));
         let of_request = |part: &Part| matches!(part, Part::Variable(v) if !of_others(v));
         self.parts.iter().any(of_request)
+    }
+
+    /// Whether something is needed to fill it in that connections do not have.
+    pub fn needs_more_than_connection(&self) -> bool {
+        let of_others = |part: &Part| matches!(part, Part::Variable(v) if !v.is_of_connection());
+        self.parts.iter().any(of_others)
     }
 
     /// Whether it begins with this text, whatever is filled in.

@@ -92,8 +92,7 @@ fn changes_are_haproxys() {
         under("/cookie", Edit::Replace("Cookie".into(), by("foo=([^;]*);(.*)", r"foo=\1;ip=${src};\2"))),
         under("/list", Edit::ReplaceElements("x-list".into(), by("^b(.)$", r"<\1>"))),
     ];
-    let always =
-        |edit| ResponseRule { when: Matcher::All(Vec::new()), action: ResponseAction::Edit(edit) };
+    let always = |edit| ResponseRule { when: Matcher::All(Vec::new()), action: ResponseAction::Edit(edit) };
     setup.backend.http_response = ResponseRules::new(vec![
         always(Edit::Replace("Set-Cookie".into(), by("^(.*)$", r"\1; Secure"))),
         always(Edit::ReplaceElements("Via".into(), by("^two$", "2"))),

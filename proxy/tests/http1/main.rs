@@ -16,6 +16,8 @@ mod common;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod lifecycle;

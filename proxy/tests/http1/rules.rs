@@ -6,8 +6,8 @@ use evenkeel_proxy::plan::ErrorFiles;
 use evenkeel_proxy::rules::action::{Location, Redirect, Reply};
 use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{
-    Action, Answered, Edit, How, Matcher, Range, ResponseAction, ResponseRule, ResponseRules, Rule, Test, Texts,
-    Value,
+    Action, Answered, Edit, How, Matcher, Range, ResponseAction, ResponseRule, ResponseRules, Rule, Test,
+    Texts, Value,
 };
 
 use super::common::{Scripted, Setup, answering, gist, scripted, status, until};
@@ -283,8 +283,10 @@ fn responses_are_looked_at() {
         Matcher::Test(Test::Path(Texts::new(How::Prefix, false, vec![prefix.into()]).unwrap()))
     };
     let rule = |when: Matcher, action| ResponseRule { when, action };
-    let reply = Reply { status: 404, fields: b"a: b\r\n".as_slice().into(), content: b"gone".as_slice().into() };
-    let elsewhere = Redirect { status: 302, to: Location::Whole(Template::parse_of_response("/at/${status}").unwrap()) };
+    let reply =
+        Reply { status: 404, fields: b"a: b\r\n".as_slice().into(), content: b"gone".as_slice().into() };
+    let elsewhere =
+        Redirect { status: 302, to: Location::Whole(Template::parse_of_response("/at/${status}").unwrap()) };
     let two = Answered::HeaderCount("x-secret".into(), Range { least: 2, most: 2 });
     setup.backend.http_response = ResponseRules::new(vec![
         rule(Matcher::All(vec![under("/deny"), status(500, 599)]), ResponseAction::Deny(502)),
@@ -377,7 +379,9 @@ fn no_spelling_escapes_a_rule() {
     let proxy = spellings::guarded(&[server.addr]).start();
     let status_of = |target: &str, host: &str, by: &str| {
         let mut client = proxy.client();
-        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nX-By: {by}\r\nConnection: close\r\n\r\n"));
+        client.send(format!(
+            "GET {target} HTTP/1.1\r\nHost: {host}\r\nX-By: {by}\r\nConnection: close\r\n\r\n"
+        ));
         status(&client.head())
     };
     for path in spellings::PATHS {
@@ -398,7 +402,9 @@ fn no_spelling_escapes_a_rule() {
     // What the target says goes before the field, here and for the server.
     assert_eq!(status_of("http://h/", "admin.example", ""), 200);
     // What some read as another path is no request.
-    for target in ["/admin/#x", "/#/../admin/", "/x\t/admin", "/\u{c0}\u{af}admin/", "/admin/\0", "admin/", "*", ""] {
+    for target in
+        ["/admin/#x", "/#/../admin/", "/x\t/admin", "/\u{c0}\u{af}admin/", "/admin/\0", "admin/", "*", ""]
+    {
         assert_eq!(status_of(target, "h", "beg"), 400, "{target:?}");
     }
     for path in spellings::OTHERS {

@@ -66,7 +66,8 @@ pub(crate) const PATHS: &[&str] = &[
 pub(crate) const CASES: &[&str] = &["/ADMIN/", "/Admin", "/%41dmin/", "/aDMIN;x/", "//AdMiN/"];
 
 /// No spellings of it.
-pub(crate) const OTHERS: &[&str] = &["/", "/adm", "/administer", "/x/admins", "/?/admin/", "/x?path=/admin/", "/%25/"];
+pub(crate) const OTHERS: &[&str] =
+    &["/", "/adm", "/administer", "/x/admins", "/?/admin/", "/x?path=/admin/", "/%25/"];
 
 /// All are `admin.example`.
 pub(crate) const HOSTS: &[&str] = &[

@@ -10,13 +10,13 @@ pub static TABLE_STORE: Section = Section {
           has been counted in the present period, and of the period before as large a share as the last while still covers, \
           rounded down. Everything is counted by all threads together.",
     keys: &[
-        Key::new("conn_cur", Type::Bool, "Requests that are under way."),
-        Key::new("conn_cnt", Type::Bool, "How often something has been tracked."),
+        Key::new("conn_cur", Type::Bool, "Requests, or connections, that are under way."),
+        Key::new("conn_cnt", Type::Bool, "How often something has been tracked: requests, or connections."),
         Key::new("conn_rate", PERIOD, "How often in the last while."),
         Key::new(
             "sess_cnt",
             Type::Bool,
-            "Connections that are tracked from their start. Requests that rules track are none, as with HAProxy.",
+            "Connections that `tcp_request` tracks. Requests that rules track are none, as with HAProxy.",
         ),
         Key::new("sess_rate", PERIOD, "Those in the last while."),
         Key::new("http_req_cnt", Type::Bool, "Requests, those included that are refused."),

@@ -234,6 +234,11 @@ pub static MATCHER: Section = Section {
             Type::Text("a protocol name or an array of them"),
             "A protocol that the client would speak inside.",
         ),
+        Key::new(
+            "req_len",
+            Type::Table(&COMPARED),
+            "In mode tcp, how much the client has said, in bytes, up to a ClientHello that is looked for, or 16 KiB.",
+        ),
         Key::new("host_file", FILES, "`host` from files."),
         Key::new("host_beg_file", FILES, "`host_beg` from files."),
         Key::new("host_end_file", FILES, "`host_end` from files."),

@@ -220,11 +220,8 @@ pub static RESPONSE_REDIRECT: Section = Section {
 
 const FIELDS: Type = Type::Forms("a table from names to values", None);
 
-const SET_HEADER: Key = Key::new(
-    "set_header",
-    FIELDS,
-    "Fields that there are once and with this value, whatever was there. In responses nothing is filled in.",
-);
+const SET_HEADER: Key =
+    Key::new("set_header", FIELDS, "Fields that there are once and with this value, whatever was there.");
 const ADD_HEADER: Key = Key::new("add_header", FIELDS, "Fields that there are once more.");
 const DEL_HEADER: Key = Key::new(
     "del_header",

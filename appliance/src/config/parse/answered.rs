@@ -17,7 +17,9 @@ pub(super) fn conditions(cx: &mut Reader<'_>, t: &mut Fields<'_>, nocase: bool) 
         tests.extend(named.into_iter().map(|(name, texts)| Answered::Header(name, texts)));
     }
     let counts = t.read(cx, "res_hdr_cnt", |cx, key, node| named_values(cx, key, node, field_name, compared));
-    tests.extend(counts.unwrap_or_default().into_iter().map(|(name, range)| Answered::HeaderCount(name, range)));
+    tests.extend(
+        counts.unwrap_or_default().into_iter().map(|(name, range)| Answered::HeaderCount(name, range)),
+    );
     let mut all: Vec<Condition> =
         tests.into_iter().map(|answered| Condition::Test(Test::Response(answered))).collect();
     all.extend(one_of(cx, t, "res_hdr_exists", field_name, |name| Test::Response(Answered::HasHeader(name))));

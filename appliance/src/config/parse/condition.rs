@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::rules::accept::MediaType;
 use evenkeel_proxy::rules::path::normal;
 use evenkeel_proxy::rules::{How, Network, Networks, Test, Texts};
@@ -74,30 +73,17 @@ fn conditions(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<
 fn matcher(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Condition> {
     let errors = cx.errors;
     let mut t = Fields::of(cx, &keys::MATCHER, node.key, node)?;
-    let of_hello = OF_HELLO.iter().find(|k| t.has(k));
-    let of_request = keys::MATCHER.keys.iter().map(|k| k.name).find(|k| !OF_HELLO.contains(k) && t.has(k));
-    let hello = hello(cx, &mut t);
+    let said = keys::MATCHER.keys.iter().any(|k| k.name != "nocase" && t.has(k.name));
     let mut all = combined(cx, &mut t);
     all.extend(tests(cx, &mut t));
     t.finish(cx);
-    match (of_hello, of_request) {
-        (None, None | Some("nocase")) => {
-            let message = "a matcher that asks for nothing";
-            cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(EXAMPLE));
-            None
-        }
-        (Some(of_hello), Some(of_request)) => {
-            let message = format!(
-                "`{of_hello}` looks at TLS that is passed on, and `{of_request}` at requests, which are not seen there"
-            );
-            cx.push(Diagnostic::error(Code::BadCombination, node.span, message));
-            None
-        }
-        // What could not be read would leave a matcher that holds more often.
-        _ if cx.errors > errors => None,
-        (Some(_), None) => Some(Condition::Hello(hello)),
-        (None, Some(_)) => Some(Condition::All(all)),
+    if !said {
+        let message = "a matcher that asks for nothing";
+        cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(EXAMPLE));
+        return None;
     }
+    // What could not be read would leave a matcher that holds more often.
+    (cx.errors == errors).then_some(Condition::All(all))
 }
 
 fn combined(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
@@ -151,6 +137,7 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     tests.extend(t.read(cx, "ssl_c_used", Reader::bool).map(|yes| Test::Certificate(yes.value)));
     tests.extend(texts(cx, t, "ssl_c_s_dn", None, How::Exact, false, text).map(Test::Subject));
     tests.extend(texts(cx, t, "ssl_c_s_dn_cn", None, How::Exact, false, text).map(Test::CommonName));
+    tests.extend(content(cx, t));
     let mut all: Vec<Condition> = tests.into_iter().map(Condition::Test).collect();
     all.extend(one_of(cx, t, "hdr_exists", field_name, Test::HasHeader));
     all.extend(one_of(cx, t, "accepts", media_type, Test::Accepts));
@@ -163,18 +150,14 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     all
 }
 
-/// What is asked of a ClientHello.
-fn hello(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HelloMatch {
-    let names = t.read(cx, "req_ssl_sni", |cx, key, node| {
-        listed(cx, key, node, |name| host_name(name, Some("req_ssl_sni_end")))
-    });
-    let ends = t.read(cx, "req_ssl_sni_end", |cx, key, node| listed(cx, key, node, end_of_name));
-    let protocols = t.read(cx, "req_ssl_alpn", |cx, key, node| listed(cx, key, node, protocol));
-    HelloMatch {
-        names: names.unwrap_or_default(),
-        ends: ends.unwrap_or_default(),
-        protocols: protocols.unwrap_or_default(),
-    }
+/// What is asked of what a client says first in mode tcp.
+fn content(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Test> {
+    let name = |name: &str| host_name(name, Some("req_ssl_sni_end"));
+    let names = texts(cx, t, "req_ssl_sni", None, How::Exact, false, name).map(Test::HelloName);
+    let ends = texts(cx, t, "req_ssl_sni_end", None, How::Suffix, false, end_of_name).map(Test::HelloName);
+    let protocols = texts(cx, t, "req_ssl_alpn", None, How::Exact, false, protocol).map(Test::HelloAlpn);
+    let length = t.read(cx, "req_len", |cx, _, node| gauge::compared(cx, node)).map(Test::Received);
+    [names, ends, protocols, length].into_iter().flatten().collect()
 }
 
 /// Patterns of one kind, said in place and in files.
@@ -502,15 +485,13 @@ fn end_of_name(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.to_ascii_lowercase().into())
 }
 
-fn protocol(text: &str) -> Result<Box<[u8]>, Bad> {
+fn protocol(text: &str) -> Result<Box<str>, Bad> {
     // RFC 7301 §3.1: 1 to 255 bytes.
     if (1..=255).contains(&text.len()) {
-        return Ok(text.as_bytes().into());
+        return Ok(text.into());
     }
     Err(Bad::new("is not the name of a protocol").help("\"h2\", \"http/1.1\", \"acme-tls/1\""))
 }
-
-const OF_HELLO: [&str; 3] = ["req_ssl_sni", "req_ssl_sni_end", "req_ssl_alpn"];
 
 const HOST: [(&str, &str, How); 5] = [
     ("host", "host_file", How::Exact),

@@ -134,7 +134,7 @@ pub(super) fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> 
     let [gt, ge, lt, le, eq] = said.map(|(number, _)| number);
     if !said.iter().any(|(_, is_said)| *is_said) {
         let message = "a number is asked for, and not what it has to be";
-        let help = "one of gt, ge, lt, le and eq: { table = \"per_ip\", gt = 100 }";
+        let help = "one of gt, ge, lt, le and eq, as in `gt = 100`";
         cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(help));
     }
     let least = [gt.map(|n| n.saturating_add(1)), ge, eq].into_iter().flatten().max();

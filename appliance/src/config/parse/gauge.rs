@@ -21,7 +21,9 @@ pub(super) fn conditions(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Conditi
     let mut tests: Vec<Test> = counts.map(|(name, range)| Test::HeaderCount(name, range)).collect();
     tests.extend(t.read(cx, "url_len", |cx, _, node| compared(cx, node)).map(Test::TargetLength));
     tests.extend(t.read(cx, "time", |cx, _, node| hours(cx, node)).map(Test::Hours));
-    tests.extend(t.read(cx, "rand", |cx, _, node| chance(cx, node)).map(|(of, range)| Test::Chance(of, range)));
+    tests.extend(
+        t.read(cx, "rand", |cx, _, node| chance(cx, node)).map(|(of, range)| Test::Chance(of, range)),
+    );
     let mut all: Vec<Condition> = tests.into_iter().map(Condition::Test).collect();
     for (key, of) in [("nbsrv", GaugeOf::Usable), ("queue", GaugeOf::Queued)] {
         all.extend(t.read(cx, key, |cx, _, node| gauge(cx, node, &keys::OF_BACKEND, of)));
@@ -110,7 +112,9 @@ fn clock(text: &str) -> Result<u16, Bad> {
 fn days(text: &str) -> Result<u8, Bad> {
     let number = |name: &str| {
         let at = Hours::DAYS.iter().position(|day| *day == name);
-        at.ok_or_else(|| Bad::new("is no day of the week").help(format!("\"{}\"", Hours::DAYS.join("\", \""))))
+        at.ok_or_else(|| {
+            Bad::new("is no day of the week").help(format!("\"{}\"", Hours::DAYS.join("\", \"")))
+        })
     };
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (number(first)?, number(last)?);
@@ -148,7 +152,9 @@ mod tests {
         for text in ["", "9:30", "24:01", "12:60", "12", "12:3", "+1:00", "12:00:00"] {
             assert!(clock(text).is_err(), "{text}");
         }
-        for (text, bits) in [("mon", Some(1)), ("sun", Some(64)), ("mon-fri", Some(31)), ("sat-mon", Some(97))] {
+        for (text, bits) in
+            [("mon", Some(1)), ("sun", Some(64)), ("mon-fri", Some(31)), ("sat-mon", Some(97))]
+        {
             assert_eq!(days(text).ok(), bits, "{text}");
         }
         for text in ["", "monday", "mon-", "mon-fri-sun", "Mon"] {

@@ -67,7 +67,8 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let reply = t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(Action::Return);
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
     let service = t.read(cx, "use_service", Reader::word).map(|_| Action::Serve(Service::Prometheus));
-    let mut actions: Vec<_> = edits(cx, &mut t, &OF_REQUESTS, template).into_iter().map(Action::Edit).collect();
+    let mut actions: Vec<_> =
+        edits(cx, &mut t, &OF_REQUESTS, template).into_iter().map(Action::Edit).collect();
     actions.extend(line(cx, &mut t).map(|line| Action::Edit(Edit::Line(line))));
     let set = t.read(cx, "set_var", |cx, key, node| {
         named_values(cx, key, node, variable_name, |cx, node| variable_value(cx, key, node))
@@ -119,7 +120,7 @@ fn response_rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Re
     (does_one_thing(cx, node, &said, &RESPONSE_ACTIONS) && whole).then_some(draft)
 }
 
-fn does_one_thing(cx: &mut Reader<'_>, node: Node<'_>, said: &[&str], all: &[&str]) -> bool {
+pub(super) fn does_one_thing(cx: &mut Reader<'_>, node: Node<'_>, said: &[&str], all: &[&str]) -> bool {
     match said {
         [] => {
             let message = "a rule that does nothing";
@@ -264,7 +265,7 @@ pub(super) fn changeable(name: &str) -> Result<Box<str>, Bad> {
 }
 
 /// `true`: `false` would do nothing.
-fn yes(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<()> {
+pub(super) fn yes(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<()> {
     let yes = cx.bool(key, node)?.value;
     if !yes {
         let message = format!("`{} = false` does nothing", key.name);

@@ -129,6 +129,7 @@ pub fn explain(plan: &Plan, frontend: FrontendId, supposed: &Supposed<'_>) -> Ex
             destination: supposed.destination,
             authority: None,
             handshake_ms: Cell::new(0),
+            tracked: None,
         })),
         tls: supposed.tls.clone().map(Arc::new),
     };

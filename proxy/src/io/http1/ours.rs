@@ -11,8 +11,8 @@ use crate::h1::reject;
 use crate::page::StatsPage;
 use crate::page::visit::Visit;
 use crate::rules::action::{Action, Redirect, Reply, Service};
-use crate::rules::{Count, Edit, Looked, Request, ResponseAction};
 use crate::rules::response::Response;
+use crate::rules::{Count, Edit, Looked, Request, ResponseAction};
 
 /// What a request is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]

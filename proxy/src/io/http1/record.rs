@@ -169,7 +169,7 @@ impl Drop for Open {
         let mut termination = exchange.facts.termination.unwrap_or_else(unfinished);
         (termination.cookie, termination.action) = exchange.facts.persistence.letters(exchange.facts.server);
         count(&exchange, &thread, &party);
-        counted::release(&mut exchange, &thread);
+        counted::release(&mut exchange, &thread, party.caller.tracked());
         if let Some(changes) = &exchange.changes {
             let coding = changes.coding;
             settle(&mut exchange, coding, &thread, &party);

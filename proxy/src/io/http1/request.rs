@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::super::assign::Assign;
 use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
+use super::counted;
 use super::exchange::{Asked, Changes, Coding, Exchange};
 use super::failure::Failure;
 use super::notes;
@@ -64,6 +65,7 @@ pub(super) fn prepare(
     if let Some(records) = &frontend.records {
         notes::handle_request(exchange, thread, party, (frontend, records), parsed);
     }
+    counted::handle_request(exchange, now);
     let Said { framing, target, options, expectation, upgrade } = read(exchange, parsed)?;
     exchange.up.body = Body::new(framing, Output::Chunks);
     let mut edits = Edits::default();

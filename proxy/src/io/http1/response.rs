@@ -201,9 +201,8 @@ fn edits<'t>(
 /// What takes the place of a response.
 fn replaced(action: &ResponseAction, response: &impl response::Response) -> Withheld {
     // Changes replace nothing.
-    Ours::of_response(action, response).map_or(Withheld::Failed(Failure::BadResponse), |ours| {
-        Withheld::Replaced(ours.into())
-    })
+    Ours::of_response(action, response)
+        .map_or(Withheld::Failed(Failure::BadResponse), |ours| Withheld::Replaced(ours.into()))
 }
 
 /// Has content go through a compressor, if there is one left.

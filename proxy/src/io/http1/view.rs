@@ -175,7 +175,10 @@ impl rules::Request for View<'_> {
     }
 
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
-        self.given.state.maps().look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+        self.given
+            .state
+            .maps()
+            .look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
     }
 
     fn counted(&self, number: &Number) -> Option<u64> {

@@ -44,7 +44,15 @@ fn said(matcher: &Matcher) -> String {
     fn push(out: &mut String, finding: &Finding, depth: usize) {
         let Finding { asked, found, holds, parts } = finding;
         let found = found.as_ref().map(|found| format!(": {found}")).unwrap_or_default();
-        out.push_str(&format!("{:depth$}{asked}{found} {}\n", "", match holds { Some(true) => "+", Some(false) => "-", None => "?" }));
+        out.push_str(&format!(
+            "{:depth$}{asked}{found} {}\n",
+            "",
+            match holds {
+                Some(true) => "+",
+                Some(false) => "-",
+                None => "?",
+            }
+        ));
         parts.iter().for_each(|part| push(out, part, depth + 1));
     }
     let looked = Looked::new(&Asked);

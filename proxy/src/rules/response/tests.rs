@@ -92,7 +92,11 @@ fn conditions_look_at_both_sides() {
     for (when, of_page, of_other) in [
         (status(404, 404), true, true),
         (status(400, 403), false, false),
-        (is(Answered::Status(vec![Range { least: 200, most: 299 }, Range { least: 404, most: 404 }])), true, true),
+        (
+            is(Answered::Status(vec![Range { least: 200, most: 299 }, Range { least: 404, most: 404 }])),
+            true,
+            true,
+        ),
         (Matcher::All(vec![path("/page"), status(400, 499)]), true, false),
         (Matcher::Any(vec![path("/page"), status(500, 599)]), true, false),
         (Matcher::All(vec![Matcher::Not(path("/page").into()), status(400, 499)]), false, true),
@@ -115,7 +119,10 @@ fn conditions_look_at_both_sides() {
 
 #[test]
 fn rules_see_what_those_before_them_have_left() {
-    let variable = Edit::Variable("seen".into(), Value::Text(Template::parse_of_response("${status} ${res_hdr(A)}").unwrap()));
+    let variable = Edit::Variable(
+        "seen".into(),
+        Value::Text(Template::parse_of_response("${status} ${res_hdr(A)}").unwrap()),
+    );
     let rules = ResponseRules::new(vec![
         rule(status(500, 500), ResponseAction::SetStatus(429)),
         rule(status(429, 429), set("A", "two")),

@@ -169,6 +169,7 @@ impl Connection {
         open.facts.failure = Some(failure);
         open.facts.termination = Some(failure.termination(Progress::Unanswered));
         open.facts.ended = Some(now);
+        counted::handle_failure(&open, &self.thread, failure, now);
         drop(open);
         self.part(Farewell::Linger, now)
     }
