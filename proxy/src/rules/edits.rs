@@ -7,6 +7,7 @@ use super::line::LineEdit;
 use super::matcher::{Looked, Request, elements};
 use super::replacement::Replacement;
 use super::template::Template;
+use crate::access_log::Level;
 use crate::h1::forward::write_field;
 use crate::map::MapId;
 
@@ -27,6 +28,17 @@ pub enum Edit {
     Line(LineEdit),
     /// A variable has another value, for further rules and for those of the response (`set-var`).
     Variable(Box<str>, Value),
+    /// Its record is of this level, or there is none (`set-log-level`).
+    LogLevel(LogLevel),
+}
+
+/// How urgent a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// There is none.
+    Silent,
+    /// This.
+    Level(Level),
 }
 
 /// The value of a variable.
@@ -96,6 +108,8 @@ pub enum Change<'a> {
     Target(Vec<u8>),
     /// This variable has this value.
     Variable(&'a str, Box<[u8]>),
+    /// Its record is of this level.
+    LogLevel(LogLevel),
 }
 
 impl Edit {
@@ -120,6 +134,7 @@ impl Edit {
                 let found = message.mapped(*map, &filled(key)).or_else(default);
                 found.map_or(Change::Nothing, |value| Change::Variable(name, value))
             }
+            Self::LogLevel(level) => Change::LogLevel(*level),
             Self::Line(_) if message.target() == b"*" => Change::Nothing,
             Self::Line(LineEdit::Method(method)) => Change::Method(method),
             Self::Line(line) => {
@@ -135,7 +150,7 @@ impl Edit {
             Self::Replace(_, by) | Self::ReplaceElements(_, by) => Some(by.text()),
             Self::Line(line) => line.text(),
             Self::Variable(_, Value::Text(text) | Value::Mapped { key: text, .. }) => Some(text),
-            Self::Del(_) => None,
+            Self::Del(_) | Self::LogLevel(_) => None,
         }
     }
 
@@ -143,7 +158,7 @@ impl Edit {
     pub fn is_constant(&self) -> bool {
         match self {
             Self::Set(_, text) | Self::Add(_, text) => text.is_fixed(),
-            Self::Del(_) => true,
+            Self::Del(_) | Self::LogLevel(_) => true,
             Self::Replace(..) | Self::ReplaceElements(..) | Self::Line(_) | Self::Variable(..) => false,
         }
     }
@@ -197,6 +212,7 @@ struct Made {
     target: Option<Box<[u8]>>,
     /// Of a response.
     status: Option<u16>,
+    log_level: Option<LogLevel>,
     variables: Variables,
 }
 
@@ -244,7 +260,14 @@ impl Edits {
             Change::Method(method) => made.method = Some(method.into()),
             Change::Target(target) => made.target = Some(target.into()),
             Change::Variable(name, value) => made.variables.set(name, value),
+            Change::LogLevel(level) => made.log_level = Some(level),
         }
+    }
+
+    /// The level of its record, if rules say one.
+    #[inline]
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.0.as_ref()?.log_level
     }
 
     /// Tells the client another status.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::action::{Action, Location, Redirect, Reply, Service};
-use super::edits::{Edit, Value};
+use super::edits::{Edit, LogLevel, Value};
 use super::line::LineEdit;
 use super::matcher::{Looked, Matcher, Request, Test, elements, said};
 use super::networks::Networks;
@@ -267,6 +267,8 @@ impl fmt::Display for Edit {
             Self::Line(LineEdit::PathQuery(text)) => write!(f, "set_pathq {text}"),
             Self::Line(LineEdit::ReplacePath(by)) => write!(f, "replace_path {by}"),
             Self::Line(LineEdit::ReplacePathQuery(by)) => write!(f, "replace_pathq {by}"),
+            Self::LogLevel(LogLevel::Silent) => f.write_str("set_log_level silent"),
+            Self::LogLevel(LogLevel::Level(level)) => write!(f, "set_log_level {}", level.name()),
             Self::Variable(name, Value::Text(text)) => write!(f, "set_var {name} = {text}"),
             Self::Variable(name, Value::Mapped { key, .. }) => {
                 write!(f, "set_var {name} from a map by {key}")

@@ -39,7 +39,7 @@ pub mod texts;
 
 pub use action::{Action, Rule};
 pub use counted::{Count, Number, Range, Subject, TrackKey};
-pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
+pub use edits::{Change, Edit, Edits, LogLevel, Seen, Value, Variables};
 pub use gauge::{DayTime, Gauge, Hours, Zone};
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};

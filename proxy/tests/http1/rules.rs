@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use evenkeel_proxy::access_log::Level;
 use evenkeel_proxy::plan::ErrorFiles;
 use evenkeel_proxy::rules::action::{Location, Redirect, Reply};
 use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{
-    Action, Answered, Edit, How, Matcher, Range, ResponseAction, ResponseRule, ResponseRules, Rule, Test,
-    Texts, Value,
+    Action, Answered, Edit, How, LogLevel, Matcher, Range, ResponseAction, ResponseRule, ResponseRules, Rule,
+    Test, Texts, Value,
 };
 
 use super::common::{Scripted, Setup, answering, gist, scripted, status, until};
@@ -412,5 +413,35 @@ fn no_spelling_escapes_a_rule() {
             let expected = if *path == "/administer" && by == "beg" { 403 } else { 200 };
             assert_eq!(status_of(path, "h", by), expected, "{path} by {by}");
         }
+    }
+}
+
+#[test]
+fn rules_say_how_urgent_records_are() {
+    let server = echoing_statuses();
+    let mut setup = Setup::new(&[server.addr]);
+    let path =
+        |path: &str| Matcher::Test(Test::Path(Texts::new(How::Exact, false, vec![path.into()]).unwrap()));
+    let level = |level| Edit::LogLevel(level);
+    setup.frontend.http_request = vec![
+        Rule { when: path("/quiet/200"), action: Action::Edit(level(LogLevel::Silent)) },
+        Rule { when: path("/denied"), action: Action::Edit(level(LogLevel::Level(Level::Alert))) },
+        Rule { when: path("/denied"), action: Action::Deny(403) },
+    ];
+    let failed = Matcher::Test(Test::Response(Answered::Status(vec![Range { least: 500, most: 599 }])));
+    setup.frontend.http_response = ResponseRules::new(vec![ResponseRule {
+        when: failed,
+        action: ResponseAction::Edit(level(LogLevel::Level(Level::Err))),
+    }]);
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    for path in ["/quiet/200", "/denied", "/500", "/200"] {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        client.response();
+    }
+    // Of local0, which is 16: RFC 5424 §6.2.1.
+    for (priority, said) in [(129, "/denied"), (131, "/500"), (134, "/200")] {
+        let line = proxy.line();
+        assert!(line.starts_with(&format!("<{priority}>")) && line.contains(said), "{line}");
     }
 }

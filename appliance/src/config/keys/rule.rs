@@ -76,6 +76,7 @@ pub static HTTP_REQUEST: Section = Section {
             Type::Forms("a table from names to texts or to look-ups", Some(&LOOK_UP)),
             "Variables, for further rules (`var`), texts (`${var(NAME)}`), and what is changed in the response.",
         ),
+        SET_LOG_LEVEL,
         TRACK,
         SC_INC_GPC0,
         SC_INC_GPC1,
@@ -89,6 +90,7 @@ pub static HTTP_REQUEST: Section = Section {
         ("set_uri", "set_pathq"),
         ("replace_uri", "replace_pathq"),
         ("silent-drop", "silent_drop"),
+        ("log_level", "set_log_level"),
         ("track_sc0", "track = { key = \"src\", table = \"…\" }"),
         ("rate_limit", "track, and deny = 429 with if = { sc_http_req_rate = … }"),
         ("service", "use_service = \"prometheus_exporter\""),
@@ -194,6 +196,7 @@ pub static HTTP_RESPONSE: Section = Section {
             Type::Forms("a table from names to texts", None),
             "Variables, for texts of further rules (`${var(NAME)}`).",
         ),
+        SET_LOG_LEVEL,
         Key::new("if", CONDITION, "Which responses, to which requests."),
         Key::new("unless", CONDITION, "Not those for which this holds."),
     ],
@@ -217,6 +220,12 @@ pub static RESPONSE_REDIRECT: Section = Section {
         ("prefix", "location, or `redirect` of http_request"),
     ],
 };
+
+const SET_LOG_LEVEL: Key = Key::new(
+    "set_log_level",
+    Type::Word(&["silent", "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"]),
+    "How urgent the line in the log is, which else is `info`; `silent`: there is none. Of several rules the last holds.",
+);
 
 const FIELDS: Type = Type::Forms("a table from names to values", None);
 

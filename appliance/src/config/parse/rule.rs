@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use evenkeel_proxy::access_log::Level;
 use evenkeel_proxy::h1::answer;
 use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply, Service};
 use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::{Replacement, ReplacementError};
 use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
-use evenkeel_proxy::rules::{Edit, ResponseAction, ResponseRules, Value};
+use evenkeel_proxy::rules::{Edit, LogLevel, ResponseAction, ResponseRules, Value};
 
 use super::condition::{field_name, listed, method, named_values, when};
 use super::counted;
@@ -159,7 +160,12 @@ fn edits(
     let one = |cx: &mut Reader<'_>, _: &'static Key, node| replacement_of_field(cx, node);
     edits.extend(t.read(cx, "replace_header", one).map(|(name, by)| Edit::Replace(name, by)));
     edits.extend(t.read(cx, "replace_value", one).map(|(name, by)| Edit::ReplaceElements(name, by)));
+    edits.extend(t.read(cx, "set_log_level", Reader::word).map(|word| Edit::LogLevel(log_level(word.value))));
     edits
+}
+
+fn log_level(word: &str) -> LogLevel {
+    Level::named(word).map_or(LogLevel::Silent, LogLevel::Level)
 }
 
 /// A change of the request line.
@@ -479,7 +485,7 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 22] = [
+const ACTIONS: [&str; 23] = [
     "deny",
     "tarpit",
     "silent_drop",
@@ -498,13 +504,14 @@ const ACTIONS: [&str; 22] = [
     "replace_path",
     "replace_pathq",
     "set_var",
+    "set_log_level",
     "track",
     "sc_inc_gpc0",
     "sc_inc_gpc1",
     "sc_set_gpt0",
 ];
 
-const RESPONSE_ACTIONS: [&str; 10] = [
+const RESPONSE_ACTIONS: [&str; 11] = [
     "deny",
     "return",
     "redirect",
@@ -515,6 +522,7 @@ const RESPONSE_ACTIONS: [&str; 10] = [
     "replace_value",
     "set_status",
     "set_var",
+    "set_log_level",
 ];
 
 /// RFC 9112 §3.2: a second one would be another request to some servers.

@@ -18,6 +18,7 @@ use crate::access_log::{
 use crate::h1::head::Request;
 use crate::health::Sign;
 use crate::plan::{BackendId, FrontendId, LogFormat, ServerId};
+use crate::rules::LogLevel;
 use crate::stats::{Spans, Times};
 
 /// What the record will say.
@@ -39,6 +40,8 @@ pub(super) struct Facts {
     pub(super) denied: bool,
     /// The statistics page has answered it.
     pub(super) is_stats: bool,
+    /// What a rule has said of its record.
+    pub(super) log_level: Option<LogLevel>,
     /// A rule has withheld its response.
     pub(super) withheld: bool,
     /// What the server has answered with, if its client is told another status.
@@ -339,6 +342,11 @@ fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Ter
         }
         manner.level = if !normal && records.separate_errors { Level::Err } else { Level::Info };
         manner.fields = records.fields;
+    }
+    match facts.log_level {
+        None => {}
+        Some(LogLevel::Silent) => return,
+        Some(LogLevel::Level(level)) => manner.level = level,
     }
     let backend = facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let server = facts.server.and_then(|s| thread.plan.servers().get(s.0 as usize));

@@ -75,6 +75,9 @@ pub(super) fn handle_head(
         }
         Some(_) | None => Vec::new(),
     };
+    if let Some(level) = edits.iter().rev().find_map(|edits| edits.log_level()) {
+        exchange.facts.log_level = Some(level);
+    }
     let status = forward::told_status(response.status, &edits);
     if status != response.status {
         exchange.facts.of_server = Some(response.status);

@@ -238,7 +238,12 @@ fn ask_each(
                 let misread = given.parsed.request.method == Method::Head
                     && matches!(edit, Edit::Line(LineEdit::Method(_)));
                 let change = if misread { Change::Nothing } else { edit.change(&looked) };
-                edits.apply(change);
+                // It holds whatever becomes of the request.
+                if let Change::LogLevel(level) = change {
+                    exchange.facts.log_level = Some(level);
+                } else {
+                    edits.apply(change);
+                }
             }
             Err(Silent::Count(counting)) => {
                 let key = counted::key(counting, exchange, &looked);
