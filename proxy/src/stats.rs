@@ -115,6 +115,12 @@ counters! {
     bytes_out,
     /// Requests refused by a rule.
     denied,
+    /// Responses withheld by a rule.
+    denied_responses,
+    /// Connections closed by a rule before anything was read of them.
+    denied_connections,
+    /// Connections closed by a rule once their session was there.
+    denied_sessions,
     /// Requests that could not be read: malformed, too large, too slow.
     request_errors,
     /// Connections to a server that failed or timed out.

@@ -67,7 +67,8 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     let names: BTreeSet<String> =
         draft.proxies.iter().filter(|p| p.side.is_back()).map(|p| p.name.value.clone()).collect();
     let all: BTreeSet<String> = draft.proxies.iter().map(|p| p.name.value.clone()).collect();
-    let matchers = conditions::Matchers::new(cx, &draft.acl, None, &draft.tables);
+    let there = conditions::There::new(&draft.proxies, &draft.tables);
+    let matchers = conditions::Matchers::new(cx, &draft.acl, None, &there);
     for proxy in draft.proxies {
         let settings = bases.settle(cx, proxy.from.as_ref(), proxy.settings.clone());
         if proxy.side.is_front() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use evenkeel::config::{self, lower};
 use evenkeel_proxy::lua::{Kind, Limits, OnError};
-use evenkeel_proxy::rules::action::ResponseAction;
+use evenkeel_proxy::rules::ResponseAction;
 use evenkeel_proxy::rules::{Action, Edit, Matcher, Test, Value};
 
 use super::good;

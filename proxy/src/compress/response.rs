@@ -4,8 +4,8 @@ use super::Compression;
 use super::accept::Algo;
 use crate::h1::framing::BodyFraming;
 use crate::h1::head::Version;
-use crate::rules::action::Fields;
 use crate::rules::matcher::elements;
+use crate::rules::response::Fields;
 use crate::rules::{Change, Edits};
 
 /// What is known of a response besides its fields.

@@ -8,6 +8,7 @@ use super::matcher::{Looked, Request, elements};
 use super::replacement::Replacement;
 use super::script::{Call, Said};
 use super::template::Template;
+use crate::access_log::Level;
 use crate::h1::forward::write_field;
 use crate::map::MapId;
 
@@ -28,6 +29,17 @@ pub enum Edit {
     Line(LineEdit),
     /// A variable has another value, for further rules and for those of the response (`set-var`).
     Variable(Box<str>, Value),
+    /// Its record is of this level, or there is none (`set-log-level`).
+    LogLevel(LogLevel),
+}
+
+/// How urgent a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// There is none.
+    Silent,
+    /// This.
+    Level(Level),
 }
 
 /// The value of a variable.
@@ -119,6 +131,8 @@ pub enum Change<'a> {
     NoVariable(&'a str),
     /// This is the status of a response.
     Status(u16),
+    /// Its record is of this level.
+    LogLevel(LogLevel),
 }
 
 impl Edit {
@@ -148,6 +162,7 @@ impl Edit {
                 let made = message.converted(by, &filled(of)).map(Said::into_text).or_else(default);
                 made.map_or(Change::Nothing, |value| Change::Variable(name, value))
             }
+            Self::LogLevel(level) => Change::LogLevel(*level),
             Self::Line(_) if message.target() == b"*" => Change::Nothing,
             Self::Line(LineEdit::Method(method)) => Change::Method(method),
             Self::Line(line) => {
@@ -166,7 +181,7 @@ impl Edit {
                 _,
                 Value::Text(text) | Value::Mapped { key: text, .. } | Value::Converted { of: text, .. },
             ) => Some(text),
-            Self::Del(_) => None,
+            Self::Del(_) | Self::LogLevel(_) => None,
         }
     }
 
@@ -174,7 +189,7 @@ impl Edit {
     pub fn is_constant(&self) -> bool {
         match self {
             Self::Set(_, text) | Self::Add(_, text) => text.is_fixed(),
-            Self::Del(_) => true,
+            Self::Del(_) | Self::LogLevel(_) => true,
             Self::Replace(..) | Self::ReplaceElements(..) | Self::Line(_) | Self::Variable(..) => false,
         }
     }
@@ -226,7 +241,11 @@ struct Made {
     values: Vec<u8>,
     method: Option<Box<str>>,
     target: Option<Box<[u8]>>,
+    /// Of a response.
     status: Option<u16>,
+    log_level: Option<LogLevel>,
+    /// Variables that are gone, whoever has set them before.
+    unset: Vec<Box<str>>,
     variables: Variables,
 }
 
@@ -279,10 +298,39 @@ impl Edits {
             Change::More(name, value) => made.add(name, &value),
             Change::Method(method) => made.method = Some(method.into()),
             Change::Target(target) => made.target = Some(target.into()),
-            Change::Variable(name, value) => made.variables.set(name, value),
-            Change::NoVariable(name) => made.variables.unset(name),
+            Change::Variable(name, value) => {
+                made.unset.retain(|other| **other != *name);
+                made.variables.set(name, value);
+            }
+            Change::NoVariable(name) => {
+                made.variables.unset(name);
+                made.unset.push(name.into());
+            }
             Change::Status(status) => made.status = Some(status),
+            Change::LogLevel(level) => made.log_level = Some(level),
         }
+    }
+
+    /// The level of its record, if rules say one.
+    #[inline]
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.0.as_ref()?.log_level
+    }
+
+    /// Whether a variable is gone that was set before.
+    pub fn has_unset(&self, name: &str) -> bool {
+        self.0.as_ref().is_some_and(|made| made.unset.iter().any(|other| **other == *name))
+    }
+
+    /// Tells the client another status.
+    pub fn set_status(&mut self, status: u16) {
+        self.0.get_or_insert_default().status = Some(status);
+    }
+
+    /// The status of a response, if it is another.
+    #[inline]
+    pub fn status(&self) -> Option<u16> {
+        self.0.as_ref()?.status
     }
 
     /// What rules have set.
@@ -295,6 +343,15 @@ impl Edits {
         self.0.as_ref().map(|made| made.variables.clone()).unwrap_or_default()
     }
 
+    /// All variables, with those that were set before.
+    pub fn over(&self, mut before: Variables) -> Variables {
+        if let Some(made) = &self.0 {
+            made.unset.iter().for_each(|name| before.unset(name));
+            made.variables.0.iter().for_each(|(name, value)| before.set(name, value.clone()));
+        }
+        before
+    }
+
     /// All that they have set, which outlives the rest.
     pub fn into_variables(self) -> Variables {
         self.0.map(|made| made.variables).unwrap_or_default()
@@ -303,11 +360,6 @@ impl Edits {
     /// The method, if it is another.
     pub fn method(&self) -> Option<&[u8]> {
         self.0.as_ref()?.method.as_deref().map(str::as_bytes)
-    }
-
-    /// The status of a response, if it is another.
-    pub fn status(&self) -> Option<u16> {
-        self.0.as_ref()?.status
     }
 
     /// Names and values of all fields that are added.

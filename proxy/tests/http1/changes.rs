@@ -10,7 +10,7 @@ use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::Replacement;
 use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{
-    Action, Edit, How, Matcher, ResponseRule, ResponseRules, Rule, Test, Texts, Value,
+    Action, Edit, How, Matcher, ResponseAction, ResponseRule, ResponseRules, Rule, Test, Texts, Value,
 };
 
 use super::common::{Client, PATIENCE, Scripted, Setup, answering, gist, scripted, status};
@@ -92,7 +92,7 @@ fn changes_are_haproxys() {
         under("/cookie", Edit::Replace("Cookie".into(), by("foo=([^;]*);(.*)", r"foo=\1;ip=${src};\2"))),
         under("/list", Edit::ReplaceElements("x-list".into(), by("^b(.)$", r"<\1>"))),
     ];
-    let always = |edit: Edit| ResponseRule { when: Matcher::All(Vec::new()), action: edit.into() };
+    let always = |edit| ResponseRule { when: Matcher::All(Vec::new()), action: ResponseAction::Edit(edit) };
     setup.backend.http_response = ResponseRules::new(vec![
         always(Edit::Replace("Set-Cookie".into(), by("^(.*)$", r"\1; Secure"))),
         always(Edit::ReplaceElements("Via".into(), by("^two$", "2"))),
@@ -184,9 +184,9 @@ fn variables_reach_the_response() {
         },
         Rule { when: Matcher::Test(Test::HasVariable("m".into())), action: Action::Deny(403) },
     ];
-    let set = |name: &str, value: &str| ResponseRule {
-        when: always(),
-        action: Edit::Set(name.into(), text(value)).into(),
+    let set = |name: &str, value: &str| {
+        let action = ResponseAction::Edit(Edit::Set(name.into(), text(value)));
+        ResponseRule { when: always(), action }
     };
     setup.frontend.http_response =
         ResponseRules::new(vec![set("X-Asked", "<${var(who)}>"), set("X-None", "${var(m)}")]);

@@ -65,7 +65,7 @@ impl Setup {
                 mode: Mode::Http,
                 default_backend: Some(BackendId(0)),
                 routes: Routes::default(),
-                hello: None,
+                tcp_request: evenkeel_proxy::plan::TcpRules::default(),
                 timeout: ClientTimeouts { client: long, ..ClientTimeouts::default() },
                 http_request: Vec::new(),
                 http_response: evenkeel_proxy::rules::ResponseRules::default(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::io::scripts::CLOCK;
 use evenkeel_proxy::lua::{Kind, Limits, OnError, Program, Script};
-use evenkeel_proxy::rules::action::ResponseAction;
+use evenkeel_proxy::rules::ResponseAction;
 use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{
     Action, Call, Edit, How, Matcher, ResponseRule, ResponseRules, Rule, Test, Texts, Value,

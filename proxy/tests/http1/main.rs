@@ -16,6 +16,8 @@ mod common;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod lifecycle;
@@ -43,6 +45,8 @@ mod shutdown;
 mod sight;
 #[cfg(test)]
 mod slow;
+#[cfg(test)]
+mod spellings;
 #[cfg(test)]
 mod tables;
 mod traffic;

@@ -79,6 +79,7 @@ pub static HTTP_REQUEST: Section = Section {
         ),
         LUA,
         ARGS,
+        SET_LOG_LEVEL,
         TRACK,
         SC_INC_GPC0,
         SC_INC_GPC1,
@@ -93,6 +94,7 @@ pub static HTTP_REQUEST: Section = Section {
         ("set_uri", "set_pathq"),
         ("replace_uri", "replace_pathq"),
         ("silent-drop", "silent_drop"),
+        ("log_level", "set_log_level"),
         ("track_sc0", "track = { key = \"src\", table = \"…\" }"),
         ("rate_limit", "track, and deny = 429 with if = { sc_http_req_rate = … }"),
         ("service", "use_service = \"prometheus_exporter\""),
@@ -175,10 +177,19 @@ pub static REPLACE_LINE: Section = Section {
 pub static HTTP_RESPONSE: Section = Section {
     path: "frontend.NAME.http_response",
     called: "a rule for responses",
-    doc: "What changes in the responses of servers, in the order of the file: first what the backend says, then the frontend. \
-          A rule does one thing, in responses to the requests for which its condition holds; without a condition in all. The \
-          proxy's own answers stay as they are. Of the request `${var(NAME)}` is filled in in texts. At most 64 rules.",
+    doc: "What is done with the responses of servers, in the order of the file: first what the backend says, then the frontend. \
+          A rule does one thing, with the responses, and to the requests, for which its condition holds; without a condition \
+          with all. `deny`, `return` and `redirect` put another answer in the place of the response, and no further rule is \
+          asked. The proxy's own answers stay as they are. In texts `${status}`, `${res_hdr(NAME)}` (the last field of that \
+          name) and `${var(NAME)}` are filled in. At most 64 rules, and 64 different conditions on requests.",
     keys: &[
+        Key::new(
+            "deny",
+            Type::Forms("true or a status", None),
+            "Withholds the response: `true` is 502. `errorfile` can say what the client gets; its connection ends then.",
+        ),
+        Key::new("return", Type::Table(&RETURN), "Answers in the server's place."),
+        Key::new("redirect", Type::Table(&RESPONSE_REDIRECT), "Sends the client elsewhere."),
         SET_HEADER,
         ADD_HEADER,
         DEL_HEADER,
@@ -186,19 +197,51 @@ pub static HTTP_RESPONSE: Section = Section {
         REPLACE_VALUE,
         LUA,
         ARGS,
-        Key::new("if", CONDITION, "In responses to which requests."),
-        Key::new("unless", CONDITION, "Not in responses to those for which this holds."),
+        Key::new(
+            "set_status",
+            Type::Int { min: 200, max: 599 },
+            "Another status. Responses that have no content by their status (1xx, 204, 304) keep it.",
+        ),
+        Key::new(
+            "set_var",
+            Type::Forms("a table from names to texts", None),
+            "Variables, for texts of further rules (`${var(NAME)}`).",
+        ),
+        SET_LOG_LEVEL,
+        Key::new("if", CONDITION, "Which responses, to which requests."),
+        Key::new("unless", CONDITION, "Not those for which this holds."),
     ],
-    hints: &[("when", "if")],
+    hints: &[("when", "if"), ("deny_status", "deny = 502")],
 };
+
+/// `redirect` of a rule for responses.
+pub static RESPONSE_REDIRECT: Section = Section {
+    path: "frontend.NAME.http_response.redirect",
+    called: "a redirect",
+    doc: "Where a client is sent.",
+    keys: &[
+        Key::new("location", Type::Text("a text"), "This place, as `Location` says it.").required(),
+        Key::new("code", Type::Int { min: 301, max: 308 }, "301, 302, 303, 307 or 308.").default("302"),
+    ],
+    hints: &[
+        ("to", "location"),
+        ("url", "location"),
+        ("status", "code"),
+        ("scheme", "location, or `redirect` of http_request"),
+        ("prefix", "location, or `redirect` of http_request"),
+    ],
+};
+
+const SET_LOG_LEVEL: Key = Key::new(
+    "set_log_level",
+    Type::Word(&["silent", "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"]),
+    "How urgent the line in the log is, which else is `info`; `silent`: there is none. Of several rules the last holds.",
+);
 
 const FIELDS: Type = Type::Forms("a table from names to values", None);
 
-const SET_HEADER: Key = Key::new(
-    "set_header",
-    FIELDS,
-    "Fields that there are once and with this value, whatever was there. In responses nothing is filled in.",
-);
+const SET_HEADER: Key =
+    Key::new("set_header", FIELDS, "Fields that there are once and with this value, whatever was there.");
 const ADD_HEADER: Key = Key::new("add_header", FIELDS, "Fields that there are once more.");
 const DEL_HEADER: Key = Key::new(
     "del_header",

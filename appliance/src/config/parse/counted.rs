@@ -126,7 +126,7 @@ fn of_source(cx: &mut Reader<'_>, node: Node<'_>) -> Option<(SubjectDraft, Range
 }
 
 /// What comparisons come to, all together.
-fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<Range> {
+pub(super) fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<Range> {
     let errors = cx.errors;
     let said = ["gt", "ge", "lt", "le", "eq"].map(|name| {
         let is_said = t.has(name);
@@ -135,7 +135,7 @@ fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<Rang
     let [gt, ge, lt, le, eq] = said.map(|(number, _)| number);
     if !said.iter().any(|(_, is_said)| *is_said) {
         let message = "a number is asked for, and not what it has to be";
-        let help = "one of gt, ge, lt, le and eq: { table = \"per_ip\", gt = 100 }";
+        let help = "one of gt, ge, lt, le and eq, as in `gt = 100`";
         cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(help));
     }
     let least = [gt.map(|n| n.saturating_add(1)), ge, eq].into_iter().flatten().max();

@@ -15,7 +15,7 @@ use crate::config::environment::{External, FetchError, Privacy};
 use crate::config::keys::Key;
 use crate::config::model::WorkerWatch;
 use crate::config::read::{Fields, Node, Reader, shown};
-use crate::config::source::{Span, Spanned};
+use crate::config::source::Spanned;
 use crate::config::suggest::nearest;
 use crate::config::value::{self, Bad};
 

@@ -10,8 +10,9 @@ use crate::h1::head::Method;
 use crate::h1::reject;
 use crate::page::StatsPage;
 use crate::page::visit::Visit;
-use crate::rules::action::{Action, Reply, Service};
-use crate::rules::{Call, Count, Edit, Looked, Request};
+use crate::rules::action::{Action, Redirect, Reply, Service};
+use crate::rules::response::Response;
+use crate::rules::{Call, Count, Edit, Looked, Request, ResponseAction};
 
 /// What a request is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,15 +63,29 @@ impl Ours {
             Action::SilentDrop => Self::SilentDrop,
             Action::Return(reply) => Self::Reply(reply.clone()),
             Action::Serve(service) => Self::Service(*service, request.request().target().to_vec()),
-            Action::Redirect(redirect) => {
-                let mut fields = Vec::new();
-                write_field(&mut fields, b"location", &redirect.location(request));
-                if redirect.is_passing() {
-                    fields.extend_from_slice(b"cache-control: no-cache\r\n");
-                }
-                Self::Redirect(redirect.status, fields)
+            Action::Redirect(redirect) => Self::redirect(redirect, &redirect.location(request)),
+        })
+    }
+
+    /// What a rule puts in the place of a response. `None`: it changes it.
+    pub(super) fn of_response(action: &ResponseAction, response: &impl Response) -> Option<Self> {
+        Some(match action {
+            ResponseAction::Edit(_) | ResponseAction::SetStatus(_) | ResponseAction::Lua(_) => return None,
+            ResponseAction::Deny(status) => Self::Denial(*status),
+            ResponseAction::Return(reply) => Self::Reply(reply.clone()),
+            ResponseAction::Redirect(redirect) => {
+                Self::redirect(redirect, &redirect.location_of_response(response))
             }
         })
+    }
+
+    fn redirect(redirect: &Redirect, location: &[u8]) -> Self {
+        let mut fields = Vec::new();
+        write_field(&mut fields, b"location", location);
+        if redirect.is_passing() {
+            fields.extend_from_slice(b"cache-control: no-cache\r\n");
+        }
+        Self::Redirect(redirect.status, fields)
     }
 
     /// With what services have to say.
@@ -103,6 +118,11 @@ impl Ours {
     /// Whether it refuses the request.
     pub(super) fn is_denial(&self) -> bool {
         matches!(self, Self::Denial(_) | Self::Tarpit(_) | Self::SilentDrop | Self::Close)
+    }
+
+    /// The letters of the record if it takes the place of a response: HAProxy's.
+    pub(super) fn termination_of_response(&self) -> Termination {
+        Termination::new(if self.is_denial() { Cause::Proxy } else { Cause::Local }, Phase::Headers)
     }
 
     /// The letters of the record: HAProxy's.

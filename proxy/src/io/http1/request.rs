@@ -8,6 +8,7 @@ use super::super::assign::Assign;
 use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
 use super::super::scripts::Scripting;
+use super::counted;
 use super::exchange::{Asked, Changes, Coding, Exchange};
 use super::failure::Failure;
 use super::notes;
@@ -65,6 +66,7 @@ pub(super) fn prepare(
     if let Some(records) = &frontend.records {
         notes::handle_request(exchange, thread, party, (frontend, records), parsed);
     }
+    counted::handle_request(exchange, now);
     let Said { framing, target, options, expectation, upgrade } = read(exchange, parsed)?;
     exchange.up.body = Body::new(framing, Output::Chunks);
     let mut edits = Edits::default();
@@ -73,7 +75,7 @@ pub(super) fn prepare(
     }
     let caller = &party.caller;
     let scripting = Scripting::begin(thread, frontend, now);
-    let given = Given { parsed, target: &target, caller, maps: thread.balance.maps(), scripting };
+    let given = Given { parsed, target: &target, caller, state: &thread.balance, scripting };
     if let Some(ours) = ask(&frontend.http_request, exchange, given, &mut edits) {
         return Ok(Prepared::Answer(ours));
     }

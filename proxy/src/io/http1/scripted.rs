@@ -9,9 +9,9 @@ use super::failure::Failure;
 use super::ours::Ours;
 use super::view::Given;
 use crate::h1::head::{Method, Version};
-use crate::lua::{Client, Message, Outcome, Phase};
+use crate::lua::{Client, Message, Outcome};
 use crate::plan::LogTargetId;
-use crate::rules::action::{Acted, Edited, Fields, Scripts};
+use crate::rules::response::{Acted, Edited, Fields as _, Response, Scripts};
 use crate::rules::{Call, Edits};
 
 /// What becomes of a request after a script.
@@ -74,16 +74,15 @@ pub(super) struct Responding<'a> {
     client: Option<Client>,
     method: Method,
     version: Version,
-    status: u16,
 }
 
 impl<'a> Responding<'a> {
-    /// For the response with this status. `log`: who hears of what scripts have to say.
+    /// For a response of this version. `log`: who hears of what scripts have to say.
     pub(super) fn new(
         exchange: &Exchange,
         thread: &'a DataThread,
         log: &'a [LogTargetId],
-        (version, status): (Version, u16),
+        version: Version,
         now: Instant,
     ) -> Self {
         let scripting = thread.scripts.as_ref().map(|scripts| Scripting { thread, scripts, log, now });
@@ -93,29 +92,24 @@ impl<'a> Responding<'a> {
             destination: caller.destination(),
             tls: caller.tls.clone(),
         });
-        Self { scripting, client, method: exchange.asked.method, version, status }
+        Self { scripting, client, method: exchange.asked.method, version }
     }
 }
 
-impl<F: Fields> Scripts<F> for Responding<'_> {
+impl Scripts for Responding<'_> {
     type Refusal = Failure;
 
-    fn act(&mut self, call: &Call, response: &Edited<'_, F>) -> Result<Acted, Failure> {
+    fn act<R: Response>(&mut self, call: &Call, response: &Edited<'_, R>) -> Result<Acted, Failure> {
         let (Some(scripting), Some(client)) = (self.scripting, self.client.clone()) else {
             return Err(Failure::Script);
         };
-        let status = response.edits.status().unwrap_or(self.status);
-        let mut message = Message::response(client, self.version, self.method.as_str().as_bytes(), status);
+        let method = self.method.as_str().as_bytes();
+        let mut message = Message::response(client, self.version, method, response.status());
         response.all(&mut |name, value| message.push(name, value));
-        let (outcome, message) = scripting.act(call, message.with_variables(response.set.clone()));
-        let mut acted =
-            Acted { edits: response.edits.clone(), variables: response.set.clone(), stops: false };
+        let (outcome, message) = scripting.act(call, message.with_variables(response.variables()));
+        let mut acted = Acted { edits: response.edits.clone(), stops: false };
         if let Some(message) = message {
             message.changes().for_each(|change| acted.edits.apply(change));
-            if let Phase::Response(status) = message.phase() {
-                self.status = status;
-            }
-            acted.variables = message.into_variables();
         }
         if scripting.has_failed() {
             return Err(Failure::Script);

@@ -3,22 +3,24 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::caller::Caller;
-use super::super::persist;
 use super::super::scripts::Scripting;
+use super::super::{chance, persist, time_of_day};
 use super::counted;
 use super::exchange::Exchange;
 use super::ours::{Ours, Silent};
 use super::scripted::{self, Then};
 use crate::access_log::capture;
-use crate::balance::Subject;
+use crate::balance::{State, Subject};
 use crate::h1::field::Known;
-use crate::h1::head::{Field, HeadIndex, Method, Request};
+use crate::h1::head::{Field, HeadIndex, Method, Request, Version};
 use crate::h1::target::Target;
 use crate::lua::Message;
-use crate::map::{MapId, Maps};
+use crate::map::MapId;
 use crate::rules::line::LineEdit;
 use crate::rules::template::Template;
-use crate::rules::{self, Call, Change, Edit, Edits, Looked, Number, Request as _, Rule, Said, action};
+use crate::rules::{
+    self, Call, Change, DayTime, Edit, Edits, Gauge, Looked, Number, Request as _, Rule, Said, Zone, action,
+};
 use crate::sticky::pairs;
 use crate::tls::SessionFacts;
 
@@ -58,7 +60,7 @@ pub(super) struct Given<'a> {
     pub(super) parsed: &'a Parsed<'a>,
     pub(super) target: &'a Target<'a>,
     pub(super) caller: &'a Caller,
-    pub(super) maps: &'a Maps,
+    pub(super) state: &'a State,
     /// `None`: there are none.
     pub(super) scripting: Option<Scripting<'a>>,
 }
@@ -194,7 +196,10 @@ impl rules::Request for View<'_> {
     }
 
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
-        self.given.maps.look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+        self.given
+            .state
+            .maps()
+            .look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
     }
 
     fn fetched(&self, call: &Call) -> Option<Said> {
@@ -207,6 +212,30 @@ impl rules::Request for View<'_> {
 
     fn counted(&self, number: &Number) -> Option<u64> {
         counted::number(self.exchange?, number, self.given.caller.source.ip())
+    }
+
+    fn version(&self) -> &'static str {
+        match self.given.parsed.request.version {
+            _ if self.exchange.is_some_and(Exchange::is_of_http2) => "2.0",
+            Version::Http11 => "1.1",
+            Version::Http10 => "1.0",
+        }
+    }
+
+    fn source_port(&self) -> u16 {
+        self.given.caller.source.port()
+    }
+
+    fn gauge(&self, gauge: Gauge) -> Option<u64> {
+        self.given.state.gauge(gauge)
+    }
+
+    fn day_time(&self, zone: Zone) -> Option<DayTime> {
+        Some(time_of_day::day_time(zone))
+    }
+
+    fn random(&self) -> u32 {
+        chance::random()
     }
 }
 
@@ -242,7 +271,12 @@ fn ask_each(
                 let misread = given.parsed.request.method == Method::Head
                     && matches!(edit, Edit::Line(LineEdit::Method(_)));
                 let change = if misread { Change::Nothing } else { edit.change(&looked) };
-                edits.apply(change);
+                // It holds whatever becomes of the request.
+                if let Change::LogLevel(level) = change {
+                    exchange.facts.log_level = Some(level);
+                } else {
+                    edits.apply(change);
+                }
             }
             Err(Silent::Count(counting)) => {
                 let key = counted::key(counting, exchange, &looked);

@@ -24,7 +24,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         mode: Mode::Http,
         default_backend: None,
         routes: Routes::default(),
-        hello: None,
+        tcp_request: crate::plan::TcpRules::default(),
         timeout: ClientTimeouts { client: Some(Duration::from_secs(5)), ..ClientTimeouts::default() },
         http_request: Vec::new(),
         http_response: crate::rules::ResponseRules::default(),
