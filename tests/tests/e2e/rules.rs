@@ -260,7 +260,7 @@ frontend web
  acl many hdr_cnt(X-Hop) gt 2
  http-request deny deny_status 400 if many
  http-request deny deny_status 503 if { path_beg /none } { nbsrv(none) lt 1 }
- http-request deny deny_status 505 if { req.ver 1.0 }
+ http-request deny deny_status 501 if { req.ver 1.0 }
  http-request set-var(txn.quiet) str(yes) if { path_beg /quiet }
  http-response deny if { var(txn.quiet) yes } { status 500:599 }
  http-response return status 410 content-type text/plain string moved if { status 404 }
@@ -278,7 +278,7 @@ const OUR_RESPONSES: &str = r#"
 http_request = [
   { deny = 400, if = { hdr_cnt = { X-Hop = { gt = 2 } } } },
   { deny = 503, if = { path_beg = "/none", nbsrv = { backend = "none", lt = 1 } } },
-  { deny = 505, if = "HTTP_1.0" },
+  { deny = 501, if = "HTTP_1.0" },
 ]
 http_response = [
   { deny = true, if = { path_beg = "/quiet", status = "500-599" } },

@@ -156,9 +156,11 @@ fn tls_is_ended_and_fields_for_security_are_set() {
         assert!(fields.iter().any(|f| f.eq_ignore_ascii_case(expected)), "{expected}: {fields:?}");
     }
     assert!(!fields.iter().any(|f| f.to_ascii_lowercase().starts_with("x-backend")), "{fields:?}");
-    let refused = both
-        .agree("--tls-max 1.1 --ciphers DEFAULT@SECLEVEL=0 --output /dev/null", "https://www.example.com/");
-    assert!(refused.contains("curl: (35)"), "{refused}");
+    for at in [OURS, THEIRS] {
+        let old = "--tls-max 1.1 --ciphers DEFAULT@SECLEVEL=0 --output /dev/null";
+        let refused = both.ask(at, old, "https://www.example.com/");
+        assert!(refused.contains("curl: (35)"), "{at}: {refused}");
+    }
 }
 
 #[test]
