@@ -262,7 +262,7 @@ frontend web
  http-request deny deny_status 503 if { path_beg /none } { nbsrv(none) lt 1 }
  http-request deny deny_status 501 if { req.ver 1.0 }
  http-request set-var(txn.quiet) str(yes) if { path_beg /quiet }
- http-response deny if { var(txn.quiet) yes } { status 500:599 }
+ http-response deny if { var(txn.quiet) -m str yes } { status 500:599 }
  http-response return status 410 content-type text/plain string moved if { status 404 }
  http-response set-status 429 if { status 500 }
  http-response set-header Retry-After 5 if { status 429 }
