@@ -22,6 +22,8 @@ mod defaults;
 mod http;
 #[path = "config/logs.rs"]
 mod logs;
+#[path = "config/lua.rs"]
+mod lua;
 #[path = "config/maps.rs"]
 mod maps;
 #[path = "config/persistence.rs"]

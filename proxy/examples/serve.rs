@@ -183,7 +183,7 @@ impl Options {
             mode: self.mode,
             default_backend: Some(BackendId(0)),
             routes: self.routes()?,
-            hello: None,
+            tcp_request: evenkeel_proxy::plan::TcpRules::default(),
             timeout: self.client_timeouts(),
             http_request: self.refusals()?,
             http_response: ResponseRules::default(),

@@ -235,28 +235,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What is asked of a hello: everything that is said here must hold, by one of its values.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct HelloMatch {
-    /// Names that it may ask for, in lower case. Empty: any, or none.
-    pub names: Vec<Box<str>>,
-    /// How the name may end, in lower case. Empty: in any way.
-    pub ends: Vec<Box<str>>,
-    /// Protocols of which it offers one. Empty: none need be offered.
-    pub protocols: Vec<Box<[u8]>>,
-}
-
-impl HelloMatch {
-    /// Whether the hello is such a one.
-    pub fn matches(&self, hello: &ClientHello) -> bool {
-        let name = hello.server_name.as_deref();
-        let named = |fits: &dyn Fn(&str) -> bool| name.is_some_and(fits);
-        (self.names.is_empty() || named(&|n| self.names.iter().any(|m| **m == *n)))
-            && (self.ends.is_empty() || named(&|n| self.ends.iter().any(|m| n.ends_with(&**m))))
-            && (self.protocols.is_empty() || self.protocols.iter().any(|p| hello.protocols.contains(p)))
-    }
-}
-
 /// RFC 8446 §B.1.
 const HANDSHAKE: u8 = 22;
 

@@ -45,6 +45,7 @@ pub mod health;
 pub mod hello;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod lua;
 pub mod map;
 pub mod metrics;
 pub mod names;

@@ -27,6 +27,7 @@ pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 
 use crate::access_log::{Format, is_loggable};
 use crate::endpoint::{self, Endpoint};
+use crate::lua::Program;
 use crate::map::{MapConfig, Maps};
 use crate::names::{Name, Resolvers};
 use crate::page::StatsPage;
@@ -39,7 +40,7 @@ use crate::tls::{Acceptor, Connector};
 
 mod tcp;
 
-pub use tcp::{AnnounceOption, AnnounceOptions, HelloRoute, HelloRouting, Mode, SendProxy};
+pub use tcp::{AnnounceOption, AnnounceOptions, Mode, SendProxy, TcpAction, TcpRule, TcpRules};
 
 /// Position of a frontend in [`Plan::frontends`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +69,7 @@ pub struct Plan {
     maps: Vec<MapConfig>,
     wants_destination: bool,
     resolvers: Vec<Resolvers>,
+    lua: Option<Arc<Program>>,
     /// Process-wide settings.
     pub global: Global,
 }
@@ -165,12 +167,12 @@ pub struct Frontend {
     pub http_request: Vec<Rule>,
     /// Mode http: what changes in responses, behind what their backend has changed.
     pub http_response: ResponseRules,
-    /// Mode http: requests that go elsewhere.
+    /// Requests that go elsewhere; in mode tcp connections.
     pub routes: Routes,
-    /// Mode tcp: where connections go that begin with a TLS handshake. `None`: nobody looks.
-    pub hello: Option<HelloRouting>,
     /// Mode http: the statistics page, behind `http_request`.
     pub stats: Option<Arc<StatsPage>>,
+    /// What is done with connections.
+    pub tcp_request: TcpRules,
     /// Timers of the client side.
     pub timeout: ClientTimeouts,
     /// Add `X-Forwarded-For`.
@@ -428,8 +430,7 @@ impl Plan {
             return Err(PlanError::Name(name.clone()));
         }
         for f in &frontends {
-            let by_hello = f.hello.iter().flat_map(|h| &h.routes).map(|r| r.backend);
-            for to in f.default_backend.into_iter().chain(f.routes.backends()).chain(by_hello) {
+            for to in f.default_backend.into_iter().chain(f.routes.backends()) {
                 let to =
                     backends.get(usize::from(to.0)).ok_or_else(|| PlanError::Dangling(f.name.clone()))?;
                 if to.mode != f.mode {
@@ -453,6 +454,7 @@ impl Plan {
         let wants_destination = servers.iter().any(|s| s.send_proxy.is_some())
             || frontends.iter().any(|f| f.routes.look_at_destination())
             || frontends.iter().flat_map(|f| &f.http_request).any(Rule::looks_at_destination)
+            || frontends.iter().flat_map(|f| f.tcp_request.all()).any(TcpRule::looks_at_destination)
             || backends.iter().flat_map(|b| &b.http_request).any(Rule::looks_at_destination)
             || backends.iter().any(|b| b.balance.looks_at_destination())
             || frontends.iter().any(|f| f.http_response.look_at_destination())
@@ -467,6 +469,7 @@ impl Plan {
             maps: Vec::new(),
             wants_destination,
             resolvers: Vec::new(),
+            lua: None,
             global,
         })
     }
@@ -482,7 +485,9 @@ impl Plan {
             sticks.max(of_rules(&b.http_request)).max(b.http_response.last_table())
         };
         let of_frontend = |f: &Frontend| {
-            of_rules(&f.http_request).max(f.http_response.last_table()).max(f.routes.last_table())
+            let of_connections = f.tcp_request.all().filter_map(TcpRule::last_table).max();
+            let of_requests = of_rules(&f.http_request).max(f.http_response.last_table());
+            of_requests.max(f.routes.last_table()).max(of_connections)
         };
         let last = self.backends.iter().map(|b| (of_backend(b), &b.name));
         let mut last = last.chain(self.frontends.iter().map(|f| (of_frontend(f), &f.name)));
@@ -532,6 +537,17 @@ impl Plan {
             return Err(PlanError::Range(format!("{key} of map {name}, which {why}")));
         }
         Ok(Self { maps, ..self })
+    }
+
+    /// The same with scripts.
+    #[must_use]
+    pub fn with_lua(self, lua: Option<Arc<Program>>) -> Self {
+        Self { lua, ..self }
+    }
+
+    /// The scripts that rules call, if there are any.
+    pub fn lua(&self) -> Option<&Arc<Program>> {
+        self.lua.as_ref()
     }
 
     /// All maps; a `MapId` is a position here.

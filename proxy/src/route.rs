@@ -179,6 +179,20 @@ impl Routes {
     }
 }
 
+impl Routes {
+    /// Where a connection goes of which not all may have been said. The outer `None`: that may decide.
+    pub fn settled<R: Request>(&self, connection: &Looked<'_, R>) -> Option<Option<BackendId>> {
+        for rule in &self.rules {
+            if rule.when.settles(connection)?
+                && let Some(backend) = self.destination(rule, connection)
+            {
+                return Some(Some(backend));
+            }
+        }
+        Some(None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

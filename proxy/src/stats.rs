@@ -18,6 +18,8 @@ mod times;
 #[derive(Debug)]
 pub struct Stats {
     blocks: Box<[Arc<Block>]>,
+    /// Calls of scripts that failed, by all threads: rare enough to be counted in one place.
+    lua_errors: AtomicU64,
 }
 
 /// What one thread counts.
@@ -113,6 +115,12 @@ counters! {
     bytes_out,
     /// Requests refused by a rule.
     denied,
+    /// Responses withheld by a rule.
+    denied_responses,
+    /// Connections closed by a rule before anything was read of them.
+    denied_connections,
+    /// Connections closed by a rule once their session was there.
+    denied_sessions,
     /// Requests that could not be read: malformed, too large, too slow.
     request_errors,
     /// Connections to a server that failed or timed out.
@@ -320,13 +328,26 @@ impl Drop for Recorder {
 impl Stats {
     /// Counters at zero, for `threads` recorders at a time.
     pub fn new(plan: &Plan, threads: u16) -> Self {
-        Self { blocks: (0..threads).map(|_| Arc::new(Block::new(plan))).collect() }
+        Self {
+            blocks: (0..threads).map(|_| Arc::new(Block::new(plan))).collect(),
+            lua_errors: AtomicU64::default(),
+        }
     }
 
     /// The same, for those who want to know how long requests take, too.
     pub fn with_times(plan: &Plan, threads: u16) -> Self {
         let block = || Block { times: Some(BlockTimes::new(plan)), ..Block::new(plan) };
-        Self { blocks: (0..threads).map(|_| Arc::new(block())).collect() }
+        Self { blocks: (0..threads).map(|_| Arc::new(block())).collect(), lua_errors: AtomicU64::default() }
+    }
+
+    /// Counts a call of a script that has failed.
+    pub fn count_lua_error(&self) {
+        self.lua_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls of scripts that have failed.
+    pub fn lua_errors(&self) -> u64 {
+        self.lua_errors.load(Ordering::Relaxed)
     }
 
     /// Lets the largest numbers begin anew with the present ones.

@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::{CheckArgs, Format};
-use crate::config::{self, Environment};
+use evenkeel_proxy::lua::Kind;
+
+use crate::config::{self, Config, Environment, lower};
 use crate::telemetry;
 
 /// `evenkeel check`: diagnostics go to standard error, the verdict too.
@@ -27,9 +29,23 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
                 args.config.config.display(),
                 environment.node
             );
+            loaded.config.as_ref().and_then(registered).into_iter().for_each(|line| eprintln!("{line}"));
         }
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// What scripts register, if there are any.
+fn registered(config: &Config) -> Option<String> {
+    let plan = lower::proxy(config).plan;
+    let program = plan.lua()?;
+    let of = |kind: Kind, word: &str| {
+        let names: Vec<&str> = program.names(kind).collect();
+        (!names.is_empty()).then(|| format!("{word} {}", names.join(", ")))
+    };
+    let all = [of(Kind::Action, "actions"), of(Kind::Fetch, "fetches"), of(Kind::Converter, "converters")];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    Some(format!("lua registers {}", if all.is_empty() { "nothing".to_owned() } else { all.join("; ") }))
 }

@@ -87,7 +87,11 @@ fn text(plan: &Plan, frontend: FrontendId, args: &RequestArgs, explained: &Expla
         format_args!("{} {} for {} from {} to {name}", args.method, args.path, args.host, args.src),
     );
     for step in &explained.steps {
-        let mark = if step.finding.holds { "yes" } else { "no " };
+        let mark = match step.finding.holds {
+            Some(true) => "yes",
+            Some(false) => "no ",
+            None => "?  ",
+        };
         line(
             &mut out,
             format_args!("\n{mark} {} rule {}: {}", place(plan, step.place), step.number, step.action),
@@ -124,7 +128,11 @@ fn text(plan: &Plan, frontend: FrontendId, args: &RequestArgs, explained: &Expla
 }
 
 fn push(out: &mut String, finding: &Finding, depth: usize) {
-    let mark = if finding.holds { "yes" } else { "no" };
+    let mark = match finding.holds {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "the response will tell",
+    };
     let found = finding.found.as_ref().map(|found| format!(": it is {found}")).unwrap_or_default();
     line(out, format_args!("{:depth$}{}{found} ({mark})", "", finding.asked));
     finding.parts.iter().for_each(|part| push(out, part, depth + 2));

@@ -50,6 +50,8 @@ codes! {
     "The value has the right type but is not one the key can take: out of range, an unknown word, or not well-formed. Durations and sizes always carry their unit, because a bare number means milliseconds to HAProxy and seconds to Keepalived."
     BadAddress "bad-address"
     "The value is not an address of the kind that is needed. Listening addresses are \"IP:PORT\", \"[IPv6]:PORT\" or \"*:PORT\"; servers are \"IP:PORT\", \"HOST:PORT\" with the name of a host, or a socket; virtual addresses are \"IP/LENGTH\" and can be neither loopback, multicast nor unspecified."
+    Script "script"
+    "A script cannot be used, or not in the way in which a rule uses it. Scripts are run when the configuration is read, with the limits that they have later: what is wrong with one is said with its file and line. An action is called where it is registered for (`http-req`, `http-res`) and with as many arguments as it is registered with."
     BadName "bad-name"
     "Names of sections, servers and nodes consist of letters, digits, `-`, `_`, `.` and `:`, at most 64 of them, so that they can stand in logs, metrics and commands."
     BadCombination "bad-combination"

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::page::StatsPage;
-use evenkeel_proxy::rules::{Action, Range, Test, TrackKey};
+use evenkeel_proxy::plan::TcpAction;
+use evenkeel_proxy::rules::{Action, Range, ResponseAction, Test, TrackKey};
 use evenkeel_proxy::sticky::{StickAction, StickKey};
 use evenkeel_proxy::table::{Counter, Event, TableConfig};
 use evenkeel_proxy::tls::Acceptor;
@@ -60,8 +60,9 @@ pub(super) struct Proxy {
     pub(super) servers: Vec<ServerDraft>,
     pub(super) stick: Vec<StickDraft>,
     pub(super) acl: Vec<NamedCondition>,
+    pub(super) tcp_rules: Vec<TcpRuleDraft>,
     pub(super) rules: Vec<RuleDraft>,
-    pub(super) response_rules: Vec<RuleDraft>,
+    pub(super) response_rules: Vec<ResponseRuleDraft>,
     pub(super) routing: Routing,
     pub(super) stats: Option<StatsDraft>,
 }
@@ -152,7 +153,31 @@ pub(super) struct RouteDraft {
     pub(super) to: RouteTo,
 }
 
-/// One entry of `http_request` or `http_response`, its names not looked up.
+/// One entry of `tcp_request`, its names not looked up.
+#[derive(Debug)]
+pub(super) struct TcpRuleDraft {
+    pub(super) on: On,
+    pub(super) when: Condition,
+    pub(super) action: TcpActionDraft,
+    pub(super) at: Span,
+}
+
+/// When a rule for connections is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    Connection,
+    Session,
+    Content,
+}
+
+/// What a rule for connections does.
+#[derive(Debug)]
+pub(super) enum TcpActionDraft {
+    Is(TcpAction),
+    Counts(CountingDraft),
+}
+
+/// One entry of `http_request`, its names not looked up.
 #[derive(Debug)]
 pub(super) struct RuleDraft {
     pub(super) when: Condition,
@@ -160,6 +185,15 @@ pub(super) struct RuleDraft {
     pub(super) actions: Vec<Action>,
     /// What it counts, if it counts.
     pub(super) counting: Option<CountingDraft>,
+    pub(super) at: Span,
+}
+
+/// One entry of `http_response`, its names not looked up.
+#[derive(Debug)]
+pub(super) struct ResponseRuleDraft {
+    pub(super) when: Condition,
+    /// One, or changes of several fields.
+    pub(super) actions: Vec<ResponseAction>,
     pub(super) at: Span,
 }
 
@@ -174,9 +208,8 @@ pub(super) enum Condition {
     Not(Box<Self>),
     Named(Spanned<String>),
     Test(Test),
-    /// Of TLS that is passed on.
-    Hello(HelloMatch),
     Counted(CountedDraft),
+    Gauge(GaugeDraft),
 }
 
 /// Which entry of a table, the table not looked up.
@@ -200,6 +233,30 @@ pub(super) struct CountedDraft {
     pub(super) of: SubjectDraft,
     pub(super) counter: Counter,
     pub(super) range: Range,
+}
+
+/// A condition on a number of a backend or a server, its name not looked up.
+#[derive(Debug, Clone)]
+pub(super) struct GaugeDraft {
+    pub(super) of: GaugeOf,
+    pub(super) name: Spanned<String>,
+    pub(super) range: Range,
+}
+
+/// Which number it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GaugeOf {
+    Usable,
+    Queued,
+    Up,
+    Running,
+    Waiting,
+}
+
+impl GaugeOf {
+    pub(super) const fn is_of_server(self) -> bool {
+        matches!(self, Self::Up | Self::Running | Self::Waiting)
+    }
 }
 
 /// Whose entry.

@@ -8,9 +8,11 @@ mod check;
 mod compression;
 mod cookie;
 mod counted;
+mod gauge;
 mod global;
 mod http;
 mod log;
+mod lua;
 mod map;
 mod matcher;
 mod proxy;
@@ -20,6 +22,7 @@ mod rule;
 mod server;
 mod stats;
 mod stick;
+mod tcp;
 mod tls;
 mod top;
 mod vrrp;
@@ -29,19 +32,24 @@ pub use check::{CHECK_STEP, CONNECT, EXPECT, HEADER, MYSQL, PGSQL, SEND, SMTP, S
 pub use compression::COMPRESSION;
 pub use cookie::COOKIE;
 pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
+pub use gauge::{COMPARED, HOURS, OF_BACKEND, OF_SERVER, RAND};
 pub use global::{ADMIN_SOCKET, GLOBAL, TUNE, WORKER};
 pub use http::BANDWIDTH;
 pub use log::{CAPTURE, CAPTURE_COOKIE, CAPTURE_FIELD, LOG_TARGET, UNIQUE_ID};
+pub use lua::LUA;
 pub use map::MAP;
 pub use matcher::MATCHER;
 pub use proxy::{BACKEND, BIND, DEFAULTS, FORWARDFOR, FRONTEND, LISTEN, OF_HTTP, PROFILE};
 pub use proxy::{TIMEOUT, TIMEOUT_BACKEND, TIMEOUT_FRONTEND};
 pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
 pub use route::USE_BACKEND;
-pub use rule::{HTTP_REQUEST, HTTP_RESPONSE, LOOK_UP, REDIRECT, REPLACE, REPLACE_LINE, RETURN};
+pub use rule::{
+    HTTP_REQUEST, HTTP_RESPONSE, LOOK_UP, REDIRECT, REPLACE, REPLACE_LINE, RESPONSE_REDIRECT, RETURN,
+};
 pub use server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 pub use stats::STATS;
 pub use stick::{STICK, STICK_FIELD, TABLE};
+pub use tcp::TCP_REQUEST;
 pub use tls::{BIND_TLS, SERVER_POLICY, TLS};
 pub use top::TOP;
 pub use vrrp::{AUTHENTICATION, PREEMPT, SYNC_GROUP, TRACK, VIP, VRRP, VRRP_SCRIPT};
@@ -273,6 +281,7 @@ pub static SECTIONS: &[&Section] = &[
     &CAPTURE_FIELD,
     &CAPTURE_COOKIE,
     &UNIQUE_ID,
+    &TCP_REQUEST,
     &HTTP_REQUEST,
     &RETURN,
     &LOOK_UP,
@@ -283,10 +292,16 @@ pub static SECTIONS: &[&Section] = &[
     &SC,
     &SC_SET,
     &HTTP_RESPONSE,
+    &RESPONSE_REDIRECT,
     &USE_BACKEND,
     &MATCHER,
     &SC_COUNTED,
     &SRC_COUNTED,
+    &COMPARED,
+    &OF_BACKEND,
+    &OF_SERVER,
+    &HOURS,
+    &RAND,
     &TIMEOUT,
     &TIMEOUT_FRONTEND,
     &TIMEOUT_BACKEND,
@@ -315,6 +330,7 @@ pub static SECTIONS: &[&Section] = &[
     &PGSQL,
     &SMTP,
     &SSL_HELLO,
+    &LUA,
     &VRRP,
     &AUTHENTICATION,
     &PREEMPT,

@@ -11,13 +11,12 @@ use std::time::Duration;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::bandwidth::Bandwidth;
 use evenkeel_proxy::compress::Compression;
-use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::map::MapId;
 use evenkeel_proxy::page::StatsPage;
 use evenkeel_proxy::plan::{
     AdminState, Balance, CheckConfig, ClientHttp, ClientTimeouts, ForwardedFor, Http2, LogFormat, Mode, Plan,
     Records, Redispatch, SendProxy, ServerAddr, ServerHttp, ServerLimits, ServerProtocol, ServerTimeouts,
-    Watch,
+    TcpRules, Watch,
 };
 use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{Matcher, ResponseRule, Rule};
@@ -131,7 +130,7 @@ pub struct Listening {
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Which requests or connections.
-    pub when: When,
+    pub when: Matcher,
     /// Where they go.
     pub to: RouteTo,
 }
@@ -172,15 +171,6 @@ impl RouteTo {
     }
 }
 
-/// What an entry of `use_backend` looks at.
-#[derive(Debug, Clone)]
-pub enum When {
-    /// Mode http.
-    Request(Matcher),
-    /// Mode tcp.
-    Hello(HelloMatch),
-}
-
 /// `[global.worker]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerWatch {
@@ -209,10 +199,10 @@ pub struct Frontend {
     pub rules: Vec<Rule>,
     /// What changes in responses.
     pub response_rules: Vec<ResponseRule>,
-    /// What goes elsewhere: requests, or in mode tcp connections by the ClientHello that they begin with.
+    /// What goes elsewhere: requests, or in mode tcp connections.
     pub routes: Vec<Route>,
-    /// How long such a hello is waited for.
-    pub inspect_delay: Duration,
+    /// What is done with connections.
+    pub tcp_rules: TcpRules,
     /// Timers of the client side.
     pub timeout: ClientTimeouts,
     /// `X-Forwarded-For`.

@@ -13,6 +13,7 @@ use super::source::{FileId, Span, Spanned};
 use super::value::{self};
 
 mod admin;
+mod answered;
 mod balance;
 mod check;
 mod compression;
@@ -20,9 +21,11 @@ mod condition;
 mod cookie;
 mod counted;
 mod errorfile;
+mod gauge;
 mod global;
 mod http;
 mod log;
+mod lua;
 mod map;
 mod patterns;
 mod proxy;
@@ -33,12 +36,15 @@ mod secret;
 mod server;
 mod stats;
 mod stick;
+mod tcp;
 mod template;
 mod tls;
 mod track;
 mod vip;
 mod vrrp;
 mod watch;
+
+pub(super) use lua::Scripts;
 
 /// Reads all sections of all files. `cpus` is the default of `nbthread`.
 pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cpus: u16) -> Draft {
@@ -49,6 +55,13 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
     let _include = top.all("include");
     let global = merged(cx, &mut top, "global", &keys::GLOBAL);
     let global = global::global(cx, global, cpus);
+    if top.has("lua") {
+        let section = merged(cx, &mut top, "lua", &keys::LUA);
+        let program = lua::lua(cx, section, &global.worker);
+        cx.lua = program.map_or(Scripts::Broken, |program| Scripts::Read(program.into()));
+    } else {
+        let _none = top.all("lua");
+    }
     let defaults = merged(cx, &mut top, "defaults", &keys::DEFAULTS);
     let errors = cx.errors;
     let defaults = proxy::defaults(cx, defaults, &global);

@@ -11,6 +11,7 @@ use super::codes::Code;
 use super::diagnostic::Diagnostic;
 use super::environment::Externals;
 use super::keys::{self, Default, Key, Section};
+use super::parse::Scripts;
 use super::source::{FileId, Span, Spanned};
 use super::suggest::nearest;
 
@@ -28,6 +29,8 @@ pub(super) struct Reader<'e> {
     pub(super) broken: BTreeSet<FileId>,
     /// Maps, by position: rules name them.
     pub(super) maps: Vec<MapConfig>,
+    /// Scripts: rules name what they register.
+    pub(super) lua: Scripts,
     /// All tables of values per node: where, and the nodes they name.
     pub(super) node_tables: Vec<(Span, BTreeSet<String>)>,
     /// Names of sections that were read with errors: what seems to be missing there may be what the error is about.
@@ -85,6 +88,7 @@ impl<'e> Reader<'e> {
             externals,
             broken: BTreeSet::new(),
             maps: Vec::new(),
+            lua: Scripts::None,
             node_tables: Vec::new(),
             damaged: BTreeSet::new(),
             damaged_defaults: false,

@@ -2,7 +2,9 @@
 //! more than one section checked.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use evenkeel_proxy::lua::Program;
 use evenkeel_proxy::map::MapConfig;
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::table::TableConfig;
@@ -11,6 +13,7 @@ use super::codes::Code;
 use super::diagnostic::Diagnostic;
 use super::draft::{Draft, Side};
 use super::model::{Backend, Frontend, Script, SyncGroup, VirtualRouter};
+use super::parse::Scripts;
 use super::read::Reader;
 
 mod balance;
@@ -36,6 +39,7 @@ pub(super) struct Resolved {
     pub(super) backends: Vec<Backend>,
     pub(super) tables: Vec<TableConfig>,
     pub(super) maps: Vec<MapConfig>,
+    pub(super) lua: Option<Arc<Program>>,
     pub(super) resolvers: Vec<Resolvers>,
     pub(super) routers: Vec<VirtualRouter>,
     pub(super) scripts: Vec<Script>,
@@ -63,7 +67,8 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     let names: BTreeSet<String> =
         draft.proxies.iter().filter(|p| p.side.is_back()).map(|p| p.name.value.clone()).collect();
     let all: BTreeSet<String> = draft.proxies.iter().map(|p| p.name.value.clone()).collect();
-    let matchers = conditions::Matchers::new(cx, &draft.acl, None, &draft.tables);
+    let there = conditions::There::new(&draft.proxies, &draft.tables);
+    let matchers = conditions::Matchers::new(cx, &draft.acl, None, &there);
     for proxy in draft.proxies {
         let settings = bases.settle(cx, proxy.from.as_ref(), proxy.settings.clone());
         if proxy.side.is_front() {
@@ -102,7 +107,11 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     let resolvers = draft.resolvers.into_iter().map(|r| r.value).collect();
     let tables = draft.tables.into_iter().map(|t| t.value).collect();
     let maps = std::mem::take(&mut cx.maps);
-    Resolved { frontends, backends, tables, maps, resolvers, routers, scripts, groups }
+    let lua = match std::mem::take(&mut cx.lua) {
+        Scripts::Read(program) => Some(program),
+        Scripts::None | Scripts::Broken => None,
+    };
+    Resolved { frontends, backends, tables, maps, lua, resolvers, routers, scripts, groups }
 }
 
 /// Every table of values per node names the same nodes: else the file is valid on one of them only.

@@ -1,5 +1,6 @@
 //! Frontends, backends and servers: merging of defaults, checks, lowering to the plan.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use evenkeel::config::{self, lower};
@@ -11,6 +12,8 @@ use evenkeel_proxy::plan::{
     ServerProtocol,
 };
 use evenkeel_proxy::proxy_protocol::Version;
+use evenkeel_proxy::rules::{Hello, Looked, Request};
+use evenkeel_proxy::tls::SessionFacts;
 
 use super::{TIMEOUTS, codes, good, load, web};
 
@@ -494,6 +497,43 @@ fn servers_may_be_at_sockets() {
     assert!(secure(", verify = \"none\"").is_empty());
 }
 
+/// A connection that begins with a hello.
+struct Saying(ClientHello);
+
+impl Request for Saying {
+    fn method(&self) -> &[u8] {
+        b""
+    }
+
+    fn target(&self) -> &[u8] {
+        b""
+    }
+
+    fn authority(&self) -> &[u8] {
+        b""
+    }
+
+    fn fields(&self, _name: &str, _look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        false
+    }
+
+    fn source(&self) -> IpAddr {
+        [192, 0, 2, 1].into()
+    }
+
+    fn destination(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    fn tls(&self) -> Option<&SessionFacts> {
+        None
+    }
+
+    fn hello(&self) -> Hello<'_> {
+        Hello::Said(&self.0)
+    }
+}
+
 #[test]
 fn connections_go_where_their_hello_says() {
     let config = good(
@@ -518,21 +558,22 @@ server = [{ name = "s", addr = "10.0.0.2:443" }]
 "#,
     );
     let plan = lower::proxy(&config).plan;
-    let hello = plan.frontends()[0].hello.as_ref().unwrap();
-    assert_eq!((hello.inspect_delay, hello.routes.len()), (Duration::from_secs(3), 2));
+    let front = &plan.frontends()[0];
+    assert_eq!((front.tcp_request.inspect_delay, front.routes.rules().len()), (Duration::from_secs(3), 2));
     let goes = |name: &str, protocols: &[&str]| {
-        hello.backend(&ClientHello {
+        let said = ClientHello {
             server_name: Some(name.into()),
             protocols: protocols.iter().map(|p| Box::from(p.as_bytes())).collect(),
             versions: Vec::new(),
-        })
+        };
+        front.routes.settled(&Looked::new(&Saying(said))).unwrap()
     };
     assert_eq!(goes("b.example", &["h2"]), Some(BackendId(1)));
     assert_eq!(goes("c.example", &["http/1.1", "h2"]), Some(BackendId(1)));
     assert_eq!(goes("b.example", &["http/1.1"]), None);
     assert_eq!(goes("x.a.example", &[]), Some(BackendId(0)));
     assert_eq!(goes("a.example", &[]), None);
-    assert_eq!((plan.frontends()[0].default_backend, &plan.frontends()[1].hello), (None, &None));
+    assert!(front.default_backend.is_none() && plan.frontends()[1].routes.is_empty());
 }
 
 #[test]

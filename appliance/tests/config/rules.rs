@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use evenkeel::config::lower;
-use evenkeel_proxy::plan::BackendId;
+use evenkeel_proxy::plan::{BackendId, TcpRule};
+use evenkeel_proxy::rules::NoScripts;
 use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::Replacement;
 use evenkeel_proxy::rules::template::Template;
-use evenkeel_proxy::rules::{Action, Edit, Looked, Request, Value, Variables};
+use evenkeel_proxy::rules::{Action, Edit, Hours, Looked, Matcher, Request, Test, Value, Zone};
 use evenkeel_proxy::tls::SessionFacts;
 
 use super::{codes, good};
@@ -316,7 +317,7 @@ unused = { path = "/" }
     assert_eq!((listen.http_request.len(), plan.backends()[0].http_request.len()), (1, 0));
     let backend = &plan.backends()[1];
     assert_eq!(backend.http_request[0].action, Action::Deny(405));
-    let edits = backend.http_response.edits(0, &(), &Variables::default());
+    let edits = backend.http_response.edits(0, &(), &mut NoScripts).unwrap();
     assert!(edits.is_gone(b"SERVER") && edits.added("x-a").eq([&b"a"[..]]));
 }
 
@@ -381,4 +382,70 @@ fn a_frontend_that_answers_by_itself_needs_no_backend() {
     assert!(front("{ return = { status = 200 }, if = { path = \"/\" } }, { deny = 404 }").is_empty());
     assert_eq!(front("{ deny = 404, if = { path = \"/\" } }"), ["no-route"]);
     assert_eq!(front("{ set_header = { X-A = \"b\" } }"), ["no-route"]);
+}
+
+#[test]
+fn rules_for_responses_and_connections_are_read() {
+    let config = good(
+        r#"
+[defaults]
+timeout = { connect = "5s", client = "50s", server = "50s" }
+[table.ips]
+type = "ip"
+size = "10k"
+store = { conn_rate = "10s", sess_cnt = true }
+[acl]
+too_fast = { sc_conn_rate = { table = "ips", gt = 20 } }
+[frontend.f]
+bind = ["*:80"]
+default_backend = "b"
+tcp_request = [
+  { on = "session", accept = true, if = { ssl_fc_alpn = "h2" } },
+  { track = { key = "src", table = "ips" } },
+  { reject = true, if = "too_fast" },
+  { reject = true, if = { time = { from = "22:00", to = "06:00", days = ["sat", "sun-mon"], utc = true } } },
+  { on = "session", silent_drop = true, if = { src_sess_cnt = { table = "ips", gt = 100 } } },
+]
+http_request = [{ deny = 503, if = { nbsrv = { backend = "b", lt = 2 } } }, { deny = 503, unless = { srv_is_up = ["a/s1", "b/s2"] } }]
+http_response = [
+  { deny = true, if = [{ status = [500, "502-504"] }, { path = "/" }] },
+  { set_status = 404, if = { res_hdr = { X-Gone = "yes" }, res_hdr_cnt = { Via = { le = 2 } } } },
+  { set_var = { came = "${status} ${res_hdr(Server)}" } },
+  { redirect = { location = "/away/${var(came)}", code = 307 }, unless = { res_hdr_exists = "X-Gone" } },
+]
+[backend.a]
+server = [{ name = "s1", addr = "10.0.0.1:80" }]
+[backend.b]
+server = [{ name = "s1", addr = "10.0.0.1:80" }, { name = "s2", addr = "10.0.0.2:80" }]
+[listen.t]
+mode = "tcp"
+bind = ["*:443"]
+inspect_delay = "1s"
+tcp_request = [{ on = "content", reject = true, unless = { any = [{ req_ssl_sni = "a.example" }, { req_len = { eq = 0 } }] } }]
+server = [{ name = "s", addr = "10.0.0.1:443" }]
+"#,
+    );
+    let plan = lower::proxy(&config).plan;
+    let [front, tcp] = plan.frontends() else { panic!("two frontends") };
+    let said = |rules: &[TcpRule]| -> Vec<String> {
+        rules.iter().map(|rule| format!("{:?}", rule.action).split('(').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(said(&front.tcp_request.connection), ["Count", "Reject", "Reject"]);
+    assert_eq!(said(&front.tcp_request.session), ["Accept", "SilentDrop"]);
+    let hours = Hours { from: 22 * 60, to: 6 * 60, days: 0b110_0001, zone: Zone::Utc };
+    assert_eq!(front.tcp_request.connection[2].when, Matcher::Test(Test::Hours(hours)));
+    let gauges: Vec<String> = front.http_request.iter().map(|rule| format!("{:?}", rule.when)).collect();
+    assert!(gauges[0].contains("Gauge(Usable(BackendId(1)), Range { least: 0, most: 1 })"), "{}", gauges[0]);
+    assert!(gauges[1].contains("Up(ServerId(0))") && gauges[1].contains("Up(ServerId(2))"), "{}", gauges[1]);
+    let responses: Vec<String> =
+        front.http_response.rules().iter().map(|rule| rule.action.to_string()).collect();
+    let expected = [
+        "deny with 502",
+        "set_status 404",
+        "set_var came = ${status} ${res_hdr(Server)}",
+        "redirect with 307 to /away/${var(came)}",
+    ];
+    assert_eq!(responses, expected);
+    assert_eq!(tcp.tcp_request.inspect_delay, Duration::from_secs(1));
+    assert!(tcp.tcp_request.content[0].when.looks_at_hello());
 }

@@ -178,6 +178,11 @@ impl Level {
         Self::ALL.iter().find(|(_, n)| *n == name).map(|(level, _)| *level)
     }
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.get(usize::from(self as u8)).map_or("", |(_, name)| name)
+    }
+
     /// The level of that number.
     pub fn numbered(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).map(|(level, _)| *level)

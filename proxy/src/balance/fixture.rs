@@ -74,7 +74,7 @@ pub(crate) fn frontend() -> Frontend {
         http_request: Vec::new(),
         http_response: crate::rules::ResponseRules::default(),
         routes: Routes::default(),
-        hello: None,
+        tcp_request: crate::plan::TcpRules::default(),
         timeout: ClientTimeouts::default(),
         forwarded_for: None,
         stats: None,

@@ -54,6 +54,7 @@ use crate::health::Observations;
 use crate::map::Maps;
 use crate::names::Addresses;
 use crate::plan::{Backend, BackendId, Balance, Plan, Server, ServerId};
+use crate::rules::Gauge;
 use crate::sticky::Tables;
 use crate::table::Counters;
 use layout::Layout;
@@ -259,6 +260,18 @@ impl State {
         self.backends.get(usize::from(backend.0)).map_or_else(Usable::default, |g| g.layout.load().usable())
     }
 
+    /// A number that conditions ask for; `None` if it is of nothing in the plan.
+    pub fn gauge(&self, gauge: Gauge) -> Option<u64> {
+        let of = |backend: BackendId| self.backends.get(usize::from(backend.0));
+        Some(match gauge {
+            Gauge::Usable(backend) => u64::from(of(backend)?.used()),
+            Gauge::Queued(backend) => u64::from(of(backend)?.queue.all()),
+            Gauge::Up(server) => u64::from(self.server(server)?.takes_pinned()),
+            Gauge::Running(server) => u64::from(self.slots.get(server.0 as usize)?.running()),
+            Gauge::Waiting(server) => u64::from(self.slots.get(server.0 as usize)?.waiting()),
+        })
+    }
+
     /// Gives a slot of `server` back, to whoever has waited longest for it.
     #[inline]
     fn release(&self, server: ServerId) {
@@ -326,6 +339,15 @@ impl Group {
         };
         group.layout.store(group.lay_out(switches).into());
         group
+    }
+
+    /// Servers that get new work: backups only if no other is left, and then the first one unless all are wanted.
+    fn used(&self) -> u32 {
+        match self.layout.load().usable() {
+            Usable { active: 0, backup } if self.allbackups => backup,
+            Usable { active: 0, backup } => backup.min(1),
+            Usable { active, .. } => active,
+        }
     }
 
     /// Takes a slot for a request that has not waited.

@@ -276,3 +276,31 @@ fn the_largest_backend_is_laid_out() {
     }
     assert!(counts.iter().enumerate().all(|(n, &had)| had == 1 + n as u64 % 256));
 }
+
+#[test]
+fn conditions_ask_for_numbers() {
+    let state = State::new(&plan(vec![server(1), server(1), backup(1), backup(1)]));
+    let all = |state: &State| {
+        [Gauge::Usable(BE), Gauge::Up(ServerId(0)), Gauge::Running(ServerId(0)), Gauge::Queued(BE)]
+            .map(|gauge| state.gauge(gauge).unwrap())
+    };
+    assert_eq!(all(&state), [2, 1, 0, 0]);
+    let Outcome::Assigned(first) = state.assign(BE, &Wish::default()) else { panic!("a server") };
+    let lease = Lease::of(&state, first);
+    assert_eq!(state.gauge(Gauge::Running(lease.server())), Some(1));
+    drop(lease);
+    state.set_up(ServerId(0), false);
+    assert_eq!(all(&state), [1, 0, 0, 0]);
+    // Then the first backup only.
+    state.set_admin(ServerId(1), AdminState::Drain);
+    assert_eq!(all(&state), [1, 0, 0, 0]);
+    assert_eq!(state.gauge(Gauge::Up(ServerId(1))), Some(1), "a server that drains is up");
+    state.set_admin(ServerId(1), AdminState::Maint);
+    assert_eq!(state.gauge(Gauge::Up(ServerId(1))), Some(0));
+    for backup in [2, 3] {
+        state.set_up(ServerId(backup), false);
+    }
+    assert_eq!(all(&state), [0, 0, 0, 0]);
+    assert_eq!(state.gauge(Gauge::Usable(BackendId(7))), None);
+    assert_eq!(state.gauge(Gauge::Waiting(ServerId(70))), None);
+}

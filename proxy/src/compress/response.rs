@@ -4,8 +4,8 @@ use super::Compression;
 use super::accept::Algo;
 use crate::h1::framing::BodyFraming;
 use crate::h1::head::Version;
-use crate::rules::action::Fields;
 use crate::rules::matcher::elements;
+use crate::rules::response::Fields;
 use crate::rules::{Change, Edits};
 
 /// What is known of a response besides its fields.
@@ -115,6 +115,10 @@ mod tests {
     impl Fields for Head<'_> {
         fn each(&self, name: &str, look: &mut dyn FnMut(&[u8])) {
             self.0.iter().filter(|(n, _)| *n == name).for_each(|(_, value)| look(value.as_bytes()))
+        }
+
+        fn all(&self, look: &mut dyn FnMut(&[u8], &[u8])) {
+            self.0.iter().for_each(|(name, value)| look(name.as_bytes(), value.as_bytes()));
         }
     }
 

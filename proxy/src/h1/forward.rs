@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::net::IpAddr;
 
+use super::answer;
 use super::chunked::Output;
 use super::conn::{self, Expectation, Options};
 use super::field::Known;
@@ -128,7 +129,15 @@ pub fn response(
 ) -> CookieAction {
     out.reserve(response.len + ROOM);
     let first = index.fields().first().map_or(response.len - 2, |f| f.line.start());
-    let from = if bytes.starts_with(b"HTTP/1.1 ") && bytes.get(12) == Some(&b' ') {
+    let status = told_status(response.status, to.edits);
+    let from = if status != response.status {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        write_number(out, u64::from(status));
+        out.push(b' ');
+        out.extend_from_slice(answer::reason(status).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        first
+    } else if bytes.starts_with(b"HTTP/1.1 ") && bytes.get(12) == Some(&b' ') {
         0
     } else {
         // RFC 9112 §2.3, §4: our own version, and the space before an absent reason.
@@ -163,6 +172,13 @@ pub fn response(
     }
     out.extend_from_slice(b"\r\n");
     seen
+}
+
+/// The status that the client is told of a response with these changes. One that says that there is no content stays.
+#[inline]
+pub fn told_status(status: u16, edits: &[Cow<'_, Edits>]) -> u16 {
+    let other = edits.iter().rev().find_map(|edits| edits.status());
+    other.filter(|_| !matches!(status, 100..=199 | 204 | 304)).unwrap_or(status)
 }
 
 /// Adds what is added, but for what later changes take away.

@@ -49,6 +49,21 @@ pub enum Method {
 }
 
 impl Method {
+    /// Its token; empty: it is another one.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Connect => "CONNECT",
+            Self::Trace => "TRACE",
+            Self::Other => "",
+        }
+    }
+
     /// Recognises a method; they are case-sensitive (RFC 9110 §9.1).
     pub fn of(token: &[u8]) -> Self {
         match token {

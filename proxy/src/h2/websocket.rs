@@ -10,7 +10,8 @@ pub fn write_accept(out: &mut Vec<u8>, key: &[u8]) {
     write_base64(out, &sha1(&[key, GUID].concat()));
 }
 
-fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+/// RFC 4648 §4.
+pub(crate) fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     for group in bytes.chunks(3) {
         let bits = group.iter().enumerate().fold(0_u32, |bits, (i, b)| bits | u32::from(*b) << (16 - 8 * i));
         for at in 0..4_u32 {

@@ -190,32 +190,3 @@ fn a_hello_is_waited_for_up_to_a_bound() {
     assert_eq!(parse(&spread), Err(HelloError::Length));
     assert!(parse(&in_records(&message, 64)).unwrap().is_some());
 }
-
-#[test]
-fn matchers() {
-    let all = |said: &[&str]| said.iter().map(|s| Box::from(*s)).collect::<Vec<Box<str>>>();
-    let rule = |names: &[&str], ends: &[&str], protocols: &[&str]| HelloMatch {
-        names: all(names),
-        ends: all(ends),
-        protocols: protocols.iter().map(|p| Box::from(p.as_bytes())).collect(),
-    };
-    let hello = |name: Option<&str>, protocols: &[&str]| ClientHello {
-        server_name: name.map(Box::from),
-        protocols: protocols.iter().map(|p| Box::from(p.as_bytes())).collect(),
-        versions: Vec::new(),
-    };
-    let (a, b) = (hello(Some("a.example"), &["h2", "http/1.1"]), hello(Some("b.a.example"), &[]));
-    let none = hello(None, &["h2"]);
-    for (rule, expected) in [
-        (rule(&["a.example"], &[], &[]), [true, false, false]),
-        (rule(&["x", "a.example"], &[], &[]), [true, false, false]),
-        (rule(&[], &[".example"], &[]), [true, true, false]),
-        (rule(&[], &[".a.example"], &[]), [false, true, false]),
-        (rule(&[], &[], &["spdy", "h2"]), [true, false, true]),
-        (rule(&["a.example"], &[".example"], &["http/1.1"]), [true, false, false]),
-        (rule(&["b.a.example"], &[], &["h2"]), [false, false, false]),
-        (rule(&[], &[], &[]), [true, true, true]),
-    ] {
-        assert_eq!([&a, &b, &none].map(|h| rule.matches(h)), expected, "{rule:?}");
-    }
-}

@@ -1,11 +1,13 @@
 //! Between accept and the first request: what a listener asks of a connection, in this order, and which protocol it
 //! speaks then.
 //!
-//! 1. A header of the PROXY protocol, if the connection comes from a proxy that sends one.
-//! 2. TLS, if the listener speaks it.
-//! 3. The protocol.
+//! 1. Rules for connections (`tcp-request connection`).
+//! 2. A header of the PROXY protocol, if the connection comes from a proxy that sends one.
+//! 3. TLS, if the listener speaks it.
+//! 4. Rules for sessions (`tcp-request session`).
+//! 5. The protocol.
 //!
-//! Each but the last has a short timeout of its own, so that silence costs little.
+//! The header and TLS each have a short timeout of their own, so that silence costs little.
 //!
 //! A connection to a listener that asks nothing is served at once, by the very task it keeps.
 
@@ -23,6 +25,7 @@ use super::http2;
 use super::idle::{Place, Rest};
 use super::proxy_header::{self, NoHeader, Said};
 use super::runtime::{DataThread, Permit};
+use super::session::{Seen, Tracked, Verdict};
 use super::stream::Stream;
 use super::tcp;
 use super::tls::HandshakeError;
@@ -30,6 +33,7 @@ use crate::access_log::{AdmissionRecord, Level};
 use crate::plan::{FrontendId, Listener, ListenerId, Mode};
 use crate::proxy_protocol::{HeaderError, Origin};
 use crate::stats::{Counter, Counters};
+use crate::table::Event;
 
 /// A connection that has just been taken in.
 pub(super) struct Arrival {
@@ -44,7 +48,13 @@ pub(super) struct Arrival {
 /// connection only and is counted.
 pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
     let Arrival { mut stream, client, listener, frontend, permit } = arrival;
-    let whose = Guest { caller: Caller::of(client), listener, frontend, arrived: now };
+    let mut whose = Guest { caller: Caller::of(client), listener, frontend, arrived: now };
+    if is_asked(thread, frontend) {
+        whose = whose.with_destination(thread, &stream).tracked(thread);
+        if !is_let_in(thread, &mut stream, &whose, Stage::Connection, now) {
+            return;
+        }
+    }
     let asks = thread.plan.listeners().get(usize::from(listener.0));
     let thread = Rc::clone(thread);
     match asks {
@@ -59,7 +69,11 @@ pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
             drop(tokio::task::spawn_local(admit_encrypted(thread, stream, whose, permit, now)));
         }
         _ => {
-            let Guest { caller, .. } = whose.with_destination(&thread, &stream);
+            let whose = whose.with_destination(&thread, &stream);
+            if is_asked(&thread, frontend) && !is_let_in(&thread, &mut stream, &whose, Stage::Session, now) {
+                return;
+            }
+            let Guest { caller, .. } = whose;
             let mode = mode(&thread, frontend);
             // Both sides are waited for, and spliced.
             if mode == Mode::Tcp && stream.register().is_err() {
@@ -93,9 +107,14 @@ impl Guest {
     fn with_destination(mut self, thread: &DataThread, stream: &Stream) -> Self {
         if thread.plan.wants_destination() && self.caller.told.is_none() {
             let destination = stream.addresses().map(|(own, _)| own);
-            self.caller.told =
-                Some(Rc::new(Told { destination, authority: None, handshake_ms: Cell::new(0) }));
+            self.caller.told = Some(told(destination, None, None));
         }
+        self
+    }
+
+    /// Has it counted, if a rule says so.
+    fn tracked(mut self, thread: &Rc<DataThread>) -> Self {
+        self.caller.told = Some(told(self.caller.destination(), None, Some(Tracked::new(thread))));
         self
     }
 }
@@ -111,8 +130,10 @@ async fn admit_announced(
     match proxy_header::read(&thread, &stream, whose.frontend, arrived).await {
         Ok(Said { origin: Origin::Own, .. }) => {}
         Ok(Said { origin: Origin::Relayed { source, destination }, authority }) => {
-            let told = Told { destination: Some(destination), authority, handshake_ms: Cell::new(0) };
-            let told = thread.plan.wants_destination().then(|| Rc::new(told));
+            // What it is counted in stays: it is the same connection.
+            let tracked = whose.caller.told.take().and_then(Rc::into_inner).and_then(|told| told.tracked);
+            let wanted = thread.plan.wants_destination() || tracked.is_some();
+            let told = wanted.then(|| told(Some(destination), authority, tracked));
             whose.caller = Caller { told, ..Caller::of(source) };
         }
         Err(failure) => {
@@ -172,9 +193,14 @@ async fn admit_encrypted(
 }
 
 /// Speaks the protocol of the frontend, to its end.
-async fn serve(thread: Rc<DataThread>, stream: Stream, whose: Guest, permit: Permit) {
-    let (Guest { mut caller, frontend, arrived, .. }, now) = (whose, Instant::now());
-    caller.tls = stream.session().cloned();
+async fn serve(thread: Rc<DataThread>, mut stream: Stream, mut whose: Guest, permit: Permit) {
+    let now = Instant::now();
+    whose.caller.tls = stream.session().cloned();
+    let Guest { frontend, arrived, .. } = whose;
+    if is_asked(&thread, frontend) && !is_let_in(&thread, &mut stream, &whose, Stage::Session, now) {
+        return;
+    }
+    let caller = whose.caller;
     let handshakes = now.saturating_duration_since(arrived);
     if let Some(told) = &caller.told {
         told.handshake_ms.set(u32::try_from(handshakes.as_millis()).unwrap_or(u32::MAX));
@@ -186,6 +212,52 @@ async fn serve(thread: Rc<DataThread>, stream: Stream, whose: Guest, permit: Per
         Mode::Http => Connection::new(thread, stream, caller, frontend, permit, now).await,
         Mode::Tcp => tcp::Connection::new(thread, stream, caller, frontend, permit, now).await,
     }
+}
+
+fn told(destination: Option<SocketAddr>, authority: Option<Box<[u8]>>, tracked: Option<Tracked>) -> Rc<Told> {
+    Rc::new(Told { destination, authority, handshake_ms: Cell::new(0), tracked })
+}
+
+/// Which rules are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connection,
+    Session,
+}
+
+/// Whether there are rules for connections.
+fn is_asked(thread: &DataThread, frontend: FrontendId) -> bool {
+    thread.plan.frontends().get(usize::from(frontend.0)).is_some_and(|f| !f.tcp_request.is_empty())
+}
+
+/// Asks the rules whether a connection is let in. One that is not is closed as cheaply as can be, counted, and not logged.
+#[cold]
+fn is_let_in(thread: &DataThread, stream: &mut Stream, whose: &Guest, stage: Stage, now: Instant) -> bool {
+    let Some(frontend) = thread.plan.frontends().get(usize::from(whose.frontend.0)) else { return true };
+    let rules = match stage {
+        Stage::Connection => &frontend.tcp_request.connection,
+        Stage::Session => &frontend.tcp_request.session,
+    };
+    let verdict = Seen::unread(&whose.caller, thread, now).ask(rules, &mut 0).unwrap_or(Verdict::Accept);
+    match (verdict, stage) {
+        (Verdict::Accept, Stage::Connection) => return true,
+        (Verdict::Accept, Stage::Session) => {
+            if let Some(tracked) = whose.caller.tracked() {
+                tracked.count(Event::Session, 1, now);
+            }
+            return true;
+        }
+        // If the reset cannot be arranged the connection is gone.
+        (Verdict::Reject, _) => drop(stream.reset_on_close()),
+        (Verdict::SilentDrop, _) => stream.vanish_on_close(),
+    }
+    let counters = thread.recorder.frontend(whose.frontend);
+    counters.connections.add(1);
+    match stage {
+        Stage::Connection => counters.denied_connections.add(1),
+        Stage::Session => counters.denied_sessions.add(1),
+    }
+    false
 }
 
 fn mode(thread: &DataThread, frontend: FrontendId) -> Mode {

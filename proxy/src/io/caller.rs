@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::session::Tracked;
 use super::stream::Stream;
 use crate::plan::{AnnounceOption, SendProxy};
 use crate::proxy_protocol::{self, Announcement, Secured, Shown, Ssl, Version};
@@ -30,12 +31,20 @@ pub(super) struct Told {
     pub(super) authority: Option<Box<[u8]>>,
     /// How long it took until it could speak, in milliseconds.
     pub(super) handshake_ms: Cell<u32>,
+    /// What it is counted in, if rules look at connections.
+    pub(super) tracked: Option<Tracked>,
 }
 
 impl Caller {
     /// What it has connected to, if somebody has asked.
     pub(super) fn destination(&self) -> Option<SocketAddr> {
         self.told.as_ref()?.destination
+    }
+
+    /// What its connection is counted in, if rules look at connections.
+    #[inline]
+    pub(super) fn tracked(&self) -> Option<&Tracked> {
+        self.told.as_ref()?.tracked.as_ref()
     }
 
     /// How long its handshakes took, if somebody has asked.

@@ -12,6 +12,7 @@
 //! | `repeat` | sends a request again if the answer is none |
 //! | `relay` | moves an exchange on: request out, response in, at the same time |
 //! | `page` | requests for a statistics page |
+//! | `scripted` | what scripts see of requests and responses, and what comes of it |
 //! | `ours` | answers that rules give in a server's place |
 //! | `failure` | what each kind of failure is called in answers and records |
 //! | `record` | the access record, written exactly once |
@@ -39,6 +40,7 @@ mod relay;
 mod repeat;
 mod request;
 mod response;
+mod scripted;
 mod view;
 
 pub(super) use connection::{Connection, count_evicted, count_in, count_out};

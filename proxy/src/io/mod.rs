@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`runtime`] | data threads: start, heartbeat, drain, stop |
 //! | `accept` | takes connections in, within the limits |
+//! | `session` | rules for connections, and what they are counted in |
 //! | `admit` | sees a connection through to its protocol |
 //! | `assign` | gets a server for a request |
 //! | `http1` | one connection of a client, request after request |
@@ -19,7 +20,7 @@
 //! | [`sight`] | what operators see, and what they can do |
 //! | [`log_sink`] | writes log lines to their targets, on a thread of its own |
 //! | `tls` | TLS over a stream, as a stream |
-//! | `stream`, `socket`, `deadline`, `time_of_day` | bytes and time for all of these |
+//! | `stream`, `socket`, `deadline`, `time_of_day`, `chance` | bytes, time and luck for all of these |
 //!
 //! A connection lives and dies on one thread, and so does everything it uses on the request path: buffers, server
 //! connections, deadlines, counters. Threads share the plan, which nobody writes, and the atomics of balancing.
@@ -29,6 +30,7 @@ mod accept;
 mod admit;
 mod assign;
 mod caller;
+mod chance;
 pub mod checker;
 mod deadline;
 mod http1;
@@ -41,6 +43,8 @@ mod persist;
 mod private;
 mod proxy_header;
 pub mod runtime;
+pub mod scripts;
+mod session;
 pub mod sight;
 mod socket;
 mod splice;

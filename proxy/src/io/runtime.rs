@@ -126,6 +126,7 @@ pub fn start(plan: Arc<Plan>, listeners: Vec<ListenerSockets>, shared: Shared) -
             control: Arc::clone(&control),
             services: shared.services.clone(),
             sockets,
+            number: u16::try_from(number).unwrap_or(u16::MAX),
         };
         let ready = ready.clone();
         let handle =
@@ -238,6 +239,7 @@ struct Seed {
     control: Arc<ThreadControl>,
     services: Services,
     sockets: Vec<Bound>,
+    number: u16,
 }
 
 /// Gives every thread its sockets. Fewer sockets than threads are shared: all their threads then wake for a connection,
@@ -270,14 +272,14 @@ fn run(seed: Seed, ready: &Ready) {
 }
 
 async fn serve(seed: Seed, ready: &Ready) {
-    let Seed { plan, balance, recorder, logger, gate, control, services, sockets } = seed;
+    let Seed { plan, balance, recorder, logger, gate, control, services, sockets, number } = seed;
     let listening = sockets.into_iter().map(|b| Listening::new(b.listener, b.id, b.frontend));
     let listeners = match listening.collect::<io::Result<Vec<_>>>() {
         Ok(listeners) => listeners,
         Err(error) => return drop(ready.send(Err(error))),
     };
     let deadlines = Deadlines::new(Instant::now());
-    let parts = thread::Parts { plan, balance, recorder, logger, deadlines, gate, control, services };
+    let parts = thread::Parts { plan, balance, recorder, logger, deadlines, gate, control, services, number };
     let thread = DataThread::new(parts);
     // These end with the runtime, which ends with this function.
     let accepting = tokio::task::spawn_local(accept::accept(Rc::clone(&thread), listeners));

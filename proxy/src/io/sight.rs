@@ -195,6 +195,9 @@ impl Sight {
         }
         if scope.own {
             prometheus::times(&mut out, &self.plan, &snapshot);
+            if self.plan.lua().is_some() {
+                prometheus::lua(&mut out, self.stats.lua_errors());
+            }
             out.push_str(&self.more().families);
         }
         out

@@ -1,9 +1,13 @@
 //! The time of day of instants, without asking for it each time.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::access_log::UnixMillis;
+use tz::TimeZone;
+
+use crate::access_log::{UnixMillis, UtcOffset};
+use crate::rules::{DayTime, Zone};
 
 /// What both clocks showed at the same time, a moment ago.
 #[derive(Debug)]
@@ -58,6 +62,21 @@ fn look() -> Seen {
     // A clock before 1970 is not worth an error in a log.
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Seen { instant: Instant::now(), unix_us: micros(since) }
+}
+
+/// What clock and calendar show now. The machine's zone is the one that it had when it was first asked for.
+pub(super) fn day_time(zone: Zone) -> DayTime {
+    static LOCAL: OnceLock<TimeZone> = OnceLock::new();
+    let now = UnixMillis(look().unix_us.div_euclid(1000));
+    let offset = match zone {
+        Zone::Utc => UtcOffset(0),
+        Zone::Local => {
+            let local = LOCAL.get_or_init(|| TimeZone::local().unwrap_or_else(|_| TimeZone::utc()));
+            let kind = local.find_local_time_type(now.0.div_euclid(1000));
+            UtcOffset(kind.map_or(0, |kind| kind.ut_offset()))
+        }
+    };
+    DayTime::at(now, offset)
 }
 
 #[inline]

@@ -224,6 +224,13 @@ fn histogram(out: &mut String, name: &str, labels: &str, times: &TimesTotals) {
     put(out, format_args!("{name}_count{{{labels}}} {count}\n"));
 }
 
+/// Calls of scripts that have failed.
+pub fn lua(out: &mut String, errors: u64) {
+    const NAME: &str = "evenkeel_lua_errors_total";
+    head(out, NAME, "counter", "Calls of Lua that failed, took too long or took too much memory");
+    put(out, format_args!("{NAME} {errors}\n"));
+}
+
 /// The lines before a family.
 pub fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     put(out, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));

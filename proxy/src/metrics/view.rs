@@ -184,7 +184,8 @@ impl Sources<'_> {
         row.set(Column::ConnRate, past.connections.now);
         row.set(Column::ConnRateMax, past.connections.most);
         row.set(Column::ConnTot, totals.connections);
-        nothing(&mut row, &[Column::Dcon, Column::Dses]);
+        row.set(Column::Dcon, totals.denied_connections);
+        row.set(Column::Dses, totals.denied_sessions);
         row.set(Column::Intercepted, totals.intercepted);
         row.set(Column::Mode, mode(frontend.mode));
         compression(&mut row, &totals);
@@ -507,7 +508,8 @@ fn traffic(row: &mut Row, totals: &Totals) {
     row.set(Column::Bin, totals.bytes_in);
     row.set(Column::Bout, totals.bytes_out);
     row.set(Column::Eint, totals.internal_errors);
-    nothing(row, &[Column::Dresp, Column::Wrew]);
+    row.set(Column::Dresp, totals.denied_responses);
+    nothing(row, &[Column::Wrew]);
 }
 
 /// Columns of what there is none of here.

@@ -23,16 +23,27 @@ function keep(part, { chosen, open }) {
   }
 }
 
+// Changes what differs and nothing else: an element that somebody is about to click stays the same one.
+function renew(old, now) {
+  if (old.isEqualNode(now)) return;
+  const fresh = [...now.childNodes];
+  const alike = old.nodeName === now.nodeName && fresh.length > 0 && fresh.length === old.childNodes.length;
+  if (!alike) return old.replaceWith(now);
+  for (const { name, value } of now.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  [...old.childNodes].forEach((child, at) => renew(child, fresh[at]));
+}
+
 function replace(page) {
   const parts = [...document.querySelectorAll(".live")].map((part) => [part, page.getElementById(part.id)]);
   const same = parts.length === page.querySelectorAll(".live").length && parts.every(([, now]) => now);
   // Another configuration is another page.
   if (!same) return location.reload();
   for (const [part, now] of parts) {
-    if (part.innerHTML === now.innerHTML) continue;
     const was = kept(part);
-    part.replaceChildren(...now.childNodes);
-    keep(part, was);
+    renew(part, now);
+    keep(document.getElementById(part.id), was);
   }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::BackendId;
-use crate::hello::{ClientHello, HelloMatch};
 use crate::proxy_protocol::Version;
+use crate::rules::{Count, Matcher};
+use crate::table::TableId;
 
 /// The protocol of a frontend or backend (HAProxy: `mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,29 +26,83 @@ impl Mode {
     }
 }
 
-/// Where connections go by the ClientHello that they begin with (HAProxy: `use_backend` with `req.ssl_sni`).
+/// What is done with connections to a frontend, before anything of HTTP (HAProxy: `tcp-request`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HelloRouting {
-    /// How long a hello is waited for (HAProxy: `tcp-request inspect-delay`).
+pub struct TcpRules {
+    /// As soon as they are there: no byte has been read.
+    pub connection: Vec<TcpRule>,
+    /// Once it is known whose they are and there is a TLS session, if there is one.
+    pub session: Vec<TcpRule>,
+    /// Mode tcp: when their client has said something.
+    pub content: Vec<TcpRule>,
+    /// How long that is waited for (HAProxy: `tcp-request inspect-delay`).
     pub inspect_delay: Duration,
-    /// The first that matches decides; if none does, or there is no hello, the frontend's default backend.
-    pub routes: Vec<HelloRoute>,
 }
 
-impl HelloRouting {
-    /// Where this one goes.
-    pub fn backend(&self, hello: &ClientHello) -> Option<BackendId> {
-        self.routes.iter().find(|r| r.when.matches(hello)).map(|r| r.backend)
+impl Default for TcpRules {
+    fn default() -> Self {
+        Self {
+            connection: Vec::new(),
+            session: Vec::new(),
+            content: Vec::new(),
+            inspect_delay: Duration::from_secs(5),
+        }
     }
 }
 
-/// One way that connections go.
+impl TcpRules {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &TcpRule> {
+        self.connection.iter().chain(&self.session).chain(&self.content)
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.connection.is_empty() && self.session.is_empty() && self.content.is_empty()
+    }
+}
+
+/// A rule for connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HelloRoute {
-    /// Which ones.
-    pub when: HelloMatch,
-    /// Where to.
-    pub backend: BackendId,
+pub struct TcpRule {
+    /// Which connections.
+    pub when: Matcher,
+    /// What is done with them.
+    pub action: TcpAction,
+}
+
+/// What is done with a connection. All but counting ends the asking at that place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TcpAction {
+    /// It goes on (`accept`).
+    Accept,
+    /// It is closed (`reject`).
+    Reject,
+    /// It is given up without a word (`silent-drop`).
+    SilentDrop,
+    /// It is counted.
+    Count(Count),
+}
+
+impl TcpRule {
+    /// The last of the tables that it counts in or asks for numbers.
+    pub fn last_table(&self) -> Option<TableId> {
+        let counts_in = match &self.action {
+            TcpAction::Count(counting) => Some(counting.table()),
+            TcpAction::Accept | TcpAction::Reject | TcpAction::SilentDrop => None,
+        };
+        counts_in.max(self.when.last_table())
+    }
+
+    /// Whether it looks at what the client has connected to, which has to be found out first.
+    pub fn looks_at_destination(&self) -> bool {
+        let of_action = match &self.action {
+            TcpAction::Count(Count::Track(_, key)) => key.looks_at_destination(),
+            TcpAction::Count(_) | TcpAction::Accept | TcpAction::Reject | TcpAction::SilentDrop => false,
+        };
+        of_action || self.when.looks_at_destination()
+    }
 }
 
 /// How a server is told whose connection it gets.

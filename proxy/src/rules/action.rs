@@ -1,14 +1,13 @@
 //! Rules: a condition and what is done with a request for which it holds.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::counted::Count;
-use super::edits::{Edit, Edits, Seen, Value, Variables};
+use super::edits::{Edit, Value};
 use super::matcher::{Looked, Matcher, Request};
+use super::response::Response;
+use super::script::Call;
 use super::template::Template;
-use crate::bandwidth::Bandwidth;
-use crate::compress::Compression;
 use crate::map::MapId;
 use crate::table::TableId;
 
@@ -28,6 +27,8 @@ pub enum Action {
     Edit(Edit),
     /// It is counted.
     Count(Count),
+    /// A script does with it what it wants (`lua.NAME`): changes it, answers it, refuses it.
+    Lua(Call),
     /// It is refused with this status (`deny`).
     Deny(u16),
     /// It is refused with this status, once its client has waited for it (`tarpit`).
@@ -87,175 +88,11 @@ pub fn first<'a, R: Request>(rules: &'a [Rule], request: &Looked<'_, R>) -> Opti
     Some((&rule.action, rest))
 }
 
-/// A rule for responses (HAProxy: `http-response`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResponseRule {
-    /// Responses to which requests.
-    pub when: Matcher,
-    /// What changes in them. A request has a part in its text by what rules have set only.
-    pub edit: Edit,
-}
-
-/// The rules for responses of one section, and what else changes in them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ResponseRules {
-    rules: Vec<ResponseRule>,
-    /// What they come to, if none of them has a condition.
-    fixed: Option<Edits>,
-    compression: Option<Arc<Compression>>,
-    bandwidth: Bandwidth,
-    /// There is something of these.
-    any: bool,
-}
-
-/// Which of the rules of a section hold for one request: a bit for each.
-pub type Holding = u64;
-
-impl ResponseRules {
-    /// At most this many stand in one section.
-    pub const MOST: usize = Holding::BITS as usize;
-
-    /// Makes them ready to be asked. Those beyond [`Self::MOST`] are left out.
-    pub fn new(mut rules: Vec<ResponseRule>) -> Self {
-        rules.truncate(Self::MOST);
-        let always = Matcher::All(Vec::new());
-        let constant = rules.iter().all(|rule| rule.when == always && rule.edit.is_constant());
-        let fixed = constant.then(|| {
-            let mut fixed = Edits::default();
-            rules.iter().for_each(|rule| {
-                fixed.apply(rule.edit.change(&Edited {
-                    fields: &(),
-                    edits: &Edits::default(),
-                    set: &Variables::default(),
-                }))
-            });
-            fixed
-        });
-        let any = !rules.is_empty();
-        Self { rules, fixed, compression: None, bandwidth: Bandwidth::default(), any }
-    }
-
-    /// The same, and responses are compressed.
-    #[must_use]
-    pub fn with_compression(self, compression: Option<Arc<Compression>>) -> Self {
-        Self { any: self.any || compression.is_some(), compression, ..self }
-    }
-
-    /// How responses are compressed. `None`: nothing is said of it.
-    pub fn compression(&self) -> Option<&Compression> {
-        self.compression.as_deref()
-    }
-
-    /// The same, and messages have these limits.
-    #[must_use]
-    pub fn with_bandwidth(self, bandwidth: Bandwidth) -> Self {
-        Self { any: self.any || !bandwidth.is_none(), bandwidth, ..self }
-    }
-
-    /// Limits of requests and responses.
-    pub fn bandwidth(&self) -> Bandwidth {
-        self.bandwidth
-    }
-
-    /// Whether nothing changes.
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        !self.any
-    }
-
-    /// The last of the tables that they ask for numbers.
-    pub fn last_table(&self) -> Option<TableId> {
-        self.rules.iter().filter_map(|rule| rule.when.last_table()).max()
-    }
-
-    /// Whether one of them looks at what the client has connected to.
-    pub fn look_at_destination(&self) -> bool {
-        self.rules.iter().any(|rule| rule.when.looks_at_destination())
-    }
-
-    /// The rules themselves.
-    pub fn rules(&self) -> &[ResponseRule] {
-        &self.rules
-    }
-
-    /// Which of them hold for a request.
-    pub fn holding<R: Request>(&self, request: &Looked<'_, R>) -> Holding {
-        if self.fixed.is_some() {
-            return Holding::MAX;
-        }
-        let rules = self.rules.iter().enumerate();
-        rules.fold(0, |bits, (at, rule)| bits | Holding::from(rule.when.holds(request)) << at)
-    }
-
-    /// What those that hold come to, for a response with such fields. Each sees what those before it have changed.
-    pub fn edits(&self, holding: Holding, response: &impl Fields, set: &Variables) -> Cow<'_, Edits> {
-        if let Some(fixed) = &self.fixed {
-            return Cow::Borrowed(fixed);
-        }
-        let mut edits = Edits::default();
-        for (at, rule) in self.rules.iter().enumerate() {
-            if holding >> at & 1 == 1 {
-                let change = rule.edit.change(&Edited { fields: response, edits: &edits, set });
-                edits.apply(change);
-            }
-        }
-        Cow::Owned(edits)
-    }
-}
-
-/// The fields of a response.
-pub trait Fields {
-    /// Hands the values of all fields of this name, in any case, to `look`.
-    fn each(&self, name: &str, look: &mut dyn FnMut(&[u8]));
-}
-
-/// Fields as rules have left them so far.
-pub struct Edited<'a, F> {
-    /// Those that came.
-    pub fields: &'a F,
-    /// What has been done to them.
-    pub edits: &'a Edits,
-    /// What rules for the request have set.
-    pub set: &'a Variables,
-}
-
-impl<F: Fields> Fields for Edited<'_, F> {
-    fn each(&self, name: &str, look: &mut dyn FnMut(&[u8])) {
-        if !self.edits.is_gone(name.as_bytes()) {
-            self.fields.each(name, look);
-        }
-        self.edits.added(name).for_each(look);
-    }
-}
-
-impl<F: Fields> Seen for Edited<'_, F> {
-    fn each(&self, name: &str, look: &mut dyn FnMut(&[u8])) {
-        Fields::each(self, name, look);
-    }
-
-    fn fill<'g>(&self, text: &Template, out: &mut Vec<u8>, group: &dyn Fn(u8) -> &'g [u8]) {
-        text.write_without(out, group, &|name| self.set.value(name));
-    }
-
-    fn mapped(&self, _map: MapId, _key: &[u8]) -> Option<Box<[u8]>> {
-        None
-    }
-
-    fn target(&self) -> &[u8] {
-        b"*"
-    }
-}
-
-/// No fields, for changes that are the same for every message.
-impl Fields for () {
-    fn each(&self, _name: &str, _look: &mut dyn FnMut(&[u8])) {}
-}
-
 impl Rule {
     /// Whether it answers every request that comes to it.
     pub fn answers_all(&self) -> bool {
         let answers = match &self.action {
-            Action::Edit(_) | Action::Count(_) => false,
+            Action::Edit(_) | Action::Count(_) | Action::Lua(_) => false,
             Action::Deny(_)
             | Action::Tarpit(_)
             | Action::SilentDrop
@@ -277,6 +114,7 @@ impl Rule {
         let counts_in = match &self.action {
             Action::Count(counting) => Some(counting.table()),
             Action::Edit(_)
+            | Action::Lua(_)
             | Action::Deny(_)
             | Action::Tarpit(_)
             | Action::SilentDrop
@@ -295,6 +133,8 @@ impl Rule {
             }
             Action::Edit(edit) => edit.text().is_some_and(Template::looks_at_destination),
             Action::Count(Count::Track(_, key)) => key.looks_at_destination(),
+            // Scripts may ask for it.
+            Action::Lua(_) => true,
             Action::Count(_)
             | Action::Redirect(_)
             | Action::Deny(_)
@@ -324,7 +164,20 @@ impl Redirect {
             }
             Location::Whole(to) => to.write(&mut out, request),
         }
-        // A path that begins with two slashes would be taken for another host. Only the configuration may name one.
+        self.within_host(out)
+    }
+
+    /// The same for the place of a response, of which the request has no part.
+    pub fn location_of_response(&self, response: &impl Response) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Location::Whole(to) = &self.to {
+            to.write_of_response(&mut out, response, &|_| &[]);
+        }
+        self.within_host(out)
+    }
+
+    /// A path that begins with two slashes would be taken for another host. Only the configuration may name one.
+    fn within_host(&self, mut out: Vec<u8>) -> Vec<u8> {
         let (Location::Prefix(text) | Location::Whole(text)) = &self.to else { return out };
         let slashes = out.iter().take_while(|b| matches!(b, b'/' | b'\\')).count();
         if slashes > 1 && !text.begins_with("//") {

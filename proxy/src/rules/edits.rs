@@ -6,7 +6,9 @@ use std::ops::Range;
 use super::line::LineEdit;
 use super::matcher::{Looked, Request, elements};
 use super::replacement::Replacement;
+use super::script::{Call, Said};
 use super::template::Template;
+use crate::access_log::Level;
 use crate::h1::forward::write_field;
 use crate::map::MapId;
 
@@ -27,6 +29,17 @@ pub enum Edit {
     Line(LineEdit),
     /// A variable has another value, for further rules and for those of the response (`set-var`).
     Variable(Box<str>, Value),
+    /// Its record is of this level, or there is none (`set-log-level`).
+    LogLevel(LogLevel),
+}
+
+/// How urgent a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// There is none.
+    Silent,
+    /// This.
+    Level(Level),
 }
 
 /// The value of a variable.
@@ -43,6 +56,15 @@ pub enum Value {
         /// What it is if there is no entry. `None`: the variable stays as it is.
         default: Option<Box<str>>,
     },
+    /// What a converter of a script makes of a text.
+    Converted {
+        /// Which converter.
+        by: Call,
+        /// Of what.
+        of: Template,
+        /// What it is if the converter makes nothing of it. `None`: the variable stays as it is.
+        default: Option<Box<str>>,
+    },
 }
 
 /// What of a message goes into changes of it.
@@ -55,6 +77,11 @@ pub trait Seen {
 
     /// What a map has for a key.
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>>;
+
+    /// What a converter of a script makes of a text. A message by itself knows no scripts.
+    fn converted(&self, _by: &Call, _text: &[u8]) -> Option<Said> {
+        None
+    }
 
     /// Path and query of a request.
     fn target(&self) -> &[u8];
@@ -74,6 +101,10 @@ impl<R: Request> Seen for Looked<'_, R> {
 
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
         self.request().mapped(map, key)
+    }
+
+    fn converted(&self, by: &Call, text: &[u8]) -> Option<Said> {
+        self.request().converted(by, text)
     }
 
     fn target(&self) -> &[u8] {
@@ -96,6 +127,12 @@ pub enum Change<'a> {
     Target(Vec<u8>),
     /// This variable has this value.
     Variable(&'a str, Box<[u8]>),
+    /// There is no such variable.
+    NoVariable(&'a str),
+    /// This is the status of a response.
+    Status(u16),
+    /// Its record is of this level.
+    LogLevel(LogLevel),
 }
 
 impl Edit {
@@ -120,6 +157,12 @@ impl Edit {
                 let found = message.mapped(*map, &filled(key)).or_else(default);
                 found.map_or(Change::Nothing, |value| Change::Variable(name, value))
             }
+            Self::Variable(name, Value::Converted { by, of, default }) => {
+                let default = || default.as_deref().map(|text| text.as_bytes().into());
+                let made = message.converted(by, &filled(of)).map(Said::into_text).or_else(default);
+                made.map_or(Change::Nothing, |value| Change::Variable(name, value))
+            }
+            Self::LogLevel(level) => Change::LogLevel(*level),
             Self::Line(_) if message.target() == b"*" => Change::Nothing,
             Self::Line(LineEdit::Method(method)) => Change::Method(method),
             Self::Line(line) => {
@@ -134,8 +177,11 @@ impl Edit {
             Self::Set(_, text) | Self::Add(_, text) => Some(text),
             Self::Replace(_, by) | Self::ReplaceElements(_, by) => Some(by.text()),
             Self::Line(line) => line.text(),
-            Self::Variable(_, Value::Text(text) | Value::Mapped { key: text, .. }) => Some(text),
-            Self::Del(_) => None,
+            Self::Variable(
+                _,
+                Value::Text(text) | Value::Mapped { key: text, .. } | Value::Converted { of: text, .. },
+            ) => Some(text),
+            Self::Del(_) | Self::LogLevel(_) => None,
         }
     }
 
@@ -143,7 +189,7 @@ impl Edit {
     pub fn is_constant(&self) -> bool {
         match self {
             Self::Set(_, text) | Self::Add(_, text) => text.is_fixed(),
-            Self::Del(_) => true,
+            Self::Del(_) | Self::LogLevel(_) => true,
             Self::Replace(..) | Self::ReplaceElements(..) | Self::Line(_) | Self::Variable(..) => false,
         }
     }
@@ -195,6 +241,11 @@ struct Made {
     values: Vec<u8>,
     method: Option<Box<str>>,
     target: Option<Box<[u8]>>,
+    /// Of a response.
+    status: Option<u16>,
+    log_level: Option<LogLevel>,
+    /// Variables that are gone, whoever has set them before.
+    unset: Vec<Box<str>>,
     variables: Variables,
 }
 
@@ -208,11 +259,17 @@ impl Variables {
         self.0.iter().find(|(own, _)| **own == *name).map(|(_, value)| &**value)
     }
 
-    fn set(&mut self, name: &str, value: Box<[u8]>) {
+    /// One gets a value.
+    pub fn set(&mut self, name: &str, value: Box<[u8]>) {
         match self.0.iter_mut().find(|(own, _)| **own == *name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name.into(), value)),
         }
+    }
+
+    /// One is gone.
+    pub fn unset(&mut self, name: &str) {
+        self.0.retain(|(own, _)| **own != *name);
     }
 }
 
@@ -241,13 +298,58 @@ impl Edits {
             Change::More(name, value) => made.add(name, &value),
             Change::Method(method) => made.method = Some(method.into()),
             Change::Target(target) => made.target = Some(target.into()),
-            Change::Variable(name, value) => made.variables.set(name, value),
+            Change::Variable(name, value) => {
+                made.unset.retain(|other| **other != *name);
+                made.variables.set(name, value);
+            }
+            Change::NoVariable(name) => {
+                made.variables.unset(name);
+                made.unset.push(name.into());
+            }
+            Change::Status(status) => made.status = Some(status),
+            Change::LogLevel(level) => made.log_level = Some(level),
         }
+    }
+
+    /// The level of its record, if rules say one.
+    #[inline]
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.0.as_ref()?.log_level
+    }
+
+    /// Whether a variable is gone that was set before.
+    pub fn has_unset(&self, name: &str) -> bool {
+        self.0.as_ref().is_some_and(|made| made.unset.iter().any(|other| **other == *name))
+    }
+
+    /// Tells the client another status.
+    pub fn set_status(&mut self, status: u16) {
+        self.0.get_or_insert_default().status = Some(status);
+    }
+
+    /// The status of a response, if it is another.
+    #[inline]
+    pub fn status(&self) -> Option<u16> {
+        self.0.as_ref()?.status
     }
 
     /// What rules have set.
     pub fn variable(&self, name: &str) -> Option<&[u8]> {
         self.0.as_ref()?.variables.value(name)
+    }
+
+    /// What rules have set so far.
+    pub fn variables(&self) -> Variables {
+        self.0.as_ref().map(|made| made.variables.clone()).unwrap_or_default()
+    }
+
+    /// All variables, with those that were set before.
+    pub fn over(&self, mut before: Variables) -> Variables {
+        if let Some(made) = &self.0 {
+            made.unset.iter().for_each(|name| before.unset(name));
+            made.variables.0.iter().for_each(|(name, value)| before.set(name, value.clone()));
+        }
+        before
     }
 
     /// All that they have set, which outlives the rest.
@@ -258,6 +360,11 @@ impl Edits {
     /// The method, if it is another.
     pub fn method(&self) -> Option<&[u8]> {
         self.0.as_ref()?.method.as_deref().map(str::as_bytes)
+    }
+
+    /// Names and values of all fields that are added.
+    pub fn all_added(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().flat_map(|made| made.added.iter().map(|(name, at)| (name.as_bytes(), made.value(at))))
     }
 
     /// Path and query, if they are others.

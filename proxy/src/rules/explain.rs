@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use super::action::{Action, Location, Service};
-use super::edits::{Edit, Value};
+use super::action::{Action, Location, Redirect, Reply, Service};
+use super::edits::{Edit, LogLevel, Value};
 use super::line::LineEdit;
-use super::matcher::{Looked, Matcher, Request, Test, elements};
+use super::matcher::{Looked, Matcher, Request, Test, elements, said};
 use super::networks::Networks;
+use super::response::{Answered, ResponseAction};
 use super::texts::Texts;
 
 /// What a condition comes to for one request. Made by the very look that decides about requests.
@@ -16,8 +17,8 @@ pub struct Finding {
     pub asked: String,
     /// What the request has of it. `None`: nothing, or it is asked of several parts.
     pub found: Option<String>,
-    /// Whether it holds.
-    pub holds: bool,
+    /// Whether it holds. `None`: only the response can tell.
+    pub holds: Option<bool>,
     /// The conditions that it is made of, as far as they are asked: up to the one that settles it.
     pub parts: Vec<Self>,
 }
@@ -26,37 +27,41 @@ impl Matcher {
     /// The same as [`Matcher::holds`], with the reasons.
     pub fn explain<R: Request>(&self, request: &Looked<'_, R>) -> Finding {
         match self {
-            Self::All(parts) if parts.is_empty() => leaf("always".into(), None, true),
-            Self::Any(parts) if parts.is_empty() => leaf("never".into(), None, false),
+            Self::All(parts) if parts.is_empty() => leaf("always".into(), None, Some(true)),
+            Self::Any(parts) if parts.is_empty() => leaf("never".into(), None, Some(false)),
             Self::All(parts) | Self::Any(parts) if parts.len() == 1 => parts[0].explain(request),
             Self::All(parts) => group("all of", parts, request, false),
             Self::Any(parts) => group("one of", parts, request, true),
             Self::Not(part) => {
                 let part = part.explain(request);
-                let holds = !part.holds;
+                let holds = part.holds.map(|holds| !holds);
                 Finding { asked: "not".into(), found: None, holds, parts: vec![part] }
             }
-            Self::Test(test) => leaf(test.to_string(), test.found(request), self.holds(request)),
+            Self::Test(test) => {
+                let holds = if self.looks_at_response() { None } else { Some(self.holds(request)) };
+                leaf(test.to_string(), test.found(request), holds)
+            }
         }
     }
 }
 
-fn leaf(asked: String, found: Option<String>, holds: bool) -> Finding {
+fn leaf(asked: String, found: Option<String>, holds: Option<bool>) -> Finding {
     Finding { asked, found, holds, parts: Vec::new() }
 }
 
 /// Asks up to the first that is `settled`.
 fn group<R: Request>(asked: &str, all: &[Matcher], request: &Looked<'_, R>, settled: bool) -> Finding {
-    let mut parts = Vec::new();
+    let (mut parts, mut known) = (Vec::new(), true);
     for matcher in all {
         let part = matcher.explain(request);
-        let is_settled = part.holds == settled;
+        let is_settled = part.holds == Some(settled);
+        known &= part.holds.is_some();
         parts.push(part);
         if is_settled {
-            return Finding { asked: asked.into(), found: None, holds: settled, parts };
+            return Finding { asked: asked.into(), found: None, holds: Some(settled), parts };
         }
     }
-    Finding { asked: asked.into(), found: None, holds: !settled, parts }
+    Finding { asked: asked.into(), found: None, holds: known.then_some(!settled), parts }
 }
 
 impl Test {
@@ -108,12 +113,32 @@ impl Test {
                 certificate.and_then(|c| c.subject.part("CN")).map(|cn| quoted(cn.as_bytes()))
             }
             Self::Counted(number, _) => request.counted(number).map(|number| number.to_string()),
-            Self::HasHeader(_)
+            Self::HeaderCount(name, _) => Some(looked.count(name).to_string()),
+            Self::TargetLength(_) => Some(request.target().len().to_string()),
+            Self::Version(_) => Some(request.version().to_owned()),
+            Self::SourcePort(..) => Some(request.source_port().to_string()),
+            Self::HelloName(_) => {
+                said(request).and_then(|h| h.server_name.as_deref()).map(|name| quoted(name.as_bytes()))
+            }
+            Self::HelloAlpn(_) => list(|look| {
+                let offered = said(request).into_iter().flat_map(|hello| &hello.protocols);
+                offered.for_each(|name| look(name));
+            }),
+            Self::Received(_) => Some(request.received().bytes.to_string()),
+            Self::TlsVersion(_) => tls.map(|t| t.version.as_str().to_owned()),
+            Self::TlsCipher(_) => tls.map(|t| t.cipher.to_owned()),
+            Self::Gauge(gauge, _) => request.gauge(*gauge).map(|number| number.to_string()),
+            Self::Hours(hours) => request.day_time(hours.zone).map(|at| at.to_string()),
+            Self::Fetched(..)
+            | Self::IsFetched(_)
+            | Self::HasHeader(_)
             | Self::HasQuery(_)
             | Self::HasCookie(_)
             | Self::HasVariable(_)
             | Self::Tls(_)
-            | Self::Certificate(_) => None,
+            | Self::Certificate(_)
+            | Self::Chance(..)
+            | Self::Response(_) => None,
         }
     }
 }
@@ -147,6 +172,73 @@ impl fmt::Display for Test {
             Self::Subject(texts) => write!(f, "subject of the client's certificate {}", Asked(texts)),
             Self::CommonName(texts) => write!(f, "common name of the client's certificate {}", Asked(texts)),
             Self::Counted(number, range) => write!(f, "{number} is {range}"),
+            Self::Fetched(call, texts) => write!(f, "lua({call}), which is not run here, {}", Asked(texts)),
+            Self::IsFetched(call) => write!(f, "lua({call}), which is not run here, says yes"),
+            Self::HeaderCount(name, range) => write!(f, "number of elements of field {name} is {range}"),
+            Self::TargetLength(range) => write!(f, "length of path and query is {range}"),
+            Self::Version(texts) => write!(f, "version of HTTP {}", Asked(texts)),
+            Self::SourcePort(from, to) if from == to => write!(f, "source port is {from}"),
+            Self::SourcePort(from, to) => write!(f, "source port is {from} to {to}"),
+            Self::HelloName(texts) => write!(f, "name asked for in the ClientHello {}", Asked(texts)),
+            Self::HelloAlpn(texts) => write!(f, "a protocol offered in the ClientHello {}", Asked(texts)),
+            Self::Received(range) => write!(f, "number of bytes received is {range}"),
+            Self::TlsVersion(texts) => write!(f, "version of TLS {}", Asked(texts)),
+            Self::TlsCipher(texts) => write!(f, "cipher suite {}", Asked(texts)),
+            Self::Response(answered) => answered.fmt(f),
+            Self::Gauge(gauge, range) => write!(f, "{gauge} is {range}"),
+            Self::Hours(hours) => write!(f, "time of day is {hours}"),
+            Self::Chance(of, range) => write!(f, "a random number below {of} is {range}"),
+        }
+    }
+}
+
+impl fmt::Display for Answered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(ranges) => {
+                f.write_str("the status is ")?;
+                ranges
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(at, range)| write!(f, "{}{range}", if at == 0 { "" } else { ", " }))
+            }
+            Self::Header(name, texts) => {
+                write!(f, "an element of field {name} of the response {}", Asked(texts))
+            }
+            Self::HasHeader(name) => write!(f, "there is a field {name} in the response"),
+            Self::HeaderCount(name, range) => {
+                write!(f, "number of elements of field {name} of the response is {range}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for ResponseAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Edit(edit) => edit.fmt(f),
+            Self::SetStatus(status) => write!(f, "set_status {status}"),
+            Self::Lua(call) => write!(f, "lua {call}, which is not run here"),
+            Self::Deny(status) => write!(f, "deny with {status}"),
+            Self::Return(reply) => reply.fmt(f),
+            Self::Redirect(redirect) => redirect.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "return {} with {} bytes", self.status, self.content.len())
+    }
+}
+
+impl fmt::Display for Redirect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "redirect with {}", self.status)?;
+        match &self.to {
+            Location::Scheme(scheme) => write!(f, " to {scheme}"),
+            Location::Prefix(text) => write!(f, " to {text} and path and query"),
+            Location::Whole(text) => write!(f, " to {text}"),
         }
     }
 }
@@ -159,16 +251,10 @@ impl fmt::Display for Action {
             Self::Deny(status) => write!(f, "deny with {status}"),
             Self::Tarpit(status) => write!(f, "tarpit, then {status}"),
             Self::SilentDrop => f.write_str("silent_drop"),
+            Self::Lua(call) => write!(f, "lua {call}, which is not run here"),
             Self::Serve(Service::Prometheus) => f.write_str("answer with the metrics"),
-            Self::Return(reply) => write!(f, "return {} with {} bytes", reply.status, reply.content.len()),
-            Self::Redirect(redirect) => {
-                write!(f, "redirect with {}", redirect.status)?;
-                match &redirect.to {
-                    Location::Scheme(scheme) => write!(f, " to {scheme}"),
-                    Location::Prefix(text) => write!(f, " to {text} and path and query"),
-                    Location::Whole(text) => write!(f, " to {text}"),
-                }
-            }
+            Self::Return(reply) => reply.fmt(f),
+            Self::Redirect(redirect) => redirect.fmt(f),
         }
     }
 }
@@ -187,9 +273,14 @@ impl fmt::Display for Edit {
             Self::Line(LineEdit::PathQuery(text)) => write!(f, "set_pathq {text}"),
             Self::Line(LineEdit::ReplacePath(by)) => write!(f, "replace_path {by}"),
             Self::Line(LineEdit::ReplacePathQuery(by)) => write!(f, "replace_pathq {by}"),
+            Self::LogLevel(LogLevel::Silent) => f.write_str("set_log_level silent"),
+            Self::LogLevel(LogLevel::Level(level)) => write!(f, "set_log_level {}", level.name()),
             Self::Variable(name, Value::Text(text)) => write!(f, "set_var {name} = {text}"),
             Self::Variable(name, Value::Mapped { key, .. }) => {
                 write!(f, "set_var {name} from a map by {key}")
+            }
+            Self::Variable(name, Value::Converted { by, of, .. }) => {
+                write!(f, "set_var {name} by lua {by} of {of}")
             }
         }
     }

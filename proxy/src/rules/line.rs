@@ -42,8 +42,8 @@ impl LineEdit {
         let (path, query) = split_query(target);
         match self {
             Self::Method(_) => None,
-            Self::Path(text) => Some(joined(&filled(text), query)),
-            Self::Query(text) => Some(joined(path, Some(&filled(text)))),
+            Self::Path(text) => Some(with_path(target, &filled(text))),
+            Self::Query(text) => Some(with_query(target, &filled(text))),
             Self::PathQuery(text) => Some(spelled(&filled(text))),
             Self::ReplacePath(by) => Some(joined(&by.of(path, message)?, query)),
             Self::ReplacePathQuery(by) => Some(spelled(&by.of(target, message)?)),
@@ -51,7 +51,18 @@ impl LineEdit {
     }
 }
 
-fn spelled(target: &[u8]) -> Vec<u8> {
+/// The target with another path.
+pub(crate) fn with_path(target: &[u8], path: &[u8]) -> Vec<u8> {
+    joined(path, split_query(target).1)
+}
+
+/// The target with another query; an empty one is none.
+pub(crate) fn with_query(target: &[u8], query: &[u8]) -> Vec<u8> {
+    joined(split_query(target).0, Some(query))
+}
+
+/// A target as it can be sent.
+pub(crate) fn spelled(target: &[u8]) -> Vec<u8> {
     let (path, query) = split_query(target);
     joined(path, query)
 }

@@ -3,13 +3,19 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use super::accept;
 use super::counted::{Number, Range};
+use super::gauge::{DayTime, Gauge, Hours, Zone};
 use super::networks::Networks;
 use super::path;
+use super::response::Answered;
+use super::scope::{Hello, Received};
+use super::script::{Call, Said};
 use super::texts::{How, Texts};
 use crate::h1::target::split_query;
+use crate::hello::ClientHello;
 use crate::map::MapId;
 use crate::sticky::pairs;
 use crate::table::TableId;
@@ -77,6 +83,36 @@ pub enum Test {
     CommonName(Texts),
     /// A number of a table. What has none is in no range.
     Counted(Number, Range),
+    /// What a fetch of a script says.
+    Fetched(Call, Texts),
+    /// Whether it says anything but no.
+    IsFetched(Call),
+    /// How many elements the lists have that fields of this name are (`hdr_cnt`).
+    HeaderCount(Box<str>, Range),
+    /// How long its target is as it was sent, in bytes (`url_len`).
+    TargetLength(Range),
+    /// The version of HTTP that the client speaks, as `1.1` (`req.ver`).
+    Version(Texts),
+    /// The client's port: from, and up to.
+    SourcePort(u16, u16),
+    /// The name that a ClientHello asks for which is passed on (`req.ssl_sni`).
+    HelloName(Texts),
+    /// A protocol that it offers (`req.ssl_alpn`).
+    HelloAlpn(Texts),
+    /// How much a client has said, in bytes (`req.len`).
+    Received(Range),
+    /// The version of TLS that was agreed on, as `TLSv1.3` (`ssl_fc_protocol`).
+    TlsVersion(Texts),
+    /// The cipher suite that was, by OpenSSL's name (`ssl_fc_cipher`).
+    TlsCipher(Texts),
+    /// Something that is asked of the response.
+    Response(Answered),
+    /// A number of a backend or of a server.
+    Gauge(Gauge, Range),
+    /// The time of day.
+    Hours(Hours),
+    /// A number below the first one, another one each time (`rand`).
+    Chance(NonZeroU32, Range),
 }
 
 /// A request, to be looked at.
@@ -112,9 +148,54 @@ pub trait Request {
         None
     }
 
+    /// What a fetch of a script says of it. A request by itself knows no scripts.
+    fn fetched(&self, _: &Call) -> Option<Said> {
+        None
+    }
+
+    /// What a converter of a script makes of a text.
+    fn converted(&self, _: &Call, _text: &[u8]) -> Option<Said> {
+        None
+    }
+
     /// A number that a table has of it. `None`: it has none.
     fn counted(&self, _: &Number) -> Option<u64> {
         None
+    }
+
+    /// The version of HTTP that the client speaks.
+    fn version(&self) -> &'static str {
+        "1.1"
+    }
+
+    /// The client's port.
+    fn source_port(&self) -> u16 {
+        0
+    }
+
+    /// A number of a backend or of a server. A request by itself knows none.
+    fn gauge(&self, _: Gauge) -> Option<u64> {
+        None
+    }
+
+    /// The time of day. A request by itself has no clock.
+    fn day_time(&self, _: Zone) -> Option<DayTime> {
+        None
+    }
+
+    /// The ClientHello that its client begins with, if that is looked for.
+    fn hello(&self) -> Hello<'_> {
+        Hello::None
+    }
+
+    /// How much its client has said, if that is looked at.
+    fn received(&self) -> Received {
+        Received { bytes: 0, open: false }
+    }
+
+    /// Any number, to be left to chance.
+    fn random(&self) -> u32 {
+        0
     }
 }
 
@@ -160,6 +241,16 @@ impl<'a, R: Request> Looked<'a, R> {
         self.request.fields(name, &mut |value| elements(value).any(|element| texts.matches(element)))
     }
 
+    /// Elements of the lists that fields of this name are.
+    pub(super) fn count(&self, name: &str) -> u64 {
+        let mut count = 0;
+        self.request.fields(name, &mut |value| {
+            count += elements(value).count() as u64;
+            false
+        });
+        count
+    }
+
     /// Values of a parameter, as they were sent, until `look` says `true`. It may be there more than once.
     pub(super) fn parameters(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         let pairs = self.query().split(|b| *b == b'&').filter(|pair| !pair.is_empty());
@@ -193,7 +284,20 @@ impl Matcher {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::looks_at_destination),
             Self::Not(part) => part.looks_at_destination(),
-            Self::Test(test) => matches!(test, Test::Destination(_) | Test::DestinationPort(..)),
+            // Scripts may ask for it.
+            Self::Test(test) => matches!(
+                test,
+                Test::Destination(_) | Test::DestinationPort(..) | Test::Fetched(..) | Test::IsFetched(_)
+            ),
+        }
+    }
+
+    /// Whether it looks at the response.
+    pub fn looks_at_response(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::looks_at_response),
+            Self::Not(part) => part.looks_at_response(),
+            Self::Test(test) => matches!(test, Test::Response(_)),
         }
     }
 
@@ -270,7 +374,37 @@ impl Test {
                 certificate.and_then(|c| c.subject.part("CN")).is_some_and(|cn| texts.matches(cn.as_bytes()))
             }
             Self::Counted(number, range) => request.counted(number).is_some_and(|n| range.contains(n)),
+            Self::Fetched(call, texts) => {
+                request.fetched(call).is_some_and(|said| texts.matches(said.text()))
+            }
+            Self::IsFetched(call) => request.fetched(call).is_some_and(|said| said.is_true()),
+            Self::HeaderCount(name, range) => range.contains(looked.count(name)),
+            Self::TargetLength(range) => range.contains(request.target().len() as u64),
+            Self::Version(texts) => texts.matches(request.version().as_bytes()),
+            Self::SourcePort(from, to) => (*from..=*to).contains(&request.source_port()),
+            Self::HelloName(texts) => said(request).is_some_and(|hello| {
+                hello.server_name.as_deref().is_some_and(|name| texts.matches(name.as_bytes()))
+            }),
+            Self::HelloAlpn(texts) => {
+                said(request).is_some_and(|hello| hello.protocols.iter().any(|name| texts.matches(name)))
+            }
+            Self::Received(range) => range.contains(request.received().bytes),
+            Self::TlsVersion(texts) => tls.is_some_and(|t| texts.matches(t.version.as_str().as_bytes())),
+            Self::TlsCipher(texts) => tls.is_some_and(|t| texts.matches(t.cipher.as_bytes())),
+            // Only the response can tell.
+            Self::Response(_) => false,
+            Self::Gauge(gauge, range) => request.gauge(*gauge).is_some_and(|n| range.contains(n)),
+            Self::Hours(hours) => request.day_time(hours.zone).is_some_and(|at| hours.hold(at)),
+            Self::Chance(of, range) => range.contains((request.random() % of.get()).into()),
         }
+    }
+}
+
+/// The ClientHello that there is.
+pub(super) fn said<R: Request>(request: &R) -> Option<&ClientHello> {
+    match request.hello() {
+        Hello::Said(hello) => Some(hello),
+        Hello::Awaited | Hello::None => None,
     }
 }
 

@@ -6,8 +6,13 @@
 //! | `counted` | what is counted in tables, and conditions on it |
 //! | `edits` | changes of a message, put together |
 //! | `explain` | conditions and actions in words |
+//! | `gauge` | conditions on servers and the time of day |
+//! | `guard` | what no rule or script may do to a message |
 //! | `line` | changes of a request line |
+//! | `response` | rules for responses |
 //! | `replacement` | values in which an expression finds something, written anew |
+//! | `scope` | what has to be there for a condition to be asked |
+//! | `script` | functions of scripts, as rules name them |
 //! | `template` | texts that a request fills in |
 //! | `matcher` | conditions, and whether they hold |
 //! | `texts` | many patterns for one text |
@@ -23,17 +28,28 @@ pub mod action;
 pub mod counted;
 pub mod edits;
 pub mod explain;
+pub mod gauge;
+pub mod guard;
 pub mod line;
 pub mod matcher;
 pub mod networks;
 pub mod path;
 pub mod replacement;
+pub mod response;
+pub mod scope;
+pub mod script;
 pub mod template;
 pub mod texts;
 
-pub use action::{Action, ResponseRule, ResponseRules, Rule};
+pub use action::{Action, Rule};
 pub use counted::{Count, Number, Range, Subject, TrackKey};
-pub use edits::{Change, Edit, Edits, Seen, Value, Variables};
+pub use edits::{Change, Edit, Edits, LogLevel, Seen, Value, Variables};
+pub use gauge::{DayTime, Gauge, Hours, Zone};
 pub use matcher::{Looked, Matcher, Request, Test};
 pub use networks::{Network, Networks};
+pub use response::{
+    Acted, Answered, Instead, NoScripts, ResponseAction, ResponseRule, ResponseRules, Scripts,
+};
+pub use scope::{Hello, Received, Scope};
+pub use script::{Call, FunctionId, Said};
 pub use texts::{How, PatternError, Texts};

@@ -4,9 +4,10 @@
 //! whatever else a server behind us takes for it (`facts/reliability.md`, classes 4 and 16). So rules look at the most
 //! that any server makes of a path, while the path that is forwarded stays as it came:
 //!
-//! * percent-encoding is undone, also where it stands for another one (`%2561`), until nothing is encoded;
+//! * percent-encoding is undone, also where it stands for another one (`%2561`) or is Microsoft's (`%u0061`), until nothing
+//!   is encoded; so are ASCII characters that are encoded in more bytes of UTF-8 than they need (`%c0%af`);
 //! * a backslash is a slash, and NUL ends the path;
-//! * parameters of segments (`;…`) are dropped;
+//! * parameters of segments (`;…`) are dropped, and dots and blanks at their ends, as Windows does;
 //! * empty segments and `.` are dropped, `..` takes the segment before it away (RFC 3986 §5.2.4).
 //!
 //! Letters keep their case: paths that differ in it are different, and rules say so if they are not (`nocase`).
@@ -28,31 +29,68 @@ pub fn normal(path: &[u8]) -> Cow<'_, [u8]> {
 
 /// Whether nothing in the path has another spelling, as it is with most of them.
 fn is_normal(path: &[u8]) -> bool {
-    let mut after_slash = true;
     let Some((b'/', rest)) = path.split_first() else { return false };
+    let mut before = Kind::Slash;
     for byte in rest {
-        let doubtful =
-            matches!(byte, b'%' | b'\\' | b';' | 0) || (after_slash && matches!(byte, b'/' | b'.'));
-        if doubtful {
-            return false;
+        let kind = KINDS[usize::from(*byte)];
+        match (before, kind) {
+            (_, Kind::Doubtful) | (Kind::Slash, Kind::Slash | Kind::Dot) | (Kind::Dot, Kind::Slash) => {
+                return false;
+            }
+            (Kind::Slash | Kind::Dot | Kind::Plain | Kind::Doubtful, _) => before = kind,
         }
-        after_slash = *byte == b'/';
     }
-    true
+    before != Kind::Dot
 }
 
-/// Undoes percent-encoding until there is none. Each step makes what there is shorter, so the work is that of one pass.
+/// What a byte may be a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Slash,
+    Dot,
+    /// Of something that has another spelling.
+    Doubtful,
+}
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Plain; 256];
+    kinds[b'/' as usize] = Kind::Slash;
+    kinds[b'.' as usize] = Kind::Dot;
+    let doubtful = [b'%', b'\\', b';', b' ', 0, 0xC0, 0xC1, 0xE0, 0xF0];
+    let mut at = 0;
+    while at < doubtful.len() {
+        kinds[doubtful[at] as usize] = Kind::Doubtful;
+        at += 1;
+    }
+    kinds
+};
+
+/// Undoes encodings until there are none. Each step makes what there is shorter, so the work is that of one pass.
 fn decode(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len() + 1);
     for byte in path {
         out.push(*byte);
-        while let [.., b'%', high, low] = out.as_slice() {
-            let (Some(high), Some(low)) = (digit(*high), digit(*low)) else { break };
-            out.truncate(out.len() - 3);
-            out.push(high << 4 | low);
+        while let Some((len, byte)) = encoded(&out) {
+            out.truncate(out.len() - len);
+            out.push(byte);
         }
     }
     out
+}
+
+/// Whether the text ends with an encoded byte: in how many bytes, and which.
+fn encoded(text: &[u8]) -> Option<(usize, u8)> {
+    let hex = |high: u8, low: u8| Some(digit(high)? << 4 | digit(low)?);
+    match *text {
+        [.., b'%', b'u' | b'U', b'0', b'0', high, low] => hex(high, low).map(|byte| (6, byte)),
+        [.., b'%', high, low] => hex(high, low).map(|byte| (3, byte)),
+        // RFC 3629 §3: what fits into one byte must not be encoded in more, and careless decoders take it all the same.
+        [.., 0xF0, 0x80, high @ 0x80..=0x81, low @ 0x80..=0xBF] => Some((4, (high & 1) << 6 | low & 0x3F)),
+        [.., 0xE0, high @ 0x80..=0x81, low @ 0x80..=0xBF] => Some((3, (high & 1) << 6 | low & 0x3F)),
+        [.., high @ 0xC0..=0xC1, low @ 0x80..=0xBF] => Some((2, (high & 1) << 6 | low & 0x3F)),
+        _ => None,
+    }
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -64,7 +102,22 @@ fn digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Drops what segments have behind `;`, empty segments, and dots. In place: what is written is never ahead of what is read.
+/// A segment without what it has behind `;`, and without dots and blanks at its end, unless it is made of those.
+fn kept(segment: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b';', segment).unwrap_or(segment.len());
+    let segment = segment.get(..end).unwrap_or_default();
+    let without = |ends: &[u8]| {
+        let len = segment.iter().rposition(|b| !ends.contains(b)).map_or(0, |last| last + 1);
+        segment.get(..len).unwrap_or_default()
+    };
+    match (without(b". "), without(b" ")) {
+        (b"", dots @ (b"." | b"..")) => dots,
+        (b"", _) => segment,
+        (bare, _) => bare,
+    }
+}
+
+/// Drops what segments have behind `;` and at their ends, empty segments, and dots. In place: what is written is never ahead of what is read.
 fn resolve(path: &mut Vec<u8>) {
     let (mut read, mut written) = (0, 0);
     let is_slash = |b: &u8| matches!(b, b'/' | b'\\');
@@ -79,8 +132,7 @@ fn resolve(path: &mut Vec<u8>) {
         let len = rest.iter().position(is_slash).unwrap_or(rest.len());
         let last = read + len == path.len();
         let segment = rest.get(..len).unwrap_or_default();
-        let kept = memchr::memchr(b';', segment).unwrap_or(len);
-        let kept = segment.get(..kept).unwrap_or_default();
+        let kept = kept(segment);
         match kept {
             b"" | b"." | b".." => {
                 if kept == b".." {
@@ -142,6 +194,18 @@ mod tests {
             "/admin/%00/../../x",
             "admin/",
             "/admin/;",
+            "/%u0061dmin/",
+            "/%U0061dmin%u002f",
+            "/%25u0061dmin/",
+            "/x/%c0%ae%c0%ae/admin/",
+            "/%c0%afadmin%e0%80%af",
+            "/%f0%80%81%a1dmin/",
+            "/%c0%a561dmin/",
+            "/admin./",
+            "/admin%20/",
+            "/admin.%20. /",
+            "/admin.;v=1/",
+            "/x/..%20/admin/",
         ] {
             assert_eq!(*normal(spelling.as_bytes()), *b"/admin/", "{spelling}");
         }
@@ -169,9 +233,15 @@ mod tests {
             ("/a/b/..", "/a/"),
             ("/a/./b", "/a/b"),
             ("/a+b", "/a+b"),
-            ("//a.", "/a."),
-            ("//./x..", "/x.."),
-            ("/%c0%ae", "/\u{c0}\u{ae}"),
+            ("/a.", "/a"),
+            ("//./x..", "/x"),
+            ("/...", "/..."),
+            ("/%20", "/ "),
+            ("/a%20/b", "/a/b"),
+            ("/%c0", "/\u{c0}"),
+            ("/%c2%ae", "/\u{c2}\u{ae}"),
+            ("/%e0%82%80", "/\u{e0}\u{82}\u{80}"),
+            ("/%u0161", "/%u0161"),
         ] {
             let expected: Vec<u8> = expected.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
             assert_eq!(*normal(path.as_bytes()), *expected, "{path}");
@@ -180,7 +250,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_normal_form_is_its_own(path in "(/|%2f|\\\\|[a.;%0-9]|%2e|%25|%00|%){0,24}") {
+        fn a_normal_form_is_its_own(path in "(/|%2f|\\\\|[a.;%0-9u ]|%2e|%25|%00|%|%c0|%af|%80|%e0|%f0|%20){0,24}") {
             let once = normal(path.as_bytes());
             prop_assert_eq!(normal(&once), once.clone(), "{}", path);
             prop_assert_eq!(once[0], b'/');

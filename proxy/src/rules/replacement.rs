@@ -5,7 +5,7 @@ use std::fmt;
 use regex::bytes::Regex;
 
 use super::edits::Seen;
-use super::template::{Template, TemplateError};
+use super::template::{Fetches, Template, TemplateError};
 use super::texts::{self, PatternError};
 
 /// A regular expression, and what becomes of a value in which it finds something: all of the value, as HAProxy's
@@ -33,9 +33,22 @@ impl Replacement {
     /// # Errors
     /// The expression or the text is not one, or the text has a group that the expression has not.
     pub fn new(expression: &str, nocase: bool, with: &str) -> Result<Self, ReplacementError> {
+        Self::new_with(expression, nocase, with, &|_| None)
+    }
+
+    /// The same with fetches of scripts.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn new_with(
+        expression: &str,
+        nocase: bool,
+        with: &str,
+        fetches: Fetches<'_>,
+    ) -> Result<Self, ReplacementError> {
         let regex = texts::expression(expression, nocase).map_err(ReplacementError::Expression)?;
         let groups = u8::try_from(regex.captures_len() - 1).unwrap_or(u8::MAX);
-        let with = Template::parse_replacement(with, groups).map_err(ReplacementError::Text)?;
+        let with = Template::parse_replacement(with, groups, fetches).map_err(ReplacementError::Text)?;
         Ok(Self { regex, with })
     }
 

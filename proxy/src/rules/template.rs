@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::matcher::{Looked, Request};
+use super::response::Response;
+use super::script::{Call, FunctionId};
 use crate::h1::forward::{write_address, write_number};
 
 /// A text, parts of which a request fills in.
@@ -50,7 +52,19 @@ pub enum Variable {
     Cookie(Box<str>),
     /// What a rule has set.
     Set(Box<str>),
+    /// What a fetch of a script says.
+    Lua(Call),
+    /// Of responses: the status.
+    Status,
+    /// Of responses: the last field of this name, all of its value (HAProxy's `res.fhdr`).
+    ResponseHeader(Box<str>),
 }
+
+/// Which fetch of a script has a name.
+pub type Fetches<'a> = &'a dyn Fn(&str) -> Option<FunctionId>;
+
+/// How a name between braces is understood.
+type Parse<'a> = &'a dyn Fn(&str) -> Result<Variable, TemplateError>;
 
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +81,9 @@ pub enum TemplateError {
     /// A variable of many, and no name of one of them.
     #[error("does not say which: `{0}(NAME)`")]
     Nameless(String),
+    /// No script has registered a fetch of that name.
+    #[error("has `${{lua({0})}}`, and no script registers a fetch of that name")]
+    NoFetch(String),
     /// The expression has fewer groups.
     #[error("has `\\{0}`, and the expression has no such group")]
     Group(u8),
@@ -92,6 +109,35 @@ impl Variable {
 
     /// Those that a name is said with, as `hdr(User-Agent)`.
     pub const OF_NAME: [&str; 4] = ["hdr", "query", "cookie", "var"];
+
+    /// Those of responses only, as they are said.
+    pub const OF_RESPONSES: [&str; 3] = ["status", "res_hdr(NAME)", "var(NAME)"];
+
+    /// The same with fetches of scripts: the name of one, and behind commas what it is called with.
+    fn parse_with(text: &str, fetches: Fetches<'_>) -> Result<Self, TemplateError> {
+        let Some(call) = text.strip_prefix("lua(").and_then(|inside| inside.strip_suffix(')')) else {
+            return Self::parse(text);
+        };
+        let call = Call::parse(call, fetches).map_err(|name| match name {
+            "" => TemplateError::Nameless("lua".into()),
+            name => TemplateError::NoFetch(name.to_owned()),
+        });
+        call.map(Self::Lua)
+    }
+
+    /// What is between the braces in the text of a rule for responses.
+    fn parse_of_response(text: &str) -> Result<Self, TemplateError> {
+        let name = text.strip_prefix("res_hdr(").and_then(|rest| rest.strip_suffix(')'));
+        match (text, name) {
+            ("status", _) => Ok(Self::Status),
+            ("res_hdr", _) => Err(TemplateError::Nameless("res_hdr".to_owned())),
+            (_, Some(name)) if !name.is_empty() && name.trim() == name => {
+                Ok(Self::ResponseHeader(name.into()))
+            }
+            (_, Some(_)) => Err(TemplateError::Nameless("res_hdr".to_owned())),
+            (text, None) => Self::parse(text),
+        }
+    }
 
     /// What is between the braces.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
@@ -173,10 +219,12 @@ impl Variable {
                 true
             }),
             Self::Set(name) => request.variable(name).map(|value| out.extend_from_slice(value)).is_some(),
+            Self::Status | Self::ResponseHeader(_) => false,
             Self::Cookie(name) => looked.cookies(name, &mut |value| {
                 out.extend_from_slice(value);
                 true
             }),
+            Self::Lua(call) => request.fetched(call).map(|said| out.extend_from_slice(said.text())).is_some(),
         }
     }
 }
@@ -187,7 +235,23 @@ impl Template {
     /// # Errors
     /// It has something that looks like a variable and is none.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        Self::read(text, None)
+        Self::parse_with(text, &|_| None)
+    }
+
+    /// The same with fetches of scripts.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse_with(text: &str, fetches: Fetches<'_>) -> Result<Self, TemplateError> {
+        Self::read(text, None, &|name| Variable::parse_with(name, fetches))
+    }
+
+    /// Reads the text of a rule for responses, which may have variables of those.
+    ///
+    /// # Errors
+    /// It has something that looks like a variable and is none.
+    pub fn parse_of_response(text: &str) -> Result<Self, TemplateError> {
+        Self::read(text, None, &Variable::parse_of_response)
     }
 
     /// Reads the text of a replacement, in which `\1` stands for what the first group of an expression has found, `\0` for
@@ -195,11 +259,11 @@ impl Template {
     ///
     /// # Errors
     /// The same, and that the expression has no more than so many groups.
-    pub fn parse_replacement(text: &str, groups: u8) -> Result<Self, TemplateError> {
-        Self::read(text, Some(groups))
+    pub fn parse_replacement(text: &str, groups: u8, fetches: Fetches<'_>) -> Result<Self, TemplateError> {
+        Self::read(text, Some(groups), &|name| Variable::parse_with(name, fetches))
     }
 
-    fn read(text: &str, groups: Option<u8>) -> Result<Self, TemplateError> {
+    fn read(text: &str, groups: Option<u8>, parse: Parse<'_>) -> Result<Self, TemplateError> {
         let special = |c| c == '$' || (c == '\\' && groups.is_some());
         let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
         while let Some(at) = rest.find(special) {
@@ -207,7 +271,7 @@ impl Template {
             plain.push_str(before);
             let (part, after) = match (found.strip_prefix('\\'), groups) {
                 (Some(after), Some(groups)) => group(after, groups)?,
-                _ => variable(found.get(1..).unwrap_or_default())?,
+                _ => variable(found.get(1..).unwrap_or_default(), parse)?,
             };
             rest = after;
             match part {
@@ -232,10 +296,18 @@ impl Template {
         self.parts.iter().all(|part| matches!(part, Part::Text(_)))
     }
 
-    /// Whether a request is needed to fill it in, and not only what rules have set.
+    /// Whether a request is needed to fill it in, and not only a response and what rules have set.
     pub fn needs_request(&self) -> bool {
-        let of_request = |part: &Part| matches!(part, Part::Variable(v) if !matches!(v, Variable::Set(_)));
+        let of_others =
+            |v: &Variable| matches!(v, Variable::Set(_) | Variable::Status | Variable::ResponseHeader(_));
+        let of_request = |part: &Part| matches!(part, Part::Variable(v) if !of_others(v));
         self.parts.iter().any(of_request)
+    }
+
+    /// Whether something is needed to fill it in that connections do not have.
+    pub fn needs_more_than_connection(&self) -> bool {
+        let of_others = |part: &Part| matches!(part, Part::Variable(v) if !v.is_of_connection());
+        self.parts.iter().any(of_others)
     }
 
     /// Whether it begins with this text, whatever is filled in.
@@ -245,23 +317,37 @@ impl Template {
 
     /// Whether what the client has connected to has to be found out for it.
     pub fn looks_at_destination(&self) -> bool {
-        let of_destination =
-            |part: &Part| matches!(part, Part::Variable(Variable::Destination | Variable::DestinationPort));
+        let of_destination = |part: &Part| {
+            matches!(
+                part,
+                Part::Variable(Variable::Destination | Variable::DestinationPort | Variable::Lua(_))
+            )
+        };
         self.parts.iter().any(of_destination)
     }
 
-    /// Appends the text with groups and what rules have set filled in, and nothing of a request.
-    pub fn write_without<'g, 'v>(
+    /// Appends the text with groups and what a response fills in, and nothing of a request.
+    pub fn write_of_response<'g>(
         &self,
         out: &mut Vec<u8>,
+        response: &impl Response,
         group: &dyn Fn(u8) -> &'g [u8],
-        set: &dyn Fn(&str) -> Option<&'v [u8]>,
     ) {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Group(number) => out.extend_from_slice(group(*number)),
-                Part::Variable(Variable::Set(name)) => out.extend_from_slice(set(name).unwrap_or_default()),
+                Part::Variable(Variable::Set(name)) => {
+                    out.extend_from_slice(response.variable(name).unwrap_or_default());
+                }
+                Part::Variable(Variable::Status) => write_number(out, response.status().into()),
+                Part::Variable(Variable::ResponseHeader(name)) => {
+                    let start = out.len();
+                    response.each(name, &mut |value| {
+                        out.truncate(start);
+                        out.extend_from_slice(value);
+                    });
+                }
                 Part::Variable(_) => {}
             }
         }
@@ -316,6 +402,9 @@ impl fmt::Display for Variable {
             Self::Parameter(name) => ("query", name),
             Self::Cookie(name) => ("cookie", name),
             Self::Set(name) => ("var", name),
+            Self::Lua(call) => return write!(f, "lua({call})"),
+            Self::ResponseHeader(name) => ("res_hdr", name),
+            Self::Status => return f.write_str("status"),
             Self::Host
             | Self::Authority
             | Self::Path
@@ -335,13 +424,13 @@ impl fmt::Display for Variable {
 }
 
 /// What stands behind a `$`, and what is behind that.
-fn variable(text: &str) -> Result<(Part, &str), TemplateError> {
+fn variable<'t>(text: &'t str, parse: Parse<'_>) -> Result<(Part, &'t str), TemplateError> {
     if let Some(after) = text.strip_prefix('$') {
         return Ok((Part::Text("$".into()), after));
     }
     let inside = text.strip_prefix('{').ok_or(TemplateError::Dollar)?;
     let (name, after) = inside.split_once('}').ok_or(TemplateError::Open)?;
-    Ok((Part::Variable(Variable::parse(name)?), after))
+    Ok((Part::Variable(parse(name)?), after))
 }
 
 /// What stands behind a `\`, and what is behind that.

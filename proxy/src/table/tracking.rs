@@ -65,6 +65,15 @@ impl Tracking {
     /// Counts a request in the entry of `key`, from its beginning to its end. A number that is in use stays what it is, as with
     /// HAProxy; without one it gets the first that is not.
     pub fn track(&mut self, counters: &Counters, which: Which, key: Key, now: Instant) {
+        self.track_with(counters, which, key, &OF_REQUESTS, now);
+    }
+
+    /// The same of a connection, the requests of which are counted one by one.
+    pub fn track_connection(&mut self, counters: &Counters, which: Which, key: Key, now: Instant) {
+        self.track_with(counters, which, key, &[Event::Connection], now);
+    }
+
+    fn track_with(&mut self, counters: &Counters, which: Which, key: Key, events: &[Event], now: Instant) {
         let used = |sc: u8| self.0.iter().any(|tracked| tracked.sc == sc);
         let sc = match which.sc {
             Some(sc) if used(sc) => return,
@@ -72,9 +81,14 @@ impl Tracking {
             None => (0..=u8::MAX).find(|sc| !used(*sc)).unwrap_or(u8::MAX),
         };
         let table = counters.table(which.table);
-        if let Some(held) = table.and_then(|table| table.track(key, &OF_REQUESTS, now)) {
+        if let Some(held) = table.and_then(|table| table.track(key, events, now)) {
             self.0.push(Tracked { sc, table: which.table, held });
         }
+    }
+
+    /// Whether this one is among them.
+    pub fn has(&self, which: Which) -> bool {
+        self.held(which).is_some()
     }
 
     /// What an entry says. `None`: it is not tracked, or that is not stored.
@@ -99,9 +113,14 @@ impl Tracking {
 
     /// Counts an event in all of them.
     pub fn count(&self, counters: &Counters, event: Event, now: Instant) {
+        self.count_many(counters, event, 1, now);
+    }
+
+    /// Counts so many events in all of them.
+    pub fn count_many(&self, counters: &Counters, event: Event, events: u64, now: Instant) {
         for Tracked { table, held, .. } in &self.0 {
             if let Some(table) = counters.table(*table) {
-                table.count(held, event, 1, now);
+                table.count(held, event, events, now);
             }
         }
     }
@@ -195,6 +214,17 @@ mod tests {
         );
         assert_eq!(tracking.value(&counters, Which { table: TableId(9), sc: None }, requests, at(0)), None);
         tracking.release(&counters, 0, 0, at(0));
+        let mut connection = Tracking::default();
+        connection.track_connection(&counters, FIRST, key(9), at(0));
+        assert_eq!(
+            connection.value(&counters, FIRST, requests, at(0)),
+            Some(0),
+            "its requests are counted by themselves"
+        );
+        connection.count_many(&counters, Event::Request, 2, at(0));
+        assert_eq!(connection.value(&counters, FIRST, requests, at(0)), Some(2));
+        assert!(connection.has(FIRST) && !connection.has(numbered(2, 0)));
+        connection.release(&counters, 0, 0, at(0));
         assert_eq!(counters.table(TableId(2)).unwrap().len(), 1, "key 3 was not tracked");
     }
 }

@@ -10,14 +10,14 @@ use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::Replacement;
 use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{
-    Action, Edit, How, Matcher, ResponseRule, ResponseRules, Rule, Test, Texts, Value,
+    Action, Edit, How, Matcher, ResponseAction, ResponseRule, ResponseRules, Rule, Test, Texts, Value,
 };
 
 use super::common::{Client, PATIENCE, Scripted, Setup, answering, gist, scripted, status};
 use super::oracle::Haproxy;
 
 /// A server that answers with the head it was sent, without the fields that proxies add.
-fn echoing() -> Scripted {
+pub(crate) fn echoing() -> Scripted {
     scripted(|served, _| {
         while let Some(head) = served.request() {
             let length = head.len();
@@ -44,7 +44,7 @@ fn under(prefix: &str, edit: Edit) -> Rule {
 }
 
 /// What the server has got, and the answer's fields, in an order of their own: ours go behind those that came.
-fn asked(addr: SocketAddr, request: &str) -> (String, Vec<String>, Vec<String>) {
+pub(crate) fn asked(addr: SocketAddr, request: &str) -> (String, Vec<String>, Vec<String>) {
     let stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut client = Client::over(stream);
@@ -92,7 +92,7 @@ fn changes_are_haproxys() {
         under("/cookie", Edit::Replace("Cookie".into(), by("foo=([^;]*);(.*)", r"foo=\1;ip=${src};\2"))),
         under("/list", Edit::ReplaceElements("x-list".into(), by("^b(.)$", r"<\1>"))),
     ];
-    let always = |edit| ResponseRule { when: Matcher::All(Vec::new()), edit };
+    let always = |edit| ResponseRule { when: Matcher::All(Vec::new()), action: ResponseAction::Edit(edit) };
     setup.backend.http_response = ResponseRules::new(vec![
         always(Edit::Replace("Set-Cookie".into(), by("^(.*)$", r"\1; Secure"))),
         always(Edit::ReplaceElements("Via".into(), by("^two$", "2"))),
@@ -184,8 +184,10 @@ fn variables_reach_the_response() {
         },
         Rule { when: Matcher::Test(Test::HasVariable("m".into())), action: Action::Deny(403) },
     ];
-    let set =
-        |name: &str, value: &str| ResponseRule { when: always(), edit: Edit::Set(name.into(), text(value)) };
+    let set = |name: &str, value: &str| {
+        let action = ResponseAction::Edit(Edit::Set(name.into(), text(value)));
+        ResponseRule { when: always(), action }
+    };
     setup.frontend.http_response =
         ResponseRules::new(vec![set("X-Asked", "<${var(who)}>"), set("X-None", "${var(m)}")]);
     let proxy = setup.start();

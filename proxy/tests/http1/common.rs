@@ -13,6 +13,7 @@ use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::io::sight::Services;
+use evenkeel_proxy::lua::Program;
 use evenkeel_proxy::map::MapConfig;
 use evenkeel_proxy::plan::{
     AdminState, Backend, BackendId, Balance, ClientHttp, ClientTimeouts, ErrorFiles, Frontend, FrontendId,
@@ -36,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) servers: Vec<Server>,
     pub(crate) tables: Vec<TableConfig>,
     pub(crate) maps: Vec<MapConfig>,
+    /// Scripts that rules call.
+    pub(crate) lua: Option<Arc<Program>>,
     /// Networks of proxies that say whose their connections are.
     pub(crate) accept_proxy: Vec<(IpAddr, u8)>,
     /// Another frontend, with a port of its own.
@@ -62,7 +65,7 @@ impl Setup {
                 mode: Mode::Http,
                 default_backend: Some(BackendId(0)),
                 routes: Routes::default(),
-                hello: None,
+                tcp_request: evenkeel_proxy::plan::TcpRules::default(),
                 timeout: ClientTimeouts { client: long, ..ClientTimeouts::default() },
                 http_request: Vec::new(),
                 http_response: evenkeel_proxy::rules::ResponseRules::default(),
@@ -101,6 +104,7 @@ impl Setup {
             servers: servers.iter().enumerate().map(|(i, addr)| server(i, *addr)).collect(),
             tables: Vec::new(),
             maps: Vec::new(),
+            lua: None,
             accept_proxy: Vec::new(),
             beside: None,
         }
@@ -141,7 +145,8 @@ impl Setup {
             Plan::new(self.global, frontends, backends, self.servers, listeners)
                 .and_then(|plan| plan.with_tables(self.tables))
                 .and_then(|plan| plan.with_maps(self.maps))
-                .unwrap(),
+                .unwrap()
+                .with_lua(self.lua),
         );
         let stats = Arc::new(Stats::new(&plan, threads));
         let balance = Arc::new(State::new(&plan));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use evenkeel_proxy::compress::{Algo, Compression, MediaRange};
 use evenkeel_proxy::rules::template::Template;
-use evenkeel_proxy::rules::{Edit, Matcher, ResponseRule, ResponseRules};
+use evenkeel_proxy::rules::{Edit, Matcher, ResponseAction, ResponseRule, ResponseRules};
 use flate2::read::{DeflateDecoder, GzDecoder};
 
 use super::common::{
@@ -288,7 +288,7 @@ fn a_backend_goes_before_its_frontend() {
 fn rules_come_first() {
     let server =
         giving(with_length("Content-Type: image/png\r\nContent-Encoding: br\r\nETag: \"a\"\r\n", b"hello"));
-    let rule = |edit| ResponseRule { when: Matcher::All(Vec::new()), edit };
+    let rule = |edit| ResponseRule { when: Matcher::All(Vec::new()), action: ResponseAction::Edit(edit) };
     let text = |text: &str| Template::parse(text).unwrap();
     let mut setup = Setup::new(&[server.addr]);
     setup.backend.http_response = ResponseRules::new(vec![

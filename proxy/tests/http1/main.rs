@@ -16,11 +16,15 @@ mod common;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod lua;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -41,6 +45,8 @@ mod shutdown;
 mod sight;
 #[cfg(test)]
 mod slow;
+#[cfg(test)]
+mod spellings;
 #[cfg(test)]
 mod tables;
 mod traffic;

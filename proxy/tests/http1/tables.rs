@@ -39,7 +39,7 @@ fn more_than(counter: Counter, number: u64) -> Matcher {
     Matcher::Test(Test::Counted(Number { of, counter }, Range { least: number + 1, ..Range::ALL }))
 }
 
-fn path(path: &str) -> Matcher {
+pub(crate) fn path(path: &str) -> Matcher {
     Matcher::Test(Test::Path(Texts::new(How::Exact, false, vec![path.into()]).unwrap()))
 }
 

@@ -19,4 +19,7 @@ mod servers;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]
+#[path = "../http1/spellings.rs"]
+mod spellings;
+#[cfg(test)]
 mod traffic;

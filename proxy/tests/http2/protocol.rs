@@ -3,6 +3,7 @@
 
 use super::client::{Frame, PREFACE, Raw, block, frame, headers};
 use super::common::{Setup, TestProxy, answering, until};
+use super::spellings;
 
 // RFC 9113 §6.
 const DATA: u8 = 0;
@@ -265,4 +266,65 @@ fn a_preface_is_whole_or_none() {
     let (said, _) = client.rest_or_reset();
     assert!(!said.starts_with(b"HTTP/1"), "{said:?}");
     until("it is counted", || proxy.frontend_totals().request_errors == 4);
+}
+
+/// `facts/reliability.md`, classes 4 and 16: the same table as over HTTP/1.1.
+#[test]
+fn no_spelling_escapes_a_rule() {
+    let server = answering();
+    let proxy = spellings::guarded(&[server.addr]).start();
+    let mut raw = Raw::connect(&proxy);
+    let mut stream = 1;
+    // `true`: refused by a rule.
+    let mut is_refused = |path: &str, host: &str, by: &str| {
+        let pseudo =
+            [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", host), ("x-by", by)];
+        raw.send(frame(1, 5, stream, &block(&pseudo)));
+        stream += 2;
+        let answer = raw.next();
+        assert_eq!(answer.kind, 1, "HEADERS for {path} of {host}");
+        // RFC 7541 §A: 200 is in the static table, 403 is not.
+        let refused = answer.payload.first() != Some(&0x88);
+        let mut last = answer.flags & 1 == 1;
+        while !last {
+            let more = raw.next();
+            last = more.flags & 1 == 1;
+        }
+        refused
+    };
+    for path in spellings::PATHS {
+        for by in spellings::WAYS {
+            assert!(is_refused(path, "h", by), "{path} by {by}");
+        }
+    }
+    for path in spellings::CASES {
+        assert!(is_refused(path, "h", "nocase"), "{path}");
+        assert!(!is_refused(path, "h", "beg"), "{path}: letters differ");
+    }
+    for host in spellings::HOSTS {
+        assert!(is_refused("/", host, ""), "{host}");
+    }
+    for path in spellings::OTHERS {
+        assert!(!is_refused(path, "h", "reg"), "{path}");
+    }
+    while server.heads.try_recv().is_ok() {}
+    // What is no path does not reach a server, and of what has a fragment the rest is what rules and servers see.
+    for (path, seen) in [
+        ("/admin/#x", None),
+        ("/#/../admin/", Some("GET / HTTP/1.1\r\n")),
+        ("/\u{c0}\u{af}admin/", None),
+        ("admin/", None),
+        ("*", None),
+    ] {
+        let mut raw = Raw::connect(&proxy);
+        let pseudo =
+            [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", "h"), ("x-by", "beg")];
+        raw.send(frame(1, 5, 1, &block(&pseudo)));
+        let answer = raw.next();
+        let served = answer.kind == 1 && answer.payload.first() == Some(&0x88);
+        assert_eq!(served, seen.is_some(), "{path:?}");
+        let head = server.heads.try_recv().ok();
+        let begin = head.as_ref().map(|head| format!("{}\r\n", head.lines().next().unwrap_or_default()));
+        assert_eq!(begin.as_deref(), seen, "{path:?}");
+    }
 }

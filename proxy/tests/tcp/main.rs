@@ -8,6 +8,8 @@ mod bulk;
 #[allow(dead_code, reason = "shared with the tests of HTTP, which use the rest")]
 mod common;
 #[cfg(test)]
+mod content;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod persistence;

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_proxy::hello::HelloMatch;
-use evenkeel_proxy::plan::{Backend, BackendId, HelloRoute, HelloRouting};
+use evenkeel_proxy::plan::{Backend, BackendId, TcpRules};
+use evenkeel_proxy::route::{Route, Routes};
+use evenkeel_proxy::rules::{How, Matcher, Test, Texts};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
@@ -69,16 +70,20 @@ impl Authority {
     }
 }
 
-fn route(backend: u16, when: HelloMatch) -> HelloRoute {
-    HelloRoute { when, backend: BackendId(backend) }
+fn route(backend: u16, when: Matcher) -> Route {
+    Route { when, to: BackendId(backend).into() }
 }
 
-fn named(name: &str) -> HelloMatch {
-    HelloMatch { names: vec![name.into()], ..HelloMatch::default() }
+fn texts(how: How, text: &str) -> Texts {
+    Texts::new(how, false, vec![text.into()]).unwrap()
+}
+
+pub(crate) fn named(name: &str) -> Matcher {
+    Matcher::Test(Test::HelloName(texts(How::Exact, name)))
 }
 
 /// A backend for each server, routes to them, and no default.
-fn routed(servers: &[SocketAddr], inspect_delay: Duration, routes: Vec<HelloRoute>) -> Setup {
+fn routed(servers: &[SocketAddr], inspect_delay: Duration, routes: Vec<Route>) -> Setup {
     let mut setup = setup(servers);
     for (i, server) in (0u16..).zip(&mut setup.servers) {
         server.backend = BackendId(i);
@@ -90,12 +95,13 @@ fn routed(servers: &[SocketAddr], inspect_delay: Duration, routes: Vec<HelloRout
         }
     }
     setup.frontend.default_backend = None;
-    setup.frontend.hello = Some(HelloRouting { inspect_delay, routes });
+    setup.frontend.tcp_request = TcpRules { inspect_delay, ..TcpRules::default() };
+    setup.frontend.routes = Routes::new(routes);
     setup
 }
 
 /// Tells what it gets first, after a word of who it is.
-fn telling(who: &'static str) -> Scripted {
+pub(crate) fn telling(who: &'static str) -> Scripted {
     scripted(move |served, _| {
         served.send(who);
         let said = served.client.rest();
@@ -107,8 +113,9 @@ fn telling(who: &'static str) -> Scripted {
 fn clients_reach_the_server_that_they_ask_for() {
     let authority = Authority::new();
     let servers = ["a.example", "b.example", "c.sub.example"].map(|name| authority.server(name));
-    let below = HelloMatch { ends: vec![".sub.example".into()], ..HelloMatch::default() };
-    let of_acme = HelloMatch { protocols: vec![(*b"acme-tls/1").into()], ..named("a.example") };
+    let below = Matcher::Test(Test::HelloName(texts(How::Suffix, ".sub.example")));
+    let acme = Matcher::Test(Test::HelloAlpn(texts(How::Exact, "acme-tls/1")));
+    let of_acme = Matcher::All(vec![acme, named("a.example")]);
     let routes =
         vec![route(1, of_acme), route(0, named("a.example")), route(1, named("b.example")), route(2, below)];
     let proxy = routed(&servers.each_ref().map(|s| s.addr), PATIENCE, routes).start();
@@ -138,7 +145,7 @@ fn openssl(authority: &Authority, proxy: SocketAddr, name: &str) -> bool {
 }
 
 /// What openssl 3 says first to a.example (one record of TLS 1.3, made once and kept).
-fn hello_of_openssl() -> &'static [u8] {
+pub(crate) fn hello_of_openssl() -> &'static [u8] {
     include_bytes!("../../../tests/fuzz/corpus/client_hello/openssl")
 }
 

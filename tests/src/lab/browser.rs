@@ -60,13 +60,19 @@ impl<'a> Browser<'a> {
         until(what, SOON, || (self.run(script) == Value::Bool(true)).then_some(()));
     }
 
-    /// Clicks the first element that a CSS selector finds, as a person would: it has to be visible.
+    /// Clicks the first element that a CSS selector finds, as a person would: it has to be visible. An element that the
+    /// page has replaced meanwhile is looked for again.
     ///
     /// # Panics
     /// If there is no such element, or nobody could click it.
     pub fn click(&self, css: &str) {
-        let id = self.element(css);
-        self.command(&format!("/element/{id}/click"), &json!({}));
+        until(&format!("somebody can click {css}"), SOON, || {
+            let path = format!("/session/{}/element/{}/click", self.session, self.element(css));
+            let value = self.call("POST", &path, Some(&json!({})))?.get("value").cloned().unwrap_or_default();
+            let stale = value.get("error").is_some_and(|e| e == "stale element reference");
+            assert!(stale || value.is_null(), "{css}: {value}");
+            (!stale).then_some(())
+        });
     }
 
     /// Makes the window that large.

@@ -24,6 +24,7 @@ mod http2;
 mod interop;
 mod limits;
 mod logs;
+mod lua;
 mod main_job;
 mod monitoring;
 mod names;

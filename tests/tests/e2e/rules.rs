@@ -239,3 +239,98 @@ store = { http_req_rate = "10s" }
     let over_http2 = site.curl("--http2-prior-knowledge --write-out |%{http_code}", "http://10.77.0.1/");
     assert!(over_http2.expect("an answer").ends_with("|429"), "a stream is a request as well");
 }
+
+/// What the origin answers with, whose answers both proxies pass on; in a frontend beside the one that is tested.
+const ORIGIN: &str = r#"
+[frontend.origin]
+bind = ["*:8081"]
+http_request = [
+  { return = { status = 500, string = "broken", hdr = { X-Secret = "a, b" } }, if = { path_end = "/500" } },
+  { return = { status = 404, string = "gone", hdr = { X-Secret = "a" } }, if = { path_end = "/404" } },
+  { return = { status = 304 }, if = { path_end = "/304" } },
+  { return = { string = "fine", hdr = { X-Secret = "a, b", X-Kind = "page" } } },
+]
+[backend.origin]
+server = [{ name = "o", addr = "10.77.0.1:8081" }]
+"#;
+
+const THEIR_RESPONSES: &str = "
+frontend web
+ bind 10.77.0.11:8443
+ acl many hdr_cnt(X-Hop) gt 2
+ http-request deny deny_status 400 if many
+ http-request deny deny_status 503 if { path_beg /none } { nbsrv(none) lt 1 }
+ http-request deny deny_status 501 if { req.ver 1.0 }
+ http-request set-var(txn.quiet) str(yes) if { path_beg /quiet }
+ http-response deny if { var(txn.quiet) -m str yes } { status 500:599 }
+ http-response return status 410 content-type text/plain string moved if { status 404 }
+ http-response set-status 429 if { status 500 }
+ http-response set-header Retry-After 5 if { status 429 }
+ http-response redirect location /elsewhere code 307 if { res.hdr(X-Kind) page } { res.hdr_cnt(X-Secret) gt 2 }
+ http-response del-header X-Secret if { res.hdr_cnt(X-Secret) ge 2 }
+ default_backend o
+backend o
+ server o 10.77.0.1:8081
+backend none
+";
+
+const OUR_RESPONSES: &str = r#"
+http_request = [
+  { deny = 400, if = { hdr_cnt = { X-Hop = { gt = 2 } } } },
+  { deny = 503, if = { path_beg = "/none", nbsrv = { backend = "none", lt = 1 } } },
+  { deny = 501, if = "HTTP_1.0" },
+]
+http_response = [
+  { deny = true, if = { path_beg = "/quiet", status = "500-599" } },
+  { return = { status = 410, string = "moved" }, if = { status = 404 } },
+  { set_status = 429, if = { status = 500 } },
+  { set_header = { Retry-After = "5" }, if = { status = 429 } },
+  { redirect = { location = "/elsewhere", code = 307 }, if = { res_hdr = { X-Kind = "page" }, res_hdr_cnt = { X-Secret = { gt = 2 } } } },
+  { del_header = "X-Secret", if = { res_hdr_cnt = { X-Secret = { ge = 2 } } } },
+]
+[backend.none]
+server = [{ name = "s", addr = "10.77.0.12:1", state = "maint" }]
+"#;
+
+#[test]
+fn responses_are_looked_at_as_by_haproxy() {
+    let lab = Lab::new();
+    let files = Scratch::new("haproxy");
+    Files(&files).write("haproxy.cfg", &format!("{HAPROXY}{THEIR_RESPONSES}"));
+    let front = FRONT.replace("\"b\"", "\"origin\"");
+    let site = Site::start_in(lab, &format!("{front}bind = [\"*:80\"]\n{OUR_RESPONSES}{ORIGIN}"), |_| {});
+    let _theirs = haproxy(&site.lab, &files);
+    let asked = |authority: &str, args: &str, path: &str| {
+        let got =
+            site.curl(&format!("--include {args}"), &format!("http://{authority}{path}")).expect("an answer");
+        let mut lines: Vec<String> = got.lines().map(str::to_ascii_lowercase).collect();
+        // What a page says of a refusal is each one's own, and how the status is called.
+        if lines.iter().any(|line| line.starts_with("<html>")) {
+            lines.truncate(1);
+        }
+        let status = lines[0].split(' ').nth(1).unwrap().to_owned();
+        lines[0] = status;
+        lines[1..].sort_unstable();
+        lines
+    };
+    for (args, path) in [
+        ("", "/"),
+        ("", "/500"),
+        ("", "/404"),
+        ("", "/304"),
+        ("", "/quiet/500"),
+        ("", "/quiet/404"),
+        ("", "/none"),
+        ("--http1.0", "/"),
+        ("--header X-Hop:a,b", "/"),
+        ("--header X-Hop:a,b,c", "/"),
+        ("--header X-Hop:a --header X-Hop:b,c", "/"),
+        ("--header X-Hop:a,,b", "/"),
+    ] {
+        assert_eq!(asked("10.77.0.1", args, path), asked("10.77.0.11:8443", args, path), "{args} {path}");
+    }
+    // Over HTTP/2 likewise.
+    for (path, status) in [("/", "200"), ("/500", "429"), ("/404", "410"), ("/quiet/500", "502")] {
+        assert_eq!(asked("10.77.0.1", "--http2-prior-knowledge", path)[0], status, "{path}");
+    }
+}

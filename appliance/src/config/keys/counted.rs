@@ -10,13 +10,13 @@ pub static TABLE_STORE: Section = Section {
           has been counted in the present period, and of the period before as large a share as the last while still covers, \
           rounded down. Everything is counted by all threads together.",
     keys: &[
-        Key::new("conn_cur", Type::Bool, "Requests that are under way."),
-        Key::new("conn_cnt", Type::Bool, "How often something has been tracked."),
+        Key::new("conn_cur", Type::Bool, "Requests, or connections, that are under way."),
+        Key::new("conn_cnt", Type::Bool, "How often something has been tracked: requests, or connections."),
         Key::new("conn_rate", PERIOD, "How often in the last while."),
         Key::new(
             "sess_cnt",
             Type::Bool,
-            "Connections that are tracked from their start. Requests that rules track are none, as with HAProxy.",
+            "Connections that `tcp_request` tracks. Requests that rules track are none, as with HAProxy.",
         ),
         Key::new("sess_rate", PERIOD, "Those in the last while."),
         Key::new("http_req_cnt", Type::Bool, "Requests, those included that are refused."),
@@ -145,13 +145,13 @@ pub(super) const SC_SET_GPT0: Key =
 
 const TABLE: Key = Key::new("table", Type::Text("the name of a table"), "The table.").required();
 const NUMBER: Key = Key::new("sc", SC_TYPE, "Its number.").default_is("the first of that table");
-const GT: Key = Key::new("gt", COUNT, "More than this.");
-const GE: Key = Key::new("ge", COUNT, "This or more.");
-const LT: Key = Key::new("lt", COUNT, "Less than this.");
-const LE: Key = Key::new("le", COUNT, "This or less.");
-const EQ: Key = Key::new("eq", COUNT, "This and no other.");
+pub(super) const GT: Key = Key::new("gt", COUNT, "More than this.");
+pub(super) const GE: Key = Key::new("ge", COUNT, "This or more.");
+pub(super) const LT: Key = Key::new("lt", COUNT, "Less than this.");
+pub(super) const LE: Key = Key::new("le", COUNT, "This or less.");
+pub(super) const EQ: Key = Key::new("eq", COUNT, "This and no other.");
 
-const COMPARISONS: &[(&str, &str)] =
+pub(super) const COMPARISONS: &[(&str, &str)] =
     &[(">", "gt"), ("<", "lt"), ("over", "gt"), ("above", "gt"), ("max", "gt")];
 
 const SC_TYPE: Type = Type::Int { min: 0, max: 15 };

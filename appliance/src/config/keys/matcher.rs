@@ -1,6 +1,7 @@
 //! Keys of matchers.
 
 use super::counted::{sc, src};
+use super::gauge::{COMPARED, HOURS, OF_BACKEND, OF_SERVER, RAND};
 use super::{Key, Section, Type};
 
 /// Several words for "one or an array".
@@ -23,15 +24,15 @@ pub(super) const CONDITION: Type =
 pub static MATCHER: Section = Section {
     path: "acl.NAME",
     called: "a matcher",
-    doc: "What is asked of a request, or in mode tcp (`req_…`) of a ClientHello. All that is said must hold, each by one \
+    doc: "What is asked of a request, of a response (`status`, `res_hdr…`), or in mode tcp (`req_…`) of a ClientHello. All that is said must hold, each by one \
           of its values. Where a condition is expected, matchers have names (`[acl]`, `[frontend.NAME.acl]`) or stand in \
           place, and those in an array must all hold. Paths are compared in one spelling whatever the client has written: \
-          percent-encoding undone, `//`, `/./` and `/../` resolved, `;…` dropped, `\\` as `/`; the path that is forwarded \
-          stays as it is. Keys that end in `_file` name files with one value in each line (blank lines and lines that begin \
+          percent-encoding and overlong UTF-8 undone, `//`, `/./` and `/../` resolved, `;…` and dots and blanks at the ends of \
+          parts dropped, `\\` as `/`; the path that is forwarded stays as it is. Keys that end in `_file` name files with one value in each line (blank lines and lines that begin \
           with `#` do not count), and go together with what their key says: `src` and `src_file` hold by a value of either. \
           A hundred thousand lines cost a request about what one does, but for `_sub`, `_dir` and `_reg`. There from the \
           start: `TRUE`, `FALSE`, `LOCALHOST`, `METH_GET` (GET and HEAD), `METH_HEAD`, \
-          `METH_POST`, `METH_PUT`, `METH_DELETE`, `METH_OPTIONS`, `METH_TRACE`.",
+          `METH_POST`, `METH_PUT`, `METH_DELETE`, `METH_OPTIONS`, `METH_TRACE`, `HTTP_1.0`, `HTTP_1.1`, `HTTP_2.0`.",
     keys: &[
         Key::new("any", OF_CONDITIONS, "One of these holds."),
         Key::new("all", OF_CONDITIONS, "Every one of these holds."),
@@ -58,6 +59,12 @@ pub static MATCHER: Section = Section {
         Key::new("raw_path_dir", TEXTS, "What is in it as a whole part between slashes."),
         Key::new("raw_path_sub", TEXTS, "What is in it."),
         Key::new("raw_path_reg", EXPRESSIONS, "What is found in it."),
+        Key::new("url_len", Type::Table(&COMPARED), "How long path and query are as they were sent, in bytes."),
+        Key::new(
+            "http_version",
+            Type::Text("\"1.0\", \"1.1\", \"2.0\", or an array of them"),
+            "The version of HTTP that the client speaks.",
+        ),
         Key::new("method", Type::Text("a method or an array of them"), "The method."),
         Key::new(
             "hdr",
@@ -74,6 +81,11 @@ pub static MATCHER: Section = Section {
             "There is such a field.",
         ),
         Key::new(
+            "hdr_cnt",
+            Type::Forms("a table from names to what the number has to be", Some(&COMPARED)),
+            "How many elements fields of a name have, all together: `hdr_cnt = { X-Forwarded-For = { gt = 3 } }`.",
+        ),
+        Key::new(
             "accepts",
             Type::Text("a type of content (\"application/json\") or an array of them"),
             "The client takes such content, by the ranges and weights of `Accept`. Without that field it takes any.",
@@ -85,13 +97,24 @@ pub static MATCHER: Section = Section {
         Key::new("var", BY_NAME, "Variables that `set_var` has given such a value."),
         Key::new("var_exists", TEXTS, "There is such a variable."),
         Key::new(
+            "lua",
+            BY_NAME,
+            "Fetches of scripts that say such a text; behind commas what they are called with: \"tier,gold\".",
+        ),
+        Key::new("lua_true", TEXTS, "Such a fetch says anything but `false` or nothing."),
+        Key::new(
             "nocase",
             Type::Bool,
-            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `urlp`, `cook` and `var`. Hosts are \
+            "Letters of either case are the same in `path…`, `raw_path…`, `hdr…`, `res_hdr…`, `urlp`, `cook`, `var` and `lua`. Hosts are \
              compared so anyway.",
         )
         .default("false"),
         Key::new("src", NETWORKS, "The client's address."),
+        Key::new(
+            "src_port",
+            Type::Forms("a port, or ports \"1-1023\"", None),
+            "The port that the client has connected from.",
+        ),
         Key::new("dst", NETWORKS, "The address that the client has connected to."),
         Key::new(
             "dst_port",
@@ -101,6 +124,12 @@ pub static MATCHER: Section = Section {
         Key::new("ssl_fc", Type::Bool, "Whether the client speaks TLS."),
         Key::new("ssl_fc_sni", HOSTS, "The name that it has asked for in its TLS handshake, in whatever case."),
         Key::new("ssl_fc_alpn", TEXTS, "The protocol that was agreed on in it: \"h2\", \"http/1.1\"."),
+        Key::new(
+            "ssl_fc_protocol",
+            Type::Text("\"TLSv1.2\", \"TLSv1.3\", or an array of them"),
+            "The version of TLS that was agreed on.",
+        ),
+        Key::new("ssl_fc_cipher", TEXTS, "The cipher suite that was, by OpenSSL's name."),
         Key::new(
             "ssl_c_used",
             Type::Bool,
@@ -113,6 +142,49 @@ pub static MATCHER: Section = Section {
             "Whom the client's certificate is for, written on one line: \"/O=Example/CN=builder\".",
         ),
         Key::new("ssl_c_s_dn_cn", Type::Text("a name or an array of them"), "The common name in it."),
+        Key::new(
+            "status",
+            Type::Forms("a status, statuses \"500-599\", or an array of them", None),
+            "In `http_response`, the status of the response.",
+        ),
+        Key::new("res_hdr", BY_NAME, "In `http_response`, fields of the response that have such an element."),
+        Key::new("res_hdr_beg", BY_NAME, "How such an element begins."),
+        Key::new("res_hdr_end", BY_NAME, "How such an element ends."),
+        Key::new("res_hdr_sub", BY_NAME, "What is in such an element."),
+        Key::new("res_hdr_reg", BY_NAME, "What is found in such an element."),
+        Key::new(
+            "res_hdr_exists",
+            Type::Text("the name of a field or an array of them"),
+            "There is such a field in the response.",
+        ),
+        Key::new(
+            "res_hdr_cnt",
+            Type::Forms("a table from names to what the number has to be", Some(&COMPARED)),
+            "How many elements fields of the response have, all together.",
+        ),
+        Key::new(
+            "nbsrv",
+            Type::Table(&OF_BACKEND),
+            "How many servers of a backend get new work; backups count once no other server is left.",
+        ),
+        Key::new("queue", Type::Table(&OF_BACKEND), "How many requests wait in a backend, for whichever server."),
+        Key::new(
+            "srv_is_up",
+            Type::Text("a server, as \"backend/server\", or an array of them"),
+            "Whether one of these servers is up, or has no checks, and is not in maintenance.",
+        ),
+        Key::new("srv_conn", Type::Table(&OF_SERVER), "How many requests a server has."),
+        Key::new("srv_queue", Type::Table(&OF_SERVER), "How many requests wait for this server in particular."),
+        Key::new(
+            "time",
+            Type::Table(&HOURS),
+            "The time of day: `time = { from = \"22:00\", to = \"06:00\", days = \"mon-fri\" }`.",
+        ),
+        Key::new(
+            "rand",
+            Type::Table(&RAND),
+            "A random number: `rand = { lt = 5 }` holds for five requests of a hundred.",
+        ),
         sc("sc_conn_cur", "Requests of a tracked entry that are under way."),
         sc("sc_conn_cnt", "How often it has been tracked."),
         sc("sc_conn_rate", "How often in the last while."),
@@ -168,6 +240,11 @@ pub static MATCHER: Section = Section {
             Type::Text("a protocol name or an array of them"),
             "A protocol that the client would speak inside.",
         ),
+        Key::new(
+            "req_len",
+            Type::Table(&COMPARED),
+            "In mode tcp, how much the client has said, in bytes, up to a ClientHello that is looked for, or 16 KiB.",
+        ),
         Key::new("host_file", FILES, "`host` from files."),
         Key::new("host_beg_file", FILES, "`host_beg` from files."),
         Key::new("host_end_file", FILES, "`host_end` from files."),
@@ -199,6 +276,11 @@ pub static MATCHER: Section = Section {
         ("sni", "ssl_fc_sni, or where TLS is passed on req_ssl_sni"),
         ("req_sni", "req_ssl_sni"),
         ("alpn", "ssl_fc_alpn, or where TLS is passed on req_ssl_alpn"),
+        ("date", "time = { from = \"22:00\", to = \"06:00\" }"),
+        ("utime", "time = { from = \"22:00\", to = \"06:00\", utc = true }"),
+        ("req_ver", "http_version = \"1.1\""),
+        ("percent", "rand = { lt = 5 }"),
+        ("be_usable", "nbsrv = { backend = \"…\", gt = 0 }"),
         ("hdr(host)", "host"),
         ("header", "hdr = { NAME = \"value\" }"),
         ("query", "urlp = { NAME = \"value\" }"),

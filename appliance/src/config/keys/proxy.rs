@@ -18,6 +18,7 @@ use super::rule::{HTTP_REQUESTS, HTTP_RESPONSES};
 use super::server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 use super::stats::STATS_PAGE;
 use super::stick::STICK;
+use super::tcp::TCP_REQUESTS;
 use super::tls::{
     ALPN, BIND_CA_FILE, BIND_VERIFY, CIPHERS, CIPHERSUITES, CRL_FILE, CRT, CURVES, MAX_VER, MIN_VER,
     PREFER_CLIENT_CIPHERS, SSL, STRICT_SNI,
@@ -160,6 +161,7 @@ pub static FRONTEND: Section = Section {
         UNIQUE_ID_KEY,
         ERRORFILE,
         ACL,
+        TCP_REQUESTS,
         HTTP_REQUESTS,
         HTTP_RESPONSES,
         USE_BACKENDS,
@@ -251,6 +253,7 @@ pub static LISTEN: Section = Section {
         UNIQUE_ID_KEY,
         ERRORFILE,
         ACL,
+        TCP_REQUESTS,
         HTTP_REQUESTS,
         HTTP_RESPONSES,
         USE_BACKENDS,

@@ -8,8 +8,9 @@ pub static USE_BACKEND: Section = Section {
     path: "frontend.NAME.use_backend",
     called: "a use_backend rule",
     doc: "Where requests go, and in mode tcp connections by the ClientHello that a TLS client begins with, without ending \
-          its TLS. The first rule that matches decides; else `default_backend`. A connection that begins with something \
-          else than a ClientHello, or says too little within `inspect_delay`, matches no rule.",
+          its TLS, or by what else is known of them (`src`, `ssl_…`, tables). The first rule that matches decides; else \
+          `default_backend`. A connection that begins with something else than a ClientHello, or says too little within \
+          `inspect_delay`, has no name and no protocol.",
     keys: &[
         Key::new("backend", Type::Text("the name of a backend"), "Where they go. This, or `map` and `key`."),
         Key::new(
@@ -36,6 +37,6 @@ pub(super) const USE_BACKENDS: Key = Key::new(
 pub(super) const INSPECT_DELAY: Key = Key::new(
     "inspect_delay",
     ms(1, DAY),
-    "In mode tcp, how long `use_backend` waits for what it looks at. A client that waits for the server to speak first waits this long.",
+    "In mode tcp, how long `use_backend` and `tcp_request` wait for what they look at. A client that waits for the server to speak first waits this long.",
 )
-.default_is("\"5s\"; of no use without `use_backend`");
+.default_is("\"5s\"; of no use without `use_backend` or `tcp_request`");

@@ -15,7 +15,8 @@ pub static HTTP_REQUEST: Section = Section {
           in tables. In texts of fields and of `redirect` these are filled in: `${host}`, `${authority}` (with its port), \
           `${path}`, `${query}`, `${pathq}` \
           (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; and by name `${hdr(NAME)}` (the \
-          last field of that name), `${query(NAME)}` (a parameter, as it was sent), `${cookie(NAME)}` and `${var(NAME)}` (what `set_var` has set). What a request has \
+          last field of that name), `${query(NAME)}` (a parameter, as it was sent), `${cookie(NAME)}`, `${var(NAME)}` (what `set_var` has set) and \
+          `${lua(NAME)}` (what a fetch of a script says; `${lua(NAME,ARG)}` calls it with an argument). What a request has \
           not got is empty; a dollar sign is `$$`.",
     keys: &[
         Key::new(
@@ -76,6 +77,9 @@ pub static HTTP_REQUEST: Section = Section {
             Type::Forms("a table from names to texts or to look-ups", Some(&LOOK_UP)),
             "Variables, for further rules (`var`), texts (`${var(NAME)}`), and what is changed in the response.",
         ),
+        LUA,
+        ARGS,
+        SET_LOG_LEVEL,
         TRACK,
         SC_INC_GPC0,
         SC_INC_GPC1,
@@ -85,10 +89,12 @@ pub static HTTP_REQUEST: Section = Section {
     ],
     hints: &[
         ("deny_status", "deny = 429"),
+        ("script", "lua = \"NAME\", and [lua] load = [\"FILE\"]"),
         ("reject", "deny, or silent_drop"),
         ("set_uri", "set_pathq"),
         ("replace_uri", "replace_pathq"),
         ("silent-drop", "silent_drop"),
+        ("log_level", "set_log_level"),
         ("track_sc0", "track = { key = \"src\", table = \"…\" }"),
         ("rate_limit", "track, and deny = 429 with if = { sc_http_req_rate = … }"),
         ("service", "use_service = \"prometheus_exporter\""),
@@ -131,10 +137,15 @@ pub static REDIRECT: Section = Section {
 pub static LOOK_UP: Section = Section {
     path: "frontend.NAME.http_request.set_var.NAME",
     called: "a look-up",
-    doc: "A value that a map has for a text.",
+    doc: "A value that a map has for a text, or a script makes of it: `map` or `lua`.",
     keys: &[
-        Key::new("map", Type::Text("the name of a map"), "Where it is looked up.").required(),
-        Key::new("key", Type::Text("a text"), "What is looked up.").required(),
+        Key::new("map", Type::Text("the name of a map"), "Where it is looked up."),
+        Key::new(
+            "lua",
+            Type::Text("the name of a converter"),
+            "A converter of a script, which is called with `key` and with what stands behind commas: \"shorten,8\".",
+        ),
+        Key::new("key", Type::Text("a text"), "What is looked up or converted.").required(),
         Key::new(
             "default",
             Type::Text("a text"),
@@ -166,28 +177,71 @@ pub static REPLACE_LINE: Section = Section {
 pub static HTTP_RESPONSE: Section = Section {
     path: "frontend.NAME.http_response",
     called: "a rule for responses",
-    doc: "What changes in the responses of servers, in the order of the file: first what the backend says, then the frontend. \
-          A rule does one thing, in responses to the requests for which its condition holds; without a condition in all. The \
-          proxy's own answers stay as they are. Of the request `${var(NAME)}` is filled in in texts. At most 64 rules.",
+    doc: "What is done with the responses of servers, in the order of the file: first what the backend says, then the frontend. \
+          A rule does one thing, with the responses, and to the requests, for which its condition holds; without a condition \
+          with all. `deny`, `return` and `redirect` put another answer in the place of the response, and no further rule is \
+          asked. The proxy's own answers stay as they are. In texts `${status}`, `${res_hdr(NAME)}` (the last field of that \
+          name) and `${var(NAME)}` are filled in. At most 64 rules, and 64 different conditions on requests.",
     keys: &[
+        Key::new(
+            "deny",
+            Type::Forms("true or a status", None),
+            "Withholds the response: `true` is 502. `errorfile` can say what the client gets; its connection ends then.",
+        ),
+        Key::new("return", Type::Table(&RETURN), "Answers in the server's place."),
+        Key::new("redirect", Type::Table(&RESPONSE_REDIRECT), "Sends the client elsewhere."),
         SET_HEADER,
         ADD_HEADER,
         DEL_HEADER,
         REPLACE_HEADER,
         REPLACE_VALUE,
-        Key::new("if", CONDITION, "In responses to which requests."),
-        Key::new("unless", CONDITION, "Not in responses to those for which this holds."),
+        LUA,
+        ARGS,
+        Key::new(
+            "set_status",
+            Type::Int { min: 200, max: 599 },
+            "Another status. Responses that have no content by their status (1xx, 204, 304) keep it.",
+        ),
+        Key::new(
+            "set_var",
+            Type::Forms("a table from names to texts", None),
+            "Variables, for texts of further rules (`${var(NAME)}`).",
+        ),
+        SET_LOG_LEVEL,
+        Key::new("if", CONDITION, "Which responses, to which requests."),
+        Key::new("unless", CONDITION, "Not those for which this holds."),
     ],
-    hints: &[("when", "if")],
+    hints: &[("when", "if"), ("deny_status", "deny = 502")],
 };
+
+/// `redirect` of a rule for responses.
+pub static RESPONSE_REDIRECT: Section = Section {
+    path: "frontend.NAME.http_response.redirect",
+    called: "a redirect",
+    doc: "Where a client is sent.",
+    keys: &[
+        Key::new("location", Type::Text("a text"), "This place, as `Location` says it.").required(),
+        Key::new("code", Type::Int { min: 301, max: 308 }, "301, 302, 303, 307 or 308.").default("302"),
+    ],
+    hints: &[
+        ("to", "location"),
+        ("url", "location"),
+        ("status", "code"),
+        ("scheme", "location, or `redirect` of http_request"),
+        ("prefix", "location, or `redirect` of http_request"),
+    ],
+};
+
+const SET_LOG_LEVEL: Key = Key::new(
+    "set_log_level",
+    Type::Word(&["silent", "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"]),
+    "How urgent the line in the log is, which else is `info`; `silent`: there is none. Of several rules the last holds.",
+);
 
 const FIELDS: Type = Type::Forms("a table from names to values", None);
 
-const SET_HEADER: Key = Key::new(
-    "set_header",
-    FIELDS,
-    "Fields that there are once and with this value, whatever was there. In responses nothing is filled in.",
-);
+const SET_HEADER: Key =
+    Key::new("set_header", FIELDS, "Fields that there are once and with this value, whatever was there.");
 const ADD_HEADER: Key = Key::new("add_header", FIELDS, "Fields that there are once more.");
 const DEL_HEADER: Key = Key::new(
     "del_header",
@@ -202,6 +256,16 @@ pub(super) const HTTP_RESPONSES: Key =
 /// `http_request` of a frontend or backend.
 pub(super) const HTTP_REQUESTS: Key =
     Key::new("http_request", Type::Tables(&HTTP_REQUEST), "What is done with requests, rule by rule.");
+const LUA: Key = Key::new(
+    "lua",
+    Type::Text("the name of an action"),
+    "A script does with it what it wants: an action that it registers by `core.register_action`.",
+);
+const ARGS: Key = Key::new(
+    "args",
+    Type::Text("a text or an array of them"),
+    "What the action is called with, as many as it is registered with.",
+);
 const REPLACE_HEADER: Key = Key::new(
     "replace_header",
     Type::Table(&REPLACE),

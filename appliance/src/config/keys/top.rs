@@ -2,7 +2,7 @@
 
 use super::matcher::ACL;
 use super::{
-    BACKEND, DEFAULTS, FRONTEND, GLOBAL, LISTEN, MAP, PROFILE, RESOLVERS, SYNC_GROUP, TABLE, VRRP,
+    BACKEND, DEFAULTS, FRONTEND, GLOBAL, LISTEN, LUA, MAP, PROFILE, RESOLVERS, SYNC_GROUP, TABLE, VRRP,
     VRRP_SCRIPT,
 };
 use super::{Key, Section, Type};
@@ -36,6 +36,7 @@ pub static TOP: Section = Section {
         Key::new("listen", Type::Named(&LISTEN), "A frontend and a backend in one."),
         Key::new("table", Type::Named(&TABLE), "What is remembered of clients."),
         Key::new("map", Type::Named(&MAP), "Values that rules look up."),
+        Key::new("lua", Type::Table(&LUA), "Scripts that rules call."),
         Key::new("resolvers", Type::Named(&RESOLVERS), "Name servers, for servers that have a name."),
         Key::new("vrrp", Type::Named(&VRRP), "Virtual routers: addresses that move between the nodes."),
         Key::new("vrrp_script", Type::Named(&VRRP_SCRIPT), "Check programs that virtual routers can track."),

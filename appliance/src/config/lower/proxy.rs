@@ -6,16 +6,14 @@ use std::sync::Arc;
 use evenkeel_proxy::access_log::LogTarget;
 use evenkeel_proxy::compress::Compression;
 use evenkeel_proxy::plan;
-use evenkeel_proxy::plan::{
-    BackendId, ErrorFiles, FrontendId, HelloRoute, HelloRouting, LogTargetId, Plan, ServerId, Watch,
-};
+use evenkeel_proxy::plan::{BackendId, ErrorFiles, FrontendId, LogTargetId, Plan, ServerId, Watch};
 use evenkeel_proxy::route::{Route, Routes, To};
 use evenkeel_proxy::rules::ResponseRules;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::{Diagnostic, Refusal};
 use crate::config::model::{
-    Backend, ErrorResponses, Frontend, Global, Listening, ProxyParts, RouteTo, Server, When,
+    self, Backend, ErrorResponses, Frontend, Global, Listening, ProxyParts, RouteTo, Server,
 };
 use crate::config::resolve::Resolved;
 
@@ -31,8 +29,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         let id = FrontendId(number(i, "frontends")?);
         listeners.extend(f.binds.iter().map(|b| listener(id, &b.value)));
         let to = f.default_backend.as_ref().and_then(|b| ids.get(b.value.as_str()).copied());
-        let (routes, hello) = routing(f, &ids);
-        frontends.push(plan::Frontend { routes, hello, ..frontend(f, to, &mut log_targets)? });
+        frontends.push(plan::Frontend { routes: routes(f, &ids), ..frontend(f, to, &mut log_targets)? });
     }
     number(listeners.len(), "listening addresses")?;
     let mut servers = Vec::new();
@@ -67,7 +64,8 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         .and_then(|plan| plan.with_tables(resolved.tables.clone()))
         .and_then(|plan| plan.with_maps(resolved.maps.clone()))
         .and_then(|plan| plan.with_resolvers(resolved.resolvers.clone()))
-        .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?;
+        .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?
+        .with_lua(resolved.lua.clone());
     Ok(ProxyParts { plan: Arc::new(plan), log_targets })
 }
 
@@ -90,7 +88,7 @@ fn frontend(
         mode: f.mode,
         default_backend,
         routes: Routes::default(),
-        hello: None,
+        tcp_request: f.tcp_rules.clone(),
         timeout: f.timeout,
         http_request: f.rules.clone(),
         http_response: ResponseRules::new(f.response_rules.clone())
@@ -108,25 +106,17 @@ fn frontend(
     })
 }
 
-/// Where requests go, and connections by their hello. The loader has seen to it that a frontend has rules of one kind.
-fn routing(f: &Frontend, ids: &BTreeMap<&str, BackendId>) -> (Routes, Option<HelloRouting>) {
-    let (mut of_requests, mut of_hellos) = (Vec::new(), Vec::new());
-    for r in &f.routes {
+/// Where requests go, and connections.
+fn routes(f: &Frontend, ids: &BTreeMap<&str, BackendId>) -> Routes {
+    let route = |r: &model::Route| {
         let to = match &r.to {
-            RouteTo::Backend(name) => ids.get(name.value.as_str()).copied().map(To::Backend),
-            RouteTo::Mapped { map, key, .. } => Some(To::Mapped { map: *map, key: key.clone() }),
+            RouteTo::Backend(name) => To::Backend(ids.get(name.value.as_str()).copied()?),
+            RouteTo::Mapped { map, key, .. } => To::Mapped { map: *map, key: key.clone() },
         };
-        match (&r.when, to) {
-            (When::Request(when), Some(to)) => of_requests.push(Route { when: when.clone(), to }),
-            (When::Hello(when), Some(To::Backend(backend))) => {
-                of_hellos.push(HelloRoute { when: when.clone(), backend });
-            }
-            (When::Hello(_), Some(To::Mapped { .. })) | (_, None) => {}
-        }
-    }
-    let routing = HelloRouting { inspect_delay: f.inspect_delay, routes: of_hellos };
+        Some(Route { when: r.when.clone(), to })
+    };
     let names = ids.iter().map(|(name, id)| ((*name).into(), *id)).collect();
-    (Routes::new(of_requests).naming(names), (!routing.routes.is_empty()).then_some(routing))
+    Routes::new(f.routes.iter().filter_map(route).collect()).naming(names)
 }
 
 /// Equal targets share a number, and so a socket.

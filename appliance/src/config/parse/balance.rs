@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU8, NonZeroU16};
 
+use evenkeel_proxy::lua::Program;
 use evenkeel_proxy::plan::{Balance, HashFunction, HashKey, HashLayout, HashValue, Redispatch, UriKey};
 
 use super::rule;
@@ -69,7 +70,7 @@ fn by_table(cx: &mut Reader<'_>, node: Node<'_>) -> Option<HowBalanced> {
     let hdr = t.read(cx, "hdr", token).map(|name| HashKey::Header { name, domain_only });
     let url_param = t.read(cx, "url_param", Reader::text).map(|name| HashKey::UrlParam(name.value));
     let cookie = t.read(cx, "cookie", token).map(HashKey::Cookie);
-    let hash = t.read(cx, "hash", |cx, key, node| cx.parsed(key, node, hashed)).map(|h| h.value);
+    let hash = t.read(cx, "hash", |cx, key, node| rule::templated(cx, key, node, hashed)).map(|h| h.value);
     let random = t.read(cx, "random", positive).map(Balance::Random);
     t.finish(cx);
     if said != 1 {
@@ -112,12 +113,12 @@ fn token(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Strin
 }
 
 /// A value by name, or a text.
-fn hashed(text: &str) -> Result<HashKey, Bad> {
+fn hashed(text: &str, scripts: Option<&Program>) -> Result<HashKey, Bad> {
     if let Some((_, value)) = VALUES.into_iter().find(|(name, _)| *name == text) {
         return Ok(HashKey::Value(value));
     }
     let names = VALUES.map(|(name, _)| name);
-    let text = rule::template(text)?;
+    let text = rule::template(text, scripts)?;
     if text.is_fixed() {
         let bad = Bad::new("has nothing of a request in it");
         return Err(

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use evenkeel_proxy::hello::HelloMatch;
 use evenkeel_proxy::rules::accept::MediaType;
 use evenkeel_proxy::rules::path::normal;
 use evenkeel_proxy::rules::{How, Network, Networks, Test, Texts};
 
-use super::counted;
+use super::lua;
 use super::patterns::from_files;
 use super::rule::variable_name;
+use super::{answered, counted, gauge};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::Condition;
@@ -74,30 +74,17 @@ fn conditions(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<
 fn matcher(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Condition> {
     let errors = cx.errors;
     let mut t = Fields::of(cx, &keys::MATCHER, node.key, node)?;
-    let of_hello = OF_HELLO.iter().find(|k| t.has(k));
-    let of_request = keys::MATCHER.keys.iter().map(|k| k.name).find(|k| !OF_HELLO.contains(k) && t.has(k));
-    let hello = hello(cx, &mut t);
+    let said = keys::MATCHER.keys.iter().any(|k| k.name != "nocase" && t.has(k.name));
     let mut all = combined(cx, &mut t);
     all.extend(tests(cx, &mut t));
     t.finish(cx);
-    match (of_hello, of_request) {
-        (None, None | Some("nocase")) => {
-            let message = "a matcher that asks for nothing";
-            cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(EXAMPLE));
-            None
-        }
-        (Some(of_hello), Some(of_request)) => {
-            let message = format!(
-                "`{of_hello}` looks at TLS that is passed on, and `{of_request}` at requests, which are not seen there"
-            );
-            cx.push(Diagnostic::error(Code::BadCombination, node.span, message));
-            None
-        }
-        // What could not be read would leave a matcher that holds more often.
-        _ if cx.errors > errors => None,
-        (Some(_), None) => Some(Condition::Hello(hello)),
-        (None, Some(_)) => Some(Condition::All(all)),
+    if !said {
+        let message = "a matcher that asks for nothing";
+        cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(EXAMPLE));
+        return None;
     }
+    // What could not be read would leave a matcher that holds more often.
+    (cx.errors == errors).then_some(Condition::All(all))
 }
 
 fn combined(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
@@ -122,6 +109,7 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
         let one = |text: &str| pattern(how, text);
         tests.extend(texts(cx, t, key, Some(file), how, nocase, one).map(Test::RawPath));
     }
+    tests.extend(texts(cx, t, "http_version", None, How::Exact, false, http_version).map(Test::Version));
     tests.extend(texts(cx, t, "method", None, How::Exact, false, method).map(Test::Method));
     for (key, file, how) in HDR {
         let named = by_name(cx, t, key, how, nocase, field_name);
@@ -138,37 +126,40 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     tests.extend(variables.map(|(name, texts)| Test::Variable(name, texts)));
     tests.extend(networks(cx, t, "src", "src_file").map(Test::Source));
     tests.extend(networks(cx, t, "dst", "dst_file").map(Test::Destination));
+    tests.extend(t.read(cx, "src_port", ports).map(|(from, to)| Test::SourcePort(from, to)));
     tests.extend(t.read(cx, "dst_port", ports).map(|(from, to)| Test::DestinationPort(from, to)));
     tests.extend(t.read(cx, "ssl_fc", Reader::bool).map(|yes| Test::Tls(yes.value)));
     tests.extend(
         texts(cx, t, "ssl_fc_sni", None, How::Exact, false, |name| host_name(name, None)).map(Test::Sni),
     );
     tests.extend(texts(cx, t, "ssl_fc_alpn", None, How::Exact, false, text).map(Test::Alpn));
+    tests.extend(texts(cx, t, "ssl_fc_protocol", None, How::Exact, false, tls_version).map(Test::TlsVersion));
+    tests.extend(texts(cx, t, "ssl_fc_cipher", None, How::Exact, false, text).map(Test::TlsCipher));
     tests.extend(t.read(cx, "ssl_c_used", Reader::bool).map(|yes| Test::Certificate(yes.value)));
     tests.extend(texts(cx, t, "ssl_c_s_dn", None, How::Exact, false, text).map(Test::Subject));
     tests.extend(texts(cx, t, "ssl_c_s_dn_cn", None, How::Exact, false, text).map(Test::CommonName));
+    tests.extend(content(cx, t));
     let mut all: Vec<Condition> = tests.into_iter().map(Condition::Test).collect();
     all.extend(one_of(cx, t, "hdr_exists", field_name, Test::HasHeader));
     all.extend(one_of(cx, t, "accepts", media_type, Test::Accepts));
     all.extend(one_of(cx, t, "urlp_exists", text, Test::HasQuery));
     all.extend(one_of(cx, t, "cook_exists", text, Test::HasCookie));
     all.extend(one_of(cx, t, "var_exists", variable_name, Test::HasVariable));
+    all.extend(lua::conditions(cx, t, nocase));
     all.extend(counted::conditions(cx, t));
+    all.extend(gauge::conditions(cx, t));
+    all.extend(answered::conditions(cx, t, nocase));
     all
 }
 
-/// What is asked of a ClientHello.
-fn hello(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> HelloMatch {
-    let names = t.read(cx, "req_ssl_sni", |cx, key, node| {
-        listed(cx, key, node, |name| host_name(name, Some("req_ssl_sni_end")))
-    });
-    let ends = t.read(cx, "req_ssl_sni_end", |cx, key, node| listed(cx, key, node, end_of_name));
-    let protocols = t.read(cx, "req_ssl_alpn", |cx, key, node| listed(cx, key, node, protocol));
-    HelloMatch {
-        names: names.unwrap_or_default(),
-        ends: ends.unwrap_or_default(),
-        protocols: protocols.unwrap_or_default(),
-    }
+/// What is asked of what a client says first in mode tcp.
+fn content(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Test> {
+    let name = |name: &str| host_name(name, Some("req_ssl_sni_end"));
+    let names = texts(cx, t, "req_ssl_sni", None, How::Exact, false, name).map(Test::HelloName);
+    let ends = texts(cx, t, "req_ssl_sni_end", None, How::Suffix, false, end_of_name).map(Test::HelloName);
+    let protocols = texts(cx, t, "req_ssl_alpn", None, How::Exact, false, protocol).map(Test::HelloAlpn);
+    let length = t.read(cx, "req_len", |cx, _, node| gauge::compared(cx, node)).map(Test::Received);
+    [names, ends, protocols, length].into_iter().flatten().collect()
 }
 
 /// Patterns of one kind, said in place and in files.
@@ -216,7 +207,7 @@ fn made(
 }
 
 /// A table from names to patterns: what it asks of each name.
-fn by_name(
+pub(super) fn by_name(
     cx: &mut Reader<'_>,
     t: &mut Fields<'_>,
     name: &'static str,
@@ -284,7 +275,7 @@ pub(super) fn named_values<'e, T>(
 }
 
 /// A test for which one of several values has to hold.
-fn one_of<T>(
+pub(super) fn one_of<T>(
     cx: &mut Reader<'_>,
     t: &mut Fields<'_>,
     name: &'static str,
@@ -441,6 +432,20 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
+fn http_version(text: &str) -> Result<Box<str>, Bad> {
+    if ["1.0", "1.1", "2.0"].contains(&text) {
+        return Ok(text.into());
+    }
+    Err(Bad::new("is no version of HTTP").help("\"1.0\", \"1.1\", \"2.0\""))
+}
+
+fn tls_version(text: &str) -> Result<Box<str>, Bad> {
+    if ["TLSv1.2", "TLSv1.3"].contains(&text) {
+        return Ok(text.into());
+    }
+    Err(Bad::new("is no version of TLS that is spoken here").help("\"TLSv1.2\", \"TLSv1.3\""))
+}
+
 fn media_type(text: &str) -> Result<MediaType, Bad> {
     MediaType::parse(text).ok_or_else(|| Bad::new("is not a type of content").help("\"application/json\""))
 }
@@ -482,15 +487,13 @@ fn end_of_name(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.to_ascii_lowercase().into())
 }
 
-fn protocol(text: &str) -> Result<Box<[u8]>, Bad> {
+fn protocol(text: &str) -> Result<Box<str>, Bad> {
     // RFC 7301 §3.1: 1 to 255 bytes.
     if (1..=255).contains(&text.len()) {
-        return Ok(text.as_bytes().into());
+        return Ok(text.into());
     }
     Err(Bad::new("is not the name of a protocol").help("\"h2\", \"http/1.1\", \"acme-tls/1\""))
 }
-
-const OF_HELLO: [&str; 3] = ["req_ssl_sni", "req_ssl_sni_end", "req_ssl_alpn"];
 
 const HOST: [(&str, &str, How); 5] = [
     ("host", "host_file", How::Exact),

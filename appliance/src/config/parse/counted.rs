@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use evenkeel_proxy::lua::Program;
 use evenkeel_proxy::rules::{Range, TrackKey};
 use evenkeel_proxy::table::{Counter, Event, Store};
 
-use super::rule::template;
+use super::rule::{template, templated};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Condition, CountedDraft, CountingDraft, SubjectDraft, WhichDraft};
@@ -42,7 +43,7 @@ pub(super) fn rule(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<CountingDr
 
 fn track(cx: &mut Reader<'_>, node: Node<'_>) -> Option<CountingDraft> {
     let mut t = Fields::of(cx, &keys::TRACK_KEY, node.key, node)?;
-    let key = t.read(cx, "key", |cx, key, node| cx.parsed(key, node, track_key));
+    let key = t.read(cx, "key", |cx, key, node| templated(cx, key, node, track_key));
     let which = which(cx, &mut t);
     t.finish(cx);
     Some(CountingDraft::Track(which?, key?))
@@ -69,11 +70,11 @@ fn which(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<WhichDraft> {
     Some(WhichDraft { table: table?, sc })
 }
 
-fn track_key(text: &str) -> Result<TrackKey, Bad> {
+fn track_key(text: &str, scripts: Option<&Program>) -> Result<TrackKey, Bad> {
     if let Some((_, key)) = KEYS.into_iter().find(|(word, _)| *word == text) {
         return Ok(key);
     }
-    let template = template(text)?;
+    let template = template(text, scripts)?;
     if template.is_fixed() {
         let words = KEYS.map(|(word, _)| word);
         let help = match nearest(text, words) {
@@ -125,7 +126,7 @@ fn of_source(cx: &mut Reader<'_>, node: Node<'_>) -> Option<(SubjectDraft, Range
 }
 
 /// What comparisons come to, all together.
-fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<Range> {
+pub(super) fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<Range> {
     let errors = cx.errors;
     let said = ["gt", "ge", "lt", "le", "eq"].map(|name| {
         let is_said = t.has(name);
@@ -134,7 +135,7 @@ fn range(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<Rang
     let [gt, ge, lt, le, eq] = said.map(|(number, _)| number);
     if !said.iter().any(|(_, is_said)| *is_said) {
         let message = "a number is asked for, and not what it has to be";
-        let help = "one of gt, ge, lt, le and eq: { table = \"per_ip\", gt = 100 }";
+        let help = "one of gt, ge, lt, le and eq, as in `gt = 100`";
         cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(help));
     }
     let least = [gt.map(|n| n.saturating_add(1)), ge, eq].into_iter().flatten().max();

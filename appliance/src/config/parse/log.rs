@@ -148,6 +148,7 @@ fn parsed(text: &str) -> Result<Format, Bad> {
             FormatError::Variable(
                 TemplateError::Open
                 | TemplateError::Dollar
+                | TemplateError::NoFetch(_)
                 | TemplateError::Group(_)
                 | TemplateError::Backslash,
             )

@@ -8,7 +8,7 @@ use evenkeel_proxy::plan::{ForwardedFor, Mode};
 
 use super::{
     balance, check, compression, condition, cookie, errorfile, http, log, route, rule, server, stats, stick,
-    template, tls, watch,
+    tcp, template, tls, watch,
 };
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -65,8 +65,9 @@ pub(super) fn proxy(
     let stick = t.known(cx, "stick", stick::rules).unwrap_or_default();
     let acl = if t.section.key("acl").is_some() { super::named(cx, &mut t, "acl") } else { Vec::new() };
     let acl = condition::named(cx, acl);
+    let tcp_rules = tcp::rules(cx, &mut t);
     let rules = rule::rules(cx, &mut t, global.bufsize);
-    let response_rules = rule::response_rules(cx, &mut t);
+    let response_rules = rule::response_rules(cx, &mut t, global.bufsize);
     let routing = route::routing(cx, &mut t);
     let stats = t.known(cx, "stats", stats::page);
     t.finish(cx);
@@ -81,6 +82,7 @@ pub(super) fn proxy(
         servers,
         stick,
         acl,
+        tcp_rules,
         rules,
         response_rules,
         routing,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::condition::when;
 use super::map;
-use super::rule::any_template;
+use super::rule::{any_template, templated};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{RouteDraft, Routing};
@@ -55,7 +55,7 @@ fn to(cx: &mut Reader<'_>, t: &mut Fields<'_>, node: Node<'_>) -> Option<RouteTo
         let name = cx.text(key, node)?;
         Some((map::named(cx, &name)?, name.span))
     });
-    let key = t.read(cx, "key", |cx, key, node| cx.parsed(key, node, any_template));
+    let key = t.read(cx, "key", |cx, key, node| templated(cx, key, node, any_template));
     match said {
         (true, false, false) => backend.map(RouteTo::Backend),
         (false, true, true) => {

@@ -3,20 +3,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use evenkeel_proxy::access_log::Level;
 use evenkeel_proxy::h1::answer;
+use evenkeel_proxy::lua::{Kind, Program};
 use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply, Service};
 use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::{Replacement, ReplacementError};
 use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
-use evenkeel_proxy::rules::{Edit, ResponseRules, Value};
+use evenkeel_proxy::rules::{Edit, LogLevel, ResponseAction, ResponseRules, Value, guard};
 
 use super::condition::{field_name, listed, method, named_values, when};
 use super::counted;
 use super::errorfile::GENERATED;
+use super::lua;
 use super::map;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::RuleDraft;
+use crate::config::draft::{ResponseRuleDraft, RuleDraft};
 use crate::config::environment::{External, FetchError, Privacy};
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader, shown};
@@ -37,13 +40,17 @@ pub(super) fn rules(cx: &mut Reader<'_>, t: &mut Fields<'_>, limit: usize) -> Ve
 }
 
 /// Reads the rules for responses of a section, if it has the key.
-pub(super) fn response_rules(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<RuleDraft> {
+pub(super) fn response_rules(
+    cx: &mut Reader<'_>,
+    t: &mut Fields<'_>,
+    limit: usize,
+) -> Vec<ResponseRuleDraft> {
     let read = t.known(cx, "http_response", |cx, key, node| {
         let Some(all) = node.elements() else {
             cx.wrong_type(key, node, Some("http_response = [{ del_header = \"Server\" }]".into()));
             return None;
         };
-        let rules: Vec<_> = all.into_iter().filter_map(|n| response_rule(cx, n)).collect();
+        let rules: Vec<_> = all.into_iter().filter_map(|n| response_rule(cx, n, limit)).collect();
         if rules.iter().map(|r| r.actions.len()).sum::<usize>() > ResponseRules::MOST {
             let message = format!("more than {} changes in `http_response`", ResponseRules::MOST);
             cx.push(Diagnostic::error(Code::BadValue, node.span, message));
@@ -63,7 +70,8 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let reply = t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(Action::Return);
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
     let service = t.read(cx, "use_service", Reader::word).map(|_| Action::Serve(Service::Prometheus));
-    let mut actions: Vec<_> = edits(cx, &mut t, &OF_REQUESTS).into_iter().map(Action::Edit).collect();
+    let mut actions: Vec<_> =
+        edits(cx, &mut t, &OF_REQUESTS, template).into_iter().map(Action::Edit).collect();
     actions.extend(line(cx, &mut t).map(|line| Action::Edit(Edit::Line(line))));
     let set = t.read(cx, "set_var", |cx, key, node| {
         named_values(cx, key, node, variable_name, |cx, node| variable_value(cx, key, node))
@@ -71,6 +79,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let variable = |(name, value)| Action::Edit(Edit::Variable(name, value));
     actions.extend(set.unwrap_or_default().into_iter().map(variable));
     actions.extend([deny, tarpit, dropped, reply, redirect, service].into_iter().flatten());
+    actions.extend(lua::action(cx, &mut t, false).map(Action::Lua));
     let counting = counted::rule(cx, &mut t);
     let when = when(cx, &mut t);
     let whole = cx.errors == errors;
@@ -79,24 +88,44 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     (does_one_thing(cx, node, &said, &ACTIONS) && whole).then_some(draft)
 }
 
-fn response_rule(cx: &mut Reader<'_>, node: Node<'_>) -> Option<RuleDraft> {
+fn response_rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<ResponseRuleDraft> {
     let mut t = Fields::of(cx, &keys::HTTP_RESPONSE, node.key, node)?;
     let errors = cx.errors;
-    let said: Vec<&str> = EDITS.into_iter().filter(|a| t.has(a)).collect();
-    let edits = edits(cx, &mut t, &[]);
+    let said: Vec<&str> = RESPONSE_ACTIONS.into_iter().filter(|a| t.has(a)).collect();
+    let mut edits = edits(cx, &mut t, &[], response_template);
+    let scripted = lua::action(cx, &mut t, true).map(ResponseAction::Lua);
+    let set = t.read(cx, "set_var", |cx, key, node| {
+        named_values(cx, key, node, variable_name, |cx, node| {
+            Some(cx.parsed(key, node, any_response_template)?.value)
+        })
+    });
+    let variable = |(name, text)| Edit::Variable(name, Value::Text(text));
+    edits.extend(set.unwrap_or_default().into_iter().map(variable));
     if edits.iter().filter_map(Edit::text).any(Template::needs_request) {
-        let message = "only variables (`${var(NAME)}`) are filled in in responses; a dollar sign is `$$`";
-        cx.push(Diagnostic::error(Code::BadValue, node.span, message));
+        let message = "only the response and variables are filled in in responses; a dollar sign is `$$`";
+        let help = format!("${{{}}}", Variable::OF_RESPONSES.join("}, ${"));
+        cx.push(Diagnostic::error(Code::BadValue, node.span, message).help(help));
     }
+    let mut actions: Vec<_> = edits.into_iter().map(ResponseAction::Edit).chain(scripted).collect();
+    let status = t.read(cx, "set_status", Reader::int::<u16>);
+    if let Some(status) = status.as_ref().filter(|s| matches!(s.value, 204 | 205 | 304)) {
+        let message = format!("status {} says that there is no content", status.value);
+        cx.push(Diagnostic::error(Code::BadValue, status.span, message).help("return = { status = 204 }"));
+    }
+    actions.extend(status.map(|status| ResponseAction::SetStatus(status.value)));
+    let deny = t.read(cx, "deny", |cx, key, node| refusal(cx, key, node, 502));
+    actions.extend(deny.map(ResponseAction::Deny));
+    actions.extend(t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(ResponseAction::Return));
+    let elsewhere = t.read(cx, "redirect", |cx, _, node| redirect_of_response(cx, node));
+    actions.extend(elsewhere.map(ResponseAction::Redirect));
     let when = when(cx, &mut t);
     let whole = cx.errors == errors;
     t.finish(cx);
-    let actions = edits.into_iter().map(Action::Edit).collect();
-    let draft = RuleDraft { when, actions, counting: None, at: node.span };
-    (does_one_thing(cx, node, &said, &EDITS) && whole).then_some(draft)
+    let draft = ResponseRuleDraft { when, actions, at: node.span };
+    (does_one_thing(cx, node, &said, &RESPONSE_ACTIONS) && whole).then_some(draft)
 }
 
-fn does_one_thing(cx: &mut Reader<'_>, node: Node<'_>, said: &[&str], all: &[&str]) -> bool {
+pub(super) fn does_one_thing(cx: &mut Reader<'_>, node: Node<'_>, said: &[&str], all: &[&str]) -> bool {
     match said {
         [] => {
             let message = "a rule that does nothing";
@@ -113,7 +142,7 @@ fn does_one_thing(cx: &mut Reader<'_>, node: Node<'_>, said: &[&str], all: &[&st
 }
 
 /// Changes of fields. Of `single` ones there are always one and no more.
-fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, single: &[&str]) -> Vec<Edit> {
+fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, single: &[&str], template: TemplateOf) -> Vec<Edit> {
     let mut edits = Vec::new();
     let free = |name: &str| {
         if single.iter().any(|k| k.eq_ignore_ascii_case(name)) {
@@ -121,27 +150,32 @@ fn edits(cx: &mut Reader<'_>, t: &mut Fields<'_>, single: &[&str]) -> Vec<Edit> 
         }
         changeable(name)
     };
-    let set = t.read(cx, "set_header", |cx, key, node| fields(cx, key, node, changeable, template));
+    let set = t.read(cx, "set_header", |cx, key, node| texts(cx, key, node, changeable, template));
     edits.extend(set.unwrap_or_default().into_iter().map(|(name, text)| Edit::Set(name, text)));
-    let more = t.read(cx, "add_header", |cx, key, node| fields(cx, key, node, free, template));
+    let more = t.read(cx, "add_header", |cx, key, node| texts(cx, key, node, free, template));
     edits.extend(more.unwrap_or_default().into_iter().map(|(name, text)| Edit::Add(name, text)));
     let gone = t.read(cx, "del_header", |cx, key, node| listed(cx, key, node, free));
     edits.extend(gone.unwrap_or_default().into_iter().map(Edit::Del));
     let one = |cx: &mut Reader<'_>, _: &'static Key, node| replacement_of_field(cx, node);
     edits.extend(t.read(cx, "replace_header", one).map(|(name, by)| Edit::Replace(name, by)));
     edits.extend(t.read(cx, "replace_value", one).map(|(name, by)| Edit::ReplaceElements(name, by)));
+    edits.extend(t.read(cx, "set_log_level", Reader::word).map(|word| Edit::LogLevel(log_level(word.value))));
     edits
+}
+
+fn log_level(word: &str) -> LogLevel {
+    Level::named(word).map_or(LogLevel::Silent, LogLevel::Level)
 }
 
 /// A change of the request line.
 fn line(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<LineEdit> {
     let method = t.read(cx, "set_method", |cx, key, node| cx.parsed(key, node, new_method));
     let mut text = |cx: &mut Reader<'_>, name| {
-        t.read(cx, name, |cx, key, node| cx.parsed(key, node, template)).map(|text| text.value)
+        t.read(cx, name, |cx, key, node| templated(cx, key, node, template)).map(|text| text.value)
     };
     let path = text(cx, "set_path").map(LineEdit::Path);
     let path_query = text(cx, "set_pathq").map(LineEdit::PathQuery);
-    let query = t.read(cx, "set_query", |cx, key, node| cx.parsed(key, node, any_template));
+    let query = t.read(cx, "set_query", |cx, key, node| templated(cx, key, node, any_template));
     let replace = t.read(cx, "replace_path", |cx, _, node| replacement(cx, node, &keys::REPLACE_LINE));
     let replace_both = t.read(cx, "replace_pathq", |cx, _, node| replacement(cx, node, &keys::REPLACE_LINE));
     let all = [
@@ -157,17 +191,27 @@ fn line(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<LineEdit> {
 
 fn variable_value(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Value> {
     if node.value.as_table().is_none() {
-        return cx.parsed(key, node, any_template).map(|text| Value::Text(text.value));
+        return templated(cx, key, node, any_template).map(|text| Value::Text(text.value));
     }
     let mut t = Fields::of(cx, &keys::LOOK_UP, node.key, node)?;
     let map = t.read(cx, "map", |cx, key, node| {
         let name = cx.text(key, node)?;
         map::named(cx, &name)
     });
-    let looked_up = t.read(cx, "key", |cx, key, node| cx.parsed(key, node, any_template));
+    let said = (t.has("map"), t.has("lua"));
+    let by = t.read(cx, "lua", lua::converter);
+    let looked_up = t.read(cx, "key", |cx, key, node| templated(cx, key, node, any_template));
     let default = t.read(cx, "default", Reader::text).map(|text| text.value.into());
     t.finish(cx);
-    Some(Value::Mapped { map: map?, key: looked_up?.value, default })
+    match said {
+        (true, false) => Some(Value::Mapped { map: map?, key: looked_up?.value, default }),
+        (false, true) => Some(Value::Converted { by: by?, of: looked_up?.value, default }),
+        (false, false) | (true, true) => {
+            let message = "a look-up needs one of `map` and `lua`";
+            cx.push_absence(Diagnostic::error(Code::BadCombination, node.span, message));
+            None
+        }
+    }
 }
 
 /// The name of a variable.
@@ -211,12 +255,14 @@ fn replaced(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Replacement> {
         cx.push(Diagnostic::error(Code::BadValue, with.span, message));
         return None;
     }
-    match Replacement::new(&reg.value, nocase, &with.value) {
+    let scripts = cx.lua.clone();
+    let fetches = |name: &str| Some(scripts.program()?.find(Kind::Fetch, name)?.0);
+    match Replacement::new_with(&reg.value, nocase, &with.value, &fetches) {
         Ok(by) => Some(by),
         Err(error) => {
             let (span, help) = match &error {
                 ReplacementError::Expression(_) => (reg.span, None),
-                ReplacementError::Text(error) => (with.span, help(error)),
+                ReplacementError::Text(error) => (with.span, help(error, scripts.program())),
             };
             let name = if span == reg.span { "reg" } else { "with" };
             let message =
@@ -229,14 +275,14 @@ fn replaced(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<Replacement> {
 
 /// The name of a field that is not about the connection.
 pub(super) fn changeable(name: &str) -> Result<Box<str>, Bad> {
-    if OF_CONNECTION.iter().any(|f| name.eq_ignore_ascii_case(f)) {
+    if guard::is_of_connection(name.as_bytes()) {
         return Err(Bad::new("is about the connection, which is not the rule's"));
     }
     field_name(name)
 }
 
 /// `true`: `false` would do nothing.
-fn yes(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<()> {
+pub(super) fn yes(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<()> {
     let yes = cx.bool(key, node)?.value;
     if !yes {
         let message = format!("`{} = false` does nothing", key.name);
@@ -307,6 +353,31 @@ fn reply(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Reply> {
     (cx.errors == errors).then(|| Reply { status, fields: lines.into(), content: Arc::from(content) })
 }
 
+/// How texts of requests, or of responses, are read.
+type TemplateOf = fn(&str, Option<&Program>) -> Result<Template, Bad>;
+
+/// Fields with texts.
+fn texts(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    name: impl Fn(&str) -> Result<Box<str>, Bad>,
+    template: TemplateOf,
+) -> Option<Vec<(Box<str>, Template)>> {
+    named_values(cx, key, node, name, |cx, node| Some(templated(cx, key, node, template)?.value))
+}
+
+/// A text with variables, to which the fetches of scripts belong.
+pub(super) fn templated<T>(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    parse: impl FnOnce(&str, Option<&Program>) -> Result<T, Bad>,
+) -> Option<Spanned<T>> {
+    let scripts = cx.lua.clone();
+    cx.parsed(key, node, |text| parse(text, scripts.program()))
+}
+
 /// Fields with their values.
 fn fields<T>(
     cx: &mut Reader<'_>,
@@ -337,14 +408,10 @@ fn redirect(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Redirect> {
     let errors = cx.errors;
     let said: Vec<&str> = PLACES.into_iter().filter(|p| t.has(p)).collect();
     let scheme = t.read(cx, "scheme", Reader::word).map(|s| Location::Scheme(s.value.into()));
-    let prefix = t.read(cx, "prefix", |cx, key, node| cx.parsed(key, node, prefix));
-    let location = t.read(cx, "location", |cx, key, node| cx.parsed(key, node, template));
-    let code = t.read(cx, "code", Reader::int::<u16>);
+    let prefix = t.read(cx, "prefix", |cx, key, node| templated(cx, key, node, prefix));
+    let location = t.read(cx, "location", |cx, key, node| templated(cx, key, node, template));
+    let code = t.read(cx, "code", redirect_status);
     t.finish(cx);
-    if let Some(code) = code.as_ref().filter(|c| ![301, 302, 303, 307, 308].contains(&c.value)) {
-        let message = format!("{} is no status of a redirect", code.value);
-        cx.push(Diagnostic::error(Code::BadValue, code.span, message).help("301, 302, 303, 307 or 308"));
-    }
     if said.len() != 1 {
         let message = "a redirect needs one of `scheme`, `prefix` and `location`";
         cx.push_absence(Diagnostic::error(Code::BadCombination, node.span, message));
@@ -352,35 +419,82 @@ fn redirect(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Redirect> {
     let to = scheme
         .or_else(|| prefix.map(|p| Location::Prefix(p.value)))
         .or_else(|| location.map(|l| Location::Whole(l.value)));
-    let redirect = Redirect { status: code.map_or(302, |c| c.value), to: to? };
+    let redirect = Redirect { status: code.unwrap_or(302), to: to? };
     (cx.errors == errors).then_some(redirect)
 }
 
-fn prefix(text: &str) -> Result<Template, Bad> {
+/// Of the request nothing is left but what rules have kept.
+fn redirect_of_response(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Redirect> {
+    let mut t = Fields::of(cx, &keys::RESPONSE_REDIRECT, node.key, node)?;
+    let to = t.read(cx, "location", |cx, key, node| templated(cx, key, node, response_template));
+    let code = t.read(cx, "code", redirect_status);
+    t.finish(cx);
+    let to = to?;
+    if to.value.needs_request() {
+        let message = "only the response and variables are filled in in responses; a dollar sign is `$$`";
+        cx.push(Diagnostic::error(Code::BadValue, to.span, message));
+        return None;
+    }
+    Some(Redirect { status: code.unwrap_or(302), to: Location::Whole(to.value) })
+}
+
+fn redirect_status(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<u16> {
+    let code = Reader::int::<u16>(cx, key, node)?;
+    if ![301, 302, 303, 307, 308].contains(&code.value) {
+        let message = format!("{} is no status of a redirect", code.value);
+        cx.push(Diagnostic::error(Code::BadValue, code.span, message).help("301, 302, 303, 307 or 308"));
+        return None;
+    }
+    Some(code.value)
+}
+
+fn prefix(text: &str, scripts: Option<&Program>) -> Result<Template, Bad> {
     if text.is_empty() || text == "/" {
         return Err(Bad::new("would send clients to where they have been"));
     }
-    template(text)
+    template(text, scripts)
 }
 
-pub(super) fn template(text: &str) -> Result<Template, Bad> {
+pub(super) fn template(text: &str, scripts: Option<&Program>) -> Result<Template, Bad> {
     field_value(text)?;
-    any_template(text)
+    any_template(text, scripts)
 }
 
 /// A text that may be empty.
-pub(super) fn any_template(text: &str) -> Result<Template, Bad> {
+pub(super) fn any_template(text: &str, scripts: Option<&Program>) -> Result<Template, Bad> {
     if text.chars().any(char::is_control) {
         return Err(Bad::new("has control characters"));
     }
-    Template::parse(text).map_err(|error| {
-        let help = help(&error);
+    let fetches = |name: &str| Some(scripts?.find(Kind::Fetch, name)?.0);
+    Template::parse_with(text, &fetches).map_err(|error| {
+        let help = help(&error, scripts);
+        Bad { help, ..Bad::new(error.to_string()) }
+    })
+}
+
+/// The same for the text of a rule for responses.
+fn response_template(text: &str, _scripts: Option<&Program>) -> Result<Template, Bad> {
+    field_value(text)?;
+    any_response_template(text)
+}
+
+fn any_response_template(text: &str) -> Result<Template, Bad> {
+    if text.chars().any(char::is_control) {
+        return Err(Bad::new("has control characters"));
+    }
+    Template::parse_of_response(text).map_err(|error| {
+        let all = || format!("${{{}}}", Variable::OF_RESPONSES.join("}, ${"));
+        let help = match &error {
+            TemplateError::Nameless(kind) => Some(format!("${{{kind}(NAME)}}")),
+            TemplateError::Unknown(_) | TemplateError::Open | TemplateError::Dollar => Some(all()),
+            TemplateError::NoFetch(_) | TemplateError::Group(_) | TemplateError::Backslash => None,
+        };
         Bad { help, ..Bad::new(error.to_string()) }
     })
 }
 
 /// What would have been right.
-fn help(error: &TemplateError) -> Option<String> {
+fn help(error: &TemplateError, scripts: Option<&Program>) -> Option<String> {
     let of_name = Variable::OF_NAME.map(|name| format!("{name}(NAME)"));
     let names = || Variable::NAMES.iter().map(|(name, _)| *name).chain(of_name.iter().map(String::as_str));
     let all = || names().map(|n| format!("${{{n}}}")).collect::<Vec<_>>().join(", ");
@@ -389,6 +503,7 @@ fn help(error: &TemplateError) -> Option<String> {
             Some(n) => format!("${{{n}}}"),
             None => format!("there are {}", all()),
         }),
+        TemplateError::NoFetch(name) => Some(lua::help(scripts, Kind::Fetch, name)),
         TemplateError::Nameless(kind) => Some(format!("${{{kind}(NAME)}}")),
         TemplateError::Open | TemplateError::Dollar => Some(format!("there are {}", all())),
         TemplateError::Group(_) | TemplateError::Backslash => None,
@@ -408,7 +523,7 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 22] = [
+const ACTIONS: [&str; 24] = [
     "deny",
     "tarpit",
     "silent_drop",
@@ -427,31 +542,32 @@ const ACTIONS: [&str; 22] = [
     "replace_path",
     "replace_pathq",
     "set_var",
+    "lua",
+    "set_log_level",
     "track",
     "sc_inc_gpc0",
     "sc_inc_gpc1",
     "sc_set_gpt0",
 ];
 
-const EDITS: [&str; 5] = ["set_header", "add_header", "del_header", "replace_header", "replace_value"];
+const RESPONSE_ACTIONS: [&str; 12] = [
+    "deny",
+    "return",
+    "redirect",
+    "set_header",
+    "add_header",
+    "del_header",
+    "replace_header",
+    "replace_value",
+    "set_status",
+    "set_var",
+    "set_log_level",
+    "lua",
+];
 
 /// RFC 9112 §3.2: a second one would be another request to some servers.
 pub(super) const OF_REQUESTS: [&str; 1] = ["host"];
 
 const PLACES: [&str; 3] = ["scheme", "prefix", "location"];
-
-/// What says where a message ends, and what becomes of its connection: the proxy's own business (RFC 9110 §7.6.1).
-const OF_CONNECTION: [&str; 10] = [
-    "connection",
-    "content-length",
-    "expect",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 const EXAMPLE: &str = "{ deny = 403, if = \"is_admin\" }";

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use evenkeel_proxy::rules::{Count, Number, Subject, Test, TrackKey};
 use evenkeel_proxy::table::{Counter, Event, KeyType, TableConfig, TableId, Which};
 
+use super::conditions::There;
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::{Condition, CountedDraft, CountingDraft, Draft, SubjectDraft, WhichDraft};
+use crate::config::draft::{
+    Condition, CountedDraft, CountingDraft, Draft, SubjectDraft, TcpActionDraft, WhichDraft,
+};
 use crate::config::read::{Reader, shown};
 use crate::config::source::{Span, Spanned};
 
@@ -63,24 +66,20 @@ pub(super) fn counting(
 }
 
 /// A condition on a number.
-pub(super) fn condition(
-    cx: &mut Reader<'_>,
-    draft: &CountedDraft,
-    tables: &[Spanned<TableConfig>],
-) -> Option<Test> {
-    let counter = draft.counter;
+pub(super) fn condition(cx: &mut Reader<'_>, draft: &CountedDraft, there: &There<'_>) -> Option<Test> {
+    let (counter, tables) = (draft.counter, there.tables);
     let of = match &draft.of {
         SubjectDraft::Tracked(which) => {
             let at = which.table.span;
             let (which, table) = looked_up(cx, which, tables)?;
             check_stored(cx, table, counter, at);
-            check_counted(cx, counter, at);
+            check_counted(cx, counter, table, there, at);
             Subject::Tracked(which)
         }
         SubjectDraft::Source(name) => {
             let (id, config) = table(cx, name, tables)?;
             check_stored(cx, config, counter, name.span);
-            check_counted(cx, counter, name.span);
+            check_counted(cx, counter, config, there, name.span);
             if config.key == KeyType::Integer {
                 no_addresses(cx, config, name.span);
             }
@@ -106,10 +105,11 @@ fn check_stored(cx: &mut Reader<'_>, table: &TableConfig, counter: Counter, at: 
 }
 
 /// Warns of conditions on what nothing counts.
-fn check_counted(cx: &mut Reader<'_>, counter: Counter, at: Span) {
-    if matches!(counter, Counter::Total(Event::Session) | Counter::Rate(Event::Session)) {
-        let message = format!("`{}` stays 0: rules track requests, which are no sessions", counter.name());
-        let help = "conn_cnt, conn_rate, http_req_cnt or http_req_rate";
+fn check_counted(cx: &mut Reader<'_>, counter: Counter, table: &TableConfig, there: &There<'_>, at: Span) {
+    let of_sessions = matches!(counter, Counter::Total(Event::Session) | Counter::Rate(Event::Session));
+    if of_sessions && !there.counting_connections.contains(&table.name) {
+        let message = format!("`{}` stays 0: no rule of `tcp_request` tracks in this table", counter.name());
+        let help = "conn_cnt, conn_rate, http_req_cnt or http_req_rate; or `track` in `tcp_request`";
         cx.push(Diagnostic::warning(Code::BadCombination, at, message).help(help));
     }
 }
@@ -126,16 +126,25 @@ fn not_stored(cx: &mut Reader<'_>, table: &TableConfig, counter: Counter, at: Sp
 /// limited.
 pub(super) fn check_tracked(cx: &mut Reader<'_>, draft: &Draft) {
     let Draft { acl, proxies, tables, .. } = draft;
-    let rules = || proxies.iter().flat_map(|p| p.rules.iter().chain(&p.response_rules));
+    let rules = || proxies.iter().flat_map(|p| &p.rules);
+    let of_responses = proxies.iter().flat_map(|p| &p.response_rules).map(|rule| &rule.when);
+    let of_connections = || proxies.iter().flat_map(|p| &p.tcp_rules);
+    let counts = of_connections().filter_map(|rule| match &rule.action {
+        TcpActionDraft::Counts(counting) => Some(counting),
+        TcpActionDraft::Is(_) => None,
+    });
     let tracked: BTreeSet<&str> = rules()
-        .filter_map(|rule| match &rule.counting {
-            Some(CountingDraft::Track(which, _)) => Some(which.table.value.as_str()),
-            Some(CountingDraft::Increase(..) | CountingDraft::SetTag(..)) | None => None,
+        .filter_map(|rule| rule.counting.as_ref())
+        .chain(counts)
+        .filter_map(|counting| match counting {
+            CountingDraft::Track(which, _) => Some(which.table.value.as_str()),
+            CountingDraft::Increase(..) | CountingDraft::SetTag(..) => None,
         })
         .collect();
     let named = acl.iter().chain(proxies.iter().flat_map(|p| &p.acl)).map(|(_, condition)| condition);
     let routes = proxies.iter().flat_map(|p| &p.routing.routes).map(|route| &route.when);
-    let in_place = rules().map(|rule| &rule.when).chain(routes);
+    let of_connections = of_connections().map(|rule| &rule.when);
+    let in_place = rules().map(|rule| &rule.when).chain(of_responses).chain(routes).chain(of_connections);
     named.chain(in_place).for_each(|condition| {
         asked(condition, &mut |table| {
             let name = &table.value;
@@ -155,7 +164,22 @@ fn asked<'c>(condition: &'c Condition, show: &mut dyn FnMut(&'c Spanned<String>)
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| asked(part, show)),
         Condition::Not(part) => asked(part, show),
         Condition::Counted(CountedDraft { of: SubjectDraft::Tracked(which), .. }) => show(&which.table),
-        Condition::Counted(_) | Condition::Named(_) | Condition::Test(_) | Condition::Hello(_) => {}
+        Condition::Counted(_) | Condition::Gauge(_) | Condition::Named(_) | Condition::Test(_) => {}
+    }
+}
+
+/// Refuses keys that only requests have.
+pub(super) fn check_key_of_connection(cx: &mut Reader<'_>, counting: &CountingDraft) {
+    let CountingDraft::Track(_, key) = counting else { return };
+    let of_request = match &key.value {
+        TrackKey::Host | TrackKey::Path | TrackKey::Base => true,
+        TrackKey::Text(text) => text.needs_more_than_connection(),
+        TrackKey::Source | TrackKey::Destination => false,
+    };
+    if of_request {
+        let message = "a rule for connections cannot track what only requests have";
+        let help = "\"src\", \"dst\", or `track` in `http_request`";
+        cx.push(Diagnostic::error(Code::BadCombination, key.span, message).help(help));
     }
 }
 

@@ -1,15 +1,17 @@
 //! What goes with `mode`, and what does not.
 
-use evenkeel_proxy::plan::{LogFormat, Mode, ServerProtocol};
+use evenkeel_proxy::plan::{LogFormat, Mode, ServerProtocol, TcpRules};
+use evenkeel_proxy::rules::Scope;
 use evenkeel_proxy::sticky::StickKey;
 
+use super::conditions::looks_at;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::{Proxy, ServerDraft};
-use crate::config::model::{Backend, Frontend, Listening, Route, Server, When};
+use crate::config::draft::{On, Proxy, ServerDraft};
+use crate::config::model::{Backend, Frontend, Listening, Route, RouteTo, Server};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{ServerTls, Settings};
-use crate::config::source::Spanned;
+use crate::config::source::{Span, Spanned};
 
 /// Refuses what concerns HTTP in a section of mode tcp.
 pub(super) fn check_keys(cx: &mut Reader<'_>, proxy: &Proxy, mode: Mode) {
@@ -40,38 +42,70 @@ pub(super) fn check_routing(
 ) {
     let name = shown(&proxy.name.value);
     let delay = proxy.routing.inspect_delay.as_ref().map(|d| d.span);
+    let there: &[Scope] = match mode {
+        Mode::Http => &[Scope::Connection, Scope::Session, Scope::Request],
+        Mode::Tcp => &[Scope::Connection, Scope::Session, Scope::Content],
+    };
     for route in routes {
-        let (looks_at, other) = match (&route.when, mode) {
-            (When::Hello(_), Mode::Http) => ("TLS that is passed on", "tcp"),
-            (When::Request(_), Mode::Tcp) => ("requests", "http"),
-            (When::Hello(_), Mode::Tcp) | (When::Request(_), Mode::Http) => continue,
-        };
+        if let (RouteTo::Mapped { key, at, .. }, Mode::Tcp) = (&route.to, mode)
+            && key.needs_more_than_connection()
+        {
+            let message = format!("this key is of requests, and {name} is of mode tcp");
+            cx.push(Diagnostic::error(Code::Mode, *at, message).help("mode = \"http\""));
+        }
+        let Some(beyond) = route.when.beyond(there) else { continue };
+        let looks_at = looks_at(beyond.scope());
         let message = format!(
             "this rule of `use_backend` looks at {looks_at}, and {name} is of mode {}",
             mode.as_str()
         );
-        let help = format!("mode = \"{other}\"");
-        cx.push(Diagnostic::error(Code::Mode, route.to.at(), message).help(help));
+        let other = match (beyond.scope(), mode) {
+            (Scope::Response, _) => None,
+            (_, Mode::Http) => Some("mode = \"tcp\"".to_owned()),
+            (_, Mode::Tcp) => Some("mode = \"http\"".to_owned()),
+        };
+        cx.push(Diagnostic::error(Code::Mode, route.to.at(), message).help_if(other));
     }
-    match (proxy.routing.said, delay) {
-        (None, None) => {}
-        (_, Some(span)) if mode == Mode::Http => {
-            let message = format!("`inspect_delay` is for TLS that is passed on, and {name} is of mode http");
-            cx.push(Diagnostic::error(Code::Mode, span, message).help("mode = \"tcp\""));
-        }
-        (Some(_), None) if mode == Mode::Http => {}
-        (None, Some(span)) => {
-            let message = "`inspect_delay` without `use_backend`: nothing is waited for";
-            cx.push(Diagnostic::error(Code::BadCombination, span, message));
-        }
-        (Some(span), _) => {
-            if let Some(bind) = binds.iter().find(|b| b.value.tls.is_some()) {
-                let message =
-                    format!("`use_backend` looks at TLS that is passed on, and {name} ends it itself");
-                let d = Diagnostic::error(Code::BadCombination, span, message);
-                cx.push(d.related(bind.span, "with `ssl`"));
-            }
-        }
+    if let Some(span) = delay.filter(|_| mode == Mode::Http) {
+        let message = format!("`inspect_delay` is for what is passed on, and {name} is of mode http");
+        cx.push(Diagnostic::error(Code::Mode, span, message).help("mode = \"tcp\""));
+    } else if let (None, Some(span)) = (proxy.routing.said, delay)
+        && !proxy.tcp_rules.iter().any(|rule| rule.on == On::Content)
+    {
+        let message = "`inspect_delay` without `use_backend` and rules on content: nothing is waited for";
+        cx.push(Diagnostic::error(Code::BadCombination, span, message));
+    }
+    if let (Some(span), Mode::Tcp) = (proxy.routing.said, mode)
+        && routes.iter().any(|route| route.when.looks_at_hello())
+    {
+        check_passed_on(cx, proxy, "`use_backend`", span, binds);
+    }
+}
+
+/// Refuses to look at TLS that is passed on where it is ended.
+fn check_passed_on(cx: &mut Reader<'_>, proxy: &Proxy, what: &str, at: Span, binds: &[Spanned<Listening>]) {
+    if let Some(bind) = binds.iter().find(|b| b.value.tls.is_some()) {
+        let name = shown(&proxy.name.value);
+        let message = format!("{what} looks at TLS that is passed on, and {name} ends it itself");
+        let d = Diagnostic::error(Code::BadCombination, at, message).help("ssl_fc_sni, ssl_fc_alpn");
+        cx.push(d.related(bind.span, "with `ssl`"));
+    }
+}
+
+/// Refuses rules on content where that is requests, or hidden in TLS.
+pub(super) fn check_content(
+    cx: &mut Reader<'_>,
+    proxy: &Proxy,
+    rules: &TcpRules,
+    mode: Mode,
+    binds: &[Spanned<Listening>],
+) {
+    let Some(first) = proxy.tcp_rules.iter().find(|rule| rule.on == On::Content) else { return };
+    if mode == Mode::Http {
+        let message = format!("a rule on content, and {} is of mode http", shown(&proxy.name.value));
+        cx.push(Diagnostic::error(Code::Mode, first.at, message).help("http_request"));
+    } else if rules.content.iter().any(|rule| rule.when.looks_at_hello()) {
+        check_passed_on(cx, proxy, "a rule on content", first.at, binds);
     }
 }
 

@@ -2,23 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use evenkeel_proxy::access_log::{Destination, Fields, LogTarget};
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::page::StatsPage;
-use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr};
-use evenkeel_proxy::rules::{Action, ResponseRule, Rule};
+use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr, TcpAction, TcpRule, TcpRules};
+use evenkeel_proxy::rules::{Action, ResponseAction, ResponseRule, ResponseRules, Rule};
 use evenkeel_proxy::sticky::{Cookie, StickKey, StickRule};
 use evenkeel_proxy::table::{KeyType, TableConfig};
 
-use super::conditions::Matchers;
+use super::conditions::{Matchers, Stand, check_scope};
 use super::profiles::undefined;
 use super::{balance, counted, modes, place, stats, tls, watch};
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::draft::{Proxy, RouteDraft, RuleDraft, ServerDraft, Side, StickDraft};
-use crate::config::model::{Backend, Frontend, Global, Listening, Route, Server, When};
+use crate::config::draft::{
+    On, Proxy, ResponseRuleDraft, RouteDraft, RuleDraft, ServerDraft, Side, StickDraft, TcpActionDraft,
+};
+use crate::config::model::{Backend, Frontend, Global, Listening, Route, Server};
 use crate::config::read::{Reader, shown};
 use crate::config::settings::{Log, Settings};
 use crate::config::source::Spanned;
@@ -49,52 +50,92 @@ pub(super) struct Asked {
     response_rules: Vec<ResponseRule>,
     routes: Vec<Route>,
     stats: Option<StatsPage>,
+    tcp_rules: TcpRules,
 }
 
 /// What its `http_request` and `use_backend` say.
 pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Asked {
-    let own = Matchers::new(cx, &proxy.acl, Some(matchers), matchers.tables);
+    let own = Matchers::new(cx, &proxy.acl, Some(matchers), matchers.there);
     let rules = rules(cx, &proxy.rules, &own);
-    let response_rules = self::rules(cx, &proxy.response_rules, &own);
-    let edit = |Rule { when, action }| match action {
-        Action::Edit(edit) => Some(ResponseRule { when, edit }),
-        Action::Count(_)
-        | Action::Deny(_)
-        | Action::Tarpit(_)
-        | Action::SilentDrop
-        | Action::Return(_)
-        | Action::Redirect(_)
-        | Action::Serve(_) => None,
-    };
-    let response_rules = response_rules.into_iter().filter_map(edit).collect();
+    let response_rules = response_rules(cx, &proxy.response_rules, &own);
     let route = |draft: &RouteDraft| {
-        let when = own.resolve(cx, &draft.when, draft.to.at())?;
+        let when = own.resolve(cx, &draft.when)?;
         Some(Route { when, to: draft.to.clone() })
     };
     let routes = proxy.routing.routes.iter().filter_map(route).collect();
     let stats = stats::page(cx, proxy, &own);
-    Asked { rules, response_rules, routes, stats }
+    let tcp_rules = tcp_rules(cx, proxy, &own);
+    Asked { rules, response_rules, routes, stats, tcp_rules }
 }
 
 fn rules(cx: &mut Reader<'_>, drafts: &[RuleDraft], matchers: &Matchers<'_>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for draft in drafts {
-        match matchers.resolve(cx, &draft.when, draft.at) {
-            Some(When::Request(when)) => {
+        match matchers.resolve(cx, &draft.when) {
+            Some(when) if check_scope(cx, &when, Stand::Request, draft.at) => {
                 let rule = |action: &Action| Rule { when: when.clone(), action: action.clone() };
                 rules.extend(draft.actions.iter().map(rule));
                 let counting = draft.counting.as_ref();
-                let counting = counting.and_then(|c| counted::counting(cx, c, matchers.tables));
+                let counting = counting.and_then(|c| counted::counting(cx, c, matchers.there.tables));
                 rules.extend(counting.map(|counting| Rule { when, action: Action::Count(counting) }));
             }
-            Some(When::Hello(_)) => {
-                let message = "a rule for requests cannot look at TLS that is passed on (`req_…`)";
-                cx.push(Diagnostic::error(Code::BadCombination, draft.at, message));
-            }
-            None => {}
+            Some(_) | None => {}
         }
     }
     rules
+}
+
+fn response_rules(
+    cx: &mut Reader<'_>,
+    drafts: &[ResponseRuleDraft],
+    matchers: &Matchers<'_>,
+) -> Vec<ResponseRule> {
+    let mut rules = Vec::new();
+    for draft in drafts {
+        match matchers.resolve(cx, &draft.when) {
+            Some(when) if check_scope(cx, &when, Stand::Response, draft.at) => {
+                let rule =
+                    |action: &ResponseAction| ResponseRule { when: when.clone(), action: action.clone() };
+                rules.extend(draft.actions.iter().map(rule));
+            }
+            Some(_) | None => {}
+        }
+    }
+    if let Some(last) = drafts.last()
+        && ResponseRules::conditions(&rules) > ResponseRules::MOST
+    {
+        let message =
+            format!("more than {} different conditions on requests in `http_response`", ResponseRules::MOST);
+        cx.push(Diagnostic::error(Code::BadValue, last.at, message));
+    }
+    rules
+}
+
+fn tcp_rules(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> TcpRules {
+    let mut all = TcpRules::default();
+    if let Some(delay) = &proxy.routing.inspect_delay {
+        all.inspect_delay = delay.value;
+    }
+    for draft in &proxy.tcp_rules {
+        let Some(when) = matchers.resolve(cx, &draft.when) else { continue };
+        if !check_scope(cx, &when, Stand::Tcp(draft.on), draft.at) {
+            continue;
+        }
+        let action = match &draft.action {
+            TcpActionDraft::Is(action) => Some(action.clone()),
+            TcpActionDraft::Counts(counting) => {
+                counted::check_key_of_connection(cx, counting);
+                counted::counting(cx, counting, matchers.there.tables).map(TcpAction::Count)
+            }
+        };
+        let rules = match draft.on {
+            On::Connection => &mut all.connection,
+            On::Session => &mut all.session,
+            On::Content => &mut all.content,
+        };
+        rules.extend(action.map(|action| TcpRule { when, action }));
+    }
+    all
 }
 
 /// The front half of a proxy.
@@ -113,10 +154,11 @@ pub(super) fn frontend(
     };
     let mode = settings.mode.unwrap_or_default();
     modes::check_keys(cx, proxy, mode);
-    let Asked { rules, response_rules, routes, stats } = asked;
+    let Asked { rules, response_rules, routes, stats, tcp_rules } = asked;
     let all = all.iter().map(String::as_str);
     let stats = stats::checked(cx, proxy, stats, &binds, all);
     modes::check_routing(cx, proxy, &routes, mode, &binds);
+    modes::check_content(cx, proxy, &tcp_rules, mode, &binds);
     for route in &routes {
         route.to.backends().iter().for_each(|backend| check_backend(cx, backend, backends));
     }
@@ -143,7 +185,7 @@ pub(super) fn frontend(
         rules,
         response_rules,
         routes,
-        inspect_delay: proxy.routing.inspect_delay.as_ref().map_or(INSPECT_DELAY, |d| d.value),
+        tcp_rules,
         timeout: settings.timeout.of_client(),
         forwardfor: settings.forwardfor.clone().flatten(),
         compression: settings.compression.clone().filter(|_| mode == Mode::Http),
@@ -408,6 +450,3 @@ fn missing_timeouts(cx: &mut Reader<'_>, proxy: &Proxy, missing: &[&str]) {
     let help = "[defaults] timeout = { connect = \"5s\", client = \"50s\", server = \"50s\" }";
     cx.push_absence(Diagnostic::warning(Code::MissingTimeout, proxy.name.span, message).help(help));
 }
-
-/// The default of `inspect_delay`: a ClientHello is there at once, but for lost packets.
-const INSPECT_DELAY: Duration = Duration::from_secs(5);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use evenkeel_proxy::page::StatsPage;
 
-use super::conditions::Matchers;
+use super::conditions::{Matchers, Stand, check_scope};
 use super::profiles::undefined;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Proxy, StatsDraft};
-use crate::config::model::{Listening, When};
+use crate::config::model::Listening;
 use crate::config::read::{Reader, shown};
 use crate::config::source::Spanned;
 
@@ -18,14 +18,13 @@ pub(super) fn page(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) 
     let draft = proxy.stats.as_ref()?;
     let admin_if = match &draft.admin_if {
         None => None,
-        Some(condition) => match matchers.resolve(cx, condition, draft.at)? {
-            When::Request(when) => Some(when),
-            When::Hello(_) => {
-                let message = "`admin_if` cannot look at TLS that is passed on (`req_…`)";
-                cx.push(Diagnostic::error(Code::BadCombination, draft.at, message));
+        Some(condition) => {
+            let when = matchers.resolve(cx, condition)?;
+            if !check_scope(cx, &when, Stand::Request, draft.at) {
                 return None;
             }
-        },
+            Some(when)
+        }
     };
     Some(StatsPage { admin_if, ..draft.page.clone() })
 }

@@ -31,7 +31,7 @@ impl Subject for Asked {
     }
 
     fn fill(&self, text: &Template, out: &mut Vec<u8>) -> bool {
-        text.write_without(out, &|_| &[], &|_| None);
+        text.write_of_response(out, &(), &|_| &[]);
         text.is_fixed()
     }
 }

@@ -81,7 +81,7 @@ enum State {
     /// For either side of a tunnel.
     Tunnel(Open, Halves),
     /// For the rest of the content of a request that is answered here.
-    Collecting(Open, Box<Collected>),
+    Collecting(Box<Collected>),
     /// For the time to refuse it with this status.
     Tarpit(Open, u16),
     /// For our own answer to go out.
@@ -185,7 +185,7 @@ impl Connection {
             State::Forwarding(open) => self.forward(open, scratch, cx, now),
             State::Paced(paced) => self.pace(*paced, scratch, cx, now),
             State::Tunnel(open, halves) => self.tunnel(open, halves, scratch, cx, now),
-            State::Collecting(open, collected) => self.collect(open, collected, scratch, cx, now),
+            State::Collecting(collected) => self.collect(collected, scratch, cx, now),
             State::Tarpit(open, status) => self.hold(open, status, scratch, cx, now),
             State::Answering(open, farewell) => self.answer(open, farewell, cx, now),
             State::Lingering { left } => self.linger(left, scratch, cx),
@@ -202,7 +202,7 @@ impl Connection {
                 self.fail(open, Failure::HeadTimeout, now)
             }
             State::Head(open) => self.fail(open, Failure::HeadTimeout, now),
-            State::Collecting(open, _) => self.fail(open, Failure::ClientTimeout, now),
+            State::Collecting(collected) => self.fail(collected.open, Failure::ClientTimeout, now),
             State::Forwarding(open) => {
                 let failure = open.deadline().map_or(Failure::ServerTimeout, |(_, failure)| failure);
                 self.fail_or_repeat(open, failure, now)
@@ -399,8 +399,7 @@ impl Connection {
             Prepared::Pace(assign, limits) => (assign, Some(limits)),
             Prepared::Collect(page, visit) => {
                 self.thread.idle.rise(&self.whose.place);
-                let collected = Collected::new(page, visit).into();
-                return Step::Next(State::Collecting(open, collected));
+                return Step::Next(State::Collecting(Collected::new(open, page, visit).into()));
             }
             Prepared::Answer(ours) => {
                 let ours = ours.made(&self.thread.services, open.asked.method);

@@ -20,7 +20,7 @@ use crate::names::Epoch;
 use crate::pace::{Pace, Turn};
 use crate::plan::{ClientTimeouts, FrontendId, HttpReuse, MinRate, ServerTimeouts};
 use crate::rules::Variables;
-use crate::rules::action::Holding;
+use crate::rules::response::Holding;
 use crate::table::Tracking;
 
 /// Everything about a request between its first byte and its record. Recycled, so that a request allocates nothing.
@@ -177,6 +177,11 @@ pub(in crate::io) struct Activity {
 }
 
 impl Exchange {
+    /// Whether its client speaks HTTP/2.
+    pub(super) fn is_of_http2(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.party().http2)
+    }
+
     /// Whether the client can still be told about a failure.
     pub(super) fn progress(&self) -> Progress {
         match self.response {

@@ -129,6 +129,7 @@ pub fn explain(plan: &Plan, frontend: FrontendId, supposed: &Supposed<'_>) -> Ex
             destination: supposed.destination,
             authority: None,
             handshake_ms: Cell::new(0),
+            tracked: None,
         })),
         tls: supposed.tls.clone().map(Arc::new),
     };
@@ -189,7 +190,7 @@ impl Teller<'_> {
             let mut exchange = Exchange::default();
             let rule = std::slice::from_ref(rule);
             let Self { parsed, target, caller, edits, state, .. } = self;
-            let given = Given { parsed, target, caller, maps: state.maps() };
+            let given = Given { parsed, target, caller, state, scripting: None };
             if let Some(ours) = ask(rule, &mut exchange, given, edits) {
                 return Some(Fate::Answered(ours.status()));
             }
@@ -201,7 +202,7 @@ impl Teller<'_> {
     fn visit(&mut self, frontend: FrontendId, stats: &StatsPage) -> Option<Fate> {
         let visit = page::visit(stats, &Exchange::default(), self.given(), &self.edits);
         let asked = format!("path is {:?}", stats.uri);
-        let finding = Finding { asked, found: None, holds: visit.is_some(), parts: Vec::new() };
+        let finding = Finding { asked, found: None, holds: Some(visit.is_some()), parts: Vec::new() };
         let action = "answer with the statistics page".to_owned();
         self.steps.push(Step { place: Place::Stats(frontend), number: 1, action, finding });
         visit.map(|visit| Fate::Answered(Some(visit.turn.status())))
@@ -219,7 +220,7 @@ impl Teller<'_> {
                 }
                 (To::Backend(_), backend) => format!("use_backend {}", backend.map_or("?", |b| &b.name)),
             };
-            let holds = finding.holds && to.is_some();
+            let holds = finding.holds == Some(true) && to.is_some();
             self.steps.push(Step { place: Place::Route(id), number, action, finding });
             if holds {
                 break;
@@ -231,7 +232,7 @@ impl Teller<'_> {
     fn responses(&self, place: Place, rules: &ResponseRules) -> Vec<Step> {
         let step = |(number, rule): (usize, &ResponseRule)| {
             let finding = self.look(|looked| rule.when.explain(looked));
-            Step { place, number, action: rule.edit.to_string(), finding }
+            Step { place, number, action: rule.action.to_string(), finding }
         };
         (1..).zip(rules.rules()).map(step).collect()
     }
@@ -241,7 +242,13 @@ impl Teller<'_> {
     }
 
     fn given(&self) -> Given<'_> {
-        Given { parsed: self.parsed, target: &self.target, caller: self.caller, maps: self.state.maps() }
+        Given {
+            parsed: self.parsed,
+            target: &self.target,
+            caller: self.caller,
+            state: self.state,
+            scripting: None,
+        }
     }
 }
 

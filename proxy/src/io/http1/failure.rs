@@ -37,6 +37,10 @@ pub(in crate::io) enum Failure {
     ServerTimeout,
     /// The response is not one that can be passed on.
     BadResponse,
+    /// A rule does not let the response pass.
+    Denied,
+    /// A script has failed at the response.
+    Script,
     /// Sessions with the server were ended.
     ShutDown(Shutdown),
 }
@@ -70,7 +74,8 @@ impl Failure {
             Self::NoServer | Self::QueueFull | Self::QueueTimeout | Self::Dial(_) => {
                 Reject::ServiceUnavailable
             }
-            Self::ServerClosed | Self::BadResponse | Self::ShutDown(_) => Reject::BadGateway,
+            Self::ServerClosed | Self::BadResponse | Self::Denied | Self::ShutDown(_) => Reject::BadGateway,
+            Self::Script => Reject::InternalError,
             Self::ServerTimeout => Reject::GatewayTimeout,
         }
     }
@@ -99,7 +104,9 @@ impl Failure {
             Self::ClientAborted => (Cause::Client, while_relaying),
             Self::ClientTimeout => (Cause::ClientTimeout, while_relaying),
             Self::ClientTooSlow => (Cause::ClientRate, while_relaying),
-            Self::BadRequestBody | Self::BadResponse => (Cause::Proxy, while_relaying),
+            Self::BadRequestBody | Self::BadResponse | Self::Denied | Self::Script => {
+                (Cause::Proxy, while_relaying)
+            }
             Self::ServerClosed => (Cause::Server, while_relaying),
             Self::ServerTimeout => (Cause::ServerTimeout, while_relaying),
             Self::ShutDown(Shutdown::Down) => (Cause::Down, while_relaying),
@@ -126,6 +133,8 @@ impl Failure {
             | Self::ClientAborted
             | Self::ClientTimeout
             | Self::ClientTooSlow
+            | Self::Denied
+            | Self::Script
             | Self::BadRequestBody => false,
         }
     }
@@ -145,6 +154,8 @@ impl Failure {
             | Self::ServerClosed
             | Self::ServerTimeout
             | Self::BadResponse
+            | Self::Denied
+            | Self::Script
             | Self::ShutDown(_) => true,
         }
     }
@@ -174,6 +185,8 @@ mod tests {
             (Failure::ServerClosed, 502, "SH--", "SD--"),
             (Failure::ServerTimeout, 504, "sH--", "sD--"),
             (Failure::BadResponse, 502, "PH--", "PD--"),
+            (Failure::Denied, 502, "PH--", "PD--"),
+            (Failure::Script, 500, "PH--", "PD--"),
             (Failure::ShutDown(Shutdown::Down), 502, "DH--", "DD--"),
             (Failure::ShutDown(Shutdown::Up), 502, "UH--", "UD--"),
             (Failure::ShutDown(Shutdown::Ordered), 502, "KH--", "KD--"),

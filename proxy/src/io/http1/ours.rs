@@ -10,8 +10,9 @@ use crate::h1::head::Method;
 use crate::h1::reject;
 use crate::page::StatsPage;
 use crate::page::visit::Visit;
-use crate::rules::action::{Action, Reply, Service};
-use crate::rules::{Count, Edit, Looked, Request};
+use crate::rules::action::{Action, Redirect, Reply, Service};
+use crate::rules::response::Response;
+use crate::rules::{Call, Count, Edit, Looked, Request, ResponseAction};
 
 /// What a request is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(super) enum Ours {
     Tarpit(u16),
     /// There is no answer, and the connection is given up without a word.
     SilentDrop,
+    /// There is no answer.
+    Close,
     /// As the rule says.
     Reply(Reply),
     /// What a service makes of its target.
@@ -38,6 +41,8 @@ pub(super) enum Silent<'a> {
     Edit(&'a Edit),
     /// It counts it.
     Count(&'a Count),
+    /// A script does something with it.
+    Lua(&'a Call),
 }
 
 impl Ours {
@@ -52,20 +57,35 @@ impl Ours {
         Ok(match action {
             Action::Edit(edit) => return Err(Silent::Edit(edit)),
             Action::Count(counting) => return Err(Silent::Count(counting)),
+            Action::Lua(call) => return Err(Silent::Lua(call)),
             Action::Deny(status) => Self::Denial(*status),
             Action::Tarpit(status) => Self::Tarpit(*status),
             Action::SilentDrop => Self::SilentDrop,
             Action::Return(reply) => Self::Reply(reply.clone()),
             Action::Serve(service) => Self::Service(*service, request.request().target().to_vec()),
-            Action::Redirect(redirect) => {
-                let mut fields = Vec::new();
-                write_field(&mut fields, b"location", &redirect.location(request));
-                if redirect.is_passing() {
-                    fields.extend_from_slice(b"cache-control: no-cache\r\n");
-                }
-                Self::Redirect(redirect.status, fields)
+            Action::Redirect(redirect) => Self::redirect(redirect, &redirect.location(request)),
+        })
+    }
+
+    /// What a rule puts in the place of a response. `None`: it changes it.
+    pub(super) fn of_response(action: &ResponseAction, response: &impl Response) -> Option<Self> {
+        Some(match action {
+            ResponseAction::Edit(_) | ResponseAction::SetStatus(_) | ResponseAction::Lua(_) => return None,
+            ResponseAction::Deny(status) => Self::Denial(*status),
+            ResponseAction::Return(reply) => Self::Reply(reply.clone()),
+            ResponseAction::Redirect(redirect) => {
+                Self::redirect(redirect, &redirect.location_of_response(response))
             }
         })
+    }
+
+    fn redirect(redirect: &Redirect, location: &[u8]) -> Self {
+        let mut fields = Vec::new();
+        write_field(&mut fields, b"location", location);
+        if redirect.is_passing() {
+            fields.extend_from_slice(b"cache-control: no-cache\r\n");
+        }
+        Self::Redirect(redirect.status, fields)
     }
 
     /// With what services have to say.
@@ -74,9 +94,12 @@ impl Ours {
             Self::Service(..) if !matches!(method, Method::Get | Method::Head) => Self::Denial(405),
             Self::Service(service, target) => Self::Reply(services.answer(service, &target)),
             Self::Page(page, visit) => Self::Reply(services.page(&page, &visit, &[])),
-            Self::Denial(_) | Self::Tarpit(_) | Self::SilentDrop | Self::Reply(_) | Self::Redirect(..) => {
-                self
-            }
+            Self::Denial(_)
+            | Self::Tarpit(_)
+            | Self::SilentDrop
+            | Self::Close
+            | Self::Reply(_)
+            | Self::Redirect(..) => self,
         }
     }
 
@@ -88,19 +111,26 @@ impl Ours {
             // Services have something to say.
             Self::Service(..) => Some(200),
             Self::Page(_, visit) => Some(visit.turn.status()),
-            Self::SilentDrop => None,
+            Self::SilentDrop | Self::Close => None,
         }
     }
 
     /// Whether it refuses the request.
     pub(super) fn is_denial(&self) -> bool {
-        matches!(self, Self::Denial(_) | Self::Tarpit(_) | Self::SilentDrop)
+        matches!(self, Self::Denial(_) | Self::Tarpit(_) | Self::SilentDrop | Self::Close)
+    }
+
+    /// The letters of the record if it takes the place of a response: HAProxy's.
+    pub(super) fn termination_of_response(&self) -> Termination {
+        Termination::new(if self.is_denial() { Cause::Proxy } else { Cause::Local }, Phase::Headers)
     }
 
     /// The letters of the record: HAProxy's.
     pub(super) fn termination(&self) -> Termination {
         match self {
-            Self::Denial(_) | Self::SilentDrop => Termination::new(Cause::Proxy, Phase::Request),
+            Self::Denial(_) | Self::SilentDrop | Self::Close => {
+                Termination::new(Cause::Proxy, Phase::Request)
+            }
             Self::Tarpit(_) => Termination::new(Cause::Proxy, Phase::Tarpit),
             Self::Reply(_) | Self::Service(..) | Self::Page(..) | Self::Redirect(..) => {
                 Termination::new(Cause::Local, Phase::Request)
@@ -115,7 +145,7 @@ impl Ours {
             Self::Reply(reply) => (reply.status, &*reply.fields, &*reply.content),
             Self::Redirect(status, fields) => (*status, fields.as_slice(), &[][..]),
             Self::Service(..) | Self::Page(..) => (503, &[][..], &[][..]),
-            Self::SilentDrop => return,
+            Self::SilentDrop | Self::Close => return,
         };
         Answer { status, reason: reason(status), fields, content }.write(out, manner);
     }

@@ -18,6 +18,7 @@ use crate::access_log::{
 use crate::h1::head::Request;
 use crate::health::Sign;
 use crate::plan::{BackendId, FrontendId, LogFormat, ServerId};
+use crate::rules::LogLevel;
 use crate::stats::{Spans, Times};
 
 /// What the record will say.
@@ -39,6 +40,12 @@ pub(super) struct Facts {
     pub(super) denied: bool,
     /// The statistics page has answered it.
     pub(super) is_stats: bool,
+    /// What a rule has said of its record.
+    pub(super) log_level: Option<LogLevel>,
+    /// A rule has withheld its response.
+    pub(super) withheld: bool,
+    /// What the server has answered with, if its client is told another status.
+    pub(super) of_server: Option<u16>,
     pub(super) backend: Option<BackendId>,
     pub(super) server: Option<ServerId>,
     pub(super) queue: QueuePositions,
@@ -115,8 +122,16 @@ pub(super) struct Owner {
 }
 
 impl Owner {
+    pub(super) fn party(&self) -> &Party {
+        &self.party
+    }
+
     pub(super) fn thread(&self) -> &DataThread {
         &self.thread
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.party.caller
     }
 }
 
@@ -161,7 +176,7 @@ impl Drop for Open {
         let mut termination = exchange.facts.termination.unwrap_or_else(unfinished);
         (termination.cookie, termination.action) = exchange.facts.persistence.letters(exchange.facts.server);
         count(&exchange, &thread, &party);
-        counted::release(&mut exchange, &thread);
+        counted::release(&mut exchange, &thread, party.caller.tracked());
         if let Some(changes) = &exchange.changes {
             let coding = changes.coding;
             settle(&mut exchange, coding, &thread, &party);
@@ -211,12 +226,17 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
     {
         counters.pinned.add(1);
     }
-    for counters in [frontend, backend, server].into_iter().flatten() {
+    let statuses = [facts.status, facts.status, facts.of_server.or(facts.status)];
+    for (counters, status) in [frontend, backend, server].into_iter().zip(statuses) {
+        let Some(counters) = counters else { continue };
         counters.requests.add(1);
         counters.bytes_in.add(bytes_in);
         counters.bytes_out.add(bytes_out);
-        if let Some(status) = facts.status {
+        if let Some(status) = status {
             counters.response(status);
+        }
+        if facts.withheld {
+            counters.denied_responses.add(1);
         }
         if facts.denied {
             counters.denied.add(1);
@@ -230,7 +250,8 @@ fn count(exchange: &Exchange, thread: &DataThread, party: &Party) {
             }
             Some(Failure::NoServer) => counters.no_server.add(1),
             Some(Failure::QueueFull | Failure::QueueTimeout) => counters.connect_errors.add(1),
-            Some(Failure::Dial(DialError::Resource)) => counters.internal_errors.add(1),
+            Some(Failure::Dial(DialError::Resource) | Failure::Script) => counters.internal_errors.add(1),
+            Some(Failure::Denied) => counters.denied.add(1),
             // Counted per attempt.
             Some(Failure::Dial(_)) => {}
             Some(Failure::ClientAborted | Failure::ClientTimeout) => counters.client_aborts.add(1),
@@ -282,7 +303,7 @@ fn settle(exchange: &mut Exchange, coding: Coding, thread: &DataThread, party: &
 fn observe(facts: &Facts, thread: &DataThread) {
     let Some(server) = facts.server.filter(|s| thread.balance.observations().watches(*s)) else { return };
     let sign = match facts.failure {
-        None => facts.status.map(Sign::of_status),
+        None => facts.of_server.or(facts.status).map(Sign::of_status),
         Some(failure) => sign_of(failure),
     };
     if let Some(sign) = sign {
@@ -307,6 +328,8 @@ pub(super) fn sign_of(failure: Failure) -> Option<Sign> {
         | Failure::ClientTimeout
         | Failure::ClientTooSlow
         | Failure::BadRequestBody
+        | Failure::Denied
+        | Failure::Script
         | Failure::ShutDown(_) => None,
     }
 }
@@ -326,6 +349,11 @@ fn log(exchange: &Exchange, thread: &DataThread, party: &Party, termination: Ter
         }
         manner.level = if !normal && records.separate_errors { Level::Err } else { Level::Info };
         manner.fields = records.fields;
+    }
+    match facts.log_level {
+        None => {}
+        Some(LogLevel::Silent) => return,
+        Some(LogLevel::Level(level)) => manner.level = level,
     }
     let backend = facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let server = facts.server.and_then(|s| thread.plan.servers().get(s.0 as usize));

@@ -9,13 +9,14 @@ use super::super::stream::Stream;
 use super::exchange::{Exchange, ResponseState};
 use super::failure::Failure;
 use super::flow::{FlowError, START};
+use super::ours::Ours;
 use super::repeat;
-use super::response::{self, Verdict};
+use super::response::{self, Verdict, Withheld};
 use crate::h1::reject::Reject;
 use crate::plan::RetryEvent;
 
 /// Why polling an exchange stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
     /// The response has been sent whole.
     Complete,
@@ -25,8 +26,19 @@ pub(super) enum End {
     Stale,
     /// The answer has this status, after which the request is to be sent again.
     Again(u16),
+    /// A rule puts this in the place of the response.
+    Instead(Box<Ours>),
     /// It failed.
     Failed(Failure),
+}
+
+impl From<Withheld> for End {
+    fn from(withheld: Withheld) -> Self {
+        match withheld {
+            Withheld::Failed(failure) => Self::Failed(failure),
+            Withheld::Replaced(ours) => Self::Instead(ours),
+        }
+    }
 }
 
 /// The client's side of an exchange.
@@ -179,7 +191,7 @@ fn handle_bytes(
         {
             return Err(End::Again(head.status));
         }
-        let verdict = response::handle_head(exchange, &head, index, bytes, thread, now).map_err(failed)?;
+        let verdict = response::handle_head(exchange, &head, index, bytes, thread, now)?;
         if verdict != Verdict::Interim {
             exchange.up.out.release();
         }

@@ -57,6 +57,8 @@ pub(super) fn event_of(failure: Failure, exchange: &Exchange) -> Option<RetryEve
         | Failure::ClientAborted
         | Failure::ClientTimeout
         | Failure::ClientTooSlow
+        | Failure::Denied
+        | Failure::Script
         | Failure::BadRequestBody => None,
     }
 }

@@ -7,6 +7,8 @@ use std::time::Instant;
 use super::super::assign::Assign;
 use super::super::persist::{self, Persistence};
 use super::super::runtime::DataThread;
+use super::super::scripts::Scripting;
+use super::counted;
 use super::exchange::{Asked, Changes, Coding, Exchange};
 use super::failure::Failure;
 use super::notes;
@@ -64,6 +66,7 @@ pub(super) fn prepare(
     if let Some(records) = &frontend.records {
         notes::handle_request(exchange, thread, party, (frontend, records), parsed);
     }
+    counted::handle_request(exchange, now);
     let Said { framing, target, options, expectation, upgrade } = read(exchange, parsed)?;
     exchange.up.body = Body::new(framing, Output::Chunks);
     let mut edits = Edits::default();
@@ -71,7 +74,8 @@ pub(super) fn prepare(
         notes::tell(&exchange.notes, records, &mut edits);
     }
     let caller = &party.caller;
-    let given = Given { parsed, target: &target, caller, maps: thread.balance.maps() };
+    let scripting = Scripting::begin(thread, frontend, now);
+    let given = Given { parsed, target: &target, caller, state: &thread.balance, scripting };
     if let Some(ours) = ask(&frontend.http_request, exchange, given, &mut edits) {
         return Ok(Prepared::Answer(ours));
     }
@@ -86,6 +90,9 @@ pub(super) fn prepare(
     let id = of_rules.or(frontend.default_backend).ok_or(Failure::NoServer)?;
     let backend = thread.plan.backends().get(usize::from(id.0)).ok_or(Failure::NoServer)?;
     let holding = if frontend.http_response.is_empty() { 0 } else { frontend.http_response.holding(&looked) };
+    if let Some(refusal) = given.failed() {
+        return Ok(Prepared::Answer(refusal));
+    }
     exchange.timeouts.server = backend.timeout;
     exchange.asked.abort_on_close = backend.http.abort_on_close;
     exchange.asked.reuse = backend.http.reuse;
@@ -100,6 +107,9 @@ pub(super) fn prepare(
         let of_backend = backend.http_response.holding(&Looked::new(&view));
         let coding = coding(frontend, backend, parsed, &mut edits);
         exchange.changes = Some(Changes::new(party.frontend, holding, of_backend, coding).into());
+    }
+    if let Some(refusal) = given.failed() {
+        return Ok(Prepared::Answer(refusal));
     }
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.caller.source.ip());

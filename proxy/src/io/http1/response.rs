@@ -9,6 +9,8 @@ use super::counted;
 use super::exchange::{Changes, Coding, Exchange, Persist, ResponseState};
 use super::failure::Failure;
 use super::flow::Flow;
+use super::ours::Ours;
+use super::scripted::Responding;
 use crate::compress::filter::{Filter, Input};
 use crate::compress::response::Outline;
 use crate::compress::{self, Algo};
@@ -18,9 +20,8 @@ use crate::h1::conn::{Expectation, Options};
 use crate::h1::forward::{self, After, ToClient};
 use crate::h1::framing::{self, BodyFraming};
 use crate::h1::head::{Field, HeadIndex, Method, Response, Version};
-use crate::plan::BackendId;
-use crate::rules::action::{Edited, Fields};
-use crate::rules::{Edits, ResponseRules};
+use crate::rules::response::{self, Edited, Fields, Instead};
+use crate::rules::{Edits, ResponseAction, ResponseRules, Variables};
 
 /// What a response head means for the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +34,25 @@ pub(super) enum Verdict {
     Switched,
 }
 
+/// Why a response is not passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Withheld {
+    /// It cannot be.
+    Failed(Failure),
+    /// A rule puts this in its place.
+    Replaced(Box<Ours>),
+}
+
+impl From<Failure> for Withheld {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// Appends the head the client gets and settles what follows.
 ///
 /// # Errors
-/// The response cannot be passed on.
+/// The response is not passed on.
 pub(super) fn handle_head(
     exchange: &mut Exchange,
     response: &Response,
@@ -44,19 +60,31 @@ pub(super) fn handle_head(
     bytes: &[u8],
     thread: &DataThread,
     now: Instant,
-) -> Result<Verdict, Failure> {
+) -> Result<Verdict, Withheld> {
     let asked = exchange.asked;
     let framing =
         framing::of_response(response, asked.method, index, bytes).map_err(|_| Failure::BadResponse)?;
-    let came = Came { index, bytes };
-    let edits = match exchange.changes.as_deref_mut() {
-        None => Vec::new(),
-        Some(changes) => {
+    let interim = matches!(response.status, 100 | 102..=199);
+    let edits = match exchange.changes.take() {
+        Some(mut changes) if !interim => {
             let outline =
                 Outline { client: asked.version, server: response.version, status: response.status, framing };
-            edits(changes, &mut exchange.down, exchange.facts.backend, thread, &came, &outline)
+            let made = edits(&mut changes, exchange, thread, (index, bytes), &outline, now);
+            exchange.changes = Some(changes);
+            made.inspect_err(|_| exchange.facts.of_server = Some(response.status))?
+        }
+        changes => {
+            exchange.changes = changes;
+            Vec::new()
         }
     };
+    if let Some(level) = edits.iter().rev().find_map(|edits| edits.log_level()) {
+        exchange.facts.log_level = Some(level);
+    }
+    let status = forward::told_status(response.status, &edits);
+    if status != response.status {
+        exchange.facts.of_server = Some(response.status);
+    }
     let mut to = ToClient {
         version: asked.version,
         method: asked.method,
@@ -69,7 +97,7 @@ pub(super) fn handle_head(
         101 => {
             // RFC 9110 §15.2.2: only what was asked for.
             if !asked.upgrade {
-                return Err(Failure::BadResponse);
+                return Err(Failure::BadResponse.into());
             }
             to.after = After::Switch;
             exchange.facts.status = Some(response.status);
@@ -105,7 +133,7 @@ pub(super) fn handle_head(
             write(exchange, thread, response, index, bytes, &to, now);
             exchange.down.body = Body::new(framing, to.output());
             exchange.down.ends = !client;
-            exchange.facts.status = Some(response.status);
+            exchange.facts.status = Some(status);
             exchange.facts.responded = Some(now);
             let persist = |yes: bool| if yes { Persist::Yes } else { Persist::No };
             exchange.response =
@@ -115,10 +143,26 @@ pub(super) fn handle_head(
     }
 }
 
-/// The fields of a response as they came.
+/// A response as it came.
 struct Came<'a> {
     index: &'a HeadIndex,
     bytes: &'a [u8],
+    status: u16,
+    set: &'a Variables,
+}
+
+impl response::Response for Came<'_> {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        self.set.value(name)
+    }
+
+    fn variables(&self) -> Variables {
+        self.set.clone()
+    }
 }
 
 impl Fields for Came<'_> {
@@ -126,36 +170,64 @@ impl Fields for Came<'_> {
         let named = |f: &&Field| f.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
         self.index.fields().iter().filter(named).for_each(|f| look(f.value.of(self.bytes)));
     }
+
+    fn all(&self, look: &mut dyn FnMut(&[u8], &[u8])) {
+        self.index.fields().iter().for_each(|f| look(f.name.of(self.bytes), f.value.of(self.bytes)));
+    }
 }
 
 /// What changes in it: by rules of the backend, then by those of the frontend, and then because it is compressed.
+///
+/// # Errors
+/// A rule puts another answer in its place.
 #[cold]
 fn edits<'t>(
     changes: &mut Changes,
-    down: &mut Flow,
-    backend: Option<BackendId>,
+    exchange: &mut Exchange,
     thread: &'t DataThread,
-    came: &Came<'_>,
+    (index, bytes): (&HeadIndex, &[u8]),
     outline: &Outline,
-) -> Vec<Cow<'t, Edits>> {
-    let backend = backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
+    now: Instant,
+) -> Result<Vec<Cow<'t, Edits>>, Withheld> {
+    let came = Came { index, bytes, status: outline.status, set: &changes.set };
+    let backend = exchange.facts.backend.and_then(|b| thread.plan.backends().get(usize::from(b.0)));
     let frontend = thread.plan.frontends().get(usize::from(changes.frontend.0));
     let (of_backend, of_frontend) = (backend.map(|b| &b.http_response), frontend.map(|f| &f.http_response));
-    let (none, set) = (Edits::default(), &changes.set);
-    let by_backend = of_backend.map(|rules| rules.edits(changes.of_backend, came, set));
-    let left = Edited { fields: came, edits: by_backend.as_deref().unwrap_or(&none), set };
-    let by_frontend = of_frontend.map(|rules| rules.edits(changes.holding, &left, set));
+    let none = Edits::default();
+    let log = frontend.map(|f| f.log.as_slice()).unwrap_or_default();
+    let mut scripts = Responding::new(exchange, thread, log, outline.server, now);
+    let down = &mut exchange.down;
+    let by_backend = of_backend.map(|rules| rules.edits(changes.of_backend, &came, &mut scripts)).transpose();
+    let by_backend = by_backend.map_err(|instead| withheld(instead, &came))?;
+    let left = Edited { response: &came, edits: by_backend.as_deref().unwrap_or(&none) };
+    let by_frontend = of_frontend.map(|rules| rules.edits(changes.holding, &left, &mut scripts)).transpose();
+    let by_frontend = by_frontend.map_err(|instead| withheld(instead, &left))?;
     let mut coded = None;
     if let Coding::Wanted(algo) = changes.coding
         && let Some(by) = of_backend.into_iter().chain(of_frontend).find_map(ResponseRules::compression)
     {
-        let left = Edited { fields: &left, edits: by_frontend.as_deref().unwrap_or(&none), set };
+        let left = Edited { response: &left, edits: by_frontend.as_deref().unwrap_or(&none) };
         coded = compress::response::edits(by, algo, outline, &left);
         if coded.is_some() && !engage(down, thread, (algo, by.level), outline.framing) {
             (coded, changes.coding) = (None, Coding::Bypassed);
         }
     }
-    by_backend.into_iter().chain(by_frontend).chain(coded.map(Cow::Owned)).collect()
+    Ok(by_backend.into_iter().chain(by_frontend).chain(coded.map(Cow::Owned)).collect())
+}
+
+/// Why a response is withheld.
+fn withheld(instead: Instead<'_, Failure>, response: &impl response::Response) -> Withheld {
+    match instead {
+        Instead::Refused(failure) => Withheld::Failed(failure),
+        Instead::Answer(action) => replaced(action, response),
+    }
+}
+
+/// What takes the place of a response.
+fn replaced(action: &ResponseAction, response: &impl response::Response) -> Withheld {
+    // Changes replace nothing.
+    Ours::of_response(action, response)
+        .map_or(Withheld::Failed(Failure::BadResponse), |ours| Withheld::Replaced(ours.into()))
 }
 
 /// Has content go through a compressor, if there is one left.

@@ -3,19 +3,24 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::caller::Caller;
-use super::super::persist;
+use super::super::scripts::Scripting;
+use super::super::{chance, persist, time_of_day};
 use super::counted;
 use super::exchange::Exchange;
 use super::ours::{Ours, Silent};
+use super::scripted::{self, Then};
 use crate::access_log::capture;
-use crate::balance::Subject;
+use crate::balance::{State, Subject};
 use crate::h1::field::Known;
-use crate::h1::head::{Field, HeadIndex, Method, Request};
+use crate::h1::head::{Field, HeadIndex, Method, Request, Version};
 use crate::h1::target::Target;
-use crate::map::{MapId, Maps};
+use crate::lua::Message;
+use crate::map::MapId;
 use crate::rules::line::LineEdit;
 use crate::rules::template::Template;
-use crate::rules::{self, Change, Edit, Edits, Looked, Number, Rule, action};
+use crate::rules::{
+    self, Call, Change, DayTime, Edit, Edits, Gauge, Looked, Number, Request as _, Rule, Said, Zone, action,
+};
 use crate::sticky::pairs;
 use crate::tls::SessionFacts;
 
@@ -55,7 +60,18 @@ pub(super) struct Given<'a> {
     pub(super) parsed: &'a Parsed<'a>,
     pub(super) target: &'a Target<'a>,
     pub(super) caller: &'a Caller,
-    pub(super) maps: &'a Maps,
+    pub(super) state: &'a State,
+    /// `None`: there are none.
+    pub(super) scripting: Option<Scripting<'a>>,
+}
+
+impl Given<'_> {
+    /// The refusal of a request for which a script has failed.
+    #[inline]
+    pub(super) fn failed(&self) -> Option<Box<Ours>> {
+        let scripting = self.scripting.as_ref()?;
+        scripting.has_failed().then(|| Ours::Denial(500).into())
+    }
 }
 
 /// A request, for the balancer to look at.
@@ -130,6 +146,11 @@ impl<'a> View<'a> {
     pub(super) fn with(self, exchange: &'a Exchange) -> Self {
         Self { exchange: Some(exchange), ..self }
     }
+
+    /// The same for a script.
+    fn message(&self) -> Message {
+        scripted::message(self.given, self.edits, (self.method(), self.target(), self.authority))
+    }
 }
 
 impl rules::Request for View<'_> {
@@ -175,11 +196,46 @@ impl rules::Request for View<'_> {
     }
 
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
-        self.given.maps.look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+        self.given
+            .state
+            .maps()
+            .look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+    }
+
+    fn fetched(&self, call: &Call) -> Option<Said> {
+        self.given.scripting?.fetch(call, self.message())
+    }
+
+    fn converted(&self, by: &Call, text: &[u8]) -> Option<Said> {
+        self.given.scripting?.convert(by, text)
     }
 
     fn counted(&self, number: &Number) -> Option<u64> {
         counted::number(self.exchange?, number, self.given.caller.source.ip())
+    }
+
+    fn version(&self) -> &'static str {
+        match self.given.parsed.request.version {
+            _ if self.exchange.is_some_and(Exchange::is_of_http2) => "2.0",
+            Version::Http11 => "1.1",
+            Version::Http10 => "1.0",
+        }
+    }
+
+    fn source_port(&self) -> u16 {
+        self.given.caller.source.port()
+    }
+
+    fn gauge(&self, gauge: Gauge) -> Option<u64> {
+        self.given.state.gauge(gauge)
+    }
+
+    fn day_time(&self, zone: Zone) -> Option<DayTime> {
+        Some(time_of_day::day_time(zone))
+    }
+
+    fn random(&self) -> u32 {
+        chance::random()
     }
 }
 
@@ -203,7 +259,11 @@ fn ask_each(
     while !rules.is_empty() {
         let view = View::of(given, edits).with(exchange);
         let looked = Looked::new(&view);
-        let (action, rest) = action::first(rules, &looked)?;
+        let first = action::first(rules, &looked);
+        if let Some(refusal) = given.failed() {
+            return Some(refusal);
+        }
+        let (action, rest) = first?;
         match Ours::of(action, &looked) {
             Ok(ours) => return Some(ours.into()),
             Err(Silent::Edit(edit)) => {
@@ -211,11 +271,26 @@ fn ask_each(
                 let misread = given.parsed.request.method == Method::Head
                     && matches!(edit, Edit::Line(LineEdit::Method(_)));
                 let change = if misread { Change::Nothing } else { edit.change(&looked) };
-                edits.apply(change);
+                // It holds whatever becomes of the request.
+                if let Change::LogLevel(level) = change {
+                    exchange.facts.log_level = Some(level);
+                } else {
+                    edits.apply(change);
+                }
             }
             Err(Silent::Count(counting)) => {
                 let key = counted::key(counting, exchange, &looked);
                 counted::count(counting, key, exchange);
+            }
+            // Whoever explains runs no scripts.
+            Err(Silent::Lua(call)) => {
+                if let Some(scripting) = given.scripting {
+                    match scripted::act(call, scripting, view.message(), edits) {
+                        Then::GoOn => {}
+                        Then::Stop => return None,
+                        Then::Answer(ours) => return Some(ours.into()),
+                    }
+                }
             }
         }
         rules = rest;

@@ -24,7 +24,7 @@ pub(in crate::io) fn plan(listeners: Vec<Listener>) -> Plan {
         mode: Mode::Http,
         default_backend: None,
         routes: Routes::default(),
-        hello: None,
+        tcp_request: crate::plan::TcpRules::default(),
         timeout: ClientTimeouts { client: Some(Duration::from_secs(5)), ..ClientTimeouts::default() },
         http_request: Vec::new(),
         http_response: crate::rules::ResponseRules::default(),
@@ -47,6 +47,7 @@ pub(in crate::io) fn thread(spools: &Arc<Spools>) -> Rc<DataThread> {
     let stats = Arc::new(Stats::new(&plan, 1));
     DataThread::new(thread::Parts {
         services: Services::default(),
+        number: 0,
         balance: Arc::new(State::new(&plan)),
         recorder: stats.recorder().unwrap(),
         logger: spools.logger(),

@@ -11,6 +11,7 @@ use super::super::deadline::Deadlines;
 use super::super::http1::{Exchange, Forecast, SMALL};
 use super::super::http2::Spare;
 use super::super::idle::{Eviction, Idle};
+use super::super::scripts::Scripts;
 use super::super::sight::Services;
 use super::super::splice::Pipes;
 use super::super::time_of_day::TimeOfDay;
@@ -48,6 +49,8 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) underway: Rc<Underway>,
     pub(in crate::io) control: Arc<ThreadControl>,
     pub(in crate::io) services: Services,
+    /// What scripts can be called through; `None`: there are none.
+    pub(in crate::io) scripts: Option<Box<Scripts>>,
     /// Connections are to end as soon as they can.
     pub(in crate::io) draining: Cell<bool>,
     /// Of the backends that send requests again.
@@ -73,9 +76,11 @@ impl DataThread {
         let room = SCRATCH.max(limits.bytes + 2 * SMALL);
         let budgets = budgets(&parts.plan, parts.recorder.stats()).into();
         let forecast = Forecast::new(parts.plan.servers().len());
+        let scripts = parts.plan.lua().map(|program| Scripts::new(program, parts.number).into());
         let deflaters = Deflaters::new(parts.plan.global.compressors_of_thread());
         Rc::new(Self {
             budgets,
+            scripts,
             pool: RefCell::new(Pool::new(parts.plan.servers().len())),
             jar: RefCell::default(),
             plan: parts.plan,
@@ -178,6 +183,8 @@ pub(super) struct Parts {
     pub(super) gate: Arc<Gate>,
     pub(super) control: Arc<ThreadControl>,
     pub(super) services: Services,
+    /// From 0.
+    pub(super) number: u16,
 }
 
 /// The way of a lease to the balancing state: over the thread, because a count of references that all threads share

@@ -15,6 +15,7 @@ use super::super::idle::{Place, Rest};
 use super::super::passage::{Broken, Means, Passage};
 use super::super::persist::{self, Persistence};
 use super::super::runtime::{Balance, DataThread, Permit};
+use super::super::session::{Seen, Verdict};
 use super::super::stream::Stream;
 use super::super::underway::Seat;
 use super::super::upstream::Dial;
@@ -22,8 +23,10 @@ use super::record::Facts;
 use crate::access_log::{Cause, Phase, Termination};
 use crate::balance::{Lease, Subject, Wish, key_of};
 use crate::hello;
-use crate::plan::{BackendId, FrontendId, LogFormat};
+use crate::plan::{BackendId, Frontend, FrontendId, LogFormat};
 use crate::rules::template::Template;
+use crate::rules::{Hello, Looked, Matcher, Received};
+use crate::table::Event;
 
 /// A client's connection. As a future it ends when the connection is over; dropping it, for whatever reason, counts and
 /// logs it.
@@ -56,8 +59,8 @@ pub(in crate::io) struct Connection {
 enum State {
     /// About to choose a backend.
     Routing,
-    /// For the client to say where it wants to go, until then.
-    Inspecting(Instant),
+    /// For the client to say something, until then; the rule of this number is asked next.
+    Inspecting(Instant, usize),
     /// For a server to be free.
     Assigning(Assign),
     /// For the connection to it.
@@ -144,7 +147,7 @@ impl Connection {
     fn step(&mut self, state: State, cx: &mut Context<'_>, now: Instant) -> Step {
         match state {
             State::Routing => self.route(now),
-            State::Inspecting(until) => self.inspect(until, cx, now),
+            State::Inspecting(until, at) => self.inspect(until, at, cx, now),
             State::Assigning(assign) => self.assign(assign, cx, now),
             State::Dialing(dial) => self.dial(dial, cx, now),
             State::Relaying | State::Moving => Step::Failed(Failure::NoServer, Progress::Unanswered),
@@ -170,14 +173,21 @@ impl Connection {
             return Step::Failed(Failure::NoServer, Progress::Unanswered);
         };
         self.timeouts.client = frontend.timeout;
-        match &frontend.hello {
-            None => self.enter(frontend.default_backend, now),
-            Some(hello) => Step::Next(State::Inspecting(now + hello.inspect_delay)),
+        if frontend.tcp_request.content.is_empty() && frontend.routes.is_empty() {
+            return self.enter(frontend.default_backend, now);
         }
+        Step::Next(State::Inspecting(now + frontend.tcp_request.inspect_delay, 0))
     }
 
-    /// Chooses the backend by the ClientHello. What is read stays to be passed on.
-    fn inspect(&mut self, until: Instant, cx: &mut Context<'_>, now: Instant) -> Step {
+    /// Asks the rules, and chooses the backend, by what the client says. What is read stays to be passed on.
+    fn inspect(&mut self, until: Instant, mut at: usize, cx: &mut Context<'_>, now: Instant) -> Step {
+        // What needs nothing of the client does not wait for it.
+        if self.up.ahead().is_empty()
+            && self.up.is_open()
+            && let Some(step) = self.judge(&mut at, now < until, now)
+        {
+            return step;
+        }
         let mut scratch = self.thread.scratch.borrow_mut();
         let seen = self.up.read_ahead(cx, &mut self.client, &mut scratch.bytes);
         drop(scratch);
@@ -185,27 +195,64 @@ impl Connection {
         if seen.is_err() || silent {
             return Step::Over(Termination::new(Cause::Client, Phase::Request));
         }
-        let found = hello::parse(self.up.ahead());
-        if found == Ok(None) && self.up.is_open() && now < until {
-            let (frontend, since) = (self.facts.frontend, self.client_active);
-            if self.thread.idle.sit(&mut self.place, frontend, since, cx) == Rest::Leave {
-                count_evicted(&self.thread, frontend);
-                return Step::Over(Termination::new(Cause::Resource, Phase::Request));
-            }
-            return Step::Wait(State::Inspecting(until), Some(until));
+        let full = self.up.ahead().len() >= SMALL;
+        if let Some(step) = self.judge(&mut at, self.up.is_open() && !full && now < until, now) {
+            return step;
         }
-        self.thread.idle.leave(&mut self.place);
-        let frontend = self.thread.plan.frontends().get(usize::from(self.facts.frontend.0));
-        let said = match found {
-            Ok(Some(hello)) => frontend.and_then(|f| f.hello.as_ref()).and_then(|h| h.backend(&hello)),
-            // As HAProxy does it: what cannot be read matches nothing.
-            Ok(None) | Err(_) => {
-                self.thread.recorder.frontend(self.facts.frontend).hello_missing.add(1);
-                None
-            }
+        let (frontend, since) = (self.facts.frontend, self.client_active);
+        if self.thread.idle.sit(&mut self.place, frontend, since, cx) == Rest::Leave {
+            count_evicted(&self.thread, frontend);
+            return Step::Over(Termination::new(Cause::Resource, Phase::Request));
+        }
+        Step::Wait(State::Inspecting(until, at), Some(until))
+    }
+
+    /// What rules make of what is there; `open`: there may be more to come. `None`: that may decide.
+    fn judge(&mut self, at: &mut usize, open: bool, now: Instant) -> Option<Step> {
+        let thread = Rc::clone(&self.thread);
+        let frontend = thread.plan.frontends().get(usize::from(self.facts.frontend.0))?;
+        let ahead = self.up.ahead();
+        let parsed = hello::parse(ahead);
+        let seen = Seen {
+            caller: &self.caller,
+            state: &thread.balance,
+            hello: match &parsed {
+                Ok(Some(hello)) => Hello::Said(hello),
+                Ok(None) if open => Hello::Awaited,
+                // As HAProxy does it: what cannot be read matches nothing.
+                Ok(None) | Err(_) => Hello::None,
+            },
+            received: Received { bytes: ahead.len() as u64, open },
+            now,
         };
-        let id = said.or_else(|| frontend.and_then(|f| f.default_backend));
-        self.enter(id, now)
+        let verdict = seen.ask(&frontend.tcp_request.content, at)?;
+        let to = match verdict {
+            Verdict::Accept => frontend.routes.settled(&Looked::new(&seen))?,
+            Verdict::Reject | Verdict::SilentDrop => None,
+        };
+        self.thread.idle.leave(&mut self.place);
+        Some(match verdict {
+            Verdict::Accept => {
+                if !matches!(parsed, Ok(Some(_))) && looks_at_hello(frontend) {
+                    thread.recorder.frontend(self.facts.frontend).hello_missing.add(1);
+                }
+                self.enter(to.or(frontend.default_backend), now)
+            }
+            Verdict::Reject => {
+                // If the reset cannot be arranged the connection is gone.
+                drop(self.client.reset_on_close());
+                self.refuse()
+            }
+            Verdict::SilentDrop => {
+                self.client.vanish_on_close();
+                self.refuse()
+            }
+        })
+    }
+
+    fn refuse(&mut self) -> Step {
+        self.facts.denied = true;
+        Step::Over(Termination::new(Cause::Proxy, Phase::Request))
     }
 
     fn enter(&mut self, id: Option<BackendId>, now: Instant) -> Step {
@@ -398,6 +445,11 @@ impl Drop for Connection {
         self.facts.bytes_in = self.up.read;
         self.facts.bytes_out = self.down.written;
         self.facts.count(&self.thread);
+        if let Some(tracked) = self.caller.tracked() {
+            let now = Instant::now();
+            tracked.count(Event::BytesIn, self.facts.bytes_in, now);
+            tracked.count(Event::BytesOut, self.facts.bytes_out, now);
+        }
         count_out(&self.thread, self.facts.frontend);
         // Last: whoever reads the record finds the counters as it says.
         self.facts.log(&self.thread);
@@ -405,6 +457,12 @@ impl Drop for Connection {
             self.thread.control.count_panic();
         }
     }
+}
+
+/// Whether its rules look at a ClientHello.
+fn looks_at_hello(frontend: &Frontend) -> bool {
+    let of_rules = frontend.tcp_request.content.iter().map(|rule| &rule.when);
+    of_rules.chain(frontend.routes.rules().iter().map(|rule| &rule.when)).any(Matcher::looks_at_hello)
 }
 
 /// All that a balancer can know of a connection.

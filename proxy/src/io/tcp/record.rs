@@ -34,6 +34,8 @@ pub(super) struct Facts {
     pub(super) queue: QueuePositions,
     pub(super) retries: u8,
     pub(super) redispatched: bool,
+    /// A rule has closed it.
+    pub(super) denied: bool,
     /// Set when the end is known. Unset: the connection was dropped in the middle.
     pub(super) termination: Option<Termination>,
     pub(super) failure: Option<Failure>,
@@ -60,6 +62,7 @@ impl Facts {
             queue: QueuePositions::default(),
             retries: 0,
             redispatched: false,
+            denied: false,
             termination: None,
             failure: None,
             bytes_in: 0,
@@ -93,6 +96,7 @@ impl Facts {
                 Some(Cause::Server | Cause::ServerTimeout) if self.connected.is_some() => {
                     counters.server_aborts.add(1);
                 }
+                Some(Cause::Proxy) if self.denied => counters.denied.add(1),
                 Some(Cause::Proxy) => counters.request_errors.add(1),
                 _ if self.failure == Some(Failure::NoServer) => counters.no_server.add(1),
                 _ if matches!(self.failure, Some(Failure::QueueFull | Failure::QueueTimeout)) => {

@@ -13,7 +13,7 @@ impl Seen for Fixed {
     }
 
     fn fill<'g>(&self, text: &Template, out: &mut Vec<u8>, group: &dyn Fn(u8) -> &'g [u8]) {
-        text.write_without(out, group, &|_| None);
+        text.write_of_response(out, &(), group);
     }
 
     fn mapped(&self, _map: MapId, key: &[u8]) -> Option<Box<[u8]>> {

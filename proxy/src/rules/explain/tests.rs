@@ -44,12 +44,20 @@ fn said(matcher: &Matcher) -> String {
     fn push(out: &mut String, finding: &Finding, depth: usize) {
         let Finding { asked, found, holds, parts } = finding;
         let found = found.as_ref().map(|found| format!(": {found}")).unwrap_or_default();
-        out.push_str(&format!("{:depth$}{asked}{found} {}\n", "", if *holds { "+" } else { "-" }));
+        out.push_str(&format!(
+            "{:depth$}{asked}{found} {}\n",
+            "",
+            match holds {
+                Some(true) => "+",
+                Some(false) => "-",
+                None => "?",
+            }
+        ));
         parts.iter().for_each(|part| push(out, part, depth + 1));
     }
     let looked = Looked::new(&Asked);
     let finding = matcher.explain(&looked);
-    assert_eq!(finding.holds, matcher.holds(&looked));
+    assert_eq!(finding.holds.unwrap_or(false), matcher.holds(&looked));
     let mut out = String::new();
     push(&mut out, &finding, 0);
     out

@@ -226,3 +226,28 @@ fn rules_can_be_found_by_the_host_they_need() {
     assert_eq!(known(Matcher::Not(Box::new(host(&["a"])))), None);
     assert_eq!(known(Matcher::Test(Test::Host(texts(How::Suffix, &[".a"])))), None);
 }
+
+#[test]
+fn numbers_are_compared() {
+    let range = |least, most| Range { least, most };
+    let request =
+        get("/a?b=c", &[("X-Forwarded-For", "a, b"), ("x-forwarded-for", "c"), ("X-One", "\"a,b\"")]);
+    for (test, expected) in [
+        (Test::HeaderCount("x-forwarded-for".into(), range(3, 3)), true),
+        (Test::HeaderCount("x-forwarded-for".into(), range(4, u64::MAX)), false),
+        (Test::HeaderCount("x-one".into(), range(1, 1)), true),
+        (Test::HeaderCount("x-none".into(), range(0, 0)), true),
+        (Test::TargetLength(range(6, 6)), true),
+        (Test::TargetLength(range(7, u64::MAX)), false),
+        (Test::Version(is(&["1.1"])), true),
+        (Test::Version(is(&["2.0", "1.0"])), false),
+        (Test::SourcePort(0, 1023), true),
+        (Test::SourcePort(1024, 65_535), false),
+        // Neither servers nor clocks are known of a request by itself.
+        (Test::Gauge(Gauge::Usable(crate::plan::BackendId(0)), range(0, u64::MAX)), false),
+        (Test::Hours(Hours { from: 0, to: 1440, days: Hours::EVERY_DAY, zone: Zone::Utc }), false),
+        (Test::Chance(NonZeroU32::MIN, range(0, 0)), true),
+    ] {
+        assert_eq!(holds(test.clone(), &request), expected, "{test}");
+    }
+}

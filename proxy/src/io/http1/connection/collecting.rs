@@ -16,14 +16,15 @@ use crate::page::wish::Said;
 
 /// What is collected, and for whom.
 pub(super) struct Collected {
+    pub(super) open: Open,
     page: Arc<StatsPage>,
     visit: Visit,
     content: Vec<u8>,
 }
 
 impl Collected {
-    pub(super) fn new(page: Arc<StatsPage>, visit: Visit) -> Self {
-        Self { page, visit, content: Vec::new() }
+    pub(super) fn new(open: Open, page: Arc<StatsPage>, visit: Visit) -> Self {
+        Self { open, page, visit, content: Vec::new() }
     }
 }
 
@@ -31,40 +32,40 @@ impl Connection {
     /// Reads on, until all of it is there.
     pub(super) fn collect(
         &mut self,
-        mut open: Open,
         mut collected: Box<Collected>,
         scratch: &mut Scratch,
         cx: &mut Context<'_>,
         now: Instant,
     ) -> Step {
         loop {
+            let Collected { open, visit, content, .. } = &mut *collected;
             // What came with the head, or what was read below.
-            collected.content.append(open.up.out.buffer());
-            if collected.content.len() > MOST {
-                collected.visit.turn = Turn::Refuse(Said::TooLarge);
-                return self.answer_collected(open, &collected, now);
+            content.append(open.up.out.buffer());
+            if content.len() > MOST {
+                visit.turn = Turn::Refuse(Said::TooLarge);
+                return self.answer_collected(*collected, now);
             }
             if open.up.body.is_done() {
-                return self.answer_collected(open, &collected, now);
+                return self.answer_collected(*collected, now);
             }
             if std::mem::take(&mut open.held_back) {
                 open.down.out.buffer().extend_from_slice(CONTINUE);
             }
             if let Poll::Ready(Err(_)) = open.down.out.poll_flush(cx, &mut self.stream) {
-                return self.fail(open, Failure::ClientAborted, now);
+                return self.fail(collected.open, Failure::ClientAborted, now);
             }
             match open.up.poll_fill(cx, &mut self.stream, &mut scratch.bytes, SMALL) {
                 Poll::Pending => {
                     let timeout = open.timeouts.client;
                     let limit = timeout.http_request.or(timeout.client);
                     let deadline = limit.and_then(|limit| Some(open.facts.started? + limit));
-                    return Step::Wait(State::Collecting(open, collected), deadline);
+                    return Step::Wait(State::Collecting(collected), deadline);
                 }
-                Poll::Ready(Ok(0) | Err(_)) => return self.fail(open, Failure::ClientAborted, now),
+                Poll::Ready(Ok(0) | Err(_)) => return self.fail(collected.open, Failure::ClientAborted, now),
                 Poll::Ready(Ok(total)) => {
                     let input = scratch.bytes.get_mut(..total).unwrap_or_default();
                     let Ok(kept) = open.up.offer(input, &mut self.inbox) else {
-                        return self.fail(open, Failure::BadRequestBody, now);
+                        return self.fail(collected.open, Failure::BadRequestBody, now);
                     };
                     open.up.append(input.get(..kept).unwrap_or_default());
                 }
@@ -72,9 +73,9 @@ impl Connection {
         }
     }
 
-    fn answer_collected(&mut self, open: Open, collected: &Collected, now: Instant) -> Step {
-        let Collected { page, visit, content } = collected;
-        let ours = Ours::Reply(self.thread.services.page(page, visit, content));
+    fn answer_collected(&mut self, collected: Collected, now: Instant) -> Step {
+        let Collected { open, page, visit, content } = collected;
+        let ours = Ours::Reply(self.thread.services.page(&page, &visit, &content));
         self.handle_rule(open, &ours, now)
     }
 }

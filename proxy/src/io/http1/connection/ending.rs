@@ -58,7 +58,11 @@ impl Connection {
     /// Does with a request what a rule says, in a server's place.
     pub(super) fn handle_rule(&mut self, mut open: Open, ours: &Ours, now: Instant) -> Step {
         match ours {
-            Ours::SilentDrop => self.drop_silently(open, now),
+            Ours::SilentDrop => {
+                self.stream.vanish_on_close();
+                part(open, ours, now)
+            }
+            Ours::Close => part(open, ours, now),
             Ours::Tarpit(status) => {
                 self.since = now;
                 open.facts.denied = true;
@@ -93,18 +97,32 @@ impl Connection {
         Step::Wait(State::Tarpit(open, status), Some(self.since + patience))
     }
 
-    /// Gives a connection up so that its client does not hear of it: the reset that would tell it does not get past the
-    /// first router, and firewalls on the way hold the connection for a living one.
-    fn drop_silently(&mut self, mut open: Open, now: Instant) -> Step {
-        open.facts.denied = true;
-        open.facts.termination = Some(Ours::SilentDrop.termination());
-        open.facts.ended = Some(now);
-        self.stream.vanish_on_close();
-        Step::Over
+    /// Answers a request in the place of what its server has answered, which is not read any further.
+    pub(super) fn replace(&mut self, mut open: Open, ours: &Ours, now: Instant) -> Step {
+        open.server = None;
+        open.seat = None;
+        open.lease = None;
+        open.down.held = Vec::new();
+        open.facts.responded = Some(now);
+        if ours.is_denial() {
+            open.facts.withheld = true;
+        }
+        open.facts.termination = Some(ours.termination_of_response());
+        self.give(open, ours, now)
     }
 
     /// Answers a request in a server's place.
     pub(super) fn reply(&mut self, mut open: Open, ours: &Ours, now: Instant) -> Step {
+        open.facts.denied = ours.is_denial();
+        open.facts.termination = Some(ours.termination());
+        // What is held has been counted.
+        if ours.is_denial() && !matches!(ours, Ours::Tarpit(_)) {
+            counted::handle_denial(&open, &self.thread, now);
+        }
+        self.give(open, ours, now)
+    }
+
+    fn give(&mut self, mut open: Open, ours: &Ours, now: Instant) -> Step {
         self.thread.idle.rise(&self.whose.place);
         let denied = ours.is_denial();
         let status = ours.status();
@@ -123,15 +141,9 @@ impl Connection {
             None => ours.write(open.down.out.buffer(), manner),
         }
         open.facts.status = status;
-        open.facts.denied = denied;
-        // What is held has been counted.
-        if denied && !held {
-            counted::handle_denial(&open, &self.thread, now);
-        }
         if !denied {
             self.thread.recorder.frontend(self.whose.party.frontend).intercepted.add(1);
         }
-        open.facts.termination = Some(ours.termination());
         open.facts.ended = Some(now);
         open.activity.client = Some(now);
         let farewell = match whole && !open.asked.persists {
@@ -151,6 +163,7 @@ impl Connection {
         open.facts.failure = Some(failure);
         open.facts.termination = Some(failure.termination(Progress::Unanswered));
         open.facts.ended = Some(now);
+        counted::handle_failure(&open, &self.thread, failure, now);
         drop(open);
         self.part(Farewell::Linger, now)
     }
@@ -212,6 +225,14 @@ impl Connection {
             }
         }
     }
+}
+
+/// Gives a connection up without an answer.
+fn part(mut open: Open, ours: &Ours, now: Instant) -> Step {
+    open.facts.denied = true;
+    open.facts.termination = Some(ours.termination());
+    open.facts.ended = Some(now);
+    Step::Over
 }
 
 /// How long a client may take to read our last answer while it is still sending.

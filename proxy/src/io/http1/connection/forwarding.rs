@@ -195,6 +195,7 @@ impl Connection {
                 repeat::start_over(&mut open, &self.thread, Some(Sign::of_status(status)));
                 Step::Next(State::Forwarding(open))
             }
+            Poll::Ready(End::Instead(ours)) => self.replace(open, &ours, now),
             Poll::Ready(End::Failed(failure)) => self.fail_or_repeat(open, failure, now),
         }
     }
