@@ -261,10 +261,10 @@ fn row(sheet: &Sheet<'_>, row: &Row, admin: bool) -> Markup {
 
 /// The server a row is of.
 fn server_of(sheet: &Sheet<'_>, row: &Row) -> Option<ServerId> {
-    let (name, backend) = (row.text(Column::Svname), row.text(Column::Pxname));
+    let backend = row.text(Column::Pxname);
     let backend = sheet.plan.backends().iter().find(|b| row.kind == Kind::Server && *b.name == *backend)?;
-    let is = |id: &u32| sheet.plan.servers().get(*id as usize).is_some_and(|s| *s.name == *name);
-    backend.servers.clone().find(is).map(ServerId)
+    // Servers are numbered from 1 in their backend.
+    Some(ServerId(backend.servers.start + row.sid.checked_sub(1)?))
 }
 
 /// The last minutes of what a row is of.

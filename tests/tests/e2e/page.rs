@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use evenkeel_tests::lab::browser::Browser;
 use evenkeel_tests::lab::topology::Host;
+use evenkeel_tests::lab::wait::{SOON, until_true};
 use evenkeel_tests::lab::{Backend, Lab, Node};
 
 const CONFIG: &str = "[global]\nnbthread = 1\n\
@@ -136,6 +137,19 @@ fn nobody_else_sees_or_changes_anything() {
         assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
         assert_eq!(location(&answer).as_deref(), Some(to), "{origin} {data}");
         assert_eq!(state(), "UP");
+    }
+    // However it comes.
+    for how in
+        ["--http2-prior-knowledge", "--header=expect: 100-continue", "--header=transfer-encoding: chunked"]
+    {
+        let how: Vec<&str> = how.splitn(2, '=').collect();
+        let mut args = vec!["-u", ADMIN, "--data", "s=s1&b=app&action=maint", page];
+        args.extend(&how);
+        let answer = curl(&lab.client, &args);
+        assert!(answer.lines().any(|l| l.trim_end() == "location: /stats;st=DONE"), "{how:?}: {answer}");
+        assert_eq!(state(), "MAINT", "{how:?}");
+        post("http://10.77.0.1:8404", "s=s1&b=app&action=ready");
+        until_true("it is back", SOON, || state() == "UP");
     }
     let large = format!("b=app&action=drain{}", "&s=s1".repeat(10_000));
     assert_eq!(location(&post("http://10.77.0.1:8404", &large)).as_deref(), Some("/stats;st=EXCD"));

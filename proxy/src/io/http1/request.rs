@@ -82,7 +82,9 @@ pub(super) fn prepare(
     if let Some(page) = &frontend.stats
         && let Some(visit) = page::visit(page, exchange, given, &edits)
     {
-        return Ok(visited(exchange, page, visit, framing));
+        // Whoever may change servers may hang on what a script says.
+        let refused = given.failed().map(Prepared::Answer);
+        return Ok(refused.unwrap_or_else(|| visited(exchange, page, visit, framing)));
     }
     let view = View::of(given, &edits).with(exchange);
     let looked = Looked::new(&view);
