@@ -166,7 +166,7 @@ impl Request for Seen<'_> {
     }
 
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
-        self.state.maps().look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+        self.state.maps().value(map, key)
     }
 
     fn counted(&self, number: &Number) -> Option<u64> {

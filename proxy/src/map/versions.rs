@@ -60,6 +60,11 @@ impl Maps {
         Some(look(&read(&self.0.get(usize::from(id.0))?.used)))
     }
 
+    /// What a map that is in use has for a key.
+    pub fn value(&self, id: MapId, key: &[u8]) -> Option<Box<[u8]>> {
+        self.look(id, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+    }
+
     /// Changes a map that is in use.
     pub fn change<T>(&self, id: MapId, change: impl FnOnce(&mut Map) -> T) -> Option<T> {
         Some(change(&mut write(&self.0.get(usize::from(id.0))?.used)))

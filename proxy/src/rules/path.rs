@@ -117,7 +117,8 @@ fn kept(segment: &[u8]) -> &[u8] {
     }
 }
 
-/// Drops what segments have behind `;` and at their ends, empty segments, and dots. In place: what is written is never ahead of what is read.
+/// Drops what segments have behind `;` and at their ends, empty segments, and dots. In place: what is written is never
+/// ahead of what is read.
 fn resolve(path: &mut Vec<u8>) {
     let (mut read, mut written) = (0, 0);
     let is_slash = |b: &u8| matches!(b, b'/' | b'\\');

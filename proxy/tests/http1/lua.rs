@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use evenkeel_proxy::io::scripts::CLOCK;
 use evenkeel_proxy::lua::{Kind, Limits, OnError, Program, Script};
+use evenkeel_proxy::page::StatsPage;
 use evenkeel_proxy::rules::ResponseAction;
 use evenkeel_proxy::rules::template::Template;
 use evenkeel_proxy::rules::{
@@ -292,6 +293,30 @@ fn a_script_that_fails_ends_its_request_and_nothing_else() {
             assert_eq!(status(&other.response().0), 200, "after {path}");
         }
     }
+}
+
+#[test]
+fn nobody_changes_servers_by_a_script_that_fails() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    let program = program(FAILING, OnError::Deny);
+    let wrong = Matcher::Test(Test::IsFetched(call(&program, Kind::Fetch, "wrong", &[])));
+    let page = StatsPage {
+        uri: "/stats".into(),
+        refresh: None,
+        realm: "r".into(),
+        users: Vec::new(),
+        admin_if: Some(Matcher::Not(Box::new(wrong))),
+        hide_version: false,
+        scope: Vec::new(),
+    };
+    setup.frontend.stats = Some(Arc::new(page));
+    setup.lua = Some(program);
+    let proxy = setup.start();
+    let mut client = proxy.client();
+    client.send("POST /stats HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\nb=c");
+    assert_eq!(status(&client.response().0), 500);
+    assert_eq!(proxy.stats.lua_errors(), 1);
 }
 
 #[test]

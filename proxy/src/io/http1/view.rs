@@ -196,10 +196,7 @@ impl rules::Request for View<'_> {
     }
 
     fn mapped(&self, map: MapId, key: &[u8]) -> Option<Box<[u8]>> {
-        self.given
-            .state
-            .maps()
-            .look(map, |map| map.look_up(key).map(|entry| entry.value.as_bytes().into()))?
+        self.given.state.maps().value(map, key)
     }
 
     fn fetched(&self, call: &Call) -> Option<Said> {
