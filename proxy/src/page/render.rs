@@ -185,21 +185,23 @@ fn actions(iid: u32) -> Markup {
 }
 
 fn head(admin: bool) -> Markup {
-    const GROUPS: [(&str, u8, bool); 10] = [
-        ("Queue", 3, false),
-        ("Session rate", 3, false),
-        ("Sessions", 5, false),
-        ("Bytes", 2, false),
-        ("Denied", 2, false),
-        ("Errors", 3, false),
-        ("Warnings", 2, false),
-        ("Latency, last minute", 3, false),
-        ("Last 10 minutes", 1, false),
-        ("Server", 9, true),
+    // What is wrong comes first, whatever the screen has room for.
+    const GROUPS: [(&str, u8); 11] = [
+        ("State", 2),
+        ("Queue", 3),
+        ("Session rate", 3),
+        ("Sessions", 5),
+        ("Bytes", 2),
+        ("Denied", 2),
+        ("Errors", 3),
+        ("Warnings", 2),
+        ("Latency, last minute", 3),
+        ("Last 10 minutes", 1),
+        ("Server", 7),
     ];
     const NAMES: [&str; 33] = [
-        "Cur", "Max", "Limit", "Cur", "Max", "Limit", "Cur", "Max", "Limit", "Total", "Last", "In", "Out",
-        "Req", "Resp", "Req", "Conn", "Resp", "Retr", "Redis", "p50", "p90", "p99", "", "Status", "Why",
+        "Status", "Why", "Cur", "Max", "Limit", "Cur", "Max", "Limit", "Cur", "Max", "Limit", "Total",
+        "Last", "In", "Out", "Req", "Resp", "Req", "Conn", "Resp", "Retr", "Redis", "p50", "p90", "p99", "",
         "Wght", "Act", "Bck", "Chk", "Dwn", "Dwntme", "Thrtle",
     ];
     html! {
@@ -207,7 +209,7 @@ fn head(admin: bool) -> Markup {
             tr .groups {
                 @if admin { th {} }
                 th {}
-                @for (name, span, _) in GROUPS { th colspan=(span) scope="colgroup" { (name) } }
+                @for (name, span) in GROUPS { th colspan=(span) scope="colgroup" { (name) } }
             }
             tr {
                 @if admin { th {} }
@@ -222,7 +224,7 @@ fn head(admin: bool) -> Markup {
 
 /// Whether a column is shown on narrow screens too.
 fn is_for_all(at: usize) -> bool {
-    matches!(at, 3 | 6 | 22 | 24 | 25)
+    matches!(at, 0 | 1 | 5 | 8 | 24)
 }
 
 fn row(sheet: &Sheet<'_>, row: &Row, admin: bool) -> Markup {
@@ -246,10 +248,10 @@ fn row(sheet: &Sheet<'_>, row: &Row, admin: bool) -> Markup {
                 td { @if is_server { input type="checkbox" name="s" value=(name) aria-label=(format!("choose {name}")); } }
             }
             th scope="row" { (shown) }
-            @for (at, cell) in cells.into_iter().enumerate() { td .x[!is_for_all(at)] { (cell) } }
-            td .x { @if let Some(plot) = plot { (picture(&plot)) } }
             td .status { (status) @if let Some(since) = number(row, Column::Lastchg) { " " small { (span(since)) } } }
             td .why { (why(sheet, row, server)) }
+            @for (at, cell) in (2..).zip(cells) { td .x[!is_for_all(at)] { (cell) } }
+            td .x { @if let Some(plot) = plot { (picture(&plot)) } }
             @for column in [Column::Weight, Column::Act, Column::Bck, Column::Chkfail, Column::Chkdown] {
                 td .x { (row.text(column)) }
             }
