@@ -14,6 +14,7 @@
 //! | [`endpoint`] | where a socket is |
 //! | [`hello`] | what a TLS client says first, read without answering it |
 //! | [`health`] | checks: when, what they find, when a server goes down or comes up |
+//! | [`list`] | files of patterns, which an operator can change |
 //! | [`map`] | values looked up by what a request has |
 //! | [`metrics`] | what operators and their tools see of all this |
 //! | [`names`] | servers whose address is found out, or changes, at run time |
@@ -45,6 +46,7 @@ pub mod health;
 pub mod hello;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod list;
 pub mod lua;
 pub mod map;
 pub mod metrics;

@@ -27,6 +27,7 @@ pub use watch::{Ejection, Layer, Observe, OnError, OnMarked, Watch};
 
 use crate::access_log::{Format, is_loggable};
 use crate::endpoint::{self, Endpoint};
+use crate::list::Lists;
 use crate::lua::Program;
 use crate::map::{MapConfig, Maps};
 use crate::names::{Name, Resolvers};
@@ -67,6 +68,7 @@ pub struct Plan {
     listeners: Vec<Listener>,
     tables: Vec<TableConfig>,
     maps: Vec<MapConfig>,
+    lists: Arc<Lists>,
     wants_destination: bool,
     resolvers: Vec<Resolvers>,
     lua: Option<Arc<Program>>,
@@ -467,6 +469,7 @@ impl Plan {
             listeners,
             tables: Vec::new(),
             maps: Vec::new(),
+            lists: Arc::default(),
             wants_destination,
             resolvers: Vec::new(),
             lua: None,
@@ -537,6 +540,17 @@ impl Plan {
             return Err(PlanError::Range(format!("{key} of map {name}, which {why}")));
         }
         Ok(Self { maps, ..self })
+    }
+
+    /// The same with the lists that its conditions ask for.
+    #[must_use]
+    pub fn with_lists(self, lists: Arc<Lists>) -> Self {
+        Self { lists, ..self }
+    }
+
+    /// The lists that its conditions ask for.
+    pub fn lists(&self) -> &Lists {
+        &self.lists
     }
 
     /// The same with scripts.

@@ -2,7 +2,7 @@
 
 use evenkeel_proxy::io::sight::Sight;
 
-use super::{Call, Level, Outcome, Session, map, server, set, show, table};
+use super::{Call, Level, Outcome, Session, acl, map, server, set, show, table};
 
 /// A command.
 struct Command {
@@ -106,6 +106,18 @@ use Level::{Admin, Operator, User};
 
 /// Longer ones before those they begin with.
 static COMMANDS: &[Command] = &[
+    command(&["add", "acl"], "[@<ver>] <acl> <pattern>", "put a pattern into a list", Admin, acl::add),
+    command(&["clear", "acl"], "[@<ver>] <acl>", "take all patterns out of a list", Admin, acl::clear),
+    command(&["commit", "acl"], "@<ver> <acl>", "use what was prepared for a list", Admin, acl::commit),
+    command(&["del", "acl"], "<acl> [<pattern>|#<ref>]", "take a pattern out of a list", Admin, acl::del),
+    command(&["get", "acl"], "<acl> <value>", "look for a text in a list", User, acl::get),
+    command(
+        &["prepare", "acl"],
+        "<acl>",
+        "begin to put another version of a list together",
+        Admin,
+        acl::prepare,
+    ),
     command(&["add", "map"], "[@<ver>] <map> <key> <val>", "put an entry into a map", Admin, map::add),
     command(&["clear", "map"], "[@<ver>] <map>", "take all entries out of a map", Admin, map::clear),
     command(&["commit", "map"], "@<ver> <map>", "use what was prepared for a map", Admin, map::commit),
@@ -185,7 +197,7 @@ static COMMANDS: &[Command] = &[
         set::timeout,
     ),
     command(&["set", "weight"], "<bk>/<srv> <weight>", "a server's weight", Admin, server::set_weight),
-    command(&["show", "acl"], "[<acl>]", "sets of patterns", User, show::acl),
+    command(&["show", "acl"], "[[@<ver>] <acl>]", "lists of patterns, or what is in one", User, acl::show),
     command(&["show", "backend"], "", "all backends", User, show::backends),
     command(&["show", "cli", "level"], "", "what this connection may do", User, show::level),
     command(

@@ -1,9 +1,8 @@
 //! Maps: shown, looked up, changed, and exchanged whole.
 
-use std::fmt::Write as _;
+use evenkeel_proxy::map::{Entry, EntryId, How, Map, MapId, Maps};
 
-use evenkeel_proxy::map::{Entry, EntryId, How, Map, MapId, Maps, Version, VersionError};
-
+use super::entry::{is_named, line, reference, refused, versioned};
 use super::{Call, Outcome};
 
 /// `show map [[@<ver>] <map>]`.
@@ -129,24 +128,8 @@ pub(super) fn commit(call: Call<'_>) -> Outcome {
     maps.commit(id, version).map_or_else(refused, |()| Outcome::Done)
 }
 
-/// A map by its name, or `#` and its position.
 fn named(maps: &Maps, text: &str) -> Option<MapId> {
-    let position = text.strip_prefix('#').and_then(|number| number.parse::<u16>().ok());
-    maps.names().find(|(id, name)| position == Some(id.0) || *name == text).map(|(id, _)| id)
-}
-
-/// An entry as it is shown: `#0x1f`.
-fn reference(text: &str) -> Option<EntryId> {
-    u32::from_str_radix(text.strip_prefix("#0x")?, 16).ok().map(EntryId)
-}
-
-/// A version that goes before everything else.
-fn versioned<'a, 'w>(words: &'a [&'w str]) -> (Option<Version>, &'a [&'w str]) {
-    let version = |word: &str| word.strip_prefix('@')?.parse().ok().map(Version);
-    match words.split_first() {
-        Some((first, rest)) if first.starts_with('@') => (Some(version(first).unwrap_or_default()), rest),
-        _ => (None, words),
-    }
+    maps.names().find(|(id, name)| is_named(text, id.0, name)).map(|(id, _)| id)
 }
 
 fn listed(map: &Map) -> String {
@@ -155,13 +138,6 @@ fn listed(map: &Map) -> String {
         line(&mut out, format_args!("0x{id:x} {key} {value}"));
     }
     out
-}
-
-fn refused(error: VersionError) -> Outcome {
-    match error {
-        VersionError::Unknown => "Version number out of range.".into(),
-        VersionError::TooMany => "Too many versions are being prepared.".into(),
-    }
 }
 
 fn word(how: How) -> &'static str {
@@ -175,11 +151,6 @@ fn word(how: How) -> &'static str {
         How::Reg => "reg",
         How::Ip => "ip",
     }
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    writeln!(out, "{text}").unwrap_or_default();
 }
 
 const UNKNOWN: &str = "Unknown map identifier. Please use #<id> or <file>.";

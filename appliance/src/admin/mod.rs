@@ -4,6 +4,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `line` | a line of input to commands and their words |
+//! | `acl`, `map` | lists and maps, and what they have in common: `entry` |
 //! | `commands` | the one table of commands: words, help, who may |
 //! | [`node`] | what the keeper adds to the metrics |
 //! | `server` | what is done to servers |
@@ -11,7 +12,9 @@
 //! | `show` | what is shown |
 //! | [`socket`] | connections |
 
+mod acl;
 mod commands;
+mod entry;
 mod line;
 mod map;
 pub mod node;

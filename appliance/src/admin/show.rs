@@ -98,13 +98,6 @@ pub(super) fn nothing(_: Call<'_>) -> Outcome {
     Outcome::Done
 }
 
-pub(super) fn acl(call: Call<'_>) -> Outcome {
-    match call.word(2) {
-        "" => Outcome::Shown("# id (file) description\n".into()),
-        _ => "Unknown ACL identifier. Please use #<id> or <file>.".into(),
-    }
-}
-
 /// Messages that could not be read are counted, and not kept.
 pub(super) fn errors(call: Call<'_>) -> Outcome {
     let name = call.word(2);

@@ -39,7 +39,11 @@ impl Bench {
                     { name = \"s1\", addr = \"127.0.0.1:2\", weight = 50, maxconn = 20 },\n\
                     { name = \"s2\", addr = \"127.0.0.1:3\", backup = true },\n]\n";
         let text = format!("{text}{sections}");
-        let loaded = load_from_sources(&Sources::of_text("test.toml", &text), "n");
+        let mut sources = Sources::of_text("test.toml", &text);
+        for (name, content) in FILES {
+            sources.blobs.insert(Sources::name_of_file(name), content.as_bytes().to_vec());
+        }
+        let loaded = load_from_sources(&sources, "n");
         let plan = lower::proxy(&loaded.config.expect("a good configuration")).plan;
         let state = Arc::new(State::new(&plan));
         let stats = Arc::new(Stats::with_times(&plan, 1));
@@ -71,6 +75,10 @@ impl Bench {
         row.split(',').map(str::to_owned).collect()
     }
 }
+
+/// Files of patterns that are there.
+const FILES: [(&str, &str); 2] =
+    [("bad.txt", "# Not welcome.\n192.0.2.0/24\n2001:db8::1\n"), ("ends.txt", ".php\n")];
 
 /// Recorded from HAProxy 2.8.25 with the same backend.
 const ANSWERS: &[(&str, &str)] = &[
@@ -342,6 +350,52 @@ fn maps_are_shown_and_changed_as_haproxys() {
     }
     let mut user = Bench::with(Level::User, sections);
     assert_eq!(user.say("add map hosts a b"), "Permission denied\n\n");
+}
+
+/// As HAProxy 2.8 does it, but for how entries are named and what a list is described as.
+#[test]
+fn lists_are_shown_and_changed_as_haproxys() {
+    let sections = "[frontend.other]\nbind = [\"127.0.0.1:4\"]\ndefault_backend = \"be\"\n\
+                    http_request = [{ deny = 403, if = { src_file = \"bad.txt\" } }, \
+                    { deny = 403, if = { path_end_file = \"ends.txt\", nocase = true } }]\n";
+    let mut bench = Bench::with(Level::Admin, sections);
+    for (line, answer) in [
+        (
+            "show acl",
+            "# id (file) description\n\
+             0 (bad.txt) patterns of a file, compared as ip. entry_cnt=2\n\
+             1 (ends.txt) patterns of a file, compared as end. entry_cnt=1\n\n",
+        ),
+        ("show acl #0", "0x0 192.0.2.0/24\n0x1 2001:db8::1\n\n"),
+        ("show acl ends.txt", "0x0 .php\n\n"),
+        ("show acl nope", "Unknown ACL identifier. Please use #<id> or <file>.\n\n"),
+        ("get acl #0 192.0.2.7", "type=ip, case=sensitive, match=yes, pattern=\"192.0.2.0/24\"\n\n"),
+        ("get acl #0 192.0.3.7", "type=ip, case=sensitive, match=no\n\n"),
+        ("get acl #1 /x.PHP", "type=end, case=insensitive, match=yes, pattern=\".php\"\n\n"),
+        ("add acl #0 10.0.0.0/8", "\n"),
+        ("add acl #0 10.0.0.300", "\"10.0.0.300\" is no address.\n\n"),
+        ("add acl #0", "'add acl' expects two parameters: ACL identifier and pattern.\n\n"),
+        ("get acl #0 10.1.1.1", "type=ip, case=sensitive, match=yes, pattern=\"10.0.0.0/8\"\n\n"),
+        ("del acl #0 2001:db8::1", "\n"),
+        ("del acl #0 2001:db8::1", "Key not found.\n\n"),
+        ("del acl #0 #0x0", "\n"),
+        ("show acl #0", "0x2 10.0.0.0/8\n\n"),
+        ("prepare acl #0", "New version created: 1\n\n"),
+        ("add acl @1 #0 192.0.2.9", "\n"),
+        ("show acl @1 #0", "0x3 192.0.2.9\n\n"),
+        ("get acl #0 192.0.2.9", "type=ip, case=sensitive, match=no\n\n"),
+        ("commit acl @1 #0", "\n"),
+        ("show acl #0", "0x3 192.0.2.9\n\n"),
+        ("commit acl @7 #0", "Version number out of range.\n\n"),
+        ("commit acl #0", "Missing version number.\n\n"),
+        ("clear acl #0", "\n"),
+        ("show acl #0", "\n"),
+    ] {
+        assert_eq!(bench.say(line), answer, "{line}");
+    }
+    let mut user = Bench::with(Level::User, sections);
+    assert_eq!(user.say("add acl #0 10.0.0.1"), "Permission denied\n\n");
+    assert!(user.say("show acl #1").contains(".php"));
 }
 
 /// As HAProxy 2.8 shows them, but for where entries are in memory.

@@ -45,6 +45,7 @@ pub use resolvers::{HOLD, RESOLVERS, RESOLVERS_TIMEOUT};
 pub use route::USE_BACKEND;
 pub use rule::{
     HTTP_REQUEST, HTTP_RESPONSE, LOOK_UP, REDIRECT, REPLACE, REPLACE_LINE, RESPONSE_REDIRECT, RETURN,
+    WAIT_FOR_BODY,
 };
 pub use server::{DEFAULT_SERVER, EJECTION, SERVER, SERVER_TEMPLATE};
 pub use stats::STATS;
@@ -283,6 +284,7 @@ pub static SECTIONS: &[&Section] = &[
     &UNIQUE_ID,
     &TCP_REQUEST,
     &HTTP_REQUEST,
+    &WAIT_FOR_BODY,
     &RETURN,
     &LOOK_UP,
     &REPLACE,

@@ -2,7 +2,9 @@
 //! every mistake becomes a diagnostic without stopping the reading.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use evenkeel_proxy::list::Lists;
 use evenkeel_proxy::map::MapConfig;
 use evenkeel_proxy::tls::trust::Authorities;
 use toml::de::{DeTable, DeValue};
@@ -29,6 +31,8 @@ pub(super) struct Reader<'e> {
     pub(super) broken: BTreeSet<FileId>,
     /// Maps, by position: rules name them.
     pub(super) maps: Vec<MapConfig>,
+    /// Files of patterns that conditions have asked for.
+    pub(super) lists: Arc<Lists>,
     /// Scripts: rules name what they register.
     pub(super) lua: Scripts,
     /// All tables of values per node: where, and the nodes they name.
@@ -88,6 +92,7 @@ impl<'e> Reader<'e> {
             externals,
             broken: BTreeSet::new(),
             maps: Vec::new(),
+            lists: Arc::default(),
             lua: Scripts::None,
             node_tables: Vec::new(),
             damaged: BTreeSet::new(),

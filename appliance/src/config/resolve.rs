@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use evenkeel_proxy::list::Lists;
 use evenkeel_proxy::lua::Program;
 use evenkeel_proxy::map::MapConfig;
 use evenkeel_proxy::names::Resolvers;
@@ -39,6 +40,7 @@ pub(super) struct Resolved {
     pub(super) backends: Vec<Backend>,
     pub(super) tables: Vec<TableConfig>,
     pub(super) maps: Vec<MapConfig>,
+    pub(super) lists: Arc<Lists>,
     pub(super) lua: Option<Arc<Program>>,
     pub(super) resolvers: Vec<Resolvers>,
     pub(super) routers: Vec<VirtualRouter>,
@@ -107,11 +109,12 @@ pub(super) fn resolve(cx: &mut Reader<'_>, draft: Draft) -> Resolved {
     let resolvers = draft.resolvers.into_iter().map(|r| r.value).collect();
     let tables = draft.tables.into_iter().map(|t| t.value).collect();
     let maps = std::mem::take(&mut cx.maps);
+    let lists = Arc::clone(&cx.lists);
     let lua = match std::mem::take(&mut cx.lua) {
         Scripts::Read(program) => Some(program),
         Scripts::None | Scripts::Broken => None,
     };
-    Resolved { frontends, backends, tables, maps, lua, resolvers, routers, scripts, groups }
+    Resolved { frontends, backends, tables, maps, lists, lua, resolvers, routers, scripts, groups }
 }
 
 /// Every table of values per node names the same nodes: else the file is valid on one of them only.

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 pub use index::How;
 use index::Index;
-pub use versions::{Maps, Version, VersionError};
+pub use versions::{Maps, Prepared, Version, VersionError};
 
 use crate::rules::PatternError;
 
@@ -29,6 +29,8 @@ pub struct MapConfig {
     pub nocase: bool,
     /// Keys and values in the order in which they are found.
     pub entries: Vec<(Box<str>, Box<str>)>,
+    /// The file that all of them come from, if it is one.
+    pub file: Option<Box<str>>,
 }
 
 /// Position of a map in a plan.

@@ -4,7 +4,7 @@ use super::*;
 
 fn map(how: How, nocase: bool, entries: &[(&str, &str)]) -> Map {
     let entries = entries.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-    Map::of(&MapConfig { name: "m".into(), how, nocase, entries }).unwrap()
+    Map::of(&MapConfig { name: "m".into(), how, nocase, entries, file: None }).unwrap()
 }
 
 fn found<'a>(map: &'a Map, text: &str) -> Option<&'a str> {
@@ -109,6 +109,7 @@ fn versions_are_exchanged_whole() {
         how: How::Str,
         nocase: false,
         entries: vec![("a".into(), "1".into())],
+        file: None,
     };
     let maps = Maps::new(&[config("x"), config("y")]).unwrap();
     assert!(maps.names().eq([(MapId(0), "x"), (MapId(1), "y")]));

@@ -1,6 +1,8 @@
 //! Rules: a condition and what is done with a request for which it holds.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::counted::Count;
 use super::edits::{Edit, Value};
@@ -20,13 +22,15 @@ pub struct Rule {
     pub action: Action,
 }
 
-/// What is done with a request. All but a change and counting answer it, and no further rule is asked.
+/// What is done with a request. All but changes, counting and waiting answer it, and no further rule is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// A field is changed, for further rules and for the server (`set-header` and its kin).
     Edit(Edit),
     /// It is counted.
     Count(Count),
+    /// It is kept back until its content is there (`wait-for-body`). A server does not wait for its client.
+    WaitForBody(BodyWait),
     /// A script does with it what it wants (`lua.NAME`): changes it, answers it, refuses it.
     Lua(Call),
     /// It is refused with this status (`deny`).
@@ -41,6 +45,15 @@ pub enum Action {
     Serve(Service),
     /// Its client is sent elsewhere (`redirect`).
     Redirect(Redirect),
+}
+
+/// How a request waits for its content: for all of it, or as much as a buffer has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyWait {
+    /// At most so long after its head.
+    pub time: Duration,
+    /// So many bytes are enough.
+    pub at_least: Option<NonZeroU32>,
 }
 
 /// What makes an answer.
@@ -92,7 +105,7 @@ impl Rule {
     /// Whether it answers every request that comes to it.
     pub fn answers_all(&self) -> bool {
         let answers = match &self.action {
-            Action::Edit(_) | Action::Count(_) | Action::Lua(_) => false,
+            Action::Edit(_) | Action::Count(_) | Action::WaitForBody(_) | Action::Lua(_) => false,
             Action::Deny(_)
             | Action::Tarpit(_)
             | Action::SilentDrop
@@ -114,6 +127,7 @@ impl Rule {
         let counts_in = match &self.action {
             Action::Count(counting) => Some(counting.table()),
             Action::Edit(_)
+            | Action::WaitForBody(_)
             | Action::Lua(_)
             | Action::Deny(_)
             | Action::Tarpit(_)
@@ -136,6 +150,7 @@ impl Rule {
             // Scripts may ask for it.
             Action::Lua(_) => true,
             Action::Count(_)
+            | Action::WaitForBody(_)
             | Action::Redirect(_)
             | Action::Deny(_)
             | Action::Return(_)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::action::{Action, Location, Redirect, Reply, Service};
+use super::action::{Action, BodyWait, Location, Redirect, Reply, Service};
 use super::edits::{Edit, LogLevel, Value};
 use super::line::LineEdit;
 use super::matcher::{Looked, Matcher, Request, Test, elements, said};
@@ -248,6 +248,10 @@ impl fmt::Display for Action {
         match self {
             Self::Edit(edit) => edit.fmt(f),
             Self::Count(count) => count.fmt(f),
+            Self::WaitForBody(BodyWait { time, at_least: None }) => write!(f, "wait_for_body {time:?}"),
+            Self::WaitForBody(BodyWait { time, at_least: Some(bytes) }) => {
+                write!(f, "wait_for_body {time:?}, or for {bytes} bytes")
+            }
             Self::Deny(status) => write!(f, "deny with {status}"),
             Self::Tarpit(status) => write!(f, "tarpit, then {status}"),
             Self::SilentDrop => f.write_str("silent_drop"),
@@ -291,6 +295,9 @@ struct Asked<'a>(&'a Texts);
 
 impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(list) = self.0.list() {
+            return write!(f, "{} ({})", Asked(&list.used()), list.names().join(", "));
+        }
         let patterns = self.0.patterns();
         write!(f, "{}", self.0.how())?;
         if patterns.len() != 1 {
@@ -310,6 +317,9 @@ struct Ranges<'a>(&'a Networks);
 
 impl fmt::Display for Ranges<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(list) = self.0.list() {
+            return write!(f, "{} ({})", Ranges(&list.used()), list.names().join(", "));
+        }
         let mut all = self.0.ranges();
         for (at, (first, last)) in all.by_ref().take(SHOWN).enumerate() {
             let comma = if at == 0 { "" } else { ", " };

@@ -331,7 +331,9 @@ impl Matcher {
                 [only] => only.hosts(),
                 _ => None,
             },
-            Self::Test(Test::Host(texts)) if texts.how() == How::Exact => Some(texts.patterns()),
+            Self::Test(Test::Host(texts)) if texts.how() == How::Exact && texts.list().is_none() => {
+                Some(texts.patterns())
+            }
             Self::Not(_) | Self::Test(_) => None,
         }
     }

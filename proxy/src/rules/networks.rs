@@ -1,6 +1,9 @@
 //! Sets of networks, asked whether an address is in one of them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use crate::list::{Form, Listed, Patterns};
 
 /// Networks of IPv4 and IPv6. An address is found by halving, so that 100,000 networks cost little more than one; IPv4
 /// addresses in IPv6 form (`::ffff:192.0.2.1`) are IPv4 addresses.
@@ -9,6 +12,8 @@ pub struct Networks {
     /// First and last addresses of ranges that neither touch nor overlap, in order.
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
+    /// What is in files at present; then there is nothing else.
+    list: Option<Arc<Listed<Self>>>,
 }
 
 /// A network: an address and how many of its first bits count. More than the address has are all of them.
@@ -47,12 +52,22 @@ impl FromIterator<Network> for Networks {
 }
 
 impl Networks {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
+    /// Networks that an operator can change.
+    pub fn listed(list: Arc<Listed<Self>>) -> Self {
+        Self { v4: Vec::new(), v6: Vec::new(), list: Some(list) }
     }
 
-    /// First and last addresses of ranges that neither touch nor overlap, in order.
+    /// The files that they are in, if they can be changed, which has them as they are now.
+    pub fn list(&self) -> Option<&Listed<Self>> {
+        self.list.as_deref()
+    }
+
+    /// Whether there are none, and never will be.
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty() && self.list.is_none()
+    }
+
+    /// First and last addresses of ranges that neither touch nor overlap, in order. None if they can be changed.
     pub fn ranges(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
         let v4 = self.v4.iter().map(|(from, to)| (Ipv4Addr::from(*from).into(), Ipv4Addr::from(*to).into()));
         let v6 = self.v6.iter().map(|(from, to)| (Ipv6Addr::from(*from).into(), Ipv6Addr::from(*to).into()));
@@ -62,10 +77,24 @@ impl Networks {
     /// Whether the address is in one of them.
     #[inline]
     pub fn contains(&self, address: IpAddr) -> bool {
+        if let Some(list) = &self.list {
+            return list.used().contains(address);
+        }
         match address.to_canonical() {
             IpAddr::V4(address) => is_in(&self.v4, address.to_bits()),
             IpAddr::V6(address) => is_in(&self.v6, address.to_bits()),
         }
+    }
+}
+
+impl Patterns for Networks {
+    fn find_in(&self, text: &[u8]) -> bool {
+        let address = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        address.is_some_and(|address| self.contains(address))
+    }
+
+    fn form(&self) -> Form {
+        Form { how: "ip", nocase: false }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Sets of patterns for one text, asked whether one of them matches.
 
 use std::fmt;
+use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
+
+use crate::list::{Form, Listed, Patterns};
 
 /// How a pattern is compared with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +41,8 @@ enum By {
     Parts(Vec<Box<[u8]>>, Vec<usize>),
     /// All of them as one expression.
     Automaton(Box<Regex>),
+    /// What is in files at present.
+    Listed(Arc<Listed<Texts>>),
 }
 
 /// Why a pattern is none.
@@ -74,6 +79,14 @@ impl Texts {
         Ok(Self { how, nocase, patterns, by })
     }
 
+    /// Patterns that an operator can change.
+    pub fn listed(list: Arc<Listed<Self>>) -> Self {
+        let used = list.used();
+        let (how, nocase) = (used.how, used.nocase);
+        drop(used);
+        Self { how, nocase, patterns: Vec::new(), by: By::Listed(list) }
+    }
+
     /// Whether a pattern is one, by itself.
     ///
     /// # Errors
@@ -87,6 +100,7 @@ impl Texts {
     pub fn matches(&self, text: &[u8]) -> bool {
         match &self.by {
             By::Automaton(regex) => regex.is_match(text),
+            By::Listed(list) => list.used().matches(text),
             By::Whole(_) | By::Parts(..) if self.nocase => lowered(text, |text| self.is_among(text)),
             By::Whole(_) | By::Parts(..) => self.is_among(text),
         }
@@ -100,7 +114,7 @@ impl Texts {
                 let part = if self.how == How::Prefix { begin } else { end };
                 part.is_some_and(|part| is_in(all, part))
             }),
-            By::Automaton(_) => false,
+            By::Automaton(_) | By::Listed(_) => false,
         }
     }
 
@@ -109,15 +123,42 @@ impl Texts {
         self.how
     }
 
-    /// As they were given.
+    /// As they were given. None if they can be changed.
     pub fn patterns(&self) -> &[Box<str>] {
         &self.patterns
+    }
+
+    /// The files that they are in, if they can be changed, which has them as they are now.
+    pub fn list(&self) -> Option<&Listed<Self>> {
+        match &self.by {
+            By::Listed(list) => Some(list),
+            By::Whole(_) | By::Parts(..) | By::Automaton(_) => None,
+        }
+    }
+}
+
+impl Patterns for Texts {
+    fn find_in(&self, text: &[u8]) -> bool {
+        self.matches(text)
+    }
+
+    fn form(&self) -> Form {
+        let how = match self.how {
+            How::Exact => "str",
+            How::Prefix => "beg",
+            How::Suffix => "end",
+            How::Substring => "sub",
+            How::Directory => "dir",
+            How::Regex => "reg",
+        };
+        Form { how, nocase: self.nocase }
     }
 }
 
 impl PartialEq for Texts {
     fn eq(&self, other: &Self) -> bool {
-        (self.how, self.nocase, &self.patterns) == (other.how, other.nocase, &other.patterns)
+        (self.how, self.nocase, &self.patterns, self.list())
+            == (other.how, other.nocase, &other.patterns, other.list())
     }
 }
 

@@ -211,6 +211,7 @@ fn maps_say_where_requests_go_and_what_variables_are() {
         how,
         nocase: false,
         entries: entries.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+        file: None,
     };
     setup.maps = vec![
         map("hosts", map::How::Str, &[("a.example", "other"), ("b.example", "nothing")]),

@@ -52,3 +52,4 @@ mod tables;
 mod traffic;
 #[cfg(test)]
 mod tunnels;
+mod waiting;

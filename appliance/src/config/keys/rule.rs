@@ -2,7 +2,7 @@
 
 use super::counted::{SC_INC_GPC0, SC_INC_GPC1, SC_SET_GPT0, TRACK};
 use super::matcher::CONDITION;
-use super::{Key, Section, Type};
+use super::{DAY, Key, Section, Type, ms};
 
 /// One entry of `http_request`.
 pub static HTTP_REQUEST: Section = Section {
@@ -39,6 +39,12 @@ pub static HTTP_REQUEST: Section = Section {
         ),
         Key::new("return", Type::Table(&RETURN), "Answers the request."),
         Key::new("redirect", Type::Table(&REDIRECT), "Sends its client elsewhere."),
+        Key::new(
+            "wait_for_body",
+            Type::Table(&WAIT_FOR_BODY),
+            "Keeps the request back until its content is there, all of it or as much as a buffer of 16 KiB has room for, so \
+             that no server waits for a slow client. Once all rules have been asked.",
+        ),
         Key::new(
             "use_service",
             Type::Word(&["prometheus_exporter"]),
@@ -117,6 +123,19 @@ pub static RETURN: Section = Section {
         Key::new("hdr", Type::Forms("a table from names to values", None), "Further fields."),
     ],
     hints: &[("lf_string", "string"), ("body", "string"), ("header", "hdr"), ("code", "status")],
+};
+
+/// `wait_for_body` of a rule.
+pub static WAIT_FOR_BODY: Section = Section {
+    path: "frontend.NAME.http_request.wait_for_body",
+    called: "a wait for content",
+    doc: "How long a request waits for its content, and for how much of it. A client that is too slow gets 408.",
+    keys: &[
+        Key::new("time", ms(1, DAY), "How long it waits, from its head on.").required(),
+        Key::new("at_least", Type::Size { min: 1, max: 16 << 10 }, "So much is enough.")
+            .default_is("all of it"),
+    ],
+    hints: &[("timeout", "time"), ("at-least", "at_least"), ("size", "at_least")],
 };
 
 /// `redirect` of a rule.

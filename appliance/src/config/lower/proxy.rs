@@ -65,6 +65,7 @@ pub(super) fn parts(node: &str, global: &Global, resolved: &Resolved) -> Result<
         .and_then(|plan| plan.with_maps(resolved.maps.clone()))
         .and_then(|plan| plan.with_resolvers(resolved.resolvers.clone()))
         .map_err(|e| Box::new(Diagnostic::nowhere(Code::Refused, e.to_string())))?
+        .with_lists(Arc::clone(&resolved.lists))
         .with_lua(resolved.lua.clone());
     Ok(ProxyParts { plan: Arc::new(plan), log_targets })
 }

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use evenkeel_proxy::list::{ListError, ListId};
 use evenkeel_proxy::rules::accept::MediaType;
 use evenkeel_proxy::rules::path::normal;
 use evenkeel_proxy::rules::{How, Network, Networks, Test, Texts};
 
 use super::lua;
-use super::patterns::from_files;
+use super::patterns::lists;
 use super::rule::variable_name;
 use super::{answered, counted, gauge};
 use crate::config::codes::Code;
@@ -99,14 +100,15 @@ fn tests(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Vec<Condition> {
     let nocase = t.read(cx, "nocase", Reader::bool).is_some_and(|yes| yes.value);
     let mut tests = Vec::new();
     for (key, file, how) in HOST {
-        let one = |text: &str| host(how, text);
+        let one = move |text: &str| host(how, text);
         tests.extend(texts(cx, t, key, Some(file), how, how == How::Regex, one).map(Test::Host));
     }
     for (key, file, how) in PATH {
-        tests.extend(texts(cx, t, key, Some(file), how, nocase, |text| path(how, text)).map(Test::Path));
+        let one = move |text: &str| path(how, text);
+        tests.extend(texts(cx, t, key, Some(file), how, nocase, one).map(Test::Path));
     }
     for (key, file, how) in RAW_PATH {
-        let one = |text: &str| pattern(how, text);
+        let one = move |text: &str| pattern(how, text);
         tests.extend(texts(cx, t, key, Some(file), how, nocase, one).map(Test::RawPath));
     }
     tests.extend(texts(cx, t, "http_version", None, How::Exact, false, http_version).map(Test::Version));
@@ -170,24 +172,54 @@ fn texts(
     file: Option<&'static str>,
     how: How,
     nocase: bool,
-    parse: impl Fn(&str) -> Result<Box<str>, Bad>,
+    parse: impl Fn(&str) -> Result<Box<str>, Bad> + Copy + Send + Sync + 'static,
 ) -> Option<Texts> {
-    let said = t.read(cx, name, |cx, key, node| Some((listed(cx, key, node, &parse)?, key, node.span)));
+    let said = t.read(cx, name, |cx, key, node| Some((listed(cx, key, node, parse)?, key, node.span)));
     let filed = file.and_then(|file| {
         t.read(cx, file, |cx, key, node| {
             let span = node.span;
-            Some((from_files(cx, key, node, &parse)?, key, span))
+            Some((lists(cx, key, node, parse)?, key, span))
         })
     });
-    let (mut all, key, span) = match (said, filed) {
-        (Some((mut said, key, span)), Some((filed, ..))) => {
-            said.extend(filed);
-            (said, key, span)
+    match (said, filed) {
+        (said, Some((ids, key, span))) => {
+            let said = said.map(|(said, ..)| said).unwrap_or_default();
+            from_lists(cx, key, span, how, nocase, &ids, said, parse)
         }
-        (said, filed) => said.or(filed)?,
+        (Some((mut said, key, span)), None) => {
+            said.dedup();
+            made(cx, key, span, how, nocase, said)
+        }
+        (None, None) => None,
+    }
+}
+
+/// Patterns that an operator can change, and such as stay.
+#[expect(clippy::too_many_arguments, reason = "all that is known of one condition")]
+fn from_lists(
+    cx: &mut Reader<'_>,
+    key: &Key,
+    span: Span,
+    how: How,
+    nocase: bool,
+    ids: &[ListId],
+    said: Vec<Box<str>>,
+    parse: impl Fn(&str) -> Result<Box<str>, Bad> + Send + Sync + 'static,
+) -> Option<Texts> {
+    let make = move |patterns: &[&str]| {
+        let all: Result<Vec<_>, _> = patterns.iter().map(|text| parsed(text, &parse)).collect();
+        Texts::new(how, nocase, all?).map_err(|error| format!("these expressions together: {error}"))
     };
-    all.dedup();
-    made(cx, key, span, how, nocase, all)
+    let list = cx.lists.ask(ids, said, make);
+    list.map(Texts::listed).map_err(|error| refused(cx, key, span, &error)).ok()
+}
+
+fn refused(cx: &mut Reader<'_>, key: &Key, span: Span, error: &ListError) {
+    cx.push(Diagnostic::error(Code::BadValue, span, format!("`{}`: {error}", key.name)));
+}
+
+fn parsed<T>(text: &str, parse: impl Fn(&str) -> Result<T, Bad>) -> Result<T, String> {
+    parse(text).map_err(|bad| format!("{} {}", shown(text), bad.why))
 }
 
 fn made(
@@ -235,9 +267,9 @@ fn by_name_from_files(
 ) -> Vec<(Box<str>, Texts)> {
     let read = t.read(cx, name, |cx, key, node| {
         named_values(cx, key, node, parse, |cx, node| {
-            let span = node.span;
-            let patterns = from_files(cx, key, node, |text| pattern(how, text))?;
-            made(cx, key, span, how, nocase, patterns)
+            let (span, parse) = (node.span, move |text: &str| pattern(how, text));
+            let ids = lists(cx, key, node, parse)?;
+            from_lists(cx, key, span, how, nocase, &ids, Vec::new(), parse)
         })
     });
     read.unwrap_or_default()
@@ -293,13 +325,23 @@ fn networks(
     name: &'static str,
     file: &'static str,
 ) -> Option<Networks> {
-    let said = t.read(cx, name, |cx, key, node| listed(cx, key, node, value::network));
-    let filed = t.read(cx, file, |cx, key, node| from_files(cx, key, node, value::network));
-    if said.is_none() && filed.is_none() {
-        return None;
-    }
-    let all = said.into_iter().chain(filed).flatten();
-    Some(all.map(|(address, prefix)| Network { address, prefix }).collect())
+    let network =
+        |text: &str| value::network(text).map(|(address, prefix)| (text.into(), Network { address, prefix }));
+    let said = t.read(cx, name, |cx, key, node| listed(cx, key, node, network));
+    let filed = t.read(cx, file, |cx, key, node| {
+        let span = node.span;
+        Some((lists(cx, key, node, value::network)?, key, span))
+    });
+    let Some((ids, key, span)) = filed else {
+        return said.map(|all: Vec<(Box<str>, _)>| all.into_iter().map(|(_, network)| network).collect());
+    };
+    let make = move |patterns: &[&str]| {
+        let all = patterns.iter().map(|text| Ok(parsed(text, network)?.1));
+        all.collect::<Result<Networks, String>>()
+    };
+    let said = said.into_iter().flatten().map(|(text, _)| text).collect();
+    let list = cx.lists.ask(&ids, said, make);
+    list.map(Networks::listed).map_err(|error| refused(cx, key, span, &error)).ok()
 }
 
 fn ports(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<(u16, u16)> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use evenkeel_proxy::list::ListId;
+
 use super::condition::listed;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
@@ -27,6 +29,30 @@ pub(super) fn from_files<T>(
         all.extend(from_file(cx, key, &path, &parse));
     }
     (cx.errors == errors).then_some(all)
+}
+
+/// The lists that a file is, or several are. `None`: what is wrong has been reported.
+pub(super) fn lists<T>(
+    cx: &mut Reader<'_>,
+    key: &'static Key,
+    node: Node<'_>,
+    parse: impl Fn(&str) -> Result<T, Bad>,
+) -> Option<Vec<ListId>> {
+    let errors = cx.errors;
+    let path = |text: &str| if text.is_empty() { Err(Bad::new("is empty")) } else { Ok(text.to_owned()) };
+    let span = node.span;
+    let mut ids = Vec::new();
+    for path in listed(cx, key, node, path)? {
+        let path = Spanned::new(path, span);
+        let lines = from_file(cx, key, &path, |line| parse(line).map(|_| line.into()));
+        let Some(id) = cx.lists.open(&path.value, lines) else {
+            let message = format!("`{}`: more files of patterns than can be counted", key.name);
+            cx.push(Diagnostic::error(Code::BadValue, span, message));
+            return None;
+        };
+        ids.push(id);
+    }
+    (cx.errors == errors).then_some(ids)
 }
 
 fn from_file<T>(

@@ -1,12 +1,13 @@
 //! `http_request` and `http_response`: what is done with requests, and what changes in responses.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use evenkeel_proxy::access_log::Level;
 use evenkeel_proxy::h1::answer;
 use evenkeel_proxy::lua::{Kind, Program};
-use evenkeel_proxy::rules::action::{Action, Location, Redirect, Reply, Service};
+use evenkeel_proxy::rules::action::{Action, BodyWait, Location, Redirect, Reply, Service};
 use evenkeel_proxy::rules::line::LineEdit;
 use evenkeel_proxy::rules::replacement::{Replacement, ReplacementError};
 use evenkeel_proxy::rules::template::{Template, TemplateError, Variable};
@@ -70,6 +71,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let reply = t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(Action::Return);
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
     let service = t.read(cx, "use_service", Reader::word).map(|_| Action::Serve(Service::Prometheus));
+    let wait = t.read(cx, "wait_for_body", |cx, _, node| body_wait(cx, node)).map(Action::WaitForBody);
     let mut actions: Vec<_> =
         edits(cx, &mut t, &OF_REQUESTS, template).into_iter().map(Action::Edit).collect();
     actions.extend(line(cx, &mut t).map(|line| Action::Edit(Edit::Line(line))));
@@ -78,7 +80,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     });
     let variable = |(name, value)| Action::Edit(Edit::Variable(name, value));
     actions.extend(set.unwrap_or_default().into_iter().map(variable));
-    actions.extend([deny, tarpit, dropped, reply, redirect, service].into_iter().flatten());
+    actions.extend([deny, tarpit, dropped, reply, redirect, service, wait].into_iter().flatten());
     actions.extend(lua::action(cx, &mut t, false).map(Action::Lua));
     let counting = counted::rule(cx, &mut t);
     let when = when(cx, &mut t);
@@ -310,6 +312,15 @@ fn refusal(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>, usual: u16) -
     status
 }
 
+fn body_wait(cx: &mut Reader<'_>, node: Node<'_>) -> Option<BodyWait> {
+    let mut t = Fields::of(cx, &keys::WAIT_FOR_BODY, node.key, node)?;
+    let time = t.read(cx, "time", Reader::duration);
+    let at_least = t.read(cx, "at_least", Reader::size);
+    let at_least = at_least.and_then(|bytes| NonZeroU32::new(u32::try_from(bytes.value).ok()?));
+    t.finish(cx);
+    Some(BodyWait { time: time?.value, at_least })
+}
+
 fn reply(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Reply> {
     let mut t = Fields::of(cx, &keys::RETURN, node.key, node)?;
     let errors = cx.errors;
@@ -523,13 +534,14 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 24] = [
+const ACTIONS: [&str; 25] = [
     "deny",
     "tarpit",
     "silent_drop",
     "return",
     "redirect",
     "use_service",
+    "wait_for_body",
     "set_header",
     "add_header",
     "del_header",

@@ -1,5 +1,6 @@
 //! The task of one connection: which state it is in, what it waits for, and until when.
 
+mod buffering;
 mod collecting;
 mod ending;
 mod forwarding;
@@ -11,6 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use buffering::Buffered;
 use collecting::Collected;
 use paced::Paced;
 
@@ -31,6 +33,7 @@ use super::record::{Open, Party};
 use super::request::{self, Prepared};
 use super::view::Parsed;
 use crate::access_log::{Cause, Phase, Termination};
+use crate::bandwidth::Bandwidth;
 use crate::h1::head::{HeadError, Request};
 use crate::h1::reject::Reject;
 use crate::h2::preface::Beginning;
@@ -80,6 +83,8 @@ enum State {
     Paced(Box<Paced>),
     /// For either side of a tunnel.
     Tunnel(Open, Halves),
+    /// For content that a request waits for before it goes on to a server.
+    Buffering(Box<Buffered>),
     /// For the rest of the content of a request that is answered here.
     Collecting(Box<Collected>),
     /// For the time to refuse it with this status.
@@ -185,6 +190,7 @@ impl Connection {
             State::Forwarding(open) => self.forward(open, scratch, cx, now),
             State::Paced(paced) => self.pace(*paced, scratch, cx, now),
             State::Tunnel(open, halves) => self.tunnel(open, halves, scratch, cx, now),
+            State::Buffering(buffered) => self.buffer(buffered, scratch, cx, now),
             State::Collecting(collected) => self.collect(collected, scratch, cx, now),
             State::Tarpit(open, status) => self.hold(open, status, scratch, cx, now),
             State::Answering(open, farewell) => self.answer(open, farewell, cx, now),
@@ -202,6 +208,7 @@ impl Connection {
                 self.fail(open, Failure::HeadTimeout, now)
             }
             State::Head(open) => self.fail(open, Failure::HeadTimeout, now),
+            State::Buffering(buffered) => self.expire_buffered(*buffered, now),
             State::Collecting(collected) => self.fail(collected.open, Failure::ClientTimeout, now),
             State::Forwarding(open) => {
                 let failure = open.deadline().map_or(Failure::ServerTimeout, |(_, failure)| failure);
@@ -385,13 +392,11 @@ impl Connection {
         };
         let kept = if open.up.body.is_done() { 0 } else { self.stream.keep() };
         open.up.out.keep(kept);
-        match open.up.offer(rest, &mut self.inbox) {
-            Ok(kept) => {
-                open.held_back &= kept == 0;
-                open.up.append(&rest[..kept]);
-            }
-            Err(_) => return self.fail(open, Failure::BadRequestBody, now),
-        }
+        let Ok(content) = open.up.offer(rest, &mut self.inbox) else {
+            return self.fail(open, Failure::BadRequestBody, now);
+        };
+        open.held_back &= content == 0;
+        open.up.append(&rest[..content]);
         // What belongs to the next request was not read for this one.
         open.up.read -= self.inbox.len() as u64;
         let (mut assign, limits) = match prepared {
@@ -410,10 +415,22 @@ impl Connection {
             assign.prefer(server, &self.thread);
         }
         open.assign = Some(assign);
-        Step::Next(match limits {
+        Step::Next(match open.wait.take() {
+            None => Self::on_its_way(open, limits, now),
+            Some(wait) => {
+                self.thread.idle.rise(&self.whose.place);
+                State::Buffering(Buffered::new(open, limits, *wait, content, now).into())
+            }
+        })
+    }
+
+    /// A request that is to go to a server now.
+    #[inline]
+    fn on_its_way(open: Open, limits: Option<Bandwidth>, now: Instant) -> State {
+        match limits {
             None => State::Forwarding(open),
             Some(limits) => State::Paced(Paced::new(open, limits, now).into()),
-        })
+        }
     }
 
     fn tunnel(

@@ -20,6 +20,7 @@ use crate::names::Epoch;
 use crate::pace::{Pace, Turn};
 use crate::plan::{ClientTimeouts, FrontendId, HttpReuse, MinRate, ServerTimeouts};
 use crate::rules::Variables;
+use crate::rules::action::BodyWait;
 use crate::rules::response::Holding;
 use crate::table::Tracking;
 
@@ -57,6 +58,8 @@ pub(in crate::io) struct Exchange {
     pub(super) paces: Paces,
     /// What rules change in the response; `None`: nothing.
     pub(super) changes: Option<Box<Changes>>,
+    /// It waits for its content before it goes on to a server.
+    pub(super) wait: Option<Box<BodyWait>>,
     /// What it is counted in.
     pub(super) tracking: Tracking,
 }
@@ -273,5 +276,6 @@ impl Exchange {
         self.repeat = Repeat::default();
         self.paces = Paces::default();
         self.changes = None;
+        self.wait = None;
     }
 }

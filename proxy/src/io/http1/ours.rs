@@ -10,7 +10,7 @@ use crate::h1::head::Method;
 use crate::h1::reject;
 use crate::page::StatsPage;
 use crate::page::visit::Visit;
-use crate::rules::action::{Action, Redirect, Reply, Service};
+use crate::rules::action::{Action, BodyWait, Redirect, Reply, Service};
 use crate::rules::response::Response;
 use crate::rules::{Call, Count, Edit, Looked, Request, ResponseAction};
 
@@ -41,6 +41,8 @@ pub(super) enum Silent<'a> {
     Edit(&'a Edit),
     /// It counts it.
     Count(&'a Count),
+    /// It waits for its content before it goes on to a server.
+    Wait(BodyWait),
     /// A script does something with it.
     Lua(&'a Call),
 }
@@ -57,6 +59,7 @@ impl Ours {
         Ok(match action {
             Action::Edit(edit) => return Err(Silent::Edit(edit)),
             Action::Count(counting) => return Err(Silent::Count(counting)),
+            Action::WaitForBody(wait) => return Err(Silent::Wait(*wait)),
             Action::Lua(call) => return Err(Silent::Lua(call)),
             Action::Deny(status) => Self::Denial(*status),
             Action::Tarpit(status) => Self::Tarpit(*status),

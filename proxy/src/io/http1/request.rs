@@ -129,6 +129,9 @@ pub(super) fn prepare(
         Some(edits) => changed_line(exchange, backend, edits, target),
         None => target,
     };
+    // Who waits for the content tells the client to go on: the server has nothing to say about that.
+    let expectation = if exchange.wait.is_some() { Expectation::None } else { expectation };
+    exchange.asked.expectation = expectation;
     let to =
         ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie, edits: changed };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);

@@ -279,6 +279,7 @@ fn ask_each(
                 let key = counted::key(counting, exchange, &looked);
                 counted::count(counting, key, exchange);
             }
+            Err(Silent::Wait(wait)) => exchange.wait = Some(wait.into()),
             // Whoever explains runs no scripts.
             Err(Silent::Lua(call)) => {
                 if let Some(scripting) = given.scripting {

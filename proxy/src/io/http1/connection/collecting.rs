@@ -1,7 +1,7 @@
 //! The content of a request that is answered here, read to its end before it is.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use super::super::super::runtime::Scratch;
@@ -48,27 +48,39 @@ impl Connection {
             if open.up.body.is_done() {
                 return self.answer_collected(*collected, now);
             }
-            if std::mem::take(&mut open.held_back) {
-                open.down.out.buffer().extend_from_slice(CONTINUE);
-            }
-            if let Poll::Ready(Err(_)) = open.down.out.poll_flush(cx, &mut self.stream) {
-                return self.fail(collected.open, Failure::ClientAborted, now);
-            }
-            match open.up.poll_fill(cx, &mut self.stream, &mut scratch.bytes, SMALL) {
+            match self.read_content(open, scratch, cx) {
                 Poll::Pending => {
                     let timeout = open.timeouts.client;
                     let limit = timeout.http_request.or(timeout.client);
                     let deadline = limit.and_then(|limit| Some(open.facts.started? + limit));
                     return Step::Wait(State::Collecting(collected), deadline);
                 }
-                Poll::Ready(Ok(0) | Err(_)) => return self.fail(collected.open, Failure::ClientAborted, now),
-                Poll::Ready(Ok(total)) => {
-                    let input = scratch.bytes.get_mut(..total).unwrap_or_default();
-                    let Ok(kept) = open.up.offer(input, &mut self.inbox) else {
-                        return self.fail(collected.open, Failure::BadRequestBody, now);
-                    };
-                    open.up.append(input.get(..kept).unwrap_or_default());
-                }
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(failure)) => return self.fail(collected.open, failure, now),
+            }
+        }
+    }
+
+    /// Reads some content of a request that has no server yet; a client that waits to be told to go on is.
+    pub(super) fn read_content(
+        &mut self,
+        open: &mut Open,
+        scratch: &mut Scratch,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Failure>> {
+        if std::mem::take(&mut open.held_back) {
+            open.down.out.buffer().extend_from_slice(CONTINUE);
+        }
+        if let Poll::Ready(Err(_)) = open.down.out.poll_flush(cx, &mut self.stream) {
+            return Poll::Ready(Err(Failure::ClientAborted));
+        }
+        match ready!(open.up.poll_fill(cx, &mut self.stream, &mut scratch.bytes, SMALL)) {
+            Ok(0) | Err(_) => Poll::Ready(Err(Failure::ClientAborted)),
+            Ok(total) => {
+                let input = scratch.bytes.get_mut(..total).unwrap_or_default();
+                let kept = open.up.offer(input, &mut self.inbox).map_err(|_| Failure::BadRequestBody)?;
+                open.up.append(input.get(..kept).unwrap_or_default());
+                Poll::Ready(Ok(()))
             }
         }
     }
