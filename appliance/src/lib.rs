@@ -8,6 +8,7 @@
 //! | [`keeper`] | the privileged parent: listeners, VRRP thread, worker and guard, control socket |
 //! | [`worker`] | the unprivileged process that serves clients |
 //! | [`guard`] | the process that takes the VIPs off when the keeper dies or freezes |
+//! | [`edit`] | what operators have changed in files |
 //! | [`ipc`] | what keeper and worker say to each other |
 //! | [`status`] | the status document |
 //! | [`demo`] | a pair in a box |
@@ -17,6 +18,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod edit;
 pub mod guard;
 pub mod ipc;
 pub mod keeper;

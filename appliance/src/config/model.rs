@@ -71,6 +71,8 @@ pub struct Global {
     pub log: Vec<LogTarget>,
     /// Where operators and their tools talk to the node.
     pub admin_sockets: Vec<AdminSocket>,
+    /// Files that changes at admin sockets are written into, as they are named where they are used.
+    pub saved_files: Vec<Spanned<String>>,
     /// How long a stopping worker may finish requests (`hard_stop_after`).
     pub drain_timeout: Duration,
     /// How the worker is watched.

@@ -99,6 +99,7 @@ pub(super) fn documents(cx: &mut Reader<'_>, files: &[(FileId, DeTable<'_>)], cp
     let groups = named(cx, &mut top, "sync_group");
     let groups = groups.into_iter().filter_map(|(name, node)| vrrp::group(cx, name, node)).collect();
     top.finish(cx);
+    map::check_saved(cx, &global.saved_files);
     Draft { global, defaults, profiles, proxies, acl, tables, resolvers, routers, scripts, groups }
 }
 

@@ -94,6 +94,11 @@ impl Sources {
         Self { files, cpus: 1, ..Self::default() }
     }
 
+    /// The name among the `blobs` of a file that is no secret.
+    pub fn name_of_file(path: &str) -> String {
+        super::environment::External::File(path.into()).to_string()
+    }
+
     /// The file a span is in.
     pub fn file(&self, id: FileId) -> Option<&SourceFile> {
         self.files.get(usize::from(id.0))

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::node::NodeFacts;
 use crate::config::Sources;
+use crate::edit::Edit;
 use crate::status::WorkerReport;
 use crate::worker::privileges::Identity;
 
@@ -120,6 +121,13 @@ pub enum FromWorker {
     Report(u64, Box<WorkerReport>),
     /// The health of servers has changed: what a successor must know.
     Health(Vec<ServerHealth>),
+    /// An operator has changed what comes from a file.
+    Edited {
+        /// The file, as the configuration names it.
+        file: String,
+        /// What has been done to it.
+        edit: Edit,
+    },
     /// A server changed its state; a line for the log.
     Event {
         /// Syslog level, 0 (emerg) to 7 (debug).

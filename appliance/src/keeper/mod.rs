@@ -5,6 +5,7 @@
 
 mod admin;
 mod control;
+mod edits;
 mod guard;
 mod link;
 mod listeners;

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::admin::AdminSockets;
 use super::control::{Ask, ControlSocket};
+use super::edits::Edits;
 use super::guard::GuardProcess;
 use super::link::{LinkEvent, WorkerLink};
 use super::listeners::Listeners;
@@ -36,6 +37,8 @@ use crate::worker::privileges::Identity;
 pub(super) struct Keeper {
     node: String,
     sources: Sources,
+    /// What operators have changed in files.
+    edits: Edits,
     plan: Arc<Plan>,
     identity: Identity,
     drain_timeout: Duration,
@@ -150,6 +153,7 @@ impl Keeper {
         let now = Instant::now();
         Ok(Self {
             node: node.to_owned(),
+            edits: Edits::start(&config, &sources).map_err(start("the thread that saves files"))?,
             sources: sources.for_worker(),
             plan: proxy.plan,
             identity,
@@ -227,6 +231,7 @@ impl Keeper {
         self.control = None;
         self.admin = AdminSockets::default();
         self.notifications.finish().await;
+        self.edits.finish();
         tracing::info!("stopped");
     }
 
@@ -330,6 +335,7 @@ impl Keeper {
             }
             FromWorker::Ordered(number, outcome) => self.answer_order(number, outcome),
             FromWorker::Health(health) => self.health = health,
+            FromWorker::Edited { file, edit } => self.edits.take(&mut self.sources, &file, edit),
             FromWorker::Event { level: 0..=3, line } => tracing::error!("{line}"),
             FromWorker::Event { level: 4, line } => tracing::warn!("{line}"),
             FromWorker::Event { level: 5.., line } => tracing::info!("{line}"),
@@ -437,7 +443,8 @@ impl Keeper {
         let outcome = match read.sources {
             Some(sources) => {
                 tracing::info!("TLS files read");
-                self.sources = sources;
+                let before = std::mem::replace(&mut self.sources, sources);
+                self.edits.carry_over(before, &mut self.sources);
                 self.tls_due = true;
                 self.reloads.0 += 1;
                 self.pass_tls_on();

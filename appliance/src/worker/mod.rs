@@ -1,6 +1,7 @@
 //! The worker: the process that serves clients. It gets its configuration and listening sockets from the keeper, gives
 //! up every privilege, and only then lets its threads touch a byte from the network.
 
+mod edited;
 pub mod privileges;
 mod report;
 mod seen;

@@ -15,8 +15,10 @@ use evenkeel_proxy::plan::{BackendId, ListenerId, Plan};
 use evenkeel_proxy::stats::Stats;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::WorkerError;
+use super::edited::{self, Edited};
 use super::report::Sources;
 use super::seen::{self, Seen};
 use super::warmth::Warmth;
@@ -49,6 +51,8 @@ pub(super) struct Service {
     renewing: Option<JoinHandle<Renewed>>,
     /// What operators see, if anybody looks.
     seen: Option<Seen>,
+    /// What they change in files.
+    edited: Option<Edited>,
 }
 
 /// The same plan with other TLS files, or what is wrong with them.
@@ -63,6 +67,7 @@ enum News {
     /// Every server has been checked, or the warmth is due.
     LookAtWarmth,
     SnapshotDue,
+    LookAtEdits,
     Renewed(Renewed),
 }
 
@@ -120,6 +125,7 @@ impl Service {
         Ok(Self {
             node: start.node,
             warmth: Warmth::new(served_backends(&plan).count()),
+            edited: seen.as_ref().and_then(|_| Edited::new(Arc::clone(&plan), Arc::clone(&state))),
             plan,
             state,
             stats,
@@ -143,8 +149,10 @@ impl Service {
             return;
         }
         let mut snapshot_due = None;
+        let mut edits_due = tokio::time::interval(edited::PERIOD);
+        edits_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let sent = match self.next(orders, snapshot_due).await {
+            let sent = match self.next(orders, snapshot_due, &mut edits_due).await {
                 News::Keeper(Some(ToWorker::Ping(seq))) => {
                     self.beating = Some(seq);
                     Ok(())
@@ -195,6 +203,7 @@ impl Service {
                     snapshot_due = None;
                     self.hand_over(keeper).await
                 }
+                News::LookAtEdits => self.tell_edits(keeper).await,
             };
             if sent.is_err() {
                 return;
@@ -202,7 +211,12 @@ impl Service {
         }
     }
 
-    async fn next(&mut self, orders: &mut Receiver, snapshot_due: Option<tokio::time::Instant>) -> News {
+    async fn next(
+        &mut self,
+        orders: &mut Receiver,
+        snapshot_due: Option<tokio::time::Instant>,
+        edits_due: &mut Interval,
+    ) -> News {
         let due = async {
             match snapshot_due {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -232,6 +246,7 @@ impl Service {
             () = warmth_due => News::LookAtWarmth,
             Some(event) = self.events.recv() => News::Health(event),
             () = due => News::SnapshotDue,
+            _ = edits_due.tick(), if self.edited.is_some() => News::LookAtEdits,
             renewed = renewed(&mut self.renewing) => News::Renewed(renewed),
         }
     }
@@ -265,6 +280,14 @@ impl Service {
         say(keeper, &FromWorker::Health(handover::write_down(&self.checker.snapshot()))).await
     }
 
+    /// Tells the keeper what operators have changed in files.
+    async fn tell_edits(&mut self, keeper: &Sender) -> std::io::Result<()> {
+        for (file, edit) in self.edited.as_mut().map(Edited::changes).unwrap_or_default() {
+            say(keeper, &FromWorker::Edited { file, edit }).await?;
+        }
+        Ok(())
+    }
+
     fn carry_out(&self, order: &Order) -> Result<Ordered, String> {
         let id = find(&self.plan, &order.server)?;
         let state = |operator: &Operator| {
@@ -291,9 +314,10 @@ impl Service {
         sources.report()
     }
 
-    async fn drain(self, keeper: &Sender, limit: Duration) {
+    async fn drain(mut self, keeper: &Sender, limit: Duration) {
+        // A keeper that is gone needs none of this.
+        self.tell_edits(keeper).await.unwrap_or_default();
         let left = self.proxy.drain(Instant::now() + limit).await;
-        // A keeper that is gone needs no answer.
         say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
     }
 }

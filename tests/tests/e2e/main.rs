@@ -15,6 +15,7 @@ mod cables;
 mod checks;
 mod compression;
 mod dialects;
+mod edits;
 mod explain;
 mod failures;
 mod grpc;

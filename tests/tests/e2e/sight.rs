@@ -91,7 +91,7 @@ impl Both {
 }
 
 /// Says a line and hears the answer to its end.
-fn ask(socket: &Path, line: &str) -> Option<String> {
+pub(super) fn ask(socket: &Path, line: &str) -> Option<String> {
     let mut stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(SOON)).ok()?;
     stream.write_all(format!("{line}\n").as_bytes()).ok()?;
@@ -101,7 +101,7 @@ fn ask(socket: &Path, line: &str) -> Option<String> {
     Some(answer)
 }
 
-fn run(host: &Host, program: &str, args: &[&str], socket: &Path) -> (bool, String) {
+pub(super) fn run(host: &Host, program: &str, args: &[&str], socket: &Path) -> (bool, String) {
     let socket = socket.to_str().expect("a readable path");
     let args: Vec<String> = args.iter().map(|a| a.replace('@', socket)).collect();
     let program = program.to_owned();

@@ -42,6 +42,13 @@ pub static GLOBAL: Section = Section {
         Key::new("admin_socket", Type::Tables(&ADMIN_SOCKET), "Where operators and their tools talk to it, in HAProxy's language.")
             .default_is("nowhere")
             .restart(),
+        Key::new(
+            "saved_files",
+            Type::Text("a path or an array of them"),
+            "Files of maps and of conditions (`…_file`) into which what is changed at admin sockets is written within a second. \
+             Comments stay, and so does what somebody else has written there meanwhile.",
+        )
+        .default_is("none: what is changed is gone when the node stops"),
         Key::new("worker", Type::Table(&WORKER), "How the keeper watches the worker."),
         Key::new("tls", Type::Table(&TLS), "TLS with clients: what holds for every bind that does not say otherwise."),
         Key::new("tune", Type::Table(&TUNE), "Sizes of buffers, and limits of protocols."),

@@ -7,11 +7,11 @@ use evenkeel_proxy::plan::Http2;
 
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::keys;
+use crate::config::keys::{self, Key};
 use crate::config::model::{Global, WorkerWatch};
-use crate::config::read::{Fields, Reader};
+use crate::config::read::{Fields, Node, Reader};
 use crate::config::source::Spanned;
-use crate::config::value;
+use crate::config::value::{self, Bad};
 
 use super::{admin, log, tls};
 
@@ -34,6 +34,7 @@ pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Globa
         admin_sockets: t
             .read(cx, "admin_socket", |cx, key, node| Some(admin::sockets(cx, key, node)))
             .unwrap_or_default(),
+        saved_files: t.read(cx, "saved_files", saved_files).unwrap_or_default(),
         drain_timeout: t.read(cx, "hard_stop_after", Reader::duration).map_or(DRAIN, |d| d.value),
         worker: worker(cx, &mut t),
         bufsize,
@@ -44,6 +45,11 @@ pub(super) fn global(cx: &mut Reader<'_>, mut t: Fields<'_>, cpus: u16) -> Globa
     };
     t.finish(cx);
     global
+}
+
+fn saved_files(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Spanned<String>>> {
+    let path = |text: &str| if text.is_empty() { Err(Bad::new("is empty")) } else { Ok(text.to_owned()) };
+    Some(node.one_or_many().into_iter().filter_map(|n| cx.parsed(key, n, path)).collect())
 }
 
 fn check_descriptors(cx: &mut Reader<'_>, maxconn: Spanned<u32>) {

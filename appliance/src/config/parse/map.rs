@@ -13,13 +13,18 @@ use crate::config::value::Bad;
 
 /// Reads one section. What is wrong has been reported; the map is there all the same, for rules that name it.
 pub(super) fn map(cx: &mut Reader<'_>, name: &Spanned<String>, node: Node<'_>) -> MapConfig {
-    let none = MapConfig { name: name.value.clone(), how: How::Str, nocase: false, entries: Vec::new() };
+    let none =
+        MapConfig { name: name.value.clone(), how: How::Str, nocase: false, entries: Vec::new(), file: None };
     let Some(mut t) = Fields::of(cx, &keys::MAP, name.span, node) else { return none };
     let how = t.read(cx, "match", Reader::word).map_or(How::Str, |word| how(word.value));
     let nocase = t.read(cx, "nocase", Reader::bool).is_some_and(|yes| yes.value);
     let mut entries = t.read(cx, "entries", entries).unwrap_or_default();
-    let filed = t.read(cx, "file", |cx, key, node| from_files(cx, key, node, |line| entry(line, how)));
-    entries.extend(filed.unwrap_or_default());
+    let filed = t.read(cx, "file", |cx, key, node| {
+        let only = node.value.as_str().map(Box::<str>::from);
+        Some((from_files(cx, key, node, |line| entry(line, how))?, only))
+    });
+    let file = filed.as_ref().and_then(|(_, only)| only.clone()).filter(|_| entries.is_empty());
+    entries.extend(filed.map(|(filed, _)| filed).unwrap_or_default());
     t.finish(cx);
     for (key, _) in &entries {
         if let Err(bad) = check(key, how) {
@@ -28,7 +33,7 @@ pub(super) fn map(cx: &mut Reader<'_>, name: &Spanned<String>, node: Node<'_>) -
             return none;
         }
     }
-    MapConfig { how, nocase, entries, ..none }
+    MapConfig { how, nocase, entries, file, ..none }
 }
 
 /// The map of that name.
@@ -42,6 +47,20 @@ pub(super) fn named(cx: &mut Reader<'_>, name: &Spanned<String>) -> Option<MapId
         cx.push(Diagnostic::error(Code::Undefined, name.span, message).help(help));
     }
     id
+}
+
+/// What is changed in them can be written into these files.
+pub(super) fn check_saved(cx: &mut Reader<'_>, files: &[Spanned<String>]) {
+    let lists = cx.lists.all();
+    let lists = lists.iter().map(|(_, list)| &*list.name);
+    let known: Vec<String> =
+        lists.chain(cx.maps.iter().filter_map(|map| map.file.as_deref())).map(str::to_owned).collect();
+    for file in files.iter().filter(|file| !known.contains(&file.value)) {
+        let message = format!("`saved_files`: no condition and no map is {}", shown(&file.value));
+        let near = nearest(&file.value, known.iter().map(String::as_str));
+        let help = near.unwrap_or("a file of `…_file`, or one that alone is the `file` of a map");
+        cx.push_absence(Diagnostic::error(Code::Undefined, file.span, message).help(help));
+    }
 }
 
 /// A table from keys to values.

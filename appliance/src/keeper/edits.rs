@@ -1,0 +1,145 @@
+//! What operators have changed in files of maps and patterns: kept for the next worker, and written into those files
+//! that are to be saved.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::config::{Config, Sources};
+use crate::edit::Edit;
+
+/// Files that are written into, one after the other, on a thread of their own: a disk may be slow.
+#[derive(Debug)]
+pub(super) struct Edits {
+    base: PathBuf,
+    saved: BTreeSet<String>,
+    touched: BTreeSet<String>,
+    /// Ends with this.
+    files: Option<(mpsc::Sender<(PathBuf, Edit)>, thread::JoinHandle<()>)>,
+}
+
+impl Edits {
+    /// Starts the thread, if anything is to be saved.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub(super) fn start(config: &Config, sources: &Sources) -> io::Result<Self> {
+        let saved: BTreeSet<String> =
+            config.global.saved_files.iter().map(|file| file.value.clone()).collect();
+        let files = (!saved.is_empty()).then(|| {
+            let (files, edits) = mpsc::channel();
+            let thread =
+                thread::Builder::new().name("saved-files".into()).spawn(move || write_all(&edits))?;
+            Ok::<_, io::Error>((files, thread))
+        });
+        Ok(Self { base: sources.base(), saved, touched: BTreeSet::new(), files: files.transpose()? })
+    }
+
+    /// Takes one that a worker has told of.
+    pub(super) fn take(&mut self, sources: &mut Sources, file: &str, edit: Edit) {
+        if !edit.is_sound() {
+            tracing::error!(file, "the worker tells of lines that are none; they are not kept");
+            return;
+        }
+        // For the next worker, which reads these.
+        if let Some(bytes) = sources.blobs.get_mut(&Sources::name_of_file(file)) {
+            *bytes = edit.apply(&String::from_utf8_lossy(bytes)).into_bytes();
+            self.touched.insert(Sources::name_of_file(file));
+        }
+        if self.saved.contains(file)
+            && let Some((files, _)) = &self.files
+            && files.send((self.base.join(file), edit)).is_err()
+        {
+            tracing::error!(file, "what was changed in it cannot be saved: the thread that writes has ended");
+        }
+    }
+
+    /// Sources that were read anew, but for these files, have what the ones before them had.
+    pub(super) fn carry_over(&self, mut before: Sources, sources: &mut Sources) {
+        let touched = self.touched.iter();
+        sources.blobs.extend(touched.filter_map(|name| Some((name.clone(), before.blobs.remove(name)?))));
+    }
+
+    /// Waits until all has been written.
+    pub(super) fn finish(&mut self) {
+        let Some((files, thread)) = self.files.take() else { return };
+        drop(files);
+        if thread.join().is_err() {
+            tracing::error!("the thread that writes saved files has failed");
+        }
+    }
+}
+
+fn write_all(edits: &mpsc::Receiver<(PathBuf, Edit)>) {
+    for (path, edit) in edits {
+        match write(&path, &edit) {
+            Ok(()) => tracing::info!(file = %path.display(), "changes of operators written"),
+            Err(error) => tracing::error!(
+                file = %path.display(),
+                %error,
+                "changes of operators cannot be written: they are lost when the node stops"
+            ),
+        }
+    }
+}
+
+/// Puts another file into its place, with the same owner and permissions: whoever reads has the old one or the new one.
+fn write(path: &Path, edit: &Edit) -> io::Result<()> {
+    // Of a link what it leads to.
+    let path = fs::canonicalize(path)?;
+    let text = fs::read_to_string(&path)?;
+    let now = fs::metadata(&path)?;
+    let new = path.with_file_name(match path.file_name() {
+        Some(name) => format!(".{}.new", name.to_string_lossy()),
+        None => return Err(io::Error::other("it has no name")),
+    });
+    let written = (|| {
+        // One that an earlier life has left behind.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(edit.apply(&text).as_bytes())?;
+        std::os::unix::fs::fchown(&file, Some(now.uid()), Some(now.gid()))?;
+        file.set_permissions(fs::Permissions::from_mode(now.mode() & 0o7777))?;
+        file.sync_all()?;
+        fs::rename(&new, &path)
+    })();
+    if written.is_err() {
+        // What is wrong is told; what is left behind is taken away next time.
+        fs::remove_file(&new).unwrap_or_default();
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_its_owner_its_permissions_and_its_place() {
+        let directory = std::env::temp_dir().join(format!("evenkeel-edits-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (real, link) = (directory.join("real.txt"), directory.join("link.txt"));
+        fs::write(&real, "# Bad.\n10.0.0.1\n").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        // What a crash has left.
+        fs::write(directory.join(".real.txt.new"), "half a fi").unwrap();
+        let before = [(0, "10.0.0.1".to_owned())];
+        let after = [(0, "10.0.0.1".to_owned()), (1, "10.0.0.2".to_owned())];
+        write(&link, &Edit::between(&before, &after)).unwrap();
+        assert_eq!(fs::read_to_string(&real).unwrap(), "# Bad.\n10.0.0.1\n10.0.0.2\n");
+        assert_eq!(fs::metadata(&real).unwrap().mode() & 0o7777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        let names = fs::read_dir(&directory).unwrap().count();
+        assert_eq!(names, 2, "nothing else is left");
+        assert!(write(&directory.join("none"), &Edit::default()).is_err());
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}
