@@ -10,11 +10,21 @@ import time
 from pathlib import Path
 
 SIZES = {"tiny": 64, "1k": 1024, "64k": 64 << 10, "1m": 1 << 20}
-FRONTENDS = ("http", "tls", "h2", "tcp")
+FRONTENDS = ("http", "tls", "h2", "tcp", "rules")
 
 # The host that loads ask for: every proxy has a rule for it.
 HOST = "127.0.0.1"
 DEADLINE_S = 15
+
+
+# Conditions that no request of a load fulfils, in Evenkeel's words and in HAProxy's: thirty rules, as sites have them.
+RULES = [rule for n in range(6) for rule in (
+    (f'path_beg = "/internal-{n}/"', f"path_beg /internal-{n}/"),
+    (f'path_end = ".bak{n}"', f"path_end .bak{n}"),
+    (f'hdr_sub = {{ User-Agent = "scanner/{n}" }}', f"hdr_sub(User-Agent) scanner/{n}"),
+    (f'src = "198.51.100.{16 * n}/28"', f"src 198.51.100.{16 * n}/28"),
+    (f'urlp = {{ debug = "{n}" }}', f"urlp(debug) {n}"),
+)]
 
 
 def most_clients():
@@ -144,6 +154,7 @@ class Evenkeel:
     def start(self, name, directory, core, ports, backend_port, log_port, cert):
         """Starts it with one data thread."""
         config = directory / f"{name}.toml"
+        deny = "\n  ".join(f"{{ deny = 403, if = {{ {ours} }} }}," for ours, _ in RULES)
         config.write_text(f"""
 [global]
 nbthread = 1
@@ -165,6 +176,22 @@ bind = [
 ]
 forwardfor = true
 use_backend = [{{ backend = "app", if = {{ host = "{HOST}" }} }}]
+
+[table.per_ip]
+type = "ip"
+size = "100k"
+expire = "60s"
+store = {{ http_req_rate = "10s", http_err_rate = "10s" }}
+
+[frontend.guarded]
+bind = "127.0.0.1:{ports['rules']}"
+forwardfor = true
+default_backend = "app"
+http_request = [
+  {{ track = {{ sc = 0, key = "src", table = "per_ip" }} }},
+  {{ deny = 429, if = {{ sc_http_req_rate = {{ sc = 0, table = "per_ip", gt = 1000000000 }} }} }},
+  {deny}
+]
 
 [backend.app]
 httpchk = "GET /tiny"
@@ -200,6 +227,7 @@ class Haproxy:
         check = "" if self.bare else "check inter 2s"
         probe = "" if self.bare else "option httpchk GET /tiny"
         config = directory / f"{name}.cfg"
+        deny = "\n  ".join(f"http-request deny if {{ {theirs} }}" for _, theirs in RULES)
         config.write_text(f"""
 global
   nbthread 1
@@ -225,6 +253,15 @@ frontend web
   option forwardfor
   acl asked hdr(host),field(1,:) -i {HOST}
   use_backend app if asked
+frontend guarded
+  {http}
+  bind 127.0.0.1:{ports['rules']}
+  option forwardfor
+  stick-table type ip size 100k expire 60s store http_req_rate(10s),http_err_rate(10s)
+  http-request track-sc0 src
+  http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt 1000000000 }}
+  {deny}
+  default_backend app
 backend app
   {probe}
   server s1 127.0.0.1:{backend_port} {check}
@@ -237,14 +274,14 @@ listen stream
 
 
 class Nginx:
-    """nginx with the same features but health checks, which it has not got. Mode tcp needs libnginx-mod-stream."""
+    """nginx with the same features but health checks and tables, which it has not got. Mode tcp needs libnginx-mod-stream."""
 
     stream = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 
     def __init__(self, binary, bare):
         words = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stderr
         self.label = "nginx " + words.strip().rsplit("/", 1)[-1]
-        self.frontends = tuple(f for f in FRONTENDS if f != "tcp" or self.stream.exists())
+        self.frontends = tuple(f for f in FRONTENDS if f != "rules" and (f != "tcp" or self.stream.exists()))
         self.binary = binary
         self.bare = bare
 

@@ -55,6 +55,14 @@ def loaded(results, ours):
     return lines
 
 
+def growth(everything, ours):
+    """How much more the ratio of CPU times is with rules than without."""
+    plain, rules = everything.get("ka", {}), everything.get("rules", {})
+    for peer in [label for label in rules if label in plain and label != ours and ours in rules and ours in plain]:
+        with_rules, without = (middle(ratios(results, ours, peer, lambda w: w.cpu_us)) for results in (rules, plain))
+        yield f"With rules the ratio to {peer} is {with_rules / without:.2f} times that of ka."
+
+
 def idle(results, ours):
     """The table of memory."""
     lines = ["| proxy | bytes per idle client |", "|---|---|"]
@@ -112,6 +120,8 @@ def write(directory, head, everything, memory, ours, about):
         lines += [f"![{title}]({name}.svg)", ""]
     for workload, results in everything.items():
         lines += [f"## {workload}", "", about[workload], "", *loaded(results, ours), ""]
+        if workload == "rules":
+            lines += [*growth(everything, ours), ""]
     if memory:
         lines += ["## idle", "", about["idle"], "", *idle(memory, ours), ""]
     text = "\n".join(lines)

@@ -10,6 +10,7 @@
 //! | [`guard`] | the process that takes the VIPs off when the keeper dies or freezes |
 //! | [`edit`] | what operators have changed in files |
 //! | [`ipc`] | what keeper and worker say to each other |
+//! | [`logs`] | what the node has last said |
 //! | [`status`] | the status document |
 //! | [`demo`] | a pair in a box |
 //! | [`telemetry`] | logs of the control plane |
@@ -22,6 +23,7 @@ pub mod edit;
 pub mod guard;
 pub mod ipc;
 pub mod keeper;
+pub mod logs;
 pub mod status;
 mod sys;
 pub mod telemetry;

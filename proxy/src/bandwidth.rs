@@ -5,8 +5,12 @@
 //! at once takes ([`Throttle::burst`]). So in any time `t` at most `rate * t` and that much have passed. Time in which
 //! nothing passed buys no more than that.
 
+use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::table::Key;
 
 /// Limits of one section, in bytes a second. `None`: none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,11 +60,26 @@ impl Throttle {
     /// Takes note that `passed` bytes have passed in all, the last of them at `now`.
     pub fn settle(&mut self, passed: u64, now: Instant) {
         let more = passed.saturating_sub(self.counted);
-        if more == 0 {
-            return;
+        self.counted = self.counted.max(passed);
+        self.charge(more, now);
+    }
+
+    /// So many more bytes have passed, or will at once.
+    fn charge(&mut self, more: u64, now: Instant) {
+        if more > 0 {
+            self.paid = Some(self.paid.map_or(now, |paid| paid.max(now)) + self.time(more));
         }
-        self.counted = passed;
-        self.paid = Some(self.paid.map_or(now, |paid| paid.max(now)) + self.time(more));
+    }
+
+    /// So many of them have not.
+    fn refund(&mut self, bytes: u64) {
+        let time = self.time(bytes);
+        self.paid = self.paid.and_then(|paid| paid.checked_sub(time));
+    }
+
+    /// Whether something is still to be paid for.
+    fn owes(&self, now: Instant) -> bool {
+        self.paid.is_some_and(|paid| paid > now)
     }
 
     /// Bytes that may pass at `now`.
@@ -83,6 +102,90 @@ impl Throttle {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
+
+/// Accounts of one direction, each for all that have the same key. **Capacity:** one for each key that is in use or owes
+/// something; another one costs no more than a new one.
+#[derive(Debug)]
+pub struct Accounts {
+    rate: NonZeroU64,
+    all: Mutex<Keys>,
+}
+
+#[derive(Debug, Default)]
+struct Keys {
+    by_key: HashMap<Key, Arc<Mutex<Throttle>>>,
+    /// With so many keys those that are not needed are looked for.
+    crowd: usize,
+}
+
+/// One of several that have an account together.
+#[derive(Debug, Clone)]
+pub struct Share {
+    account: Arc<Mutex<Throttle>>,
+    counted: u64,
+    /// Bytes that have been charged, and may not have passed yet.
+    reserved: u64,
+}
+
+impl Accounts {
+    /// For so many bytes a second each.
+    pub fn new(rate: NonZeroU64) -> Self {
+        Self { rate, all: Mutex::default() }
+    }
+
+    /// What each lets pass, in bytes a second.
+    pub fn rate(&self) -> NonZeroU64 {
+        self.rate
+    }
+
+    /// A share of the account for a key.
+    pub fn share(&self, key: Key, now: Instant) -> Share {
+        let Keys { by_key, crowd } = &mut *lock(&self.all);
+        if by_key.len() > *crowd {
+            // One that nobody has a share of and that owes nothing is as good as a new one.
+            by_key.retain(|_, account| Arc::strong_count(account) > 1 || lock(account).owes(now));
+            *crowd = (by_key.len() * 2).max(FEW);
+        }
+        let account = by_key.entry(key).or_insert_with(|| Arc::new(Mutex::new(Throttle::new(self.rate))));
+        Share { account: Arc::clone(account), counted: 0, reserved: 0 }
+    }
+}
+
+impl Share {
+    /// Bytes that may pass at `now`, if none of the others takes them.
+    ///
+    /// # Errors
+    /// None may, until then.
+    pub fn grant(&self, now: Instant) -> Result<u64, Instant> {
+        lock(&self.account).grant(now)
+    }
+
+    /// Takes so many bytes before they have passed: the others get what is left.
+    pub fn reserve(&mut self, bytes: u64, now: Instant) {
+        self.reserved += bytes;
+        lock(&self.account).charge(bytes, now);
+    }
+
+    /// Takes note that `passed` bytes of its own have passed in all, the last of them at `now`. What was taken besides is
+    /// given back.
+    pub fn settle(&mut self, passed: u64, now: Instant) {
+        let moved = passed.saturating_sub(self.counted);
+        self.counted = self.counted.max(passed);
+        let (more, less) = (moved.saturating_sub(self.reserved), self.reserved.saturating_sub(moved));
+        self.reserved = 0;
+        let mut account = lock(&self.account);
+        account.charge(more, now);
+        account.refund(less);
+    }
+}
+
+/// A panic leaves an account as it was.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Fewer keys are not looked through.
+const FEW: usize = 1024;
 
 const NANOS: u128 = 1_000_000_000;
 
@@ -137,6 +240,60 @@ mod tests {
         let due = throttle.grant(start).unwrap_err();
         assert_eq!(due - start, Duration::from_millis(10_096 - 4096 + 2048));
         assert_eq!(throttle.grant(due), Ok(2048));
+    }
+
+    fn key(number: u32) -> Key {
+        Key::Integer(number)
+    }
+
+    #[test]
+    fn those_with_the_same_key_are_together_no_faster_than_one() {
+        let start = Instant::now();
+        let accounts = Accounts::new(rate(1_000_000));
+        let mut shares: Vec<Share> = (0..10).map(|_| accounts.share(key(7), start)).collect();
+        let mut passed = [0_u64; 10];
+        for millis in 0..5_000 {
+            let now = start + Duration::from_millis(millis);
+            for (share, passed) in shares.iter_mut().zip(&mut passed) {
+                if let Ok(granted) = share.grant(now) {
+                    share.reserve(granted, now);
+                    *passed += granted;
+                    share.settle(*passed, now);
+                }
+            }
+        }
+        let all: u64 = passed.iter().sum();
+        assert!((4_900_000..=5_100_000).contains(&all), "{passed:?}");
+        assert_eq!(accounts.share(key(8), start).grant(start), Ok(100_000), "others have their own");
+    }
+
+    #[test]
+    fn what_is_reserved_and_not_used_is_given_back() {
+        let start = Instant::now();
+        let accounts = Accounts::new(rate(1_000_000));
+        let (mut one, other) = (accounts.share(key(1), start), accounts.share(key(1), start));
+        one.reserve(100_000, start);
+        assert!(other.grant(start).is_err());
+        one.settle(20_000, start);
+        assert_eq!(other.grant(start), Ok(80_000));
+        // What passed unasked is paid for as well.
+        one.settle(100_000, start);
+        assert!(other.grant(start).is_err());
+    }
+
+    #[test]
+    fn keys_that_owe_nothing_are_forgotten_and_others_are_not() {
+        let start = Instant::now();
+        let accounts = Accounts::new(rate(1000));
+        let held = accounts.share(key(0), start);
+        accounts.share(key(1), start).settle(1_000_000, start);
+        for number in 2..10_000 {
+            drop(accounts.share(key(number), start));
+        }
+        let kept = lock(&accounts.all).by_key.len();
+        assert!(kept <= 2 * FEW, "{kept}");
+        assert!(accounts.share(key(1), start).grant(start).is_err(), "it owes 1000 seconds");
+        assert!(Arc::ptr_eq(&accounts.share(key(0), start).account, &held.account));
     }
 
     proptest! {

@@ -373,7 +373,7 @@ fn lists_are_shown_and_changed_as_haproxys() {
         ("get acl #0 192.0.3.7", "type=ip, case=sensitive, match=no\n\n"),
         ("get acl #1 /x.PHP", "type=end, case=insensitive, match=yes, pattern=\".php\"\n\n"),
         ("add acl #0 10.0.0.0/8", "\n"),
-        ("add acl #0 10.0.0.300", "\"10.0.0.300\" is no address.\n\n"),
+        ("add acl #0 10.0.0.300", "`10.0.0.300` is not an IP address.\n\n"),
         ("add acl #0", "'add acl' expects two parameters: ACL identifier and pattern.\n\n"),
         ("get acl #0 10.1.1.1", "type=ip, case=sensitive, match=yes, pattern=\"10.0.0.0/8\"\n\n"),
         ("del acl #0 2001:db8::1", "\n"),

@@ -41,12 +41,7 @@ pub(super) struct NoAnswer {
 ///
 /// # Errors
 /// If there is none within the limit.
-pub(super) fn ask(
-    socket: &Path,
-    method: Method,
-    target: &'static str,
-    limit: Duration,
-) -> Result<Answer, NoAnswer> {
+pub(super) fn ask(socket: &Path, method: Method, target: &str, limit: Duration) -> Result<Answer, NoAnswer> {
     send(socket, method, target, Vec::new(), limit)
 }
 
@@ -57,7 +52,7 @@ pub(super) fn ask(
 pub(super) fn send(
     socket: &Path,
     method: Method,
-    target: &'static str,
+    target: &str,
     content: Vec<u8>,
     limit: Duration,
 ) -> Result<Answer, NoAnswer> {
@@ -71,7 +66,7 @@ pub(super) fn send(
     asked().map_err(|source| NoAnswer { path: socket.display().to_string(), source })
 }
 
-async fn exchange(path: &Path, method: Method, target: &'static str, content: Vec<u8>) -> io::Result<Answer> {
+async fn exchange(path: &Path, method: Method, target: &str, content: Vec<u8>) -> io::Result<Answer> {
     let stream = tokio::net::UnixStream::connect(path).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;

@@ -5,6 +5,7 @@ mod check;
 mod control;
 mod docs;
 mod explain;
+mod logs;
 mod reload;
 mod run;
 mod server;
@@ -38,6 +39,11 @@ enum Command {
     ///
     /// Keys: `q` quits, `s` sorts servers by their requests, arrows scroll.
     Top(TopArgs),
+    /// Show what the running node has last said: states and failures of its own, and its lines about requests
+    ///
+    /// It is kept in memory, wherever lines go besides; requests are told of where `log` is configured for their
+    /// frontend.
+    Logs(LogsArgs),
     /// Have the running node read its TLS files anew: certificates, keys, OCSP responses, authorities, revocation lists
     ///
     /// New handshakes use what was read; connections go on. If anything is wrong with the files every error is printed
@@ -192,6 +198,22 @@ struct TopArgs {
 }
 
 #[derive(Debug, Args)]
+struct LogsArgs {
+    /// Go on with what comes, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+    /// How many lines to begin with, at most 1000
+    #[arg(short = 'n', long, value_name = "LINES", default_value_t = 50)]
+    lines: usize,
+    /// One JSON object per line
+    #[arg(long)]
+    json: bool,
+    /// Directory of the running node
+    #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
+    runtime_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct ReloadArgs {
     /// Directory of the running node
     #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
@@ -246,6 +268,7 @@ impl Cli {
             Command::Check(args) => check::check(&args),
             Command::Status(args) => status::status(&args),
             Command::Top(args) => top::top(&args),
+            Command::Logs(args) => logs::logs(&args),
             Command::Reload(args) => reload::reload(&args),
             Command::Server(args) => server::server(&args),
             Command::Demo(args) => run::demo(args.keep),

@@ -34,7 +34,7 @@ pub use cookie::COOKIE;
 pub use counted::{SC, SC_COUNTED, SC_SET, SRC_COUNTED, TABLE_STORE, TRACK_KEY};
 pub use gauge::{COMPARED, HOURS, OF_BACKEND, OF_SERVER, RAND};
 pub use global::{ADMIN_SOCKET, GLOBAL, TUNE, WORKER};
-pub use http::BANDWIDTH;
+pub use http::{BANDWIDTH, SET_BANDWIDTH_LIMIT};
 pub use log::{CAPTURE, CAPTURE_COOKIE, CAPTURE_FIELD, LOG_TARGET, UNIQUE_ID};
 pub use lua::LUA;
 pub use map::MAP;
@@ -285,6 +285,7 @@ pub static SECTIONS: &[&Section] = &[
     &TCP_REQUEST,
     &HTTP_REQUEST,
     &WAIT_FOR_BODY,
+    &SET_BANDWIDTH_LIMIT,
     &RETURN,
     &LOOK_UP,
     &REPLACE,

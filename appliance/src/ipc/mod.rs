@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::admin::node::NodeFacts;
 use crate::config::Sources;
 use crate::edit::Edit;
+use crate::logs::Said;
 use crate::status::WorkerReport;
 use crate::worker::privileges::Identity;
 
@@ -31,6 +32,15 @@ pub enum ToWorker {
     Tls(Box<Sources>),
     /// An operator wants something of a server; the number comes back with the answer.
     Order(u64, Order),
+    /// Somebody wants the last lines about requests: those behind this one, at most so many.
+    Logs {
+        /// Comes back with the answer.
+        number: u64,
+        /// The last one that is known.
+        after: u64,
+        /// How many.
+        most: usize,
+    },
     /// What the keeper knows, for the metrics.
     Node(Box<NodeFacts>),
     /// Stop accepting, finish what runs within the limit, then exit.
@@ -137,6 +147,8 @@ pub enum FromWorker {
     },
     /// The answer to [`ToWorker::Order`], or why it cannot be carried out.
     Ordered(u64, Result<Ordered, String>),
+    /// The answer to [`ToWorker::Logs`].
+    Logs(u64, Said),
     /// Certificates have been replaced, or why they have not.
     Tls(Result<(), String>),
     /// The worker cannot serve this configuration and exits.

@@ -4,6 +4,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /status` | the status document, JSON |
+//! | `GET /logs?after=CURSOR&most=N` | the last lines of the log, JSON: [`crate::logs::Page`] |
 //! | `POST /server` | an order of JSON, such as `{"server":"b/s1","state":"drain"}`: 200 and what came of it, or 409 and why not |
 //! | `POST /reload` | once the files of TLS have been read anew: 200 and warnings, or 409 and why nothing was replaced |
 
@@ -20,8 +21,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::logs;
 use super::reload::Reply;
 use crate::ipc::{Order, Ordered};
+use crate::logs::{MOST, NoCursor, Wanted};
 use crate::status::NodeStatus;
 
 /// What the control socket asks of the keeper.
@@ -31,6 +34,8 @@ pub(super) enum Ask {
     Status(oneshot::Sender<Box<NodeStatus>>),
     /// To read the files of TLS anew.
     Reload(Reply),
+    /// The last lines of the log.
+    Logs(Wanted, logs::Reply),
     /// To have a server do something.
     Order(Order, oneshot::Sender<Result<Ordered, String>>),
 }
@@ -105,12 +110,16 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let response = match (request.method(), request.uri().path()) {
         (&Method::GET, "/status") => status(&asks).await,
+        (&Method::GET, "/logs") => match wanted(request.uri().query().unwrap_or_default()) {
+            Ok(wanted) => lines(wanted, &asks).await,
+            Err(why) => plain(StatusCode::BAD_REQUEST, &format!("{why}\n")),
+        },
         (&Method::POST, "/reload") => reload(&asks).await,
         (&Method::POST, "/server") => order(request, &asks).await,
         (_, "/server") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
-        (_, "/status") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
+        (_, "/status" | "/logs") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
         (_, "/reload") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
-        _ => plain(StatusCode::NOT_FOUND, "there are /status, /server and /reload\n"),
+        _ => plain(StatusCode::NOT_FOUND, "there are /status, /logs, /server and /reload\n"),
     };
     Ok(response)
 }
@@ -143,6 +152,33 @@ async fn order(request: Request<Incoming>, asks: &mpsc::Sender<Ask>) -> Response
         Ok(Ok(ordered)) => json(&ordered),
         Ok(Err(why)) => plain(StatusCode::CONFLICT, &format!("{why}\n")),
         Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "no worker has answered\n"),
+    }
+}
+
+/// What is asked for: `after=CURSOR&most=N`, each of them or not.
+fn wanted(query: &str) -> Result<Wanted, String> {
+    let mut wanted = Wanted { after: None, most: MOST };
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        match name {
+            "after" => wanted.after = Some(value.parse().map_err(|e: NoCursor| e.to_string())?),
+            "most" => {
+                let most: usize = value.parse().map_err(|_| format!("`{value}` is no number"))?;
+                wanted.most = most.min(MOST);
+            }
+            other => return Err(format!("there is no `{other}` to say")),
+        }
+    }
+    Ok(wanted)
+}
+
+async fn lines(wanted: Wanted, asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+    let (reply, answer) = oneshot::channel();
+    if asks.send(Ask::Logs(wanted, reply)).await.is_err() {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n");
+    }
+    match answer.await {
+        Ok(page) => json(&page),
+        Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n"),
     }
 }
 

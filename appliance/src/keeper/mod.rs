@@ -9,6 +9,7 @@ mod edits;
 mod guard;
 mod link;
 mod listeners;
+mod logs;
 mod notify;
 mod process;
 mod reload;

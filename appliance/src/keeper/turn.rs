@@ -20,6 +20,7 @@ use super::edits::Edits;
 use super::guard::GuardProcess;
 use super::link::{LinkEvent, WorkerLink};
 use super::listeners::Listeners;
+use super::logs::{self, Readers};
 use super::notify::Notifications;
 use super::process::Process;
 use super::reload::{self, Reload};
@@ -29,6 +30,7 @@ use super::{Asked as Signalled, RunError, Signals, Started, scripts, words};
 use crate::admin::node::NodeFacts;
 use crate::config::{Config, Severity, Sources, lower};
 use crate::ipc::{FromWorker, Order, Ordered, ServerHealth, ServersReport, Start, ToWorker};
+use crate::logs::Wanted;
 use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
 use crate::worker::privileges::Identity;
 
@@ -60,6 +62,7 @@ pub(super) struct Keeper {
     asked: Vec<Asked>,
     /// Orders that wait for the worker's answer, by their numbers.
     orders: BTreeMap<u64, (Instant, OrderReply)>,
+    readers: Readers,
     next_ask: u64,
     announced_ready: bool,
     reload: Reload,
@@ -174,6 +177,7 @@ impl Keeper {
             report: None,
             asked: Vec::new(),
             orders: BTreeMap::new(),
+            readers: Readers::default(),
             next_ask: 0,
             announced_ready: false,
             reload: Reload::default(),
@@ -256,7 +260,7 @@ impl Keeper {
 
     async fn next(&mut self, signals: &mut Signals) -> News {
         let waiting = self.asked.iter().map(|a| a.until).chain(self.orders.values().map(|(until, _)| *until));
-        let deadline = waiting.chain(self.supervisor.poll_timeout()).min();
+        let deadline = waiting.chain(self.supervisor.poll_timeout()).chain(self.readers.poll_timeout()).min();
         let sleep = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -296,6 +300,7 @@ impl Keeper {
             News::Worker(id, LinkEvent::Message(message)) => self.take_message(id, message),
             News::Worker(id, LinkEvent::Exited(how)) => self.take_exit(id, &how),
             News::Ask(Ask::Status(reply)) => self.ask(reply),
+            News::Ask(Ask::Logs(wanted, reply)) => self.read_logs(wanted, reply),
             News::Ask(Ask::Order(order, reply)) => self.order(order, reply),
             News::Ask(Ask::Reload(reply)) => self.reload.ask(Some(reply), &self.sources, &self.node),
             News::Reload => self.reload.ask(None, &self.sources, &self.node),
@@ -333,6 +338,7 @@ impl Keeper {
                 self.report = Some(*report);
                 self.answer(|asked| asked.number <= number);
             }
+            FromWorker::Logs(number, said) => self.readers.answer(number, said),
             FromWorker::Ordered(number, outcome) => self.answer_order(number, outcome),
             FromWorker::Health(health) => self.health = health,
             FromWorker::Edited { file, edit } => self.edits.take(&mut self.sources, &file, edit),
@@ -366,6 +372,7 @@ impl Keeper {
         self.answer(|asked| asked.until <= now);
         // Whoever asked hears that nobody has answered.
         self.orders.retain(|_, (until, _)| *until > now);
+        self.readers.handle_timeout(now);
         let process = match &self.link {
             Some(link) if self.supervisor.overdue(now) => Process::read(link.pid),
             Some(_) | None => Process::default(),
@@ -546,6 +553,19 @@ impl Keeper {
         delivered(self.driver.refresh());
         let patience = if asked { REPORT_PATIENCE } else { REFRESH_PATIENCE };
         self.asked.push(Asked { number, until: Instant::now() + patience, reply });
+    }
+
+    fn read_logs(&mut self, wanted: Wanted, reply: logs::Reply) {
+        self.next_ask += 1;
+        let (number, most) = (self.next_ask, wanted.most);
+        let question = |link: &&WorkerLink| {
+            let after = wanted.after.unwrap_or_default().of_worker(link.id.0);
+            link.send(ToWorker::Logs { number, after, most })
+        };
+        match self.link.as_ref().filter(question) {
+            Some(link) => self.readers.wait(number, link.id, wanted, reply),
+            None => logs::tell(&wanted, None, reply),
+        }
     }
 
     fn order(&mut self, order: Order, reply: OrderReply) {

@@ -1,12 +1,15 @@
 //! Logs of the control plane. Written by a thread of their own: a stalled journal, pipe or disk stalls nothing else.
 
+mod recent;
 mod writer;
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
+pub use recent::said_since;
 pub use writer::LogThread;
 
 /// How log lines look.
@@ -33,14 +36,14 @@ pub fn start() -> std::io::Result<LogThread> {
         .into_iter()
         .find_map(|name| EnvFilter::try_from_env(name).ok())
         .unwrap_or_else(|| EnvFilter::new("info"));
-    let builder =
-        fmt().with_env_filter(filter).with_writer(thread.writer()).with_target(false).with_ansi(colour());
-    let result = match format() {
-        Format::Text => builder.try_init(),
-        Format::Plain => builder.without_time().try_init(),
-        Format::Json => builder.json().flatten_event(false).with_current_span(false).try_init(),
+    let written = fmt::layer().with_writer(thread.writer()).with_target(false).with_ansi(colour());
+    let written = match format() {
+        Format::Text => written.boxed(),
+        Format::Plain => written.without_time().boxed(),
+        Format::Json => written.json().flatten_event(false).with_current_span(false).boxed(),
     };
-    result.map_err(std::io::Error::other)?;
+    let kept = fmt::layer().with_writer(recent::Keep).with_target(false).with_ansi(false).without_time();
+    registry().with(filter).with(written).with(kept).try_init().map_err(std::io::Error::other)?;
     Ok(thread)
 }
 

@@ -72,6 +72,7 @@ async fn first_message(receiver: &mut Receiver) -> Result<(Start, Vec<OwnedFd>),
             | ToWorker::Tls(_)
             | ToWorker::Node(_)
             | ToWorker::Order(..)
+            | ToWorker::Logs { .. }
             | ToWorker::Drain { .. },
             _,
         ))

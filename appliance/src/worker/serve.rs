@@ -27,6 +27,7 @@ use crate::config::{self, Diagnostic, lower};
 use crate::ipc::{
     FromWorker, Order, Ordered, Receiver, Sender, ServersReport, Start, ToWorker, health as handover,
 };
+use crate::logs::Said;
 
 /// Everything that serves.
 pub(super) struct Service {
@@ -176,6 +177,9 @@ impl Service {
                 News::Keeper(Some(ToWorker::Order(number, order))) => {
                     say(keeper, &FromWorker::Ordered(number, self.carry_out(&order))).await
                 }
+                News::Keeper(Some(ToWorker::Logs { number, after, most })) => {
+                    say(keeper, &FromWorker::Logs(number, self.said_since(after, most))).await
+                }
                 News::Keeper(Some(ToWorker::Node(facts))) => {
                     if let Some(seen) = &self.seen {
                         let families = node::families(&facts).into();
@@ -299,6 +303,13 @@ impl Service {
         operator.set_admin(id, handover::to_admin(order.state));
         let (to, sessions) = (state(&operator), self.state.in_flight(id));
         Ok(Ordered { server: self.plan.name_of(id), from, to, sessions })
+    }
+
+    fn said_since(&self, after: u64, most: usize) -> Said {
+        self.sink.look_at_recent(|recent| {
+            let lines = recent.since(after, most).into_iter().map(|line| (line.number, line.at.0, line.text));
+            Said { lines: lines.collect(), last: recent.last() }
+        })
     }
 
     fn report(&self) -> crate::status::WorkerReport {

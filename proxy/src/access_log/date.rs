@@ -83,6 +83,13 @@ pub(super) struct Civil {
     offset: UtcOffset,
 }
 
+/// A time as RFC 3339 has it, in UTC: `2026-11-22T20:16:00.123Z`.
+pub fn utc(at: UnixMillis) -> String {
+    let mut out = Vec::new();
+    Civil::new(at, UtcOffset(0)).push_rfc3339(&mut out);
+    String::from_utf8_lossy(&out).replace("+00:00", "Z")
+}
+
 impl Civil {
     /// `at` in a time zone that is `offset` ahead of UTC (proleptic Gregorian calendar).
     pub(super) fn new(at: UnixMillis, offset: UtcOffset) -> Self {

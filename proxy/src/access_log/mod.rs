@@ -13,6 +13,7 @@ mod httplog;
 mod journal;
 mod json;
 mod number;
+mod recent;
 mod record;
 pub mod spool;
 mod syslog;
@@ -22,12 +23,13 @@ mod tests;
 
 pub use admission::{AdmissionRecord, admission};
 pub use capture::{Capture, Captures, CookieCapture, Kept};
-pub use date::{Calendar, UnixMillis, UtcOffset};
+pub use date::{Calendar, UnixMillis, UtcOffset, utc};
 pub(crate) use escape::is_loggable;
 pub use format::{Format, FormatError, Host};
 pub use httplog::{httplog, tcplog};
 pub use journal::journal_entry;
 pub use json::json;
+pub use recent::{Recent, RecentLine};
 pub use record::{
     AccessRecord, Cause, ConnectionCounts, Cookie, CookieAction, Details, Phase, QueuePositions, RequestLine,
     ServerName, Termination, Timers,

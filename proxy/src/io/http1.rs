@@ -8,6 +8,7 @@
 //! | `view` | what rules and balancers see of a request |
 //! | `explain` | tells what becomes of a request instead of doing it |
 //! | `counted` | what a request is counted in |
+//! | `demands` | what rules ask of its way to a server: waits and limits |
 //! | `response` | from the server's head to the client's, and what happens afterwards |
 //! | `repeat` | sends a request again if the answer is none |
 //! | `relay` | moves an exchange on: request out, response in, at the same time |
@@ -26,6 +27,7 @@
 mod bypass;
 mod connection;
 mod counted;
+mod demands;
 mod exchange;
 pub mod explain;
 mod failure;

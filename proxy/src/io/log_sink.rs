@@ -12,8 +12,8 @@ mod tests;
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tz::TimeZone;
 
-use crate::access_log::{Host, LogTarget, Logger, Spools, UnixMillis, UtcOffset};
+use crate::access_log::{Host, LogTarget, Logger, Recent, Spools, UnixMillis, UtcOffset};
 use outlet::{Outlet, Waiting};
 
 pub use outlet::TargetCounts;
@@ -33,6 +33,7 @@ pub struct LogSink {
     spools: Arc<Spools>,
     control: Arc<Control>,
     counts: Vec<Arc<outlet::Counts>>,
+    recent: Arc<Mutex<Recent>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -60,7 +61,9 @@ impl LogSink {
         let open = |target| Outlet::open(target, host.clone());
         let outlets = targets.into_iter().map(open).collect::<io::Result<Vec<_>>>()?;
         let counts = outlets.iter().map(Outlet::counts).collect();
+        let recent = Arc::new(Mutex::new(Recent::new(RECENT_BYTES)));
         let writer = Writer {
+            recent: Arc::clone(&recent),
             spools: Arc::clone(&spools),
             control: Arc::clone(&control),
             outlets,
@@ -70,7 +73,7 @@ impl LogSink {
         };
         writer.set_offset();
         let thread = std::thread::Builder::new().name("ek-log".into()).spawn(move || writer.run())?;
-        Ok(Self { spools, control, counts, thread: Some(thread) })
+        Ok(Self { spools, control, counts, recent, thread: Some(thread) })
     }
 
     /// Where loggers come from, for those that outlive this borrow.
@@ -87,6 +90,11 @@ impl LogSink {
     pub fn reopen(&self) {
         self.control.reopen.store(true, Ordering::Release);
         self.control.wake_by_ref();
+    }
+
+    /// Looks at the last lines about requests and connections.
+    pub fn look_at_recent<T>(&self, look: impl FnOnce(&Recent) -> T) -> T {
+        look(&self.recent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts lines that were lost, wherever, for those that outlive this borrow.
@@ -139,6 +147,7 @@ impl Wake for Control {
 }
 
 struct Writer {
+    recent: Arc<Mutex<Recent>>,
     spools: Arc<Spools>,
     control: Arc<Control>,
     outlets: Vec<Outlet>,
@@ -182,8 +191,12 @@ impl Writer {
         let offset = offset_at(&self.zone, at);
         let mut bytes = 0;
         let outlets = &mut self.outlets;
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         self.spools.drain(&mut self.scratch, |entry| {
             bytes += entry.line.len();
+            if entry.is_access {
+                recent.push(at, entry.line);
+            }
             for target in entry.targets() {
                 if let Some(outlet) = outlets.get_mut(usize::from(target.0)) {
                     outlet.offer(&entry, at, offset);
@@ -252,6 +265,9 @@ const QUARTER_MS: i64 = 15 * 60 * 1000;
 /// Bytes a thread's lines may take up until the writer takes them: 20 ms of 200,000 lines per second, should the writer
 /// have to wait for a processor.
 const SPOOL_BYTES: usize = 1024 * 1024;
+
+/// Lines that are kept for whoever looks: about a thousand.
+const RECENT_BYTES: usize = 256 * 1024;
 
 /// How long lines are collected before they are written. Longer saves wake-ups, shorter shows lines earlier; a line
 /// that comes when all is quiet is written at once.

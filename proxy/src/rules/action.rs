@@ -4,14 +4,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::counted::Count;
+use super::counted::{Count, TrackKey};
 use super::edits::{Edit, Value};
 use super::matcher::{Looked, Matcher, Request};
 use super::response::Response;
 use super::script::Call;
 use super::template::Template;
+use crate::bandwidth::{Accounts, Bandwidth};
 use crate::map::MapId;
-use crate::table::TableId;
+use crate::table::{KeyType, TableId};
 
 /// A rule for requests (HAProxy: `http-request`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Action {
     Count(Count),
     /// It is kept back until its content is there (`wait-for-body`). A server does not wait for its client.
     WaitForBody(BodyWait),
+    /// It, and the response to it, move no faster than this (`set-bandwidth-limit`).
+    Limit(Arc<Limit>),
     /// A script does with it what it wants (`lua.NAME`): changes it, answers it, refuses it.
     Lua(Call),
     /// It is refused with this status (`deny`).
@@ -55,6 +58,54 @@ pub struct BodyWait {
     /// So many bytes are enough.
     pub at_least: Option<NonZeroU32>,
 }
+
+/// Limits of bandwidth: of each request by itself, or of all together that have the same key.
+#[derive(Debug)]
+pub struct Limit {
+    /// What has a limit of its own, in the directions that have one.
+    pub bandwidth: Bandwidth,
+    /// Who has a limit together; then each has none of its own.
+    pub keyed: Option<Keyed>,
+}
+
+/// A limit that requests have together.
+#[derive(Debug)]
+pub struct Keyed {
+    /// Which do. A request that has no such thing has a limit of its own.
+    pub key: TrackKey,
+    /// How its bytes are told from others: addresses of clients by their networks.
+    pub kind: KeyType,
+    /// To the client.
+    pub download: Option<Accounts>,
+    /// From the client.
+    pub upload: Option<Accounts>,
+}
+
+impl Keyed {
+    /// With these limits.
+    pub fn new(key: TrackKey, limits: Bandwidth) -> Self {
+        let kind = match key {
+            TrackKey::Source | TrackKey::Destination => KeyType::Ip { ipv6_prefix: 64 },
+            TrackKey::Host | TrackKey::Path | TrackKey::Base | TrackKey::Text(_) => {
+                KeyType::String { len: LONGEST_KEY }
+            }
+        };
+        let accounts = |rate: Option<_>| rate.map(Accounts::new);
+        Self { key, kind, download: accounts(limits.download), upload: accounts(limits.upload) }
+    }
+}
+
+impl PartialEq for Limit {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |limit: &Self| limit.keyed.as_ref().map(|keyed| keyed.key.clone());
+        self.bandwidth == other.bandwidth && key(self) == key(other)
+    }
+}
+
+impl Eq for Limit {}
+
+/// Longer ones are cut.
+const LONGEST_KEY: u16 = 256;
 
 /// What makes an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +156,11 @@ impl Rule {
     /// Whether it answers every request that comes to it.
     pub fn answers_all(&self) -> bool {
         let answers = match &self.action {
-            Action::Edit(_) | Action::Count(_) | Action::WaitForBody(_) | Action::Lua(_) => false,
+            Action::Edit(_)
+            | Action::Count(_)
+            | Action::WaitForBody(_)
+            | Action::Limit(_)
+            | Action::Lua(_) => false,
             Action::Deny(_)
             | Action::Tarpit(_)
             | Action::SilentDrop
@@ -128,6 +183,7 @@ impl Rule {
             Action::Count(counting) => Some(counting.table()),
             Action::Edit(_)
             | Action::WaitForBody(_)
+            | Action::Limit(_)
             | Action::Lua(_)
             | Action::Deny(_)
             | Action::Tarpit(_)
@@ -147,6 +203,9 @@ impl Rule {
             }
             Action::Edit(edit) => edit.text().is_some_and(Template::looks_at_destination),
             Action::Count(Count::Track(_, key)) => key.looks_at_destination(),
+            Action::Limit(limit) => {
+                limit.keyed.as_ref().is_some_and(|keyed| keyed.key.looks_at_destination())
+            }
             // Scripts may ask for it.
             Action::Lua(_) => true,
             Action::Count(_)

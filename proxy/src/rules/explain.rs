@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use super::action::{Action, BodyWait, Location, Redirect, Reply, Service};
+use super::action::{Action, BodyWait, Limit, Location, Redirect, Reply, Service};
 use super::edits::{Edit, LogLevel, Value};
 use super::line::LineEdit;
 use super::matcher::{Looked, Matcher, Request, Test, elements, said};
 use super::networks::Networks;
 use super::response::{Answered, ResponseAction};
 use super::texts::Texts;
+use crate::bandwidth::Bandwidth;
 
 /// What a condition comes to for one request. Made by the very look that decides about requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,6 +253,7 @@ impl fmt::Display for Action {
             Self::WaitForBody(BodyWait { time, at_least: Some(bytes) }) => {
                 write!(f, "wait_for_body {time:?}, or for {bytes} bytes")
             }
+            Self::Limit(limit) => limit.fmt(f),
             Self::Deny(status) => write!(f, "deny with {status}"),
             Self::Tarpit(status) => write!(f, "tarpit, then {status}"),
             Self::SilentDrop => f.write_str("silent_drop"),
@@ -260,6 +262,19 @@ impl fmt::Display for Action {
             Self::Return(reply) => reply.fmt(f),
             Self::Redirect(redirect) => redirect.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("set_bandwidth_limit")?;
+        let Bandwidth { download, upload } = self.bandwidth;
+        for (name, rate) in [("download", download), ("upload", upload)] {
+            if let Some(rate) = rate {
+                write!(f, " {name} {rate} bytes a second")?;
+            }
+        }
+        if self.keyed.is_some() { f.write_str(" for all with the same key") } else { Ok(()) }
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use evenkeel_proxy::bandwidth::Bandwidth;
 use evenkeel_proxy::compress::{Algo, Compression};
-use evenkeel_proxy::rules::ResponseRules;
+use evenkeel_proxy::rules::action::{Keyed, Limit};
+use evenkeel_proxy::rules::template::Template;
+use evenkeel_proxy::rules::{Action, Matcher, ResponseRules, Rule, TrackKey};
 
 use super::common::{Client, Scripted, Setup, TestProxy, field, gist, scripted, until};
 
@@ -76,6 +78,37 @@ fn downloads_are_no_faster() {
         assert!(start.elapsed() >= least(BYTES, RATE), "{path}");
         assert!(got + rest.len() >= BYTES, "{path}: {} bytes", got + rest.len());
         assert!(gist(&proxy.record()).starts_with("front back/s1 200 ---- "), "{path}");
+    }
+}
+
+/// A rule's limit, for all with the same key.
+#[test]
+fn those_with_the_same_key_are_together_no_faster() {
+    let server = giving();
+    let mut setup = Setup::new(&[server.addr]);
+    let bandwidth = Bandwidth { download: NonZeroU64::new(RATE), upload: None };
+    let key = TrackKey::Text(Template::parse("${hdr(X-Key)}").unwrap());
+    let limit = Limit { bandwidth, keyed: Some(Keyed::new(key, bandwidth)) };
+    let rule = Rule { when: Matcher::All(Vec::new()), action: Action::Limit(limit.into()) };
+    setup.frontend.http_request = vec![rule];
+    let proxy = setup.start();
+    let ask = |key: &str| {
+        let mut client = proxy.client();
+        client.send(format!("GET /length HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{key}\r\n"));
+        client
+    };
+    // Nobody's key is a limit of its own.
+    for (keys, together) in [(["X-Key: a\r\n"; 3], 3), (["X-Key: b\r\n", "X-Key: c\r\n", ""], 1)] {
+        let start = Instant::now();
+        let mut clients = keys.map(ask);
+        for client in &mut clients {
+            client.head();
+            client.take(BYTES);
+        }
+        assert!(start.elapsed() >= least(BYTES * together, RATE), "{keys:?}");
+        for _ in keys {
+            assert!(gist(&proxy.record()).starts_with("front back/s1 200 ---- "), "{keys:?}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 
-use evenkeel_tests::lab::node::Role;
+use evenkeel_tests::lab::node::{Role, run_to_end};
 use evenkeel_tests::lab::scratch::Scratch;
 use evenkeel_tests::lab::wait::{self, SOON};
 use nix::sys::signal::Signal;
@@ -69,6 +69,45 @@ fn lines_reach_files_and_daemons_and_files_are_opened_anew() {
         "{lines:?}"
     );
     assert_eq!(lines[1], lost);
+}
+
+/// `evenkeel logs` needs no target that can be read, shows what the node says beside it, and goes on behind a cursor.
+#[test]
+fn the_node_shows_what_it_has_said() {
+    let site = Site::start(&format!("{FRONT}bind = \"*:80\"\nlog = \"127.0.0.1:9\"\n"), |_| {});
+    let directory = site.node.scratch().path().join("run").display().to_string();
+    let logs = |args: &[&str]| {
+        let args = [&["logs", "--runtime-dir", &directory][..], args].concat();
+        let (code, out, err) = run_to_end(&site.lab.a, &args);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+        out
+    };
+    for n in 0..3 {
+        assert!(site.curl("", &format!("http://10.77.0.1/number-{n}")).is_ok());
+    }
+    wait::until_true("the lines are there", SOON, || logs(&[]).contains("GET /number-2 HTTP/1.1"));
+    let all = logs(&[]);
+    let lines: Vec<&str> = all.lines().collect();
+    let place = |text: &str| lines.iter().position(|line| line.contains(text)).expect(text);
+    assert!(place("worker ready") < place("/number-0") && place("/number-0") < place("/number-1"), "{all}");
+    assert!(lines[place("worker ready")].contains("Z node   INFO"), "{all}");
+    assert!(lines[place("/number-0")].contains("Z proxy 10.77.0."), "{all}");
+    assert_eq!(logs(&["--lines", "1"]), format!("{}\n", lines[lines.len() - 1]));
+    let last = logs(&["-n1", "--json"]);
+    assert!(last.contains("\"source\":\"proxy\"") && last.contains("/number-2"), "{last}");
+
+    // Another worker's lines come behind the first one's.
+    let before = site.node.pids(Role::Worker);
+    site.node.signal(Role::Worker, Signal::SIGKILL);
+    wait::until_true("another worker", SOON, || {
+        let now = site.node.pids(Role::Worker);
+        !now.is_empty() && now != before && site.curl("", "http://10.77.0.1/after").is_ok()
+    });
+    wait::until_true("its lines are there", SOON, || logs(&[]).contains("GET /after HTTP/1.1"));
+    assert!(logs(&[]).contains("worker ended"));
+
+    let (code, _, err) = run_to_end(&site.lab.a, &["logs", "--runtime-dir", "/nowhere"]);
+    assert!(code == Some(1) && err.contains("no answer from a running evenkeel"), "{err}");
 }
 
 #[test]

@@ -10,12 +10,7 @@ pub static BANDWIDTH: Section = Section {
           once; nobody is faster than that over any time. Who may not move is not waited for: no timeout ends it. A \
           tunnel that a request has become has the same limits. Of a frontend's and a backend's the lower holds. What is \
           compressed counts as it goes out.",
-    keys: &[
-        Key::new("download", Type::Size { min: 1 << 10, max: 1 << 40 }, "To the client, per second.")
-            .default_is("no limit"),
-        Key::new("upload", Type::Size { min: 1 << 10, max: 1 << 40 }, "From the client, per second.")
-            .default_is("no limit"),
-    ],
+    keys: &[DOWNLOAD, UPLOAD],
     hints: &[
         ("limit", "download = \"1MiB\", upload = \"1MiB\""),
         ("default_limit", "download = \"1MiB\", upload = \"1MiB\""),
@@ -23,9 +18,42 @@ pub static BANDWIDTH: Section = Section {
         ("period", "limits are per second"),
         ("bwlim_out", "download"),
         ("bwlim_in", "upload"),
-        ("key", "limits are of each request by itself"),
+        (
+            "key",
+            "these are of each request by itself: http_request = [{ set_bandwidth_limit = { download = \"1MiB\", key = \"src\" } }]",
+        ),
     ],
 };
+
+/// `set_bandwidth_limit` of a rule.
+pub static SET_BANDWIDTH_LIMIT: Section = Section {
+    path: "frontend.NAME.http_request.set_bandwidth_limit",
+    called: "a limit of bandwidth",
+    doc: "What may move in a second, as in `bandwidth`. With `key` that is what all requests move together that have the same.",
+    keys: &[
+        DOWNLOAD,
+        UPLOAD,
+        Key::new(
+            "key",
+            Type::Text("\"src\", \"dst\", \"host\", \"path\", \"base\" or a text with variables"),
+            "What of the request, as in `track`; clients of IPv6 by their /64. A request that has no such thing has a limit \
+             of its own.",
+        )
+        .default_is("each request by itself"),
+    ],
+    hints: &[
+        ("limit", "download = \"1MiB\", upload = \"1MiB\""),
+        ("period", "limits are per second"),
+        ("table", "it needs no table"),
+    ],
+};
+
+const DOWNLOAD: Key =
+    Key::new("download", Type::Size { min: 1 << 10, max: 1 << 40 }, "To the client, per second.")
+        .default_is("no limit");
+const UPLOAD: Key =
+    Key::new("upload", Type::Size { min: 1 << 10, max: 1 << 40 }, "From the client, per second.")
+        .default_is("no limit");
 
 /// `bandwidth` of a section.
 pub(super) const BANDWIDTHS: Key = Key::new(

@@ -1,6 +1,7 @@
 //! Keys of `http_request` and `http_response`.
 
 use super::counted::{SC_INC_GPC0, SC_INC_GPC1, SC_SET_GPT0, TRACK};
+use super::http::SET_BANDWIDTH_LIMIT;
 use super::matcher::CONDITION;
 use super::{DAY, Key, Section, Type, ms};
 
@@ -44,6 +45,12 @@ pub static HTTP_REQUEST: Section = Section {
             Type::Table(&WAIT_FOR_BODY),
             "Keeps the request back until its content is there, all of it or as much as a buffer of 16 KiB has room for, so \
              that no server waits for a slow client. Once all rules have been asked.",
+        ),
+        Key::new(
+            "set_bandwidth_limit",
+            Type::Table(&SET_BANDWIDTH_LIMIT),
+            "Limits how fast the request and its response move, besides the other limits that they have. Each may be limited \
+             by itself, or all together that have the same `key`: what one client, one host, one API key may move.",
         ),
         Key::new(
             "use_service",

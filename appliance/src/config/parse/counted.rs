@@ -12,6 +12,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::draft::{Condition, CountedDraft, CountingDraft, SubjectDraft, WhichDraft};
 use crate::config::keys::{self, Key};
 use crate::config::read::{Fields, Node, Reader};
+use crate::config::source::Spanned;
 use crate::config::suggest::nearest;
 use crate::config::value::Bad;
 
@@ -43,7 +44,7 @@ pub(super) fn rule(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<CountingDr
 
 fn track(cx: &mut Reader<'_>, node: Node<'_>) -> Option<CountingDraft> {
     let mut t = Fields::of(cx, &keys::TRACK_KEY, node.key, node)?;
-    let key = t.read(cx, "key", |cx, key, node| templated(cx, key, node, track_key));
+    let key = t.read(cx, "key", key);
     let which = which(cx, &mut t);
     t.finish(cx);
     Some(CountingDraft::Track(which?, key?))
@@ -68,6 +69,11 @@ fn which(cx: &mut Reader<'_>, t: &mut Fields<'_>) -> Option<WhichDraft> {
     let table = t.read(cx, "table", Reader::text);
     let sc = t.read(cx, "sc", Reader::int::<u8>).map(|sc| sc.value);
     Some(WhichDraft { table: table?, sc })
+}
+
+/// What of a request tells it from others.
+pub(super) fn key(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Spanned<TrackKey>> {
+    templated(cx, key, node, track_key)
 }
 
 fn track_key(text: &str, scripts: Option<&Program>) -> Result<TrackKey, Bad> {

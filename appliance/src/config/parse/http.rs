@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 
 use evenkeel_proxy::bandwidth::Bandwidth;
 use evenkeel_proxy::plan::{HttpReuse, RetryEvent, RetryOn};
+use evenkeel_proxy::rules::action::{Keyed, Limit};
 
+use super::counted;
 use crate::config::codes::Code;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::keys::{self, Key};
@@ -40,16 +42,30 @@ fn bandwidth(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<B
         return None;
     }
     let mut t = Fields::of(cx, &keys::BANDWIDTH, node.key, node)?;
+    let limits = rates(cx, &mut t, key, node);
+    t.finish(cx);
+    Some(limits)
+}
+
+/// `set_bandwidth_limit` of a rule.
+pub(super) fn limit(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Limit> {
+    let mut t = Fields::of(cx, &keys::SET_BANDWIDTH_LIMIT, node.key, node)?;
+    let bandwidth = rates(cx, &mut t, key, node);
+    let (is_keyed, by) = (t.has("key"), t.read(cx, "key", counted::key));
+    t.finish(cx);
+    let keyed = by.map(|by| Keyed::new(by.value, bandwidth));
+    (keyed.is_some() == is_keyed).then_some(Limit { bandwidth, keyed })
+}
+
+fn rates(cx: &mut Reader<'_>, t: &mut Fields<'_>, key: &Key, node: Node<'_>) -> Bandwidth {
     let mut rate = |name| t.read(cx, name, Reader::size).and_then(|s| NonZeroU64::new(s.value));
     let limits = Bandwidth { download: rate("download"), upload: rate("upload") };
-    let said = t.has("download") || t.has("upload");
-    t.finish(cx);
-    if !said {
-        let message = "`bandwidth` limits nothing";
-        let help = "bandwidth = { download = \"1MiB\", upload = \"1MiB\" }";
+    if !t.has("download") && !t.has("upload") {
+        let message = format!("`{}` limits nothing", key.name);
+        let help = format!("{} = {{ download = \"1MiB\", upload = \"1MiB\" }}", key.name);
         cx.push_absence(Diagnostic::error(Code::MissingKey, node.span, message).help(help));
     }
-    Some(limits)
+    limits
 }
 
 fn retry_on(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<RetryOn> {

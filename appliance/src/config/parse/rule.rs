@@ -16,6 +16,7 @@ use evenkeel_proxy::rules::{Edit, LogLevel, ResponseAction, ResponseRules, Value
 use super::condition::{field_name, listed, method, named_values, when};
 use super::counted;
 use super::errorfile::GENERATED;
+use super::http;
 use super::lua;
 use super::map;
 use crate::config::codes::Code;
@@ -72,6 +73,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
     let service = t.read(cx, "use_service", Reader::word).map(|_| Action::Serve(Service::Prometheus));
     let wait = t.read(cx, "wait_for_body", |cx, _, node| body_wait(cx, node)).map(Action::WaitForBody);
+    let limit = t.read(cx, "set_bandwidth_limit", http::limit).map(|limit| Action::Limit(limit.into()));
     let mut actions: Vec<_> =
         edits(cx, &mut t, &OF_REQUESTS, template).into_iter().map(Action::Edit).collect();
     actions.extend(line(cx, &mut t).map(|line| Action::Edit(Edit::Line(line))));
@@ -80,7 +82,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     });
     let variable = |(name, value)| Action::Edit(Edit::Variable(name, value));
     actions.extend(set.unwrap_or_default().into_iter().map(variable));
-    actions.extend([deny, tarpit, dropped, reply, redirect, service, wait].into_iter().flatten());
+    actions.extend([deny, tarpit, dropped, reply, redirect, service, wait, limit].into_iter().flatten());
     actions.extend(lua::action(cx, &mut t, false).map(Action::Lua));
     let counting = counted::rule(cx, &mut t);
     let when = when(cx, &mut t);
@@ -534,7 +536,7 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 25] = [
+const ACTIONS: [&str; 26] = [
     "deny",
     "tarpit",
     "silent_drop",
@@ -542,6 +544,7 @@ const ACTIONS: [&str; 25] = [
     "redirect",
     "use_service",
     "wait_for_body",
+    "set_bandwidth_limit",
     "set_header",
     "add_header",
     "del_header",

@@ -26,6 +26,7 @@ use super::super::runtime::{DataThread, Permit, Scratch};
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Halves};
 use super::super::underway::Seat;
+use super::demands::{Demands, Limits};
 use super::failure::{Failure, Progress};
 use super::flow::SMALL;
 use super::ours::Ours;
@@ -415,21 +416,33 @@ impl Connection {
             assign.prefer(server, &self.thread);
         }
         open.assign = Some(assign);
-        Step::Next(match open.wait.take() {
-            None => Self::on_its_way(open, limits, now),
+        if limits.is_none() && open.demands.is_none() {
+            return Step::Next(State::Forwarding(open));
+        }
+        self.hold_back(open, limits.unwrap_or_default(), content, now)
+    }
+
+    /// A request with limits, or one that waits for its content.
+    #[cold]
+    fn hold_back(&mut self, mut open: Open, limits: Bandwidth, content: usize, now: Instant) -> Step {
+        let Demands { wait, limits: of_rules } = open.demands.take().map_or_else(Demands::default, |d| *d);
+        let mut all = Limits { own: limits, ..Limits::default() };
+        all.add(of_rules);
+        Step::Next(match wait {
+            None => Self::on_its_way(open, all, now),
             Some(wait) => {
                 self.thread.idle.rise(&self.whose.place);
-                State::Buffering(Buffered::new(open, limits, *wait, content, now).into())
+                State::Buffering(Buffered::new(open, all, wait, content, now).into())
             }
         })
     }
 
     /// A request that is to go to a server now.
-    #[inline]
-    fn on_its_way(open: Open, limits: Option<Bandwidth>, now: Instant) -> State {
-        match limits {
-            None => State::Forwarding(open),
-            Some(limits) => State::Paced(Paced::new(open, limits, now).into()),
+    fn on_its_way(open: Open, limits: Limits, now: Instant) -> State {
+        if limits.is_none() {
+            State::Forwarding(open)
+        } else {
+            State::Paced(Paced::new(open, limits, now).into())
         }
     }
 

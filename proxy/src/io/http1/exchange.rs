@@ -7,6 +7,7 @@ use super::super::runtime::Balance;
 use super::super::stream::Stream;
 use super::super::underway::Seat;
 use super::super::upstream::Dial;
+use super::demands::Demands;
 use super::failure::{Failure, Progress};
 use super::flow::Flow;
 use super::notes::Notes;
@@ -20,7 +21,6 @@ use crate::names::Epoch;
 use crate::pace::{Pace, Turn};
 use crate::plan::{ClientTimeouts, FrontendId, HttpReuse, MinRate, ServerTimeouts};
 use crate::rules::Variables;
-use crate::rules::action::BodyWait;
 use crate::rules::response::Holding;
 use crate::table::Tracking;
 
@@ -58,8 +58,8 @@ pub(in crate::io) struct Exchange {
     pub(super) paces: Paces,
     /// What rules change in the response; `None`: nothing.
     pub(super) changes: Option<Box<Changes>>,
-    /// It waits for its content before it goes on to a server.
-    pub(super) wait: Option<Box<BodyWait>>,
+    /// What rules ask of its way to a server; `None`: nothing.
+    pub(super) demands: Option<Box<Demands>>,
     /// What it is counted in.
     pub(super) tracking: Tracking,
 }
@@ -276,6 +276,6 @@ impl Exchange {
         self.repeat = Repeat::default();
         self.paces = Paces::default();
         self.changes = None;
-        self.wait = None;
+        self.demands = None;
     }
 }

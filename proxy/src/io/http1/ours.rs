@@ -10,7 +10,7 @@ use crate::h1::head::Method;
 use crate::h1::reject;
 use crate::page::StatsPage;
 use crate::page::visit::Visit;
-use crate::rules::action::{Action, BodyWait, Redirect, Reply, Service};
+use crate::rules::action::{Action, BodyWait, Limit, Redirect, Reply, Service};
 use crate::rules::response::Response;
 use crate::rules::{Call, Count, Edit, Looked, Request, ResponseAction};
 
@@ -43,6 +43,8 @@ pub(super) enum Silent<'a> {
     Count(&'a Count),
     /// It waits for its content before it goes on to a server.
     Wait(BodyWait),
+    /// It moves no faster than this.
+    Limit(&'a Limit),
     /// A script does something with it.
     Lua(&'a Call),
 }
@@ -59,6 +61,7 @@ impl Ours {
         Ok(match action {
             Action::Edit(edit) => return Err(Silent::Edit(edit)),
             Action::Count(counting) => return Err(Silent::Count(counting)),
+            Action::Limit(limit) => return Err(Silent::Limit(limit)),
             Action::WaitForBody(wait) => return Err(Silent::Wait(*wait)),
             Action::Lua(call) => return Err(Silent::Lua(call)),
             Action::Deny(status) => Self::Denial(*status),

@@ -130,7 +130,8 @@ pub(super) fn prepare(
         None => target,
     };
     // Who waits for the content tells the client to go on: the server has nothing to say about that.
-    let expectation = if exchange.wait.is_some() { Expectation::None } else { expectation };
+    let waits = exchange.demands.as_ref().is_some_and(|demands| demands.wait.is_some());
+    let expectation = if waits { Expectation::None } else { expectation };
     exchange.asked.expectation = expectation;
     let to =
         ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie, edits: changed };

@@ -6,6 +6,7 @@ use super::super::caller::Caller;
 use super::super::scripts::Scripting;
 use super::super::{chance, persist, time_of_day};
 use super::counted;
+use super::demands::Limits;
 use super::exchange::Exchange;
 use super::ours::{Ours, Silent};
 use super::scripted::{self, Then};
@@ -279,7 +280,12 @@ fn ask_each(
                 let key = counted::key(counting, exchange, &looked);
                 counted::count(counting, key, exchange);
             }
-            Err(Silent::Wait(wait)) => exchange.wait = Some(wait.into()),
+            Err(Silent::Wait(wait)) => exchange.demands.get_or_insert_default().wait = Some(wait),
+            Err(Silent::Limit(limit)) => {
+                let now = exchange.facts.head_done;
+                let limits = Limits::of(limit, &looked, now);
+                exchange.demands.get_or_insert_default().limits.add(limits);
+            }
             // Whoever explains runs no scripts.
             Err(Silent::Lua(call)) => {
                 if let Some(scripting) = given.scripting {

@@ -4,16 +4,17 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::super::super::runtime::Scratch;
+use super::super::demands::Limits;
 use super::super::failure::Failure;
 use super::super::record::Open;
 use super::{Connection, State, Step};
-use crate::bandwidth::Bandwidth;
+use crate::h1::reject::Reject;
 use crate::rules::action::BodyWait;
 
 /// What waits, and for how much.
 pub(super) struct Buffered {
     open: Open,
-    limits: Option<Bandwidth>,
+    limits: Limits,
     /// Bytes that wait to go to the server, head and all.
     enough: u64,
     until: Instant,
@@ -21,13 +22,7 @@ pub(super) struct Buffered {
 
 impl Buffered {
     /// So many bytes of its content came with its head, and wait behind it to go out.
-    pub(super) fn new(
-        open: Open,
-        limits: Option<Bandwidth>,
-        wait: BodyWait,
-        content: usize,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(open: Open, limits: Limits, wait: BodyWait, content: usize, now: Instant) -> Self {
         let most = wait.at_least.map_or(MOST, |bytes| u64::from(bytes.get()).min(MOST));
         let head = open.up.out.waiting().saturating_sub(content as u64);
         Self { limits, enough: head + most, until: open.facts.head_done.unwrap_or(now) + wait.time, open }
@@ -55,14 +50,23 @@ impl Connection {
                     return Step::Wait(State::Buffering(buffered), Some(until));
                 }
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(failure)) => return self.fail(buffered.open, failure, now),
+                Poll::Ready(Err(failure)) => return self.fail(buffered.open, as_of_head(failure), now),
             }
         }
     }
 
     /// Its content has not come in time.
     pub(super) fn expire_buffered(&mut self, buffered: Buffered, now: Instant) -> Step {
-        self.fail(buffered.open, Failure::ClientTimeout, now)
+        self.fail(buffered.open, Failure::HeadTimeout, now)
+    }
+}
+
+/// A request is not whole before its content is, as HAProxy sees it.
+fn as_of_head(failure: Failure) -> Failure {
+    match failure {
+        Failure::ClientAborted => Failure::HeadCutShort,
+        Failure::BadRequestBody => Failure::Refused(Reject::BadRequest),
+        other => other,
     }
 }
 

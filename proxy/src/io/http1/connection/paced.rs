@@ -1,15 +1,17 @@
 //! An exchange of limited bandwidth: it moves when it may, and is woken when it may again.
 
+use std::num::NonZeroU64;
 use std::task::Context;
 use std::time::Instant;
 
 use super::super::super::runtime::Scratch;
 use super::super::super::tunnel::{self, Halves};
+use super::super::demands::Limits;
 use super::super::exchange::{Exchange, ResponseState};
 use super::super::flow::Flow;
 use super::super::record::Open;
 use super::{Connection, State, Step};
-use crate::bandwidth::{Bandwidth, Throttle};
+use crate::bandwidth::{Share, Throttle};
 
 /// The exchange, or the tunnel it has become, and its accounts.
 pub(super) struct Paced {
@@ -18,11 +20,53 @@ pub(super) struct Paced {
     accounts: Accounts,
 }
 
-/// One account per direction that has a limit.
-#[derive(Debug, Clone, Copy)]
+/// The accounts of both directions.
+#[derive(Debug)]
 struct Accounts {
-    down: Option<Throttle>,
-    up: Option<Throttle>,
+    down: Account,
+    up: Account,
+}
+
+/// What one direction may move: its own, and what it has together with others.
+#[derive(Debug)]
+struct Account {
+    own: Option<Throttle>,
+    shares: Vec<Share>,
+}
+
+impl Account {
+    fn new(rate: Option<NonZeroU64>, shares: Vec<Share>) -> Self {
+        Self { own: rate.map(Throttle::new), shares }
+    }
+
+    fn is_none(&self) -> bool {
+        self.own.is_none() && self.shares.is_empty()
+    }
+
+    /// What may move at `now`, or when something may.
+    fn peek(&self, now: Instant) -> Result<u64, Instant> {
+        let own = self.own.iter().map(|throttle| throttle.grant(now));
+        let granted = own.chain(self.shares.iter().map(|share| share.grant(now)));
+        granted
+            .reduce(|a, b| match (a, b) {
+                (Ok(a), Ok(b)) => Ok(a.min(b)),
+                (Err(a), Err(b)) => Err(a.max(b)),
+                (Err(when), Ok(_)) | (Ok(_), Err(when)) => Err(when),
+            })
+            .unwrap_or(Ok(u64::MAX))
+    }
+
+    /// Takes that, so that others who have a share get no more than the rest.
+    fn take(&mut self, now: Instant) -> u64 {
+        let bytes = self.peek(now).unwrap_or(0);
+        self.shares.iter_mut().for_each(|share| share.reserve(bytes, now));
+        bytes
+    }
+
+    fn settle(&mut self, passed: u64, now: Instant) {
+        self.own.iter_mut().for_each(|throttle| throttle.settle(passed, now));
+        self.shares.iter_mut().for_each(|share| share.settle(passed, now));
+    }
 }
 
 /// What an account has to say after a turn.
@@ -37,10 +81,11 @@ enum Verdict {
 }
 
 impl Paced {
-    pub(super) fn new(open: Open, limits: Bandwidth, now: Instant) -> Self {
-        let (down, mut up) = (limits.download.map(Throttle::new), limits.upload.map(Throttle::new));
+    pub(super) fn new(open: Open, limits: Limits, now: Instant) -> Self {
+        let Limits { own, down, up } = limits;
+        let (down, mut up) = (Account::new(own.download, down), Account::new(own.upload, up));
         // What came with the head has passed unasked.
-        up.iter_mut().for_each(|throttle| throttle.settle(open.up.passed(), now));
+        up.settle(open.up.passed(), now);
         Self { open, halves: None, accounts: Accounts { down, up } }
     }
 
@@ -56,25 +101,25 @@ impl Paced {
 
 impl Accounts {
     /// Grants each direction what it may move at `now`.
-    fn grant(&self, exchange: &mut Exchange, now: Instant) {
-        if let Some(throttle) = &self.down {
-            exchange.down.quota = throttle.grant(now).unwrap_or(0);
+    fn grant(&mut self, exchange: &mut Exchange, now: Instant) {
+        if !self.down.is_none() {
+            exchange.down.quota = self.down.take(now);
             if exchange.response == ResponseState::Awaited {
                 // What comes with the head passes unasked.
                 exchange.down.window = HEAD_ROOM;
                 exchange.down.quota = exchange.down.quota.saturating_sub(HEAD_ROOM as u64);
             }
         }
-        if let Some(throttle) = &self.up {
-            exchange.up.quota = throttle.grant(now).unwrap_or(0);
+        if !self.up.is_none() {
+            exchange.up.quota = self.up.take(now);
         }
     }
 
     /// Accounts for what has moved at `now`. When the exchange is to be polled again. A side that may not move is not
     /// waited for meanwhile.
     fn settle(&mut self, exchange: &mut Exchange, cx: &Context<'_>, now: Instant) -> Option<Instant> {
-        let down = self.down.as_mut().map_or(Verdict::Free, |t| settle(t, &exchange.down, now));
-        let up = self.up.as_mut().map_or(Verdict::Free, |t| settle(t, &exchange.up, now));
+        let (down, up) =
+            (settle(&mut self.down, &exchange.down, now), settle(&mut self.up, &exchange.up, now));
         if down == Verdict::Again || up == Verdict::Again {
             cx.waker().wake_by_ref();
         }
@@ -89,12 +134,12 @@ impl Accounts {
     }
 }
 
-fn settle(throttle: &mut Throttle, flow: &Flow, now: Instant) -> Verdict {
-    throttle.settle(flow.passed(), now);
-    if flow.body.is_done() || flow.quota > 0 {
+fn settle(account: &mut Account, flow: &Flow, now: Instant) -> Verdict {
+    account.settle(flow.passed(), now);
+    if account.is_none() || flow.body.is_done() || flow.quota > 0 {
         return Verdict::Free;
     }
-    throttle.grant(now).map_or_else(Verdict::Until, |_| Verdict::Again)
+    account.peek(now).map_or_else(Verdict::Until, |_| Verdict::Again)
 }
 
 impl Connection {
