@@ -47,7 +47,13 @@ impl Edited {
         (!edited.known.is_empty()).then_some(edited)
     }
 
-    /// What has been changed since it was last looked, by file.
+    /// Whether something has been changed since it was last looked.
+    pub(super) fn is_stale(&self) -> bool {
+        let known = |of| self.known.get(&of).map(|known| known.changes);
+        self.files().into_iter().any(|(of, _, changes)| known(of).is_some_and(|known| known != changes))
+    }
+
+    /// What that is, by file. Takes its time with large files.
     pub(super) fn changes(&mut self) -> Vec<(String, Edit)> {
         let mut all = Vec::new();
         for (of, _, changes) in self.files() {

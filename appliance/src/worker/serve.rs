@@ -24,6 +24,7 @@ use super::seen::{self, Seen};
 use super::warmth::Warmth;
 use crate::admin::{find, node, panel};
 use crate::config::{self, Diagnostic, lower};
+use crate::edit::Edit;
 use crate::ipc::{
     FromWorker, Order, Ordered, Receiver, Sender, ServersReport, Start, ToWorker, health as handover,
 };
@@ -52,12 +53,16 @@ pub(super) struct Service {
     renewing: Option<JoinHandle<Renewed>>,
     /// What operators see, if anybody looks.
     seen: Option<Seen>,
-    /// What they change in files.
+    /// What they change in files; absent while it is looked at.
     edited: Option<Edited>,
+    looking: Option<JoinHandle<(Edited, Changes)>>,
 }
 
 /// The same plan with other TLS files, or what is wrong with them.
 type Renewed = Result<Arc<Plan>, String>;
+
+/// Changes of files, by their names.
+type Changes = Vec<(String, Edit)>;
 
 /// One piece of news.
 enum News {
@@ -69,6 +74,7 @@ enum News {
     LookAtWarmth,
     SnapshotDue,
     LookAtEdits,
+    Edits(Changes),
     Renewed(Renewed),
 }
 
@@ -126,6 +132,7 @@ impl Service {
         Ok(Self {
             node: start.node,
             warmth: Warmth::new(served_backends(&plan).count()),
+            looking: None,
             edited: seen.as_ref().and_then(|_| Edited::new(Arc::clone(&plan), Arc::clone(&state))),
             plan,
             state,
@@ -207,7 +214,17 @@ impl Service {
                     snapshot_due = None;
                     self.hand_over(keeper).await
                 }
-                News::LookAtEdits => self.tell_edits(keeper).await,
+                News::LookAtEdits => {
+                    // Beside this loop, which has heartbeats to answer.
+                    self.looking = self.edited.take_if(|edited| edited.is_stale()).map(|mut edited| {
+                        tokio::task::spawn_blocking(move || {
+                            let changes = edited.changes();
+                            (edited, changes)
+                        })
+                    });
+                    Ok(())
+                }
+                News::Edits(changes) => tell_edits(keeper, changes).await,
             };
             if sent.is_err() {
                 return;
@@ -251,6 +268,7 @@ impl Service {
             Some(event) = self.events.recv() => News::Health(event),
             () = due => News::SnapshotDue,
             _ = edits_due.tick(), if self.edited.is_some() => News::LookAtEdits,
+            changes = looked(&mut self.looking, &mut self.edited) => News::Edits(changes),
             renewed = renewed(&mut self.renewing) => News::Renewed(renewed),
         }
     }
@@ -282,14 +300,6 @@ impl Service {
 
     async fn hand_over(&self, keeper: &Sender) -> std::io::Result<()> {
         say(keeper, &FromWorker::Health(handover::write_down(&self.checker.snapshot()))).await
-    }
-
-    /// Tells the keeper what operators have changed in files.
-    async fn tell_edits(&mut self, keeper: &Sender) -> std::io::Result<()> {
-        for (file, edit) in self.edited.as_mut().map(Edited::changes).unwrap_or_default() {
-            say(keeper, &FromWorker::Edited { file, edit }).await?;
-        }
-        Ok(())
     }
 
     fn carry_out(&self, order: &Order) -> Result<Ordered, String> {
@@ -327,9 +337,42 @@ impl Service {
 
     async fn drain(mut self, keeper: &Sender, limit: Duration) {
         // A keeper that is gone needs none of this.
-        self.tell_edits(keeper).await.unwrap_or_default();
+        if self.looking.is_some() {
+            let changes = looked(&mut self.looking, &mut self.edited).await;
+            tell_edits(keeper, changes).await.unwrap_or_default();
+        }
+        let last = self.edited.as_mut().map(Edited::changes).unwrap_or_default();
+        tell_edits(keeper, last).await.unwrap_or_default();
         let left = self.proxy.drain(Instant::now() + limit).await;
         say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
+    }
+}
+
+/// Tells the keeper what operators have changed in files.
+async fn tell_edits(keeper: &Sender, changes: Changes) -> std::io::Result<()> {
+    for (file, edit) in changes {
+        say(keeper, &FromWorker::Edited { file, edit }).await?;
+    }
+    Ok(())
+}
+
+/// Waits until it has been looked at what operators have changed.
+///
+/// # Cancel safety
+/// Cancel safe: what has been found stays until it is taken.
+async fn looked(looking: &mut Option<JoinHandle<(Edited, Changes)>>, edited: &mut Option<Edited>) -> Changes {
+    let Some(task) = looking else { return std::future::pending().await };
+    let found = task.await;
+    *looking = None;
+    match found {
+        Ok((back, changes)) => {
+            *edited = Some(back);
+            changes
+        }
+        Err(error) => {
+            tracing::error!(%error, "what operators change in files is not kept any more");
+            Vec::new()
+        }
     }
 }
 
