@@ -110,7 +110,10 @@ fn who_does_not_send_it_is_refused_as_haproxy_refuses() {
         };
         let ours = ask(&mut proxy.client());
         let theirs = ask(&mut Client::over(TcpStream::connect(haproxy.addr).unwrap()));
-        assert_eq!(ours.split(' ').nth(1), theirs.split(' ').nth(1), "{end}: {ours} {theirs}");
+        // HAProxy says nothing to who has closed its side, and so may still listen.
+        if end != "close" {
+            assert_eq!(ours.split(' ').nth(1), theirs.split(' ').nth(1), "{end}: {ours} {theirs}");
+        }
         let (ours, theirs) = (proxy.record(), haproxy.record());
         let letters =
             |record: &str| record.split(' ').find(|w| w.len() == 4 && w.ends_with("--")).map(str::to_owned);

@@ -74,7 +74,7 @@ fn lines_reach_files_and_daemons_and_files_are_opened_anew() {
 /// `evenkeel logs` needs no target that can be read, shows what the node says beside it, and goes on behind a cursor.
 #[test]
 fn the_node_shows_what_it_has_said() {
-    let site = Site::start(&format!("{FRONT}bind = \"*:80\"\nlog = \"127.0.0.1:9\"\n"), |_| {});
+    let site = Site::start(&format!("{FRONT}bind = \"*:80\"\nlog = [{{ to = \"127.0.0.1:9\" }}]\n"), |_| {});
     let directory = site.node.scratch().path().join("run").display().to_string();
     let logs = |args: &[&str]| {
         let args = [&["logs", "--runtime-dir", &directory][..], args].concat();
