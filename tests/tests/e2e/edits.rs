@@ -20,7 +20,7 @@ const CONFIG: &str = "[global]\nnbthread = 2\nmaxconn = 500\nsaved_files = [\"sa
      http_request = [\n\
      { deny = 403, if = { path_beg_file = \"saved.txt\" } },\n\
      { deny = 403, if = { hdr_file = { User-Agent = \"agents.txt\" } } },\n\
-     { redirect = { location = \"/tenant-${t}\" }, if = { path = \"/who\", var_exists = \"t\" } },\n\
+     { redirect = { location = \"/tenant-${var(t)}\" }, if = { path = \"/who\", var_exists = \"t\" } },\n\
      ]\n\
      [backend.app]\nserver = [{ name = \"s1\", addr = \"10.77.0.11:8080\" }]\n";
 

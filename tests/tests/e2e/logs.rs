@@ -90,7 +90,7 @@ fn the_node_shows_what_it_has_said() {
     let lines: Vec<&str> = all.lines().collect();
     let place = |text: &str| lines.iter().position(|line| line.contains(text)).expect(text);
     assert!(place("worker ready") < place("/number-0") && place("/number-0") < place("/number-1"), "{all}");
-    assert!(lines[place("worker ready")].contains("Z node   INFO"), "{all}");
+    assert!(lines[place("worker ready")].contains("Z node  INFO"), "{all}");
     assert!(lines[place("/number-0")].contains("Z proxy 10.77.0."), "{all}");
     assert_eq!(logs(&["--lines", "1"]), format!("{}\n", lines[lines.len() - 1]));
     let last = logs(&["-n1", "--json"]);

@@ -394,7 +394,9 @@ impl Connection {
         let kept = if open.up.body.is_done() { 0 } else { self.stream.keep() };
         open.up.out.keep(kept);
         let Ok(content) = open.up.offer(rest, &mut self.inbox) else {
-            return self.fail(open, Failure::BadRequestBody, now);
+            let waits = open.demands.as_ref().is_some_and(|demands| demands.wait.is_some());
+            let failure = Failure::BadRequestBody;
+            return self.fail(open, if waits { buffering::as_of_head(failure) } else { failure }, now);
         };
         open.held_back &= content == 0;
         open.up.append(&rest[..content]);

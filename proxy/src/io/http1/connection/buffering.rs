@@ -62,7 +62,7 @@ impl Connection {
 }
 
 /// A request is not whole before its content is, as HAProxy sees it.
-fn as_of_head(failure: Failure) -> Failure {
+pub(super) fn as_of_head(failure: Failure) -> Failure {
     match failure {
         Failure::ClientAborted => Failure::HeadCutShort,
         Failure::BadRequestBody => Failure::Refused(Reject::BadRequest),
