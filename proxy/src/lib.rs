@@ -28,6 +28,7 @@
 //! | [`proxy_protocol`] | headers that say whose connection it really is |
 //! | [`stats`] | what has happened, counted |
 //! | [`tls`] | certificates, algorithms and trust, to clients and to servers |
+//! | [`unreadable`] | messages that could not be read, kept for whoever looks for errors |
 //!
 //! Life of a request: accept → head parsed (`h1::head`, `h1::framing`) → frontend's rules and route → backend →
 //! `balance` → `io::upstream` (connect, retry) → `h1::forward` → relay → one access record on every exit path.
@@ -62,3 +63,4 @@ pub mod stats;
 pub mod sticky;
 pub mod table;
 pub mod tls;
+pub mod unreadable;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::plan::{BackendId, FrontendId, Plan, ServerId};
 use crate::retry::Tally;
+use crate::unreadable::Unreadable;
 pub use times::{BOUNDS, Spans, Times, TimesTotals};
 
 mod times;
@@ -20,6 +21,8 @@ pub struct Stats {
     blocks: Box<[Arc<Block>]>,
     /// Calls of scripts that failed, by all threads: rare enough to be counted in one place.
     lua_errors: AtomicU64,
+    /// Messages that could not be read, if anybody can look at them.
+    unreadable: Option<Unreadable>,
 }
 
 /// What one thread counts.
@@ -331,18 +334,25 @@ impl Stats {
         Self {
             blocks: (0..threads).map(|_| Arc::new(Block::new(plan))).collect(),
             lua_errors: AtomicU64::default(),
+            unreadable: None,
         }
     }
 
-    /// The same, for those who want to know how long requests take, too.
+    /// The same, for those who want to know how long requests take, and to see what could not be read, too.
     pub fn with_times(plan: &Plan, threads: u16) -> Self {
         let block = || Block { times: Some(BlockTimes::new(plan)), ..Block::new(plan) };
-        Self { blocks: (0..threads).map(|_| Arc::new(block())).collect(), lua_errors: AtomicU64::default() }
+        let blocks = (0..threads).map(|_| Arc::new(block())).collect();
+        Self { blocks, unreadable: Some(Unreadable::new(plan)), ..Self::new(plan, 0) }
     }
 
     /// Counts a call of a script that has failed.
     pub fn count_lua_error(&self) {
         self.lua_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Messages that could not be read. `None`: nobody can look at them.
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        self.unreadable.as_ref()
     }
 
     /// Calls of scripts that have failed.

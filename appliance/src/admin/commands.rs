@@ -2,7 +2,7 @@
 
 use evenkeel_proxy::io::sight::Sight;
 
-use super::{Call, Level, Outcome, Session, acl, map, server, set, show, table};
+use super::{Call, Level, Outcome, Session, acl, errors, map, server, set, show, table};
 
 /// A command.
 struct Command {
@@ -210,10 +210,10 @@ static COMMANDS: &[Command] = &[
     command(&["show", "env"], "[var]", "the worker's environment", Admin, show::environment),
     command(
         &["show", "errors"],
-        "[<px>] [request|response]",
-        "messages that could not be read",
+        "[<iid>|<px>] [request|response]",
+        "the last messages that could not be read",
         Operator,
-        show::errors,
+        errors::show,
     ),
     command(&["show", "info"], "[json|typed]", "the process as a whole", User, show::info),
     command(&["show", "map"], "[[@<ver>] <map>]", "maps, or what is in one", User, map::show),

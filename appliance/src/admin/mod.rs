@@ -6,6 +6,7 @@
 //! | `line` | a line of input to commands and their words |
 //! | `acl`, `map` | lists and maps, and what they have in common: `entry` |
 //! | `commands` | the one table of commands: words, help, who may |
+//! | `errors` | messages that could not be read |
 //! | [`node`] | what the keeper adds to the metrics |
 //! | `server` | what is done to servers |
 //! | `set` | what is done to everything else |
@@ -15,6 +16,7 @@
 mod acl;
 mod commands;
 mod entry;
+mod errors;
 mod line;
 mod map;
 pub mod node;

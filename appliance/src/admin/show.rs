@@ -1,9 +1,8 @@
 //! What is shown.
 
 use std::fmt::Write as _;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use evenkeel_proxy::access_log::{Calendar, UnixMillis, UtcOffset};
 use evenkeel_proxy::endpoint::Endpoint;
 use evenkeel_proxy::health::{CheckStatus, Mutable, Operational, ServerReport, Verdict};
 use evenkeel_proxy::metrics::{Numbers, Wanted, text};
@@ -55,7 +54,7 @@ fn filter(plan: &Plan, [proxy, kinds, sid]: [&str; 3]) -> Result<(Option<u32>, u
     Ok((iid, kinds, any(number(sid))))
 }
 
-fn iid_of(plan: &Plan, name: &str) -> Option<u32> {
+pub(super) fn iid_of(plan: &Plan, name: &str) -> Option<u32> {
     let numbers = Numbers::new(plan);
     let of_frontend = plan.frontends().iter().position(|f| f.name == name).map(|at| numbers.frontend(at));
     of_frontend.or_else(|| backend(plan, name).map(|id| numbers.backend(id)))
@@ -96,21 +95,6 @@ pub(super) fn backends(call: Call<'_>) -> Outcome {
 
 pub(super) fn nothing(_: Call<'_>) -> Outcome {
     Outcome::Done
-}
-
-/// Messages that could not be read are counted, and not kept.
-pub(super) fn errors(call: Call<'_>) -> Outcome {
-    let name = call.word(2);
-    if !name.is_empty()
-        && !["request", "response"].contains(&name)
-        && iid_of(call.sight.plan(), name).is_none()
-    {
-        return "No such proxy.".into();
-    }
-    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let now = UnixMillis(i64::try_from(millis).unwrap_or(i64::MAX));
-    let date = Calendar::new(UtcOffset::default()).date(now);
-    Outcome::Said(format!("Total events captured on [{date}] : 0"))
 }
 
 pub(super) fn environment(call: Call<'_>) -> Outcome {

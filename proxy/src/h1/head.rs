@@ -469,7 +469,7 @@ fn field_line(bytes: &[u8], at: usize) -> Result<Option<Field>, HeadError> {
 const PREFIX: &[u8] = b"HTTP/1.";
 
 /// RFC 9112 §3: a method longer than any the server implements gets 501. The longest registered one has 17 letters.
-const LONGEST_METHOD: usize = 32;
+pub(super) const LONGEST_METHOD: usize = 32;
 
 #[cfg(test)]
 mod tests;

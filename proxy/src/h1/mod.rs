@@ -12,6 +12,7 @@
 //! | [`forward`] | the head that goes on to the other side |
 //! | [`answer`] | whole messages of the proxy's own |
 //! | [`reject`] | what the proxy says when it refuses or fails |
+//! | [`fault`] | where a head that is refused goes wrong |
 //!
 //! The rules are those of RFC 9110 and RFC 9112 taken to the letter: what the RFC lets a recipient repair and what
 //! parsers are known to read differently is refused, because a proxy that repairs a message vouches for its repair.
@@ -21,6 +22,7 @@ pub mod body;
 pub mod chunked;
 mod class;
 pub mod conn;
+pub mod fault;
 pub mod field;
 pub mod forward;
 pub mod framing;

@@ -17,6 +17,7 @@
 //! | `ours` | answers that rules give in a server's place |
 //! | `failure` | what each kind of failure is called in answers and records |
 //! | `record` | the access record, written exactly once |
+//! | `unreadable` | keeps messages that cannot be read |
 //! | `notes` | what only some records show |
 //! | `flow`, `outbox` | content on its way, and what could not be written yet |
 //! | `bypass`, `forecast` | content that is spliced, and whether there will be some |
@@ -43,6 +44,7 @@ mod repeat;
 mod request;
 mod response;
 mod scripted;
+mod unreadable;
 mod view;
 
 pub(super) use connection::{Connection, count_evicted, count_in, count_out};

@@ -15,6 +15,7 @@ use crate::page::sheet::Panel;
 use crate::plan::Plan;
 use crate::rules::action::{Reply, Service};
 use crate::stats::{Snapshot, Stats};
+use crate::unreadable::Unreadable;
 
 /// One process, seen from outside.
 pub struct Sight {
@@ -239,6 +240,11 @@ impl Sight {
     /// How servers are used.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Messages that could not be read. `None`: nobody was to look at them.
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        self.stats.unreadable()
     }
 
     /// How connections are let in.

@@ -148,7 +148,7 @@ impl Setup {
                 .unwrap()
                 .with_lua(self.lua),
         );
-        let stats = Arc::new(Stats::new(&plan, threads));
+        let stats = Arc::new(Stats::with_times(&plan, threads));
         let balance = Arc::new(State::new(&plan));
         let services = Services::default();
         let shared =

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use evenkeel_proxy::h1::fault::Part;
 use evenkeel_proxy::io::checker::Checker;
 use evenkeel_proxy::io::sight::{Parts, Product, Sight};
 use evenkeel_proxy::metrics::{Column, Wanted};
-use evenkeel_proxy::plan::{FrontendId, ServerId};
+use evenkeel_proxy::plan::{BackendId, FrontendId, ServerId};
 use evenkeel_proxy::rules::action::Service;
 use evenkeel_proxy::rules::{Action, How, Matcher, Rule, Test, Texts};
 
@@ -164,4 +165,56 @@ fn limits_and_counters_change_at_once() {
         (cells(Column::Stot), cells(Column::ReqTot)),
         (vec!["0".to_owned(); 3], vec!["0".to_owned(); 3])
     );
+}
+
+/// The last of each is kept, with where it goes wrong; what could be read is not.
+#[test]
+fn what_cannot_be_read_is_kept() {
+    let answers =
+        ["SSH-2.0-OpenSSH\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 101 X\r\n\r\n"];
+    let server = scripted(move |served: &mut Served, _| {
+        while let Some(request) = served.request() {
+            let number = request.split(['/', ' ']).find_map(|word| word.parse::<usize>().ok());
+            match number.and_then(|number| answers.get(number)) {
+                Some(answer) => return served.send(answer),
+                None => served.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+            }
+        }
+    });
+    let proxy = Setup::new(&[server.addr]).start();
+    let kept = proxy.stats.unreadable().unwrap();
+    let ask = |bytes: &str| {
+        let mut client = proxy.client();
+        client.send(bytes);
+        status(&client.head())
+    };
+    assert_eq!(ask(GET), 200);
+    assert_eq!(kept.events(), 0);
+    for (number, (bytes, at, part, why)) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\nbad header: y\r\n\r\n", 28, Part::FieldName, "malformed field line"),
+        ("GET / HTTP/1.1\r\n\r\n", 16, Part::LastLine, "no Host"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(ask(bytes), 400, "{bytes}");
+        let event = kept.request(FrontendId(0)).unwrap();
+        assert_eq!((&*event.bytes, event.at, event.part), (bytes.as_bytes(), at, part));
+        assert_eq!((event.why.as_str(), event.number), (why, number as u64));
+        assert_eq!((event.about.backend, event.about.server), (None, None));
+    }
+    for (number, (at, why)) in [
+        (0, "unsupported protocol version"),
+        (33, "malformed Content-Length"),
+        (9, "nobody has asked for status 101"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(ask(&format!("GET /{number} HTTP/1.1\r\nHost: h\r\n\r\n")), 502, "{why}");
+        let event = kept.response(BackendId(0)).unwrap();
+        assert_eq!((&*event.bytes, event.at, event.why.as_str()), (answers[number].as_bytes(), at, why));
+        assert_eq!((event.about.frontend, event.about.server), (FrontendId(0), Some(ServerId(0))));
+    }
+    assert_eq!((ask(GET), kept.events()), (200, 5));
 }

@@ -32,6 +32,7 @@ use super::flow::SMALL;
 use super::ours::Ours;
 use super::record::{Open, Party};
 use super::request::{self, Prepared};
+use super::unreadable;
 use super::view::Parsed;
 use crate::access_log::{Cause, Phase, Termination};
 use crate::bandwidth::Bandwidth;
@@ -349,8 +350,11 @@ impl Connection {
             }
             Err(error) => match Beginning::of(bytes) {
                 Beginning::Http2 => self.switch(open, bytes.to_vec(), now),
-                Beginning::Neither if !self.served && self.whose.permit.is_some() => self.hang_up(open, now),
-                Beginning::Neither | Beginning::Request => {
+                beginning => {
+                    unreadable::handle_request(&self.thread, &self.whose.party, bytes, error, now);
+                    if beginning == Beginning::Neither && !self.served && self.whose.permit.is_some() {
+                        return self.hang_up(open, now);
+                    }
                     self.fail(open, Failure::Refused(error.into()), now)
                 }
             },
@@ -389,7 +393,12 @@ impl Connection {
         let parsed = Parsed { request, index, bytes: head };
         let prepared = match request::prepare(&mut open, &self.thread, &self.whose.party, &parsed, now) {
             Ok(prepared) => prepared,
-            Err(failure) => return self.fail(open, failure, now),
+            Err(failure) => {
+                if matches!(failure, Failure::Refused(_)) {
+                    unreadable::handle_refused(&self.thread, &self.whose.party, &parsed, now);
+                }
+                return self.fail(open, failure, now);
+            }
         };
         let kept = if open.up.body.is_done() { 0 } else { self.stream.keep() };
         open.up.out.keep(kept);

@@ -12,6 +12,7 @@ use super::flow::{FlowError, START};
 use super::ours::Ours;
 use super::repeat;
 use super::response::{self, Verdict, Withheld};
+use super::unreadable;
 use crate::h1::reject::Reject;
 use crate::plan::RetryEvent;
 
@@ -181,8 +182,13 @@ fn handle_bytes(
     let mut latest = None;
     loop {
         let bytes = bytes.get_mut(at..total).unwrap_or_default();
-        let parsed =
-            index.parse_response(bytes, thread.limits()).map_err(|_| failed(Failure::BadResponse))?;
+        let parsed = match index.parse_response(bytes, thread.limits()) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                unreadable::handle_response(exchange, thread, bytes, error, now);
+                return Err(failed(Failure::BadResponse));
+            }
+        };
         let Some(head) = parsed else {
             exchange.down.held.extend_from_slice(bytes);
             return Ok(latest);
@@ -191,7 +197,15 @@ fn handle_bytes(
         {
             return Err(End::Again(head.status));
         }
-        let verdict = response::handle_head(exchange, &head, index, bytes, thread, now)?;
+        let verdict = match response::handle_head(exchange, &head, index, bytes, thread, now) {
+            Ok(verdict) => verdict,
+            Err(withheld) => {
+                if withheld == Withheld::Failed(Failure::BadResponse) {
+                    unreadable::handle_withheld(exchange, thread, &head, index, bytes, now);
+                }
+                return Err(withheld.into());
+            }
+        };
         if verdict != Verdict::Interim {
             exchange.up.out.release();
         }
