@@ -2,7 +2,7 @@
 
 use evenkeel_proxy::io::sight::Sight;
 
-use super::{Call, Level, Outcome, Session, acl, errors, map, server, set, show, table};
+use super::{Call, Level, Outcome, Session, acl, errors, map, server, sessions, set, show, table};
 
 /// A command.
 struct Command {
@@ -219,7 +219,7 @@ static COMMANDS: &[Command] = &[
     command(&["show", "map"], "[[@<ver>] <map>]", "maps, or what is in one", User, map::show),
     command(&["show", "servers", "conn"], "[<backend>]", "connections to servers", User, show::servers_conn),
     command(&["show", "servers", "state"], "[<backend>]", "the state of servers", User, show::servers_state),
-    command(&["show", "sess"], "[id]", "this very connection", Operator, show::sessions),
+    command(&["show", "sess"], "[<id>]", "connections of clients, or one of them", Operator, sessions::show),
     command(&["show", "startup-logs"], "", "what was said at the start", User, show::nothing),
     command(
         &["show", "stat"],
@@ -230,6 +230,7 @@ static COMMANDS: &[Command] = &[
     ),
     command(&["show", "table"], "[<table> [<filter>]*]", "tables, or what is in one", Operator, table::show),
     command(&["show", "version"], "", "the version that runs", User, show::version),
+    command(&["shutdown", "session"], "<id>", "end a connection of a client", Admin, sessions::shutdown),
     command(
         &["shutdown", "sessions", "server"],
         "<bk>/<srv>",

@@ -9,6 +9,7 @@
 //! | `errors` | messages that could not be read |
 //! | [`node`] | what the keeper adds to the metrics |
 //! | `server` | what is done to servers |
+//! | `sessions` | connections of clients: shown, and ended |
 //! | `set` | what is done to everything else |
 //! | `show` | what is shown |
 //! | [`socket`] | connections |
@@ -22,6 +23,7 @@ mod map;
 pub mod node;
 pub mod panel;
 mod server;
+mod sessions;
 mod set;
 mod show;
 pub mod socket;

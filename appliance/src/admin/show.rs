@@ -111,16 +111,6 @@ pub(super) fn environment(call: Call<'_>) -> Outcome {
     }
 }
 
-pub(super) fn sessions(call: Call<'_>) -> Outcome {
-    match call.word(2) {
-        "" => Outcome::Said(
-            "0x1: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0 age=0s calls=1 rate=0 cpu=0 lat=0"
-                .into(),
-        ),
-        _ => "Session not found.".into(),
-    }
-}
-
 /// The backends that are asked for, all or one.
 fn asked(call: &Call<'_>, at: usize) -> Result<Vec<(BackendId, u32)>, Outcome> {
     let plan = call.sight.plan();

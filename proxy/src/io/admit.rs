@@ -26,6 +26,7 @@ use super::idle::{Place, Rest};
 use super::proxy_header::{self, NoHeader, Said};
 use super::runtime::{DataThread, Permit};
 use super::session::{Seen, Tracked, Verdict};
+use super::sessions::{Presence, Speaks};
 use super::stream::Stream;
 use super::tcp;
 use super::tls::HandshakeError;
@@ -57,16 +58,18 @@ pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
     }
     let asks = thread.plan.listeners().get(usize::from(listener.0));
     let thread = Rc::clone(thread);
-    match asks {
+    let presence = thread.sessions.enter(permit, frontend, client, now);
+    let card = presence.card();
+    let task = match asks {
         Some(asks) if asks.expects_proxy(client.ip()) => {
             if stream.register().is_err() {
                 return;
             }
-            drop(tokio::task::spawn_local(admit_announced(thread, stream, whose, permit, now)));
+            tokio::task::spawn_local(admit_announced(thread, stream, whose, presence, now))
         }
         Some(Listener { tls: Some(_), .. }) => {
             let whose = whose.with_destination(&thread, &stream);
-            drop(tokio::task::spawn_local(admit_encrypted(thread, stream, whose, permit, now)));
+            tokio::task::spawn_local(admit_encrypted(thread, stream, whose, presence, now))
         }
         _ => {
             let whose = whose.with_destination(&thread, &stream);
@@ -81,16 +84,20 @@ pub(super) fn admit(thread: &Rc<DataThread>, arrival: Arrival, now: Instant) {
             }
             // Each protocol's task is spawned as it is: a task that could be any of them would be as large as the
             // largest.
-            drop(match mode {
+            match mode {
                 Mode::Http => {
-                    tokio::task::spawn_local(Connection::new(thread, stream, caller, frontend, permit, now))
+                    tokio::task::spawn_local(Connection::new(thread, stream, caller, frontend, presence, now))
                 }
-                Mode::Tcp => tokio::task::spawn_local(tcp::Connection::new(
-                    thread, stream, caller, frontend, permit, now,
-                )),
-            });
+                Mode::Tcp => {
+                    presence.set_protocol(Speaks::Tcp, false);
+                    tokio::task::spawn_local(tcp::Connection::new(
+                        thread, stream, caller, frontend, presence, now,
+                    ))
+                }
+            }
         }
-    }
+    };
+    card.handle_task(&task);
 }
 
 /// Whose connection it is.
@@ -124,7 +131,7 @@ async fn admit_announced(
     thread: Rc<DataThread>,
     stream: Stream,
     mut whose: Guest,
-    permit: Permit,
+    presence: Presence,
     arrived: Instant,
 ) {
     match proxy_header::read(&thread, &stream, whose.frontend, arrived).await {
@@ -135,6 +142,7 @@ async fn admit_announced(
             let wanted = thread.plan.wants_destination() || tracked.is_some();
             let told = wanted.then(|| told(Some(destination), authority, tracked));
             whose.caller = Caller { told, ..Caller::of(source) };
+            presence.set_source(source);
         }
         Err(failure) => {
             let unwanted = matches!(failure, NoHeader::Unwanted { .. });
@@ -148,9 +156,9 @@ async fn admit_announced(
     let encrypted =
         thread.plan.listeners().get(usize::from(whose.listener.0)).is_some_and(|l| l.tls.is_some());
     if encrypted {
-        admit_encrypted(thread, stream, whose, permit, Instant::now()).await;
+        admit_encrypted(thread, stream, whose, presence, Instant::now()).await;
     } else {
-        serve(thread, stream, whose, permit).await;
+        serve(thread, stream, whose, presence).await;
     }
 }
 
@@ -159,7 +167,7 @@ async fn admit_encrypted(
     thread: Rc<DataThread>,
     stream: Stream,
     whose: Guest,
-    permit: Permit,
+    presence: Presence,
     arrived: Instant,
 ) {
     let asks = thread.plan.listeners().get(usize::from(whose.listener.0));
@@ -178,7 +186,7 @@ async fn admit_encrypted(
             if stream.tls().is_some_and(|t| t.session().is_resumed()) {
                 counters.tls_resumed.add(1);
             }
-            serve(thread, stream, whose, permit).await;
+            serve(thread, stream, whose, presence).await;
         }
         Err(failure) => {
             let counter: fn(&Counters) -> &Counter = match &failure {
@@ -193,7 +201,7 @@ async fn admit_encrypted(
 }
 
 /// Speaks the protocol of the frontend, to its end.
-async fn serve(thread: Rc<DataThread>, mut stream: Stream, mut whose: Guest, permit: Permit) {
+async fn serve(thread: Rc<DataThread>, mut stream: Stream, mut whose: Guest, presence: Presence) {
     let now = Instant::now();
     whose.caller.tls = stream.session().cloned();
     let Guest { frontend, arrived, .. } = whose;
@@ -205,12 +213,15 @@ async fn serve(thread: Rc<DataThread>, mut stream: Stream, mut whose: Guest, per
     if let Some(told) = &caller.told {
         told.handshake_ms.set(u32::try_from(handshakes.as_millis()).unwrap_or(u32::MAX));
     }
-    match mode(&thread, frontend) {
+    let mode = mode(&thread, frontend);
+    let speaks = if mode == Mode::Tcp { Speaks::Tcp } else { Speaks::Http1 };
+    presence.set_protocol(speaks, caller.tls.is_some());
+    match mode {
         Mode::Http if stream.has_agreed_on_http2() => {
-            http2::Serve::of_tls(thread, stream, caller, frontend, permit, now).await;
+            http2::Serve::of_tls(thread, stream, caller, frontend, presence, now).await;
         }
-        Mode::Http => Connection::new(thread, stream, caller, frontend, permit, now).await,
-        Mode::Tcp => tcp::Connection::new(thread, stream, caller, frontend, permit, now).await,
+        Mode::Http => Connection::new(thread, stream, caller, frontend, presence, now).await,
+        Mode::Tcp => tcp::Connection::new(thread, stream, caller, frontend, presence, now).await,
     }
 }
 

@@ -5,6 +5,7 @@
 //! | [`runtime`] | data threads: start, heartbeat, drain, stop |
 //! | `accept` | takes connections in, within the limits |
 //! | `session` | rules for connections, and what they are counted in |
+//! | [`sessions`] | who is there, and ending it |
 //! | `admit` | sees a connection through to its protocol |
 //! | `assign` | gets a server for a request |
 //! | `http1` | one connection of a client, request after request |
@@ -45,6 +46,7 @@ mod proxy_header;
 pub mod runtime;
 pub mod scripts;
 mod session;
+pub mod sessions;
 pub mod sight;
 mod socket;
 mod splice;

@@ -5,6 +5,7 @@
 mod control;
 mod doors;
 mod gate;
+mod inquiry;
 mod rising;
 #[cfg(test)]
 pub(super) mod tests;
@@ -165,7 +166,8 @@ impl Proxy {
 
     /// How connections are let in.
     pub fn doors(&self) -> Doors {
-        Doors(Arc::clone(&self.gate))
+        let threads = self.threads.iter().map(|t| Arc::clone(&t.control)).collect();
+        Doors { gate: Arc::clone(&self.gate), threads }
     }
 
     /// Connections of clients.
@@ -294,6 +296,9 @@ async fn serve(seed: Seed, ready: &Ready) {
         let order = thread.control.heed().await;
         for (server, why) in thread.control.take_shutdowns() {
             thread.underway.end(server, why);
+        }
+        for inquiry in thread.control.take_inquiries() {
+            inquiry.answer(&thread.sessions, Instant::now());
         }
         match order {
             Order::Serve => {}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use evenkeel_proxy::h1::fault::Part;
 use evenkeel_proxy::io::checker::Checker;
+use evenkeel_proxy::io::sessions::{ClientSession, Speaks};
 use evenkeel_proxy::io::sight::{Parts, Product, Sight};
 use evenkeel_proxy::metrics::{Column, Wanted};
 use evenkeel_proxy::plan::{BackendId, FrontendId, ServerId};
@@ -217,4 +218,48 @@ fn what_cannot_be_read_is_kept() {
         assert_eq!((event.about.frontend, event.about.server), (FrontendId(0), Some(ServerId(0))));
     }
     assert_eq!((ask(GET), kept.events()), (200, 5));
+}
+
+/// Whoever waits for a response says with whom; whoever is ended is gone, and its response does not pass for the whole.
+#[test]
+fn who_is_there_is_listed_and_can_be_ended() {
+    let server = scripted(move |served: &mut Served, _| {
+        while let Some(request) = served.request() {
+            if request.starts_with("GET /half ") {
+                served.send("HTTP/1.1 200 OK\r\n\r\nhalf");
+                served.client.rest_or_reset();
+                return;
+            }
+            served.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let proxy = Setup::new(&[server.addr]).start();
+    let doors = proxy.proxy().doors();
+    let list = || doors.sessions(None, 9).sessions;
+    assert_eq!(list(), []);
+    let mut idle = proxy.client();
+    idle.send(GET);
+    idle.response();
+    until("the first one to be idle", || list().first().is_some_and(|s| s.backend.is_none()));
+    let mut busy = proxy.client();
+    busy.send("GET /half HTTP/1.1\r\nHost: h\r\n\r\n");
+    busy.head();
+    let seen = list();
+    let kind = |s: &ClientSession| (s.frontend, s.backend, s.server, s.speaks, s.streams);
+    let front = FrontendId(0);
+    let to = (Some(BackendId(0)), Some(ServerId(0)));
+    let expected = [(front, None, None, Speaks::Http1, 0), (front, to.0, to.1, Speaks::Http1, 1)];
+    assert_eq!(seen.iter().map(kind).collect::<Vec<_>>(), expected);
+    assert_eq!(seen[1].source, busy.stream.local_addr().unwrap());
+    assert_eq!(doors.sessions(None, 1).more, 1);
+    assert_eq!(doors.sessions(Some(seen[1].id), 9).sessions.len(), 1);
+    assert!(doors.end_session(seen[1].id));
+    let (rest, reset) = busy.rest_or_reset();
+    assert!(reset, "an end would pass for the whole: {rest:?}");
+    assert!(doors.end_session(seen[0].id));
+    assert_eq!(idle.rest_or_reset(), (Vec::new(), false));
+    until("both to be gone", || list().is_empty());
+    assert!(seen.iter().all(|s| !doors.end_session(s.id)));
+    assert_eq!(gist(&proxy.record()), "front back/s1 200 ---- 0 GET /a HTTP/1.1");
+    assert_eq!(gist(&proxy.record()), "front back/s1 200 K--- 0 GET /half HTTP/1.1");
 }

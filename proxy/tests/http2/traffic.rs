@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel_proxy::compress::{Algo, Compression};
+use evenkeel_proxy::io::sessions::Speaks;
 use evenkeel_proxy::plan::{AdminState, OnMarked, ServerId};
 use evenkeel_proxy::rules::ResponseRules;
 use http::{HeaderMap, Request};
@@ -438,4 +439,29 @@ fn content_is_compressed_between_protocols() {
         }
         assert_eq!(ask(&send, get("/length")).await.unwrap().body, b"hello");
     });
+}
+
+/// A connection is one session however many streams it has, and all of them end with it.
+#[test]
+fn a_connection_is_listed_with_its_streams_and_can_be_ended() {
+    let server = scripted(|served, _| {
+        served.request();
+        served.client.rest_or_reset();
+    });
+    let proxy = Setup::new(&[server.addr]).start();
+    let doors = proxy.proxy().doors();
+    with_connection(proxy.addr, async |send| {
+        let (one, two) = (begin(&send, get("/one")).await, begin(&send, get("/two")).await);
+        let list = || doors.sessions(None, 9).sessions;
+        while list().first().is_none_or(|s| s.streams < 2) {
+            // They are sent meanwhile.
+            tokio::task::yield_now().await;
+        }
+        let [session] = &list()[..] else { panic!("one connection") };
+        assert_eq!((session.speaks, session.backend), (Speaks::Http2, None));
+        assert!(doors.end_session(session.id));
+        assert!(one.0.await.is_err() && two.0.await.is_err());
+        until("it to be gone", || list().is_empty());
+    });
+    until("its streams to be gone", || proxy.balance.in_flight(ServerId(0)) == 0);
 }

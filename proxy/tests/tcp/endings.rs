@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use evenkeel_proxy::access_log::Format;
-use evenkeel_proxy::plan::{AdminState, LogFormat, Mode, OnMarked, Redispatch, ServerId};
+use evenkeel_proxy::io::sessions::Speaks;
+use evenkeel_proxy::plan::{AdminState, BackendId, LogFormat, Mode, OnMarked, Redispatch, ServerId};
 
 use super::common::{Client, Scripted, Setup, TestProxy, await_signal, closed_port, scripted, signal, until};
 
@@ -296,4 +297,22 @@ fn a_format_of_an_operator_shows_connections_too() {
         proxy.addr.port()
     );
     assert!(line.ends_with(&expected), "{line}: {expected}");
+}
+
+#[test]
+fn a_connection_is_listed_and_can_be_ended() {
+    let server = echoing();
+    let proxy = setup(&[server.addr]).start();
+    let doors = proxy.proxy().doors();
+    let mut client = proxy.client();
+    client.send("a");
+    assert_eq!(client.take(1), b"a");
+    let [session] = &doors.sessions(None, 9).sessions[..] else { panic!("one connection") };
+    assert_eq!((session.speaks, session.streams), (Speaks::Tcp, 1));
+    assert_eq!((session.backend, session.server), (Some(BackendId(0)), Some(ServerId(0))));
+    assert!(doors.end_session(session.id));
+    client.rest_or_reset();
+    assert_eq!(doors.sessions(None, 9).sessions, []);
+    let record = gist(&proxy);
+    assert!(record.starts_with("front back/s1 1 KD "), "{record}");
 }

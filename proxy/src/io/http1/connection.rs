@@ -22,7 +22,8 @@ use super::super::http2;
 use super::super::idle::{Place, Rest};
 use super::super::passage::Means;
 use super::super::private::Private;
-use super::super::runtime::{DataThread, Permit, Scratch};
+use super::super::runtime::{DataThread, Scratch};
+use super::super::sessions::Presence;
 use super::super::stream::Stream;
 use super::super::tunnel::{self, Halves};
 use super::super::underway::Seat;
@@ -61,7 +62,7 @@ pub(in crate::io) struct Connection {
 struct Whose {
     party: Party,
     /// Absent for a stream of a connection, which has one.
-    permit: Option<Permit>,
+    presence: Option<Presence>,
     /// Where it waits for requests.
     place: Place,
     /// Its own connections to servers.
@@ -69,8 +70,16 @@ struct Whose {
 }
 
 impl Whose {
-    fn new(party: Party, permit: Option<Permit>) -> Self {
-        Self { party, permit, place: Place::default(), private: Private::default() }
+    fn new(party: Party, presence: Option<Presence>) -> Self {
+        Self { party, presence, place: Place::default(), private: Private::default() }
+    }
+
+    /// Lets whoever asks know that a request has got this far.
+    #[inline]
+    fn note(&self, progress: impl FnOnce(&Presence)) {
+        if let Some(presence) = &self.presence {
+            progress(presence);
+        }
     }
 }
 
@@ -109,6 +118,25 @@ enum Farewell {
     /// It may still be sending, and closing with unread input resets the connection, which would destroy the answer on
     /// its way (RFC 9112 §9.6): so first only our side is closed.
     Linger,
+}
+
+impl State {
+    /// Whether what is under way has no other end than that of the connection, and has not come to it.
+    fn breaks_off(&self) -> bool {
+        match self {
+            Self::Forwarding(open) => open.ends_with_connection(),
+            Self::Paced(paced) => paced.breaks_off(),
+            Self::Tunnel(..) => true,
+            Self::Waiting
+            | Self::Head(_)
+            | Self::Buffering(_)
+            | Self::Collecting(_)
+            | Self::Tarpit(..)
+            | Self::Answering(..)
+            | Self::Lingering { .. }
+            | Self::Moving => false,
+        }
+    }
 }
 
 /// What a state comes to.
@@ -154,12 +182,12 @@ impl Connection {
         stream: Stream,
         caller: Caller,
         frontend: FrontendId,
-        permit: Permit,
+        presence: Presence,
         now: Instant,
     ) -> Self {
         count_in(&thread, frontend);
         let party = Party { caller, frontend, http2: false };
-        Self::of(thread, stream, Whose::new(party, Some(permit)), now)
+        Self::of(thread, stream, Whose::new(party, Some(presence)), now)
     }
 
     /// One stream of a connection that is counted already.
@@ -262,7 +290,7 @@ impl Connection {
     fn open(&self, now: Instant) -> Open {
         let mut open = Open::new(&self.thread, &self.whose.party, now);
         // A stream of HTTP/2 is never the first: the connection's handshakes were before all of them.
-        open.notes.begin(self.since, !self.served && self.whose.permit.is_some());
+        open.notes.begin(self.since, !self.served && self.whose.presence.is_some());
         open
     }
 
@@ -278,7 +306,7 @@ impl Connection {
     /// longest; a part of a head does not make it a younger one.
     fn is_to_leave(&mut self, cx: &Context<'_>) -> bool {
         let frontend = self.whose.party.frontend;
-        let leaves = self.whose.permit.is_some()
+        let leaves = self.whose.presence.is_some()
             && self.thread.idle.sit(&mut self.whose.place, frontend, self.since, cx) == Rest::Leave;
         if leaves {
             count_evicted(&self.thread, frontend);
@@ -350,9 +378,9 @@ impl Connection {
             }
             Err(error) => match Beginning::of(bytes) {
                 Beginning::Http2 => self.switch(open, bytes.to_vec(), now),
-                beginning => {
+                beginning @ (Beginning::Neither | Beginning::Request) => {
                     unreadable::handle_request(&self.thread, &self.whose.party, bytes, error, now);
-                    if beginning == Beginning::Neither && !self.served && self.whose.permit.is_some() {
+                    if beginning == Beginning::Neither && !self.served && self.whose.presence.is_some() {
                         return self.hang_up(open, now);
                     }
                     self.fail(open, Failure::Refused(error.into()), now)
@@ -364,7 +392,7 @@ impl Connection {
 
     /// The client speaks HTTP/2 by prior knowledge (RFC 9113 §3.3), or is refused where that makes no sense.
     fn switch(&mut self, open: Open, ahead: Vec<u8>, now: Instant) -> Step {
-        let Some(permit) = (!self.served).then(|| self.whose.permit.take()).flatten() else {
+        let Some(presence) = (!self.served).then(|| self.whose.presence.take()).flatten() else {
             return self.fail(open, Failure::Refused(HeadError::Version.into()), now);
         };
         open.discard(&self.thread);
@@ -373,9 +401,10 @@ impl Connection {
         }
         let party = Party { http2: true, ..self.whose.party.clone() };
         let stream = self.stream.hand_over();
-        let serve = http2::Serve::new(Rc::clone(&self.thread), stream, ahead, party, permit, now);
+        let card = presence.card();
+        let serve = http2::Serve::new(Rc::clone(&self.thread), stream, ahead, party, presence, now);
         // The thread owns its tasks: they end with it, and a panic in one ends that one only and is counted.
-        drop(tokio::task::spawn_local(serve));
+        card.handle_task(&tokio::task::spawn_local(serve));
         Step::Over
     }
 
@@ -423,6 +452,7 @@ impl Connection {
                 return self.handle_rule(open, &ours, now);
             }
         };
+        self.whose.note(|presence| presence.handle_backend(assign.backend()));
         if let Some(server) = self.whose.private.known_at() {
             assign.prefer(server, &self.thread);
         }
@@ -513,8 +543,12 @@ pub(in crate::io) fn count_out(thread: &DataThread, frontend: FrontendId) {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // Ended by an operator, or because the thread stops: an ordinary end would pass for the whole.
+        if self.state.breaks_off() {
+            drop(self.stream.reset_on_close());
+        }
         self.thread.idle.leave(&mut self.whose.place);
-        if self.whose.permit.is_some() {
+        if self.whose.presence.is_some() {
             count_out(&self.thread, self.whose.party.frontend);
         }
         if std::thread::panicking() {

@@ -193,6 +193,11 @@ impl Exchange {
         }
     }
 
+    /// Whether its response is under way, and only the end of the connection ends it.
+    pub(super) fn ends_with_connection(&self) -> bool {
+        matches!(self.response, ResponseState::Relaying { until_close: true, .. })
+    }
+
     /// When whom is waited for has to have moved, and what it is called if it has not.
     pub(super) fn deadline(&self) -> Option<(Instant, Failure)> {
         let response_due = !self.down.is_waiting() && self.request_is_out();

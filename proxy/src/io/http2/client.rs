@@ -37,9 +37,14 @@ pub(super) struct Left {
 }
 
 impl Shared {
+    /// How many streams are open.
+    pub(super) fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Whether a stream is open.
     pub(super) fn is_busy(&self) -> bool {
-        self.open.load(Ordering::Relaxed) > 0
+        self.open() > 0
     }
 
     /// Says which task looks after what streams leave. It is always the same.

@@ -15,7 +15,8 @@ use super::super::caller::Caller;
 use super::super::deadline::Alarm;
 use super::super::http1;
 use super::super::idle::{Place, Rest};
-use super::super::runtime::{DataThread, Permit};
+use super::super::runtime::DataThread;
+use super::super::sessions::Presence;
 use super::super::stream::Stream;
 use super::client::{ClientStream, Shared};
 use super::content::MOST_AT_ONCE;
@@ -48,7 +49,7 @@ pub(in crate::io) struct Serve {
     leaving: bool,
     /// It has sent a request.
     served: bool,
-    _permit: Permit,
+    presence: Presence,
 }
 
 enum Session {
@@ -78,12 +79,12 @@ impl Serve {
         stream: Stream,
         caller: Caller,
         frontend: FrontendId,
-        permit: Permit,
+        presence: Presence,
         now: Instant,
     ) -> Self {
         http1::count_in(&thread, frontend);
         let party = http1::Party { caller, frontend, http2: true };
-        Self::new(thread, stream, Vec::new(), party, permit, now)
+        Self::new(thread, stream, Vec::new(), party, presence, now)
     }
 
     /// Serves `stream`, of which `ahead` has been read. The connection has been counted in.
@@ -92,10 +93,11 @@ impl Serve {
         stream: Stream,
         ahead: Vec<u8>,
         party: http1::Party,
-        permit: Permit,
+        presence: Presence,
         now: Instant,
     ) -> Self {
         thread.recorder.frontend(party.frontend).http2_connections.add(1);
+        presence.handle_http2();
         let settings = thread.plan.global.http2;
         let budget = Budget::new(settings.glitches, now);
         let (wire, line) = Wire::new(stream, ahead, budget);
@@ -114,7 +116,7 @@ impl Serve {
             place: Place::default(),
             leaving: false,
             served: false,
-            _permit: permit,
+            presence,
         }
     }
 
@@ -193,6 +195,7 @@ impl Serve {
     /// Takes note of whether it has something to do: for a stream, or with bytes that the client has not taken.
     fn update(&mut self, now: Instant) {
         self.leftovers.update(|new| self.shared.take_left(new));
+        self.presence.set_streams(self.shared.open());
         let before = self.busy;
         self.busy = self.shared.is_busy() || !self.leftovers.is_empty() || self.line.is_waiting();
         if self.busy || before {

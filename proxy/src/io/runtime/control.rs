@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::inquiry::Inquiry;
 use crate::balance::Shutdown;
 use crate::plan::ServerId;
 
@@ -23,6 +24,8 @@ pub(in crate::io) struct ThreadControl {
     panics: AtomicU32,
     /// Sessions to end, of which server and why. No longer than there are servers, twice.
     shutdowns: Mutex<Vec<(ServerId, Shutdown)>>,
+    /// Questions that are to be answered. Whoever asks waits, for a second at most.
+    inquiries: Mutex<Vec<Arc<Inquiry>>>,
 }
 
 /// What a data thread is to do.
@@ -44,6 +47,7 @@ impl ThreadControl {
             stop: AtomicBool::new(false),
             panics: AtomicU32::new(0),
             shutdowns: Mutex::default(),
+            inquiries: Mutex::default(),
         }
     }
 
@@ -81,6 +85,21 @@ impl ThreadControl {
     /// Data thread: the sessions to end since the last call.
     pub(super) fn take_shutdowns(&self) -> Vec<(ServerId, Shutdown)> {
         std::mem::take(&mut *self.shutdowns())
+    }
+
+    /// Has the thread answer a question.
+    pub(super) fn inquire(&self, inquiry: &Arc<Inquiry>) {
+        self.inquiries().push(Arc::clone(inquiry));
+        self.bell.notify_one();
+    }
+
+    /// Data thread: the questions since the last call.
+    pub(super) fn take_inquiries(&self) -> Vec<Arc<Inquiry>> {
+        std::mem::take(&mut *self.inquiries())
+    }
+
+    fn inquiries(&self) -> MutexGuard<'_, Vec<Arc<Inquiry>>> {
+        self.inquiries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shutdowns(&self) -> MutexGuard<'_, Vec<(ServerId, Shutdown)>> {

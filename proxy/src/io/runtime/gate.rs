@@ -84,7 +84,7 @@ impl Count {
 }
 
 impl Gate {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(in crate::io) fn new(plan: &Plan) -> Self {
         let most = plan.global.maxconn;
         let frontends = plan.frontends().iter().map(|f| Count::new(f.maxconn.unwrap_or(most))).collect();
         Self::with(Count::new(most), frontends)

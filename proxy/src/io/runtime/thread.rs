@@ -12,6 +12,7 @@ use super::super::http1::{Exchange, Forecast, SMALL};
 use super::super::http2::Spare;
 use super::super::idle::{Eviction, Idle};
 use super::super::scripts::Scripts;
+use super::super::sessions::Sessions;
 use super::super::sight::Services;
 use super::super::splice::Pipes;
 use super::super::time_of_day::TimeOfDay;
@@ -45,6 +46,8 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) http2_spare: Spare,
     pub(in crate::io) gate: Arc<Gate>,
     pub(in crate::io) idle: Idle,
+    /// Who is there.
+    pub(in crate::io) sessions: Rc<Sessions>,
     pub(in crate::io) time_of_day: TimeOfDay,
     pub(in crate::io) underway: Rc<Underway>,
     pub(in crate::io) control: Arc<ThreadControl>,
@@ -96,6 +99,7 @@ impl DataThread {
             forecast,
             deflaters,
             idle: Idle::default(),
+            sessions: Rc::new(Sessions::new(parts.number)),
             time_of_day: TimeOfDay::new(),
             underway: Rc::default(),
             http2_spare: Spare::default(),

@@ -14,8 +14,9 @@ use super::super::http1::{Failure, Progress, SMALL, Timeouts, count_evicted, cou
 use super::super::idle::{Place, Rest};
 use super::super::passage::{Broken, Means, Passage};
 use super::super::persist::{self, Persistence};
-use super::super::runtime::{Balance, DataThread, Permit};
+use super::super::runtime::{Balance, DataThread};
 use super::super::session::{Seen, Verdict};
+use super::super::sessions::Presence;
 use super::super::stream::Stream;
 use super::super::underway::Seat;
 use super::super::upstream::Dial;
@@ -53,7 +54,7 @@ pub(in crate::io) struct Connection {
     alarm: Alarm,
     /// While it has yet to say where it wants to go.
     place: Place,
-    _permit: Permit,
+    presence: Presence,
 }
 
 enum State {
@@ -119,7 +120,7 @@ impl Connection {
         client: Stream,
         caller: Caller,
         frontend: FrontendId,
-        permit: Permit,
+        presence: Presence,
         now: Instant,
     ) -> Self {
         count_in(&thread, frontend);
@@ -140,7 +141,7 @@ impl Connection {
             server_active: now,
             alarm: Alarm::default(),
             place: Place::default(),
-            _permit: permit,
+            presence,
         }
     }
 
@@ -262,6 +263,7 @@ impl Connection {
         };
         self.timeouts.server = backend.timeout;
         self.facts.backend = Some(id);
+        self.presence.handle_backend(id);
         self.thread.recorder.backend(id).current.raise();
         let source = Source(self.facts.client);
         let key = key_of(&backend.balance, &source);
@@ -295,6 +297,7 @@ impl Connection {
             Poll::Ready(Ok(assigned)) => {
                 let server = assigned.server();
                 self.facts.server = Some(server);
+                self.presence.handle_server(server);
                 self.facts.assigned = Some(now);
                 self.lease = Some(assigned.lease);
                 let dial = Dial::new(&self.thread, assign.backend(), server, self.caller.clone());
@@ -306,6 +309,7 @@ impl Connection {
     fn dial(&mut self, mut dial: Dial, cx: &mut Context<'_>, now: Instant) -> Step {
         let polled = dial.poll(cx, &self.thread, &mut self.lease, now);
         self.facts.server = Some(dial.server);
+        self.presence.handle_server(dial.server);
         self.facts.retries = dial.retries;
         self.facts.redispatched = dial.redispatched;
         match polled {

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::super::super::runtime::Scratch;
+use super::super::super::sessions::Presence;
 use super::super::counted;
-use super::super::exchange::ResponseState;
 use super::super::failure::{Failure, Progress};
 use super::super::ours::Ours;
 use super::super::record::Open;
@@ -39,7 +39,7 @@ impl Connection {
         if progress == Progress::Answering {
             // With no framing but the end, an ordinary end would pass for the whole. If the reset cannot be arranged
             // the connection is gone already.
-            if matches!(open.response, ResponseState::Relaying { until_close: true, .. }) {
+            if open.ends_with_connection() {
                 drop(self.stream.reset_on_close());
             }
             return Step::Over;
@@ -196,6 +196,7 @@ impl Connection {
                 // The next request may come at once: this one must be counted off before that is looked at.
                 drop(open);
                 if farewell == Farewell::Stay {
+                    self.whose.note(Presence::rest);
                     self.served = true;
                     self.since = now;
                     return Step::Next(State::Waiting);

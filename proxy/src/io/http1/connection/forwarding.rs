@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::super::super::assign::{Assign, Unassigned};
 use super::super::super::runtime::{DataThread, Scratch};
+use super::super::super::sessions::Presence;
 use super::super::super::tunnel;
 use super::super::super::underway::Seat;
 use super::super::super::upstream::{Dial, Reuse};
@@ -43,6 +44,7 @@ impl Connection {
         };
         let server = assigned.server();
         open.facts.server = Some(server);
+        self.whose.note(|presence| presence.handle_server(server));
         open.facts.assigned = Some(now);
         open.lease = Some(assigned.lease);
         if open.repeat.from.is_some() && repeat::handle_assigned(open, &self.thread, server) {
@@ -262,6 +264,7 @@ impl Connection {
         let before = dial.retries;
         let polled = dial.poll(cx, &self.thread, &mut open.lease, now);
         open.facts.server = Some(dial.server);
+        self.whose.note(|presence| presence.handle_server(dial.server));
         open.facts.retries = open.facts.retries.saturating_add(dial.retries - before);
         open.repeat.made = open.repeat.made.saturating_add(dial.retries - before);
         open.facts.redispatched |= dial.redispatched;
@@ -307,6 +310,7 @@ impl Connection {
         // The next request may come at once: what is in flight must be counted off before it is looked at.
         let (whole, asked) = (open.up.is_done(), open.asked);
         drop(open);
+        self.whose.note(Presence::rest);
         self.served = true;
         self.since = now;
         match client {

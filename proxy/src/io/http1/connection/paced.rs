@@ -89,6 +89,11 @@ impl Paced {
         Self { open, halves: None, accounts: Accounts { down, up } }
     }
 
+    /// Whether it has no other end than that of the connection, and has not come to it.
+    pub(super) fn breaks_off(&self) -> bool {
+        self.halves.is_some() || self.open.ends_with_connection()
+    }
+
     /// The state without its limits.
     fn bare(self) -> (State, Accounts) {
         let state = match self.halves {

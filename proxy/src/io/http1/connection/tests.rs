@@ -67,10 +67,11 @@ fn a_panic_in_a_connection_is_contained() {
         let _client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (tcp, client) = listener.accept().await.unwrap();
         let permit = gate.enter(FrontendId(0)).unwrap();
+        let presence = thread.sessions.enter(permit, FrontendId(0), client, Instant::now());
         let stream = Stream::new(tcp).unwrap();
         let caller = Caller::of(client);
         let mut connection =
-            Connection::new(Rc::clone(&thread), stream, caller, FrontendId(0), permit, Instant::now());
+            Connection::new(Rc::clone(&thread), stream, caller, FrontendId(0), presence, Instant::now());
         connection.state = State::Forwarding(Open::new(&thread, &party(), Instant::now()));
         let task = tokio::task::spawn_local(async move {
             let _connection = connection;
@@ -88,5 +89,5 @@ fn a_panic_in_a_connection_is_contained() {
 fn a_connection_is_small() {
     assert!(size_of::<Connection>() <= 160, "{}", size_of::<Connection>());
     // What the allocator has left over beside each of them.
-    assert!(size_of::<Whose>() <= 104, "{}", size_of::<Whose>());
+    assert!(size_of::<Whose>() <= 96, "{}", size_of::<Whose>());
 }
