@@ -2,7 +2,7 @@
 
 use evenkeel_proxy::io::sight::Sight;
 
-use super::{Call, Level, Outcome, Session, acl, errors, map, server, sessions, set, show, table};
+use super::{Call, Level, Outcome, Session, acl, errors, map, multiple, server, sessions, set, show, table};
 
 /// A command.
 struct Command {
@@ -28,7 +28,7 @@ const fn command(
 }
 
 /// Carries out one command.
-pub(super) fn run(session: &mut Session, sight: &Sight, words: &[&str]) -> Outcome {
+pub(super) fn run(session: &mut Session, sight: &Sight, words: &[&str], payload: Option<&str>) -> Outcome {
     if words.is_empty() {
         return Outcome::Done;
     }
@@ -37,7 +37,7 @@ pub(super) fn run(session: &mut Session, sight: &Sight, words: &[&str]) -> Outco
     if command.level > session.level {
         return DENIED.into();
     }
-    (command.run)(Call { session, sight, words })
+    (command.run)(Call { session, sight, words, payload })
 }
 
 /// What is said to somebody who may not.
@@ -118,7 +118,13 @@ static COMMANDS: &[Command] = &[
         Admin,
         acl::prepare,
     ),
-    command(&["add", "map"], "[@<ver>] <map> <key> <val>", "put an entry into a map", Admin, map::add),
+    command(
+        &["add", "map"],
+        "[@<ver>] <map> [<key> <val>|<payload>]",
+        "put entries into a map",
+        Admin,
+        multiple::add_map,
+    ),
     command(&["clear", "map"], "[@<ver>] <map>", "take all entries out of a map", Admin, map::clear),
     command(&["commit", "map"], "@<ver> <map>", "use what was prepared for a map", Admin, map::commit),
     command(&["del", "map"], "<map> [<key>|#<ref>]", "take an entry out of a map", Admin, map::del),

@@ -7,6 +7,7 @@
 //! | `acl`, `map` | lists and maps, and what they have in common: `entry` |
 //! | `commands` | the one table of commands: words, help, who may |
 //! | `errors` | messages that could not be read |
+//! | `multiple` | commands that take many lines |
 //! | [`node`] | what the keeper adds to the metrics |
 //! | `server` | what is done to servers |
 //! | `sessions` | connections of clients: shown, and ended |
@@ -20,6 +21,7 @@ mod entry;
 mod errors;
 mod line;
 mod map;
+mod multiple;
 pub mod node;
 pub mod panel;
 mod server;
@@ -77,6 +79,17 @@ pub struct Session {
     timeout: Duration,
     /// Where it came in, and what whoever comes there may do.
     socket: (String, Level),
+    /// The payload that it is in the middle of.
+    payload: Option<Payload>,
+}
+
+/// A command whose payload is still coming.
+#[derive(Debug, Clone)]
+struct Payload {
+    line: String,
+    /// The line that ends it.
+    end: String,
+    text: String,
 }
 
 /// What comes of a line.
@@ -113,6 +126,8 @@ struct Call<'a> {
     sight: &'a Sight,
     /// All words of the command.
     words: &'a [&'a str],
+    /// What follows it, line by line.
+    payload: Option<&'a str>,
 }
 
 impl Call<'_> {
@@ -125,7 +140,7 @@ impl Call<'_> {
 impl Session {
     /// With a client that has come in at `socket`.
     pub fn new(socket: String, level: Level, timeout: Duration) -> Self {
-        Self { level, interactive: false, timeout, socket: (socket, level) }
+        Self { level, interactive: false, timeout, socket: (socket, level), payload: None }
     }
 
     /// How long the client may be silent.
@@ -138,13 +153,63 @@ impl Session {
         self.interactive
     }
 
-    /// Carries out a line.
+    /// Carries out a line, or takes it for a part of the payload of an earlier one, which is carried out with its end.
     pub fn handle_line(&mut self, sight: &Sight, text: &str) -> Answer {
+        if let Some(payload) = self.payload.take() {
+            return self.go_on(sight, payload, text);
+        }
+        match line::payload(text) {
+            None => self.carry_out(sight, text, None),
+            Some((line, end)) => {
+                self.payload =
+                    Some(Payload { line: line.to_owned(), end: end.to_owned(), text: String::new() });
+                self.more()
+            }
+        }
+    }
+
+    /// The client has said all it has to say. What it is told, if that is not enough.
+    pub fn handle_end(&mut self) -> Option<Answer> {
+        let payload = self.payload.take()?;
+        let expected = match payload.end.as_str() {
+            "" => "an empty line".to_owned(),
+            end => format!("a line `{end}`"),
+        };
+        let text = format!("The payload has no end: {expected} is expected. Nothing was done.\n\n");
+        Some(Answer { text, close: true })
+    }
+
+    fn go_on(&mut self, sight: &Sight, mut payload: Payload, text: &str) -> Answer {
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text == payload.end {
+            return self.carry_out(sight, &payload.line, Some(&payload.text));
+        }
+        if payload.text.len() + text.len() >= MOST_PAYLOAD {
+            let text =
+                format!("The payload is larger than {} KiB. Nothing was done.\n\n", MOST_PAYLOAD >> 10);
+            return Answer { text, close: true };
+        }
+        payload.text.push_str(text);
+        payload.text.push('\n');
+        self.payload = Some(payload);
+        self.more()
+    }
+
+    /// There is more of the payload to come.
+    fn more(&self) -> Answer {
+        let prompt = if self.interactive { MORE_PROMPT } else { "" };
+        Answer { text: prompt.to_owned(), close: false }
+    }
+
+    /// The payload is the last command's.
+    fn carry_out(&mut self, sight: &Sight, text: &str, payload: Option<&str>) -> Answer {
         let mut out = String::new();
         let was_interactive = self.interactive;
-        for words in line::commands(text) {
+        let mut commands = line::commands(text).into_iter().peekable();
+        while let Some(words) = commands.next() {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            let outcome = commands::run(self, sight, &words);
+            let payload = payload.filter(|_| commands.peek().is_none());
+            let outcome = commands::run(self, sight, &words, payload);
             if matches!(outcome, Outcome::Quit) {
                 return Answer { text: out, close: true };
             }
@@ -172,3 +237,6 @@ impl Session {
 }
 
 const PROMPT: &str = "> ";
+const MORE_PROMPT: &str = "+ ";
+/// A chain of certificates is some kilobytes, a map some hundreds of them.
+const MOST_PAYLOAD: usize = 1 << 20;

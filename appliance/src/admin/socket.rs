@@ -13,7 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Level, Session};
+use super::{Answer, Level, Session};
 
 /// A socket that is to be served.
 #[derive(Debug)]
@@ -129,8 +129,9 @@ async fn converse(mut stream: UnixStream, mut session: Session, sight: Arc<Sight
         match tokio::time::timeout(session.timeout(), stream.read_buf(&mut input)).await {
             // It has said all it has to say: a last line may lack its end.
             Ok(Ok(0)) => {
-                if !input.is_empty() {
-                    answer(&mut stream, &mut session, &sight, &input).await;
+                let is_all = input.is_empty() || answer(&mut stream, &mut session, &sight, &input).await;
+                if is_all && let Some(last) = session.handle_end() {
+                    send(&mut stream, &session, &last).await;
                 }
                 return;
             }
@@ -143,8 +144,13 @@ async fn converse(mut stream: UnixStream, mut session: Session, sight: Arc<Sight
 /// Whether the conversation goes on.
 async fn answer(stream: &mut UnixStream, session: &mut Session, sight: &Sight, line: &[u8]) -> bool {
     let answer = session.handle_line(sight, &String::from_utf8_lossy(line));
+    send(stream, session, &answer).await && !answer.close
+}
+
+/// Whether the client has taken it.
+async fn send(stream: &mut UnixStream, session: &Session, answer: &Answer) -> bool {
     let written = tokio::time::timeout(session.timeout(), stream.write_all(answer.text.as_bytes())).await;
-    !answer.close && matches!(written, Ok(Ok(())))
+    matches!(written, Ok(Ok(())))
 }
 
 /// As many as HAProxy lets in at once; more wait.

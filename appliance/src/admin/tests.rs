@@ -1,6 +1,7 @@
 //! The language, on a data plane that runs but has no clients.
 
 mod errors;
+mod payload;
 mod sessions;
 
 use std::io::{Read as _, Write as _};
