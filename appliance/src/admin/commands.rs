@@ -2,7 +2,9 @@
 
 use evenkeel_proxy::io::sight::Sight;
 
-use super::{Call, Level, Outcome, Session, acl, errors, map, multiple, server, sessions, set, show, table};
+use super::{
+    Call, Level, Outcome, Session, acl, errors, map, multiple, server, sessions, set, show, ssl, table,
+};
 
 /// A command.
 struct Command {
@@ -125,6 +127,9 @@ static COMMANDS: &[Command] = &[
         Admin,
         multiple::add_map,
     ),
+    command(&["abort", "ssl", "cert"], "<file>", "forget a certificate that was set", Admin, ssl::abort),
+    command(&["commit", "ssl", "cert"], "<file>", "use a certificate that was set", Admin, ssl::commit),
+    command(&["set", "ssl", "cert"], "<file> <payload>", "prepare another certificate", Admin, ssl::set),
     command(&["clear", "map"], "[@<ver>] <map>", "take all entries out of a map", Admin, map::clear),
     command(&["commit", "map"], "@<ver> <map>", "use what was prepared for a map", Admin, map::commit),
     command(&["del", "map"], "<map> [<key>|#<ref>]", "take an entry out of a map", Admin, map::del),
@@ -226,6 +231,7 @@ static COMMANDS: &[Command] = &[
     command(&["show", "servers", "conn"], "[<backend>]", "connections to servers", User, show::servers_conn),
     command(&["show", "servers", "state"], "[<backend>]", "the state of servers", User, show::servers_state),
     command(&["show", "sess"], "[<id>]", "connections of clients, or one of them", Operator, sessions::show),
+    command(&["show", "ssl", "cert"], "[<file>]", "certificates, or what is in one", Operator, ssl::show),
     command(&["show", "startup-logs"], "", "what was said at the start", User, show::nothing),
     command(
         &["show", "stat"],

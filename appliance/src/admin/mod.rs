@@ -14,6 +14,7 @@
 //! | `set` | what is done to everything else |
 //! | `show` | what is shown |
 //! | [`socket`] | connections |
+//! | `ssl` | certificates: shown, and replaced |
 
 mod acl;
 mod commands;
@@ -29,6 +30,7 @@ mod sessions;
 mod set;
 mod show;
 pub mod socket;
+mod ssl;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -38,6 +40,7 @@ pub use server::find;
 use std::time::Duration;
 
 use evenkeel_proxy::io::sight::Sight;
+use ssl::Ongoing;
 
 /// What a client of the socket may do. Each may what the ones before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -81,6 +84,7 @@ pub struct Session {
     socket: (String, Level),
     /// The payload that it is in the middle of.
     payload: Option<Payload>,
+    ongoing: Ongoing,
 }
 
 /// A command whose payload is still coming.
@@ -140,7 +144,14 @@ impl Call<'_> {
 impl Session {
     /// With a client that has come in at `socket`.
     pub fn new(socket: String, level: Level, timeout: Duration) -> Self {
-        Self { level, interactive: false, timeout, socket: (socket, level), payload: None }
+        let (payload, ongoing) = (None, Ongoing::default());
+        Self { level, interactive: false, timeout, socket: (socket, level), payload, ongoing }
+    }
+
+    /// The same that knows what others have begun.
+    #[must_use]
+    fn beside(self, ongoing: &Ongoing) -> Self {
+        Self { ongoing: Ongoing::clone(ongoing), ..self }
     }
 
     /// How long the client may be silent.

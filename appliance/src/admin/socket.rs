@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::ssl::Ongoing;
 use super::{Answer, Level, Session};
 
 /// A socket that is to be served.
@@ -45,7 +46,8 @@ impl Admin {
         let doors = {
             // Sockets belong to the runtime they are registered with.
             let _inside = runtime.enter();
-            doors.into_iter().map(open).collect::<io::Result<Vec<_>>>()?
+            let ongoing = Ongoing::default();
+            doors.into_iter().map(|door| open(door, &ongoing)).collect::<io::Result<Vec<_>>>()?
         };
         let (stop, stopped) = watch::channel(false);
         let thread = std::thread::Builder::new()
@@ -70,10 +72,10 @@ struct Open {
     session: Session,
 }
 
-fn open(door: Door) -> io::Result<Open> {
+fn open(door: Door, ongoing: &Ongoing) -> io::Result<Open> {
     let listener = std::os::unix::net::UnixListener::from(door.socket);
     listener.set_nonblocking(true)?;
-    let session = Session::new(door.path, door.level, door.timeout);
+    let session = Session::new(door.path, door.level, door.timeout).beside(ongoing);
     Ok(Open { listener: UnixListener::from_std(listener)?, session })
 }
 

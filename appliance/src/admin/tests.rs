@@ -1,5 +1,6 @@
 //! The language, on a data plane that runs but has no clients.
 
+mod certificates;
 mod errors;
 mod payload;
 mod sessions;
@@ -36,6 +37,11 @@ impl Bench {
 
     /// With more sections.
     fn with(level: Level, sections: &str) -> Self {
+        Self::with_files(level, sections, &[])
+    }
+
+    /// And with files that they name.
+    fn with_files(level: Level, sections: &str, files: &[(&str, &str)]) -> Self {
         let text = "[global]\nnbthread = 1\nmaxconn = 500\n\
                     [defaults]\ntimeout = { connect = \"1s\", client = \"1s\", server = \"1s\" }\n\
                     [frontend.fe]\nbind = [\"127.0.0.1:1\"]\ndefault_backend = \"be\"\n\
@@ -47,6 +53,9 @@ impl Bench {
         for (name, content) in FILES {
             sources.blobs.insert(Sources::name_of_file(name), content.as_bytes().to_vec());
         }
+        sources
+            .blobs
+            .extend(files.iter().map(|(name, text)| (format!("tls:{name}"), text.as_bytes().to_vec())));
         let loaded = load_from_sources(&sources, "n");
         let plan = lower::proxy(&loaded.config.expect("a good configuration")).plan;
         let state = Arc::new(State::new(&plan));

@@ -68,6 +68,17 @@ impl Calendar {
     }
 }
 
+/// `Nov  2 21:16:00 2026 GMT`, as OpenSSL writes an instant, which is in seconds since 1970.
+pub(crate) fn of_certificate(at: i64) -> String {
+    let civil = Civil::new(UnixMillis(at.saturating_mul(1000)), UtcOffset(0));
+    let mut out = Vec::new();
+    civil.push_syslog(&mut out);
+    out.push(b' ');
+    push_unsigned(&mut out, civil.year.unsigned_abs());
+    out.extend_from_slice(b" GMT");
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// An instant as calendar and clock show it in some time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Civil {

@@ -23,6 +23,7 @@ mod tests;
 
 pub use admission::{AdmissionRecord, admission};
 pub use capture::{Capture, Captures, CookieCapture, Kept};
+pub(crate) use date::of_certificate;
 pub use date::{Calendar, UnixMillis, UtcOffset, utc};
 pub(crate) use escape::is_loggable;
 pub use format::{Format, FormatError, Host};

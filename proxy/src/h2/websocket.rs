@@ -21,8 +21,9 @@ pub(crate) fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// FIPS 180-4 §6.1. It proves here that the peer has read the key, and protects nothing.
-fn sha1(message: &[u8]) -> [u8; 20] {
+/// FIPS 180-4 §6.1. It proves here that the peer has read the key, and is what operators know certificates by; it protects
+/// nothing.
+pub(crate) fn sha1(message: &[u8]) -> [u8; 20] {
     let mut padded = message.to_vec();
     padded.push(0x80);
     padded.resize(padded.len().next_multiple_of(64), 0);

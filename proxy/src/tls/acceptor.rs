@@ -14,6 +14,7 @@ use rustls::server::{
 };
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 
+use super::bundle::Certificate;
 use super::certificates::{Certificates, Resolver};
 use super::suites::Policy;
 use super::trust::{Authorities, Revocations};
@@ -187,10 +188,11 @@ pub(crate) struct Settings {
     /// Without any.
     #[cfg(feature = "io")]
     unnamed: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
 }
 
 impl Settings {
-    fn new(named: ServerConfig) -> Self {
+    fn new(named: ServerConfig, certificates: Arc<Certificates>) -> Self {
         #[cfg(feature = "io")]
         let unnamed = {
             let mut unnamed = named.clone();
@@ -201,6 +203,7 @@ impl Settings {
             named: Arc::new(named),
             #[cfg(feature = "io")]
             unnamed,
+            certificates,
         }
     }
 
@@ -232,7 +235,8 @@ impl Acceptor {
             return Err(TlsError::NoVersion("the least one is above the greatest"));
         }
         let clock: Arc<dyn TimeProvider> = Arc::new(DefaultTimeProvider);
-        let resolver = Resolver { certificates: config.certificates, clock: Arc::clone(&clock) };
+        let certificates = Arc::new(config.certificates);
+        let resolver = Resolver { certificates: Arc::clone(&certificates), clock: Arc::clone(&clock) };
         let verifies = !matches!(config.client_auth, ClientAuth::None);
         let sessions = if verifies { config.sessions.apart()? } else { config.sessions };
         let mut server = ServerConfig::builder_with_details(Arc::clone(&provider), clock)
@@ -242,17 +246,18 @@ impl Acceptor {
         server.alpn_protocols = config.alpn;
         server.ignore_client_order = !config.policy.prefer_client_ciphers;
         sessions.apply(&mut server);
-        let settings = ArcSwap::from_pointee(Settings::new(server));
+        let settings = ArcSwap::from_pointee(Settings::new(server, certificates));
         Ok(Self { settings, verifies, handshake_timeout: config.handshake_timeout })
     }
 
     /// The same with other protocols inside TLS, best first. Empty: none is named. Sessions are shared.
     #[must_use]
     pub fn with_alpn(&self, protocols: Vec<Vec<u8>>) -> Self {
-        let mut config = ServerConfig::clone(&self.settings.load().named);
+        let settings = self.settings.load();
+        let mut config = ServerConfig::clone(&settings.named);
         config.alpn_protocols = protocols;
         Self {
-            settings: ArcSwap::from_pointee(Settings::new(config)),
+            settings: ArcSwap::from_pointee(Settings::new(config, Arc::clone(&settings.certificates))),
             verifies: self.verifies,
             handshake_timeout: self.handshake_timeout,
         }
@@ -262,13 +267,38 @@ impl Acceptor {
     /// that have begun and connections are not disturbed. Sessions can be resumed still, unless clients show certificates:
     /// who is believed no more must not come back by a session.
     pub fn reload(&self, from: &Self) {
-        let mut config = ServerConfig::clone(&from.settings.load().named);
+        let from_settings = from.settings.load();
+        let mut config = ServerConfig::clone(&from_settings.named);
         if !self.verifies && !from.verifies {
             let before = self.settings.load();
             config.ticketer = Arc::clone(&before.named.ticketer);
             config.session_storage = Arc::clone(&before.named.session_storage);
         }
-        self.settings.store(Arc::new(Settings::new(config)));
+        let certificates = Arc::clone(&from_settings.certificates);
+        self.settings.store(Arc::new(Settings::new(config, certificates)));
+    }
+
+    /// What clients are shown.
+    pub fn certificates(&self) -> Arc<Certificates> {
+        Arc::clone(&self.settings.load().certificates)
+    }
+
+    /// Shows clients `certificate` in the place of those of its file, from the next handshake on. What is connected is not
+    /// disturbed, and sessions can be resumed still. Whether there were any of its file: if not, nothing changes.
+    pub fn replace(&self, certificate: &Certificate) -> bool {
+        let mut replaced = false;
+        self.settings.rcu(|settings| {
+            let Some(certificates) = settings.certificates.with(certificate).map(Arc::new) else {
+                replaced = false;
+                return Arc::clone(settings);
+            };
+            replaced = true;
+            let clock: Arc<dyn TimeProvider> = Arc::new(DefaultTimeProvider);
+            let mut config = ServerConfig::clone(&settings.named);
+            config.cert_resolver = Arc::new(Resolver { certificates: Arc::clone(&certificates), clock });
+            Arc::new(Settings::new(config, certificates))
+        });
+        replaced
     }
 
     /// How long a handshake may take.

@@ -8,6 +8,7 @@ use rustls_pki_types::pem::{self, PemObject, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::described::Described;
 use super::names::{self, Name};
 use super::ocsp::Staple;
 use super::own::OwnCertificate;
@@ -33,6 +34,8 @@ pub struct Certificate {
     not_after: i64,
     subject: String,
     own: Arc<OwnCertificate>,
+    /// Where it is from; empty: nobody has said.
+    file: Arc<str>,
 }
 
 /// Why files are no certificate with its key.
@@ -103,7 +106,23 @@ impl Certificate {
             Ok((Arc::new(CertifiedKey { ocsp: Some(der.to_vec()), ..key.clone() }), staple))
         };
         let stapled = files.ocsp.filter(|o| !o.is_empty()).map(staple).transpose()?;
-        Ok(Self { key: Arc::new(key), stapled, names, not_after, subject, own })
+        Ok(Self { key: Arc::new(key), stapled, names, not_after, subject, own, file: "".into() })
+    }
+
+    /// The same with the name of the file that it is from.
+    #[must_use]
+    pub fn named(self, file: &str) -> Self {
+        Self { file: file.into(), ..self }
+    }
+
+    /// Which file it is from; empty: nobody has said.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// What it says, in the words of OpenSSL.
+    pub fn described(&self) -> Described {
+        Described::of(&self.key.cert)
     }
 
     /// Whom it is for, as the certificate says.

@@ -37,6 +37,9 @@ pub struct Certificates {
     wildcard: BTreeMap<Box<str>, Choice>,
     /// `None`: whoever asks for none of the names is refused.
     fallback: Option<Choice>,
+    /// All of them, as they were said.
+    all: Box<[Certificate]>,
+    unknown: UnknownName,
 }
 
 /// The certificates of one name, at most one of each kind of key, best first.
@@ -108,7 +111,22 @@ impl Certificates {
             }
         }
         let fallback = (unknown == UnknownName::First).then_some(fallback);
-        Self { exact, wildcard, fallback }
+        Self { exact, wildcard, fallback, all: certificates.into(), unknown }
+    }
+
+    /// All of them, in their order.
+    pub fn all(&self) -> &[Certificate] {
+        &self.all
+    }
+
+    /// The same with `certificate` in the place of those of its file. `None`: there are none.
+    pub fn with(&self, certificate: &Certificate) -> Option<Self> {
+        let is_old = |old: &Certificate| old.file() == certificate.file();
+        if !self.all.iter().any(is_old) {
+            return None;
+        }
+        let all = self.all.iter().map(|old| if is_old(old) { certificate } else { old }).cloned();
+        Some(Self::new(&all.collect::<Vec<_>>(), self.unknown))
     }
 
     /// The certificate for a client that asks for `name`, in lower case, and can verify `schemes`, at `now`, seconds since
@@ -134,7 +152,7 @@ impl Certificates {
 /// Shows clients the certificate they ask for.
 #[derive(Debug)]
 pub(super) struct Resolver {
-    pub(super) certificates: Certificates,
+    pub(super) certificates: Arc<Certificates>,
     /// Says until when staples are good.
     pub(super) clock: Arc<dyn TimeProvider>,
 }

@@ -6,6 +6,7 @@
 //! | [`certificates`] | the certificates of a listener, by the name the client asks for |
 //! | [`suites`] | versions, cipher suites and curves, by OpenSSL's names |
 //! | [`acceptor`] | what a listener asks of TLS clients |
+//! | [`described`] | what a certificate of ours says, for operators |
 //! | [`ocsp`] | what a stapled response says |
 //! | [`own`] | what a certificate of ours is |
 //! | [`connector`] | how TLS servers are talked to |
@@ -24,6 +25,7 @@ pub mod acceptor;
 pub mod bundle;
 pub mod certificates;
 pub mod connector;
+pub mod described;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod names;

@@ -48,7 +48,7 @@ impl ClientCertificate {
 }
 
 impl DistinguishedName {
-    fn of(name: &X509Name<'_>) -> Self {
+    pub(super) fn of(name: &X509Name<'_>) -> Self {
         let registry = OidRegistry::default().with_x509();
         let part = |a: &x509_parser::x509::AttributeTypeAndValue<'_>| {
             let key = oid2abbrev(a.attr_type(), &registry);

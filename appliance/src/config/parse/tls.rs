@@ -347,7 +347,7 @@ fn file(cx: &mut Reader<'_>, path: &Path, at: Span) -> Option<Certificate> {
                     format!("the OCSP response beside {} {trouble}: it is not stapled", shown(&name));
                 cx.push(Diagnostic::warning(Code::Certificate, at, message));
             }
-            Some(certificate)
+            Some(certificate.named(&name))
         }
         Err(why) => {
             cx.push(Diagnostic::error(Code::Certificate, at, format!("{} {why}", shown(&name))));

@@ -443,7 +443,7 @@ fn certificates_are_replaced_while_the_proxy_runs() {
     let plan = Arc::new(plan_of(&case, addr));
     let shared = Shared::without_log(Arc::new(State::new(&plan)), Arc::new(Stats::new(&plan, 1)));
     let sockets = vec![ListenerSockets { id: ListenerId(0), sockets: vec![socket.into()] }];
-    let proxy = runtime::start(plan, sockets, shared).unwrap();
+    let proxy = runtime::start(Arc::clone(&plan), sockets, shared).unwrap();
     let other = case.ca.issue(&["other.example.com"]);
     run(async {
         let connect = async |case: &Case| {
@@ -460,6 +460,17 @@ fn certificates_are_replaced_while_the_proxy_runs() {
         write(&mut before, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
         assert!(read(&mut before, 100).await.unwrap().starts_with(b"HTTP/1.1 503 "));
         assert!(!proxy.reload_tls(&runtime::tests::plan(Vec::new())), "another plan");
+        // By hand, in the place of those of the same file, until files are read anew.
+        let third = case.ca.issue(&["third.example.com"]).read();
+        let acceptor = plan.listeners()[0].tls.as_ref().unwrap();
+        assert!(!acceptor.replace(&third.clone().named("third.pem")), "nobody shows that file");
+        assert!(connect(&case).await.is_ok());
+        assert!(acceptor.replace(&third));
+        assert!(connect(&case).await.is_err());
+        let case = Case { sni: Some("third.example.com"), ..case };
+        assert!(connect(&case).await.is_ok());
+        assert!(proxy.reload_tls(&plan_of(&case, addr)));
+        assert!(connect(&case).await.is_err());
     });
     proxy.stop();
 }
