@@ -29,6 +29,7 @@ mod lua;
 mod main_job;
 mod monitoring;
 mod names;
+mod operators;
 mod page;
 mod pair;
 mod reload;

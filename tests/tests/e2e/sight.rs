@@ -16,11 +16,11 @@ use evenkeel_tests::lab::{Backend, Lab, Node, Role};
 use nix::sys::signal::Signal;
 
 /// Both of them, on one machine.
-struct Both {
-    lab: Lab,
+pub(crate) struct Both {
+    pub(crate) lab: Lab,
     node: Node,
-    ours: PathBuf,
-    theirs: PathBuf,
+    pub(crate) ours: PathBuf,
+    pub(crate) theirs: PathBuf,
     _haproxy: Peer,
     _servers: [Backend; 2],
 }
@@ -42,15 +42,23 @@ const THEIRS: &str = "global\n nbthread 1\n maxconn 500\n stats socket @/sock le
      server s1 10.77.0.11:8080 check inter 100ms weight 50 maxconn 20\n server s2 10.77.0.12:8080 check inter 100ms weight 50\n";
 
 impl Both {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
+        Self::with(["", ""], |_| {})
+    }
+
+    /// With more sections, in which `@` is the directory of each, that has been prepared.
+    pub(crate) fn with(sections: [&str; 2], prepare: impl Fn(&Scratch)) -> Self {
         let lab = Lab::new();
         let servers = Backend::pair(&lab.servers);
         let files = Arc::new(Scratch::new("sight"));
         let path = files.path().to_str().expect("a readable path").to_owned();
-        let node = Node::start_in(&lab.a, &OURS.replace('@', &path), &files);
+        prepare(&files);
+        let config = format!("{OURS}{}", sections[0]);
+        let node = Node::start_in(&lab.a, &config.replace('@', &path), &files);
         let theirs = |scratch: &Scratch| {
             let dir = scratch.path().to_str().expect("a readable path").to_owned();
-            scratch.write("haproxy.cfg", &THEIRS.replace('@', &dir));
+            prepare(scratch);
+            scratch.write("haproxy.cfg", &format!("{THEIRS}{}", sections[1]).replace('@', &dir));
         };
         let haproxy =
             Peer::start(&lab.a, "/usr/sbin/haproxy", "haproxy", &["-db", "-f", "@/haproxy.cfg"], theirs);
@@ -69,7 +77,7 @@ impl Both {
     }
 
     /// Waits until both think this of the servers.
-    fn agree(&self, states: &str) {
+    pub(crate) fn agree(&self, states: &str) {
         for socket in [&self.ours, &self.theirs] {
             until(&format!("{} says {states}", socket.display()), SOON, || {
                 (Self::states(socket).as_deref() == Some(states)).then_some(())
@@ -85,7 +93,7 @@ impl Both {
     }
 
     /// Runs a program against both, `@` in its arguments being the socket; what it says and whether it was content.
-    fn run(&self, program: &str, args: &[&str]) -> [(bool, String); 2] {
+    pub(crate) fn run(&self, program: &str, args: &[&str]) -> [(bool, String); 2] {
         [&self.ours, &self.theirs].map(|socket| run(&self.lab.a, program, args, socket))
     }
 }
