@@ -59,15 +59,20 @@ pub(super) fn get(call: Call<'_>) -> Outcome {
     Outcome::Shown(out)
 }
 
-/// `add acl [@<ver>] <acl> <pattern>`.
+/// `add acl [@<ver>] <acl> <pattern>`, or `add acl [@<ver>] <acl> <<` with a pattern in each line: all of them or none.
 pub(super) fn add(call: Call<'_>) -> Outcome {
     let lists = call.sight.plan().lists();
     let (version, rest) = versioned(call.words.get(2..).unwrap_or_default());
-    let [acl, pattern, ..] = rest else {
-        return "'add acl' expects two parameters: ACL identifier and pattern.".into();
+    let (acl, patterns) = match (rest, call.payload) {
+        ([acl], Some(payload)) => (acl, payload.lines().map(str::trim).collect()),
+        ([_, ..], Some(_)) => {
+            return "'add acl' expects an ACL identifier before a payload, and nothing else.".into();
+        }
+        ([acl, pattern, ..], None) => (acl, vec![*pattern]),
+        ([] | [_], _) => return "'add acl' expects two parameters: ACL identifier and pattern.".into(),
     };
     let Some(id) = named(lists, acl) else { return UNKNOWN.into() };
-    lists.add(id, version, &[pattern]).map_or_else(said, |()| Outcome::Done)
+    lists.add(id, version, &patterns).map_or_else(said, |()| Outcome::Done)
 }
 
 /// `del acl <acl> <pattern|#ref>`.

@@ -108,7 +108,13 @@ use Level::{Admin, Operator, User};
 
 /// Longer ones before those they begin with.
 static COMMANDS: &[Command] = &[
-    command(&["add", "acl"], "[@<ver>] <acl> <pattern>", "put a pattern into a list", Admin, acl::add),
+    command(
+        &["add", "acl"],
+        "[@<ver>] <acl> [<pattern>|<payload>]",
+        "put patterns into a list",
+        Admin,
+        acl::add,
+    ),
     command(&["clear", "acl"], "[@<ver>] <acl>", "take all patterns out of a list", Admin, acl::clear),
     command(&["commit", "acl"], "@<ver> <acl>", "use what was prepared for a list", Admin, acl::commit),
     command(&["del", "acl"], "<acl> [<pattern>|#<ref>]", "take a pattern out of a list", Admin, acl::del),

@@ -406,6 +406,16 @@ fn lists_are_shown_and_changed_as_haproxys() {
     ] {
         assert_eq!(bench.say(line), answer, "{line}");
     }
+    for line in ["add acl #0 <<", "10.1.0.0/16", " 10.2.0.0/16"] {
+        assert_eq!(bench.say(line), "", "{line}");
+    }
+    assert_eq!(bench.say(""), "\n");
+    assert_eq!(bench.say("show acl #0"), "0x4 10.1.0.0/16\n0x5 10.2.0.0/16\n\n");
+    for line in ["add acl #0 <<", "10.3.0.0/16", "nothing"] {
+        bench.say(line);
+    }
+    assert_eq!(bench.say(""), "`nothing` is not an IP address.\n\n", "and none of them is put in");
+    assert_eq!(bench.say("get acl #0 10.3.0.1"), "type=ip, case=sensitive, match=no\n\n");
     let mut user = Bench::with(Level::User, sections);
     assert_eq!(user.say("add acl #0 10.0.0.1"), "Permission denied\n\n");
     assert!(user.say("show acl #1").contains(".php"));
