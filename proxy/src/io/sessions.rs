@@ -3,9 +3,9 @@
 //! Each has a card from when it is taken in to its end. A request that has got its backend or its server notes that on the
 //! card of its connection, which is a store; everything else is done when somebody asks, by the thread that has the cards.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -90,6 +90,8 @@ pub struct Listing {
 #[derive(Debug)]
 pub(super) struct Sessions {
     thread: u16,
+    /// When the first one came.
+    began: OnceCell<Instant>,
     cards: RefCell<Cards>,
 }
 
@@ -101,22 +103,46 @@ struct Cards {
     entered: u64,
 }
 
-/// What is known of one connection.
-#[derive(Debug)]
+/// What is known of one connection, in little room: most of those who have one do nothing.
 pub(super) struct Card {
     id: SessionId,
     place: u32,
     frontend: FrontendId,
-    since: Instant,
-    source: Cell<SocketAddr>,
+    /// When it came, in tenths of a second after the first one.
+    since: u32,
+    source: Cell<Source>,
     speaks: Cell<Speaks>,
     encrypted: Cell<bool>,
     backend: Cell<Option<BackendId>>,
     server: Cell<Option<ServerId>>,
     streams: Cell<u32>,
-    task: RefCell<Option<AbortHandle>>,
+    task: Cell<Option<AbortHandle>>,
     sessions: Rc<Sessions>,
     _permit: Permit,
+}
+
+/// An address in half the room of a [`SocketAddr`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Source {
+    /// Of IPv6, or of IPv4 in its form.
+    address: [u8; 16],
+    port: u16,
+}
+
+impl From<SocketAddr> for Source {
+    fn from(at: SocketAddr) -> Self {
+        let address = match at.ip() {
+            std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            std::net::IpAddr::V6(v6) => v6,
+        };
+        Self { address: address.octets(), port: at.port() }
+    }
+}
+
+impl From<Source> for SocketAddr {
+    fn from(source: Source) -> Self {
+        Self::new(Ipv6Addr::from(source.address).to_canonical(), source.port)
+    }
 }
 
 /// That a connection is there: its permit and its card, both given back on drop.
@@ -126,7 +152,7 @@ pub(super) struct Presence(Rc<Card>);
 impl Sessions {
     /// Of the thread of this number, from 0.
     pub(super) fn new(thread: u16) -> Self {
-        Self { thread, cards: RefCell::default() }
+        Self { thread, began: OnceCell::new(), cards: RefCell::default() }
     }
 
     /// A connection has come in.
@@ -143,14 +169,14 @@ impl Sessions {
             id: SessionId::new(self.thread, cards.entered),
             place,
             frontend,
-            since: now,
-            source: Cell::new(source),
+            since: self.tenths(now),
+            source: Cell::new(source.into()),
             speaks: Cell::new(Speaks::Http1),
             encrypted: Cell::new(false),
             backend: Cell::new(None),
             server: Cell::new(None),
             streams: Cell::new(0),
-            task: RefCell::default(),
+            task: Cell::default(),
             sessions: Rc::clone(self),
             _permit: permit,
         });
@@ -160,6 +186,11 @@ impl Sessions {
             None => cards.all.push(Some(Rc::clone(&card))),
         }
         Presence(card)
+    }
+
+    fn tenths(&self, now: Instant) -> u32 {
+        let since = now.saturating_duration_since(*self.began.get_or_init(|| now));
+        u32::try_from(since.as_millis() / 100).unwrap_or(u32::MAX)
     }
 
     fn leave(&self, place: u32) {
@@ -188,17 +219,25 @@ impl Sessions {
     pub(super) fn end(&self, id: SessionId) -> bool {
         let cards = self.cards.borrow();
         let Some(card) = cards.all.iter().flatten().find(|card| card.id == id) else { return false };
-        let task = card.task.borrow();
+        let task = card.task.take();
         // It is dropped when it is its turn, not now: it gives its card back.
         task.iter().for_each(AbortHandle::abort);
-        task.is_some()
+        let is_run = task.is_some();
+        card.task.set(task);
+        is_run
+    }
+}
+
+impl fmt::Debug for Card {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Card").field("id", &self.id).field("frontend", &self.frontend).finish_non_exhaustive()
     }
 }
 
 impl Card {
     /// It is in the hands of this task from now on.
     pub(super) fn handle_task(&self, task: &JoinHandle<()>) {
-        *self.task.borrow_mut() = Some(task.abort_handle());
+        self.task.set(Some(task.abort_handle()));
     }
 
     fn look(&self, now: Instant) -> ClientSession {
@@ -206,11 +245,11 @@ impl Card {
         let speaks = self.speaks.get();
         ClientSession {
             id: self.id,
-            source: self.source.get(),
+            source: self.source.get().into(),
             frontend: self.frontend,
             backend,
             server: backend.and_then(|_| self.server.get()),
-            age: now.saturating_duration_since(self.since),
+            age: Duration::from_millis(u64::from(self.sessions.tenths(now).saturating_sub(self.since)) * 100),
             speaks,
             encrypted: self.encrypted.get(),
             streams: match speaks {
@@ -230,7 +269,7 @@ impl Presence {
 
     /// Another proxy says whose connection it is.
     pub(super) fn set_source(&self, source: SocketAddr) {
-        self.0.source.set(source);
+        self.0.source.set(source.into());
     }
 
     /// What is spoken, and whether inside TLS.
