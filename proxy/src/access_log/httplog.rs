@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::capture::Values;
+use super::clients::Clients;
 use super::date::Calendar;
 use super::escape::{Place, push_hash_escaped};
 use super::number::{push_millis_then, push_unsigned};
@@ -12,10 +13,10 @@ use crate::decimal::{push_ipv4_then, push_then};
 /// Appends the line for `record`, without a line end:
 /// `client:port [date] frontend backend/server TR/Tw/Tc/Tr/Ta status bytes cc cs flags ac/fc/bc/sc/rc sq/bq {hr} {hs}
 /// "request"`. Targets longer than 1024 bytes are cut, as HAProxy cuts them.
-pub fn httplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Calendar) {
+pub fn httplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Calendar, clients: &mut Clients) {
     // For all of a usual line.
     out.reserve(256);
-    push_client(out, record);
+    clients.push(out, record.client);
     calendar.push_httplog(out, record.time);
     push_names(out, record);
     out.push(b' ');
@@ -52,8 +53,8 @@ pub fn httplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Cale
 }
 
 /// HAProxy's `option tcplog`: `client:port [date] frontend backend/server Tw/Tc/Tt bytes flags ac/fc/bc/sc/rc sq/bq`.
-pub fn tcplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Calendar) {
-    push_client(out, record);
+pub fn tcplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Calendar, clients: &mut Clients) {
+    clients.push(out, record.client);
     calendar.push_httplog(out, record.time);
     push_names(out, record);
     out.push(b' ');
@@ -66,13 +67,6 @@ pub fn tcplog(out: &mut Vec<u8>, record: &AccessRecord<'_>, calendar: &mut Calen
     out.extend_from_slice(&[cause, phase, b' ']);
     push_counts(out, record);
     push_queue(out, record);
-}
-
-/// Appends `10.0.0.1:51000 [`.
-fn push_client(out: &mut Vec<u8>, record: &AccessRecord<'_>) {
-    push_address_then(out, record.client.ip(), b':');
-    push_then(out, record.client.port().into(), b' ');
-    out.push(b'[');
 }
 
 /// Appends an address and the byte that follows it. Addresses of an IPv4 client on an IPv6 socket are shown as IPv4.

@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod capture;
+mod clients;
 mod date;
 mod escape;
 pub mod format;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use admission::{AdmissionRecord, admission};
 pub use capture::{Capture, Captures, CookieCapture, Kept};
+pub use clients::Clients;
 pub(crate) use date::of_certificate;
 pub use date::{Calendar, UnixMillis, UtcOffset, utc};
 pub(crate) use escape::is_loggable;

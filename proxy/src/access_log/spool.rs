@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::admission::{AdmissionRecord, admission};
+use super::clients::Clients;
 use super::date::{Calendar, UtcOffset};
 use super::escape::{Place, push_hash_escaped};
 use super::format::{Format, Host};
@@ -34,14 +35,22 @@ pub struct Logger {
 struct Draft {
     /// Kept for its capacity.
     entry: Vec<u8>,
-    calendar: Calendar,
+    known: Known,
     /// Of its buffers, the one that gets the entry.
     half: Half,
 }
 
+/// What is the same in many lines.
+#[derive(Debug)]
+struct Known {
+    calendar: Calendar,
+    clients: Clients,
+}
+
 impl Default for Draft {
     fn default() -> Self {
-        Self { entry: Vec::new(), calendar: Calendar::new(UtcOffset(0)), half: Half::First }
+        let known = Known { calendar: Calendar::new(UtcOffset(0)), clients: Clients::default() };
+        Self { entry: Vec::new(), known, half: Half::First }
     }
 }
 
@@ -54,15 +63,15 @@ impl Logger {
     /// Hands an access line over to `targets`. Never blocks; a line that finds no room is dropped and counted.
     #[inline]
     pub fn log(&self, targets: &[LogTargetId], manner: Manner<'_>, record: &AccessRecord<'_>) {
-        self.hand_over(targets, manner.level, Kind::Access, |out, calendar, host| {
+        self.hand_over(targets, manner.level, Kind::Access, |out, Known { calendar, clients }, host| {
             let fields = out.len();
             if manner.fields == Fields::Wanted {
                 journal::fields(out, record);
             }
             let line = out.len();
             match manner.format {
-                LogFormat::Httplog => httplog(out, record, calendar),
-                LogFormat::Tcplog => tcplog(out, record, calendar),
+                LogFormat::Httplog => httplog(out, record, calendar, clients),
+                LogFormat::Tcplog => tcplog(out, record, calendar, clients),
                 LogFormat::Json => json(out, record, calendar.offset()),
                 LogFormat::Custom(format) => format.write(out, record, calendar, host),
             }
@@ -75,10 +84,10 @@ impl Logger {
         let Ok(mut draft) = self.draft.try_borrow_mut() else { return };
         match &self.way {
             Some((spools, _)) => {
-                draft.calendar.set_offset(UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
-                format.write(out, record, &mut draft.calendar, &spools.host);
+                draft.known.calendar.set_offset(UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
+                format.write(out, record, &mut draft.known.calendar, &spools.host);
             }
-            None => format.write(out, record, &mut draft.calendar, &Host::default()),
+            None => format.write(out, record, &mut draft.known.calendar, &Host::default()),
         }
     }
 
@@ -89,8 +98,8 @@ impl Logger {
 
     /// Hands over the line about a connection that came to nothing.
     pub fn admission(&self, targets: &[LogTargetId], level: Level, record: &AdmissionRecord<'_>) {
-        self.hand_over(targets, level, Kind::Access, |out, calendar, _| {
-            admission(out, record, calendar.offset());
+        self.hand_over(targets, level, Kind::Access, |out, known, _| {
+            admission(out, record, known.calendar.offset());
             0
         });
     }
@@ -109,7 +118,7 @@ impl Logger {
         targets: &[LogTargetId],
         level: Level,
         kind: Kind,
-        write: impl FnOnce(&mut Vec<u8>, &mut Calendar, &Host) -> usize,
+        write: impl FnOnce(&mut Vec<u8>, &mut Known, &Host) -> usize,
     ) {
         let Some((spools, spool)) = &self.way else { return };
         // Only a formatter that logs could hold the buffer already, and there is none.
@@ -117,11 +126,11 @@ impl Logger {
         if targets.is_empty() {
             return;
         }
-        let Draft { entry, calendar, half } = &mut *draft;
+        let Draft { entry, known, half } = &mut *draft;
         entry.clear();
-        calendar.set_offset(UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
+        known.calendar.set_offset(UtcOffset(spools.offset_s.load(Ordering::Relaxed)));
         let head = begin_entry(entry, targets, level, kind);
-        let fields = write(entry, calendar, &spools.host);
+        let fields = write(entry, known, &spools.host);
         end_entry(entry, head, fields);
         spool.push(entry, half, spools.capacity_bytes);
         spools.wake();

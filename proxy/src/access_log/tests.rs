@@ -119,14 +119,14 @@ fn tcplog_is_haproxys() {
         (&nobody, "127.0.0.1:50384 [22/Nov/2026:21:54:20.772] fe be/<NOSRV> -1/-1/0 0 SC 1/1/0/0/0 0/0"),
     ] {
         let mut out = Vec::new();
-        tcplog(&mut out, record, &mut Calendar::new(UtcOffset(0)));
+        tcplog(&mut out, record, &mut Calendar::new(UtcOffset(0)), &mut Clients::default());
         assert_eq!(String::from_utf8(out).unwrap(), line);
     }
 }
 
 fn as_httplog(record: &AccessRecord<'_>) -> String {
     let mut out = Vec::new();
-    httplog(&mut out, record, &mut Calendar::new(UtcOffset(0)));
+    httplog(&mut out, record, &mut Calendar::new(UtcOffset(0)), &mut Clients::default());
     String::from_utf8(out).unwrap()
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::access_log::Clients;
 use crate::access_log::capture::{Capture, Captures, CookieCapture, Head, Look};
 use crate::access_log::{
     AccessRecord, Calendar, Cause, ConnectionCounts, Details, Kept, Phase, QueuePositions, RequestLine,
@@ -364,11 +365,11 @@ proptest! {
         };
         let mut calendar = Calendar::new(UtcOffset(3600));
         let (mut own, mut spelled) = (Vec::new(), Vec::new());
-        httplog(&mut own, &record, &mut calendar);
+        httplog(&mut own, &record, &mut calendar, &mut Clients::default());
         format(Format::HTTPLOG).write(&mut spelled, &record, &mut calendar, &host());
         prop_assert_eq!(String::from_utf8(own).unwrap(), String::from_utf8(spelled).unwrap());
         let (mut own, mut spelled) = (Vec::new(), Vec::new());
-        tcplog(&mut own, &record, &mut calendar);
+        tcplog(&mut own, &record, &mut calendar, &mut Clients::default());
         format(Format::TCPLOG).write(&mut spelled, &record, &mut calendar, &host());
         prop_assert_eq!(String::from_utf8(own).unwrap(), String::from_utf8(spelled).unwrap());
     }
