@@ -18,9 +18,12 @@ pub(super) struct Edits {
     base: PathBuf,
     saved: BTreeSet<String>,
     touched: BTreeSet<String>,
-    /// Ends with this.
-    files: Option<(mpsc::Sender<(PathBuf, Edit)>, thread::JoinHandle<()>)>,
+    /// Absent if nothing is to be saved.
+    files: Option<Writer>,
 }
+
+/// Where files go that are to be written into, and the thread that writes; it ends when there is no way in any more.
+type Writer = (mpsc::Sender<(PathBuf, Edit)>, thread::JoinHandle<()>);
 
 impl Edits {
     /// Starts the thread, if anything is to be saved.

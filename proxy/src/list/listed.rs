@@ -14,8 +14,11 @@ pub struct Listed<T> {
     names: Box<[Box<str>]>,
     /// What is in the set besides.
     patterns: Vec<Box<str>>,
-    make: Box<dyn Fn(&[&str]) -> Result<T, String> + Send + Sync>,
+    make: Make<T>,
 }
+
+/// Makes a set of patterns, or says what is wrong with one.
+type Make<T> = Box<dyn Fn(&[&str]) -> Result<T, String> + Send + Sync>;
 
 /// Something that is made of patterns and finds them in texts.
 pub trait Patterns: fmt::Debug + PartialEq + Send + Sync + 'static {

@@ -162,8 +162,9 @@ impl Lists {
         let lists = &*self.lock();
         let list = lists.get(usize::from(id.0))?;
         let user = list.users.first()?;
-        let found = |pattern: &&Box<str>| user.finds(pattern, text) == Ok(true);
-        Some(Found { form: user.form(), pattern: list.entries.all.values().find(found).cloned() })
+        let mut patterns = list.entries.all.values();
+        let pattern = patterns.find(|pattern| user.finds(pattern, text) == Ok(true)).cloned();
+        Some(Found { form: user.form(), pattern })
     }
 
     /// Puts patterns into a list, or into a version of it that is being prepared; all of them or none.

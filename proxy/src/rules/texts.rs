@@ -99,23 +99,22 @@ impl Texts {
     #[inline]
     pub fn matches(&self, text: &[u8]) -> bool {
         match &self.by {
+            By::Whole(all) if !self.nocase => is_in(all, text),
+            By::Parts(all, lengths) if !self.nocase => self.has_part(all, lengths, text),
+            By::Whole(all) => lowered(text, |text| is_in(all, text)),
+            By::Parts(all, lengths) => lowered(text, |text| self.has_part(all, lengths, text)),
             By::Automaton(regex) => regex.is_match(text),
             By::Listed(list) => list.used().matches(text),
-            By::Whole(_) | By::Parts(..) if self.nocase => lowered(text, |text| self.is_among(text)),
-            By::Whole(_) | By::Parts(..) => self.is_among(text),
         }
     }
 
-    fn is_among(&self, text: &[u8]) -> bool {
-        match &self.by {
-            By::Whole(all) => is_in(all, text),
-            By::Parts(all, lengths) => lengths.iter().take_while(|l| **l <= text.len()).any(|length| {
-                let (begin, end) = (text.get(..*length), text.get(text.len() - length..));
-                let part = if self.how == How::Prefix { begin } else { end };
-                part.is_some_and(|part| is_in(all, part))
-            }),
-            By::Automaton(_) | By::Listed(_) => false,
-        }
+    #[inline]
+    fn has_part(&self, all: &[Box<[u8]>], lengths: &[usize], text: &[u8]) -> bool {
+        lengths.iter().take_while(|l| **l <= text.len()).any(|length| {
+            let (begin, end) = (text.get(..*length), text.get(text.len() - length..));
+            let part = if self.how == How::Prefix { begin } else { end };
+            part.is_some_and(|part| is_in(all, part))
+        })
     }
 
     /// How they are compared.

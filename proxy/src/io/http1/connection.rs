@@ -432,9 +432,9 @@ impl Connection {
         let kept = if open.up.body.is_done() { 0 } else { self.stream.keep() };
         open.up.out.keep(kept);
         let Ok(content) = open.up.offer(rest, &mut self.inbox) else {
-            let waits = open.demands.as_ref().is_some_and(|demands| demands.wait.is_some());
             let failure = Failure::BadRequestBody;
-            return self.fail(open, if waits { buffering::as_of_head(failure) } else { failure }, now);
+            let is_of_head = open.waits_for_content();
+            return self.fail(open, if is_of_head { buffering::as_of_head(failure) } else { failure }, now);
         };
         open.held_back &= content == 0;
         open.up.append(&rest[..content]);
@@ -465,7 +465,7 @@ impl Connection {
 
     /// A request with limits, or one that waits for its content.
     #[cold]
-    fn hold_back(&mut self, mut open: Open, limits: Bandwidth, content: usize, now: Instant) -> Step {
+    fn hold_back(&self, mut open: Open, limits: Bandwidth, content: usize, now: Instant) -> Step {
         let Demands { wait, limits: of_rules } = open.demands.take().map_or_else(Demands::default, |d| *d);
         let mut all = Limits { own: limits, ..Limits::default() };
         all.add(of_rules);

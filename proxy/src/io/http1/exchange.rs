@@ -259,6 +259,22 @@ impl Exchange {
         self.up.is_done() || self.server.as_ref().is_some_and(|s| s.deaf)
     }
 
+    /// Whether a rule has it wait for its content.
+    #[inline]
+    pub(super) fn waits_for_content(&self) -> bool {
+        self.demands.as_ref().is_some_and(|demands| demands.wait.is_some())
+    }
+
+    /// What the server is asked about content that is to come: nothing, if that is waited for, and the client told to go on.
+    #[inline]
+    pub(super) fn settle_expectation(&mut self, expectation: Expectation) -> Expectation {
+        if !self.waits_for_content() {
+            return expectation;
+        }
+        self.asked.expectation = Expectation::None;
+        Expectation::None
+    }
+
     /// Empties it for another request; buffers stay, within bounds.
     pub(in crate::io) fn reset(&mut self) {
         self.owner = None;

@@ -115,8 +115,7 @@ pub(super) fn prepare(
     }
 
     let forwarded_for = forwarded_for(frontend, backend.forwarded_for.as_ref(), party.caller.source.ip());
-    let mut wish = Wish::default();
-    let mut cookie = None;
+    let (mut wish, mut cookie) = (Wish::default(), None);
     if persist::is_used(backend) {
         let persistence =
             Persistence::of_request(thread, (id, backend), party.caller.source.ip(), parsed, now);
@@ -129,10 +128,7 @@ pub(super) fn prepare(
         Some(edits) => changed_line(exchange, backend, edits, target),
         None => target,
     };
-    // Who waits for the content tells the client to go on: the server has nothing to say about that.
-    let waits = exchange.demands.as_ref().is_some_and(|demands| demands.wait.is_some());
-    let expectation = if waits { Expectation::None } else { expectation };
-    exchange.asked.expectation = expectation;
+    let expectation = exchange.settle_expectation(expectation);
     let to =
         ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie, edits: changed };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);

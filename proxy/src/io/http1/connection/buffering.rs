@@ -63,10 +63,12 @@ impl Connection {
 
 /// A request is not whole before its content is, as HAProxy sees it.
 pub(super) fn as_of_head(failure: Failure) -> Failure {
-    match failure {
-        Failure::ClientAborted => Failure::HeadCutShort,
-        Failure::BadRequestBody => Failure::Refused(Reject::BadRequest),
-        other => other,
+    if failure == Failure::ClientAborted {
+        Failure::HeadCutShort
+    } else if failure == Failure::BadRequestBody {
+        Failure::Refused(Reject::BadRequest)
+    } else {
+        failure
     }
 }
 
