@@ -2,9 +2,7 @@
 
 use evenkeel_proxy::io::sight::Sight;
 
-use super::{
-    Call, Level, Outcome, Session, acl, errors, map, multiple, server, sessions, set, show, ssl, table,
-};
+use super::{Call, Level, Outcome, Session, acl, errors, map, server, sessions, set, show, ssl, table};
 
 /// A command.
 struct Command {
@@ -131,7 +129,7 @@ static COMMANDS: &[Command] = &[
         "[@<ver>] <map> [<key> <val>|<payload>]",
         "put entries into a map",
         Admin,
-        multiple::add_map,
+        map::add,
     ),
     command(&["abort", "ssl", "cert"], "<file>", "forget a certificate that was set", Admin, ssl::abort),
     command(&["commit", "ssl", "cert"], "<file>", "use a certificate that was set", Admin, ssl::commit),

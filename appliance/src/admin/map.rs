@@ -1,6 +1,6 @@
 //! Maps: shown, looked up, changed, and exchanged whole.
 
-use evenkeel_proxy::map::{Entry, EntryId, How, Map, MapId, Maps};
+use evenkeel_proxy::map::{Entry, EntryId, How, Map, MapId, Maps, Version};
 
 use super::entry::{is_named, line, reference, refused, versioned};
 use super::{Call, Outcome};
@@ -59,15 +59,43 @@ pub(super) fn set(call: Call<'_>) -> Outcome {
     if there == Some(true) { Outcome::Done } else { "entry not found.".into() }
 }
 
-/// `add map [@<ver>] <map> <key> <value>`.
+/// `add map [@<ver>] <map> <key> <value>`, or `add map [@<ver>] <map> <<` with a key and its value in each line. Those before a
+/// line that is refused stay.
 pub(super) fn add(call: Call<'_>) -> Outcome {
     let maps = call.sight.state().maps();
     let (version, rest) = versioned(call.words.get(2..).unwrap_or_default());
-    let [map, key, value, ..] = rest else {
-        return "'add map' expects three parameters: map identifier, key and value.".into();
+    let (map, entries) = match (rest, call.payload) {
+        ([map], Some(payload)) => (map, payload.lines().map(entry).collect()),
+        ([_, ..], Some(_)) => {
+            return "'add map' expects a map identifier before a payload, and nothing else.".into();
+        }
+        ([map, key, value, ..], None) => (map, vec![(*key, *value)]),
+        ([] | [_] | [_, _], _) => {
+            return "'add map' expects three parameters: map identifier, key and value.".into();
+        }
     };
     let Some(id) = named(maps, map) else { return UNKNOWN.into() };
-    let add = |map: &mut Map| map.add((*key).into(), (*value).into());
+    for (key, value) in entries {
+        if value.is_empty() && call.payload.is_some() {
+            return Outcome::Said(format!("Missing value for key '{key}'."));
+        }
+        match add_one(maps, id, version, key, value) {
+            Outcome::Done => {}
+            refused @ (Outcome::Said(_) | Outcome::Shown(_) | Outcome::Quit) => return refused,
+        }
+    }
+    Outcome::Done
+}
+
+/// A line of a payload.
+fn entry(line: &str) -> (&str, &str) {
+    let line = line.trim_start_matches(BLANKS);
+    let (key, value) = line.split_once(BLANKS).unwrap_or((line, ""));
+    (key, value.trim_start_matches(BLANKS))
+}
+
+fn add_one(maps: &Maps, id: MapId, version: Option<Version>, key: &str, value: &str) -> Outcome {
+    let add = |map: &mut Map| map.add(key.into(), value.into());
     let added = match version {
         Some(version) => match maps.change_prepared(id, version, add) {
             Ok(added) => added,
@@ -154,3 +182,4 @@ fn word(how: How) -> &'static str {
 }
 
 const UNKNOWN: &str = "Unknown map identifier. Please use #<id> or <file>.";
+const BLANKS: [char; 2] = [' ', '\t'];

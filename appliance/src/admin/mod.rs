@@ -7,7 +7,6 @@
 //! | `acl`, `map` | lists and maps, and what they have in common: `entry` |
 //! | `commands` | the one table of commands: words, help, who may |
 //! | `errors` | messages that could not be read |
-//! | `multiple` | commands that take many lines |
 //! | [`node`] | what the keeper adds to the metrics |
 //! | `server` | what is done to servers |
 //! | `sessions` | connections of clients: shown, and ended |
@@ -22,7 +21,6 @@ mod entry;
 mod errors;
 mod line;
 mod map;
-mod multiple;
 pub mod node;
 pub mod panel;
 mod server;

@@ -414,7 +414,7 @@ fn lists_are_shown_and_changed_as_haproxys() {
     for line in ["add acl #0 <<", "10.3.0.0/16", "nothing"] {
         bench.say(line);
     }
-    assert_eq!(bench.say(""), "`nothing` is not an IP address.\n\n", "and none of them is put in");
+    assert_eq!(bench.say(""), "`nothing` is a name, not an IP address.\n\n", "and none of them is put in");
     assert_eq!(bench.say("get acl #0 10.3.0.1"), "type=ip, case=sensitive, match=no\n\n");
     let mut user = Bench::with(Level::User, sections);
     assert_eq!(user.say("add acl #0 10.0.0.1"), "Permission denied\n\n");

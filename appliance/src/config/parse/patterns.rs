@@ -21,11 +21,8 @@ pub(super) fn from_files<T>(
     parse: impl Fn(&str) -> Result<T, Bad>,
 ) -> Option<Vec<T>> {
     let errors = cx.errors;
-    let path = |text: &str| if text.is_empty() { Err(Bad::new("is empty")) } else { Ok(text.to_owned()) };
-    let node_span = node.span;
     let mut all = Vec::new();
-    for path in listed(cx, key, node, path)? {
-        let path = Spanned::new(path, node_span);
+    for path in paths(cx, key, node)? {
         all.extend(from_file(cx, key, &path, &parse));
     }
     (cx.errors == errors).then_some(all)
@@ -39,20 +36,24 @@ pub(super) fn lists<T>(
     parse: impl Fn(&str) -> Result<T, Bad>,
 ) -> Option<Vec<ListId>> {
     let errors = cx.errors;
-    let path = |text: &str| if text.is_empty() { Err(Bad::new("is empty")) } else { Ok(text.to_owned()) };
-    let span = node.span;
     let mut ids = Vec::new();
-    for path in listed(cx, key, node, path)? {
-        let path = Spanned::new(path, span);
+    for path in paths(cx, key, node)? {
         let lines = from_file(cx, key, &path, |line| parse(line).map(|_| line.into()));
         let Some(id) = cx.lists.open(&path.value, lines) else {
             let message = format!("`{}`: more files of patterns than can be counted", key.name);
-            cx.push(Diagnostic::error(Code::BadValue, span, message));
+            cx.push(Diagnostic::error(Code::BadValue, path.span, message));
             return None;
         };
         ids.push(id);
     }
     (cx.errors == errors).then_some(ids)
+}
+
+fn paths(cx: &mut Reader<'_>, key: &'static Key, node: Node<'_>) -> Option<Vec<Spanned<String>>> {
+    let path = |text: &str| if text.is_empty() { Err(Bad::new("is empty")) } else { Ok(text.to_owned()) };
+    let span = node.span;
+    let all = listed(cx, key, node, path)?;
+    Some(all.into_iter().map(|path| Spanned::new(path, span)).collect())
 }
 
 fn from_file<T>(
