@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::httplog::push_address_then;
 use crate::decimal::push_then;
 
-/// Texts of clients, each in the one place that its address has. **Capacity:** [`PLACES`].
+/// Texts of clients, each in the one place that its address has. **Capacity:** 256.
 #[derive(Debug, Default)]
 pub struct Clients(Vec<Place>);
 
