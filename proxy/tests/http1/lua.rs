@@ -138,7 +138,7 @@ fn ours(program: &Arc<Program>, server: SocketAddr) -> TestProxy {
 fn theirs(server: SocketAddr) -> Haproxy {
     let path = std::env::temp_dir().join(format!("evenkeel-lua-{}.lua", std::process::id()));
     std::fs::write(&path, COMMON).unwrap();
-    Haproxy::start_whole(
+    let haproxy = Haproxy::start_whole(
         &format!("global\n lua-load {}\n", path.display()),
         " http-request lua.fields if { path_beg /fields }\n http-request lua.line if { path_beg /line }\n \
          http-request lua.facts if { path_beg /facts }\n http-request lua.deny if { path_beg /deny }\n \
@@ -152,7 +152,10 @@ fn theirs(server: SocketAddr) -> Haproxy {
          http-request lua.stop if { path_beg /stop }\n http-request set-header x-last 1\n \
          http-response lua.response\n",
         &format!(" server s1 {server}\n"),
-    )
+    );
+    // It has been read by the time that HAProxy listens.
+    std::fs::remove_file(path).unwrap();
+    haproxy
 }
 
 #[test]
