@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use evenkeel_proxy::list::is_line;
 use serde::{Deserialize, Serialize};
 
 /// What lines have become. Lines are entries without blanks around them; comments and empty lines are none.
@@ -43,15 +44,13 @@ impl Edit {
         *self == Self::default()
     }
 
-    /// Whether each line is one: what a worker says is looked at before it is written anywhere.
-    pub fn is_sound(&self) -> bool {
-        let written = self.replaced.iter().map(|(_, new)| new).chain(&self.added);
-        written.into_iter().all(|line| {
-            !line.is_empty()
-                && line.trim() == line
-                && !line.starts_with('#')
-                && !line.contains(['\n', '\r', '\0'])
-        })
+    /// Leaves out what cannot be a line of a file, and says how much that is: what a worker says is looked at before it is
+    /// written anywhere, and a map has keys that a file of it cannot have.
+    pub fn drop_what_is_no_line(&mut self) -> usize {
+        let all = self.replaced.len() + self.added.len();
+        self.replaced.retain(|(_, new)| is_line(new));
+        self.added.retain(|line| is_line(line));
+        all - self.replaced.len() - self.added.len()
     }
 
     /// The text with it. Comments stay, and so do lines that it knows nothing of.
@@ -134,11 +133,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_not_sound() {
-        let added = |line: &str| Edit::between(&[], &lines(&[(0, line)])).is_sound();
-        assert!(added("10.0.0.0/8") && added("key value # of sorts"));
-        for line in ["", " a", "a ", "#a", "a\nb", "a\rb", "a\0"] {
-            assert!(!added(line), "{line:?}");
+    fn what_is_no_line_is_left_out_and_nothing_else() {
+        for (line, dropped) in [
+            ("10.0.0.0/8", 0),
+            ("key value # of sorts", 0),
+            ("", 1),
+            (" a", 1),
+            ("a ", 1),
+            ("#a", 1),
+            ("a\nb", 1),
+            ("a\rb", 1),
+            ("a\0", 1),
+        ] {
+            let mut edit = Edit::between(&lines(&[(0, "old")]), &lines(&[(1, line), (2, "good")]));
+            assert_eq!(edit.drop_what_is_no_line(), dropped, "{line:?}");
+            assert!(edit.apply("old\n").ends_with("good\n"), "{line:?}");
         }
     }
 

@@ -46,7 +46,7 @@ pub struct Page {
 pub struct Cursor {
     /// The last line of the node.
     pub node: u64,
-    /// Which worker the other number is about.
+    /// Which worker the other number is about: its process id.
     pub worker: u64,
     /// The last line of that worker.
     pub proxy: u64,
@@ -83,7 +83,7 @@ impl Page {
         let mut take = |said: Said, source, from: u64| {
             let first = said.lines.first().map_or(said.last + 1, |(number, ..)| *number);
             // What is left out because only the last ones are wanted has not been missed.
-            if wanted.after.is_some() && said.lines.len() < wanted.most {
+            if wanted.after.is_some() && said.lines.len() < wanted.most && from <= said.last {
                 missed += first.saturating_sub(from + 1);
             }
             lines.extend(said.lines.into_iter().map(|(_, at_ms, text)| LogLine { at_ms, source, text }));

@@ -43,10 +43,10 @@ impl Edits {
     }
 
     /// Takes one that a worker has told of.
-    pub(super) fn take(&mut self, sources: &mut Sources, file: &str, edit: Edit) {
-        if !edit.is_sound() {
-            tracing::error!(file, "the worker tells of lines that are none; they are not kept");
-            return;
+    pub(super) fn take(&mut self, sources: &mut Sources, file: &str, mut edit: Edit) {
+        let lost = edit.drop_what_is_no_line();
+        if lost > 0 {
+            tracing::error!(file, lost, "entries that cannot be lines of the file end with the worker");
         }
         // For the next worker, which reads these.
         if let Some(bytes) = sources.blobs.get_mut(&Sources::name_of_file(file)) {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::supervisor::WorkerId;
 use crate::logs::{Page, Said, Wanted};
 use crate::telemetry;
 
@@ -19,21 +18,21 @@ pub(super) struct Readers(BTreeMap<u64, Reader>);
 #[derive(Debug)]
 struct Reader {
     wanted: Wanted,
-    worker: WorkerId,
+    worker: u32,
     until: Instant,
     reply: Reply,
 }
 
 impl Readers {
-    /// Somebody wants lines, and `worker` has been asked for its own.
-    pub(super) fn wait(&mut self, number: u64, worker: WorkerId, wanted: Wanted, reply: Reply) {
+    /// Somebody wants lines, and the worker with this process id has been asked for its own.
+    pub(super) fn wait(&mut self, number: u64, worker: u32, wanted: Wanted, reply: Reply) {
         self.0.insert(number, Reader { wanted, worker, until: Instant::now() + PATIENCE, reply });
     }
 
     /// The worker has answered.
     pub(super) fn answer(&mut self, number: u64, said: Said) {
         if let Some(Reader { wanted, worker, reply, .. }) = self.0.remove(&number) {
-            tell(&wanted, Some((worker.0, said)), reply);
+            tell(&wanted, Some((worker.into(), said)), reply);
         }
     }
 

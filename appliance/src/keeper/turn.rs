@@ -559,11 +559,11 @@ impl Keeper {
         self.next_ask += 1;
         let (number, most) = (self.next_ask, wanted.most);
         let question = |link: &&WorkerLink| {
-            let after = wanted.after.unwrap_or_default().of_worker(link.id.0);
+            let after = wanted.after.unwrap_or_default().of_worker(link.pid.into());
             link.send(ToWorker::Logs { number, after, most })
         };
         match self.link.as_ref().filter(question) {
-            Some(link) => self.readers.wait(number, link.id, wanted, reply),
+            Some(link) => self.readers.wait(number, link.pid, wanted, reply),
             None => logs::tell(&wanted, None, reply),
         }
     }

@@ -70,8 +70,10 @@ impl Recent {
         self.gone + self.older.lines + self.newer.lines
     }
 
-    /// At most the last `most` of the lines behind the one with the number `after`.
+    /// At most the last `most` of the lines behind the one with the number `after`; of a number that no line has had yet,
+    /// which is one of an earlier life, all.
     pub fn since(&self, after: u64, most: usize) -> Vec<RecentLine> {
+        let after = if after > self.last() { 0 } else { after };
         let first = after.max(self.last().saturating_sub(most as u64));
         let all = self.older.iter().chain(self.newer.iter());
         let wanted = (self.gone + 1..).zip(all).filter(|(number, _)| *number > first);
@@ -120,7 +122,7 @@ mod tests {
         assert_eq!(texts(&recent, 0, 9), [(2, "two".into()), (3, "four".into())]);
         assert_eq!(texts(&recent, 0, 1), [(3, "four".into())]);
         assert_eq!(texts(&recent, 2, 9), [(3, "four".into())]);
-        assert_eq!((texts(&recent, 3, 9), texts(&recent, 99, 9)), (vec![], vec![]));
+        assert_eq!((texts(&recent, 3, 9), texts(&recent, 99, 1)), (vec![], vec![(3, "four".into())]));
         recent.push(UnixMillis(8), b"longer than there is room");
         assert_eq!((recent.last(), texts(&recent, 0, 9)), (4, vec![]));
         recent.push(UnixMillis(9), b"\xff");

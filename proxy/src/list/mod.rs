@@ -174,6 +174,9 @@ impl Lists {
     pub fn add(&self, id: ListId, version: Option<Version>, patterns: &[&str]) -> Result<(), ListError> {
         let lists = &mut *self.lock();
         let list = lists.get_mut(usize::from(id.0)).ok_or(ListError::Unknown)?;
+        if let Some(pattern) = patterns.iter().find(|pattern| !is_line(pattern)) {
+            return Err(ListError::Pattern(format!("`{pattern}` cannot be a line of a file of patterns")));
+        }
         for (pattern, user) in patterns.iter().flat_map(|p| list.users.iter().map(move |user| (p, user))) {
             user.finds(pattern, b"").map_err(ListError::Pattern)?;
         }
@@ -271,6 +274,14 @@ impl Entries {
         self.all.insert(EntryId(self.next), pattern);
         self.next = self.next.saturating_add(1);
     }
+}
+
+/// Whether a file of patterns or of a map can have it as a line: what is read from there next time is what is there now.
+pub fn is_line(pattern: &str) -> bool {
+    !pattern.is_empty()
+        && pattern.trim() == pattern
+        && !pattern.starts_with('#')
+        && !pattern.contains(['\n', '\r', '\0'])
 }
 
 fn contents(lists: &[List], id: ListId) -> Vec<Box<str>> {

@@ -63,6 +63,10 @@ fn conditions_that_share_a_list_change_together() {
 
     lists.add(a, None, &["192.0.2.2"]).unwrap();
     assert!(is_in("192.0.2.2") && field.matches(b"192.0.2.2"));
+    for no_line in ["", " 192.0.2.3", "#192.0.2.3", "192.0.2.3\n"] {
+        assert!(matches!(lists.add(b, None, &["y", no_line]), Err(ListError::Pattern(_))), "{no_line:?}");
+    }
+    assert!(!field.matches(b"y"));
     // One of them can do nothing with it: it is in neither.
     let refused = lists.add(a, None, &["192.0.2.3", "no address"]);
     assert_eq!(refused, Err(ListError::Pattern("\"no address\" is no address".into())));

@@ -12,8 +12,9 @@ pub static HTTP_REQUEST: Section = Section {
     doc: "What is done with requests, in the order of the file: those of a frontend before `use_backend`, those of the \
           backend after it. A rule does one thing, with the requests for which its condition holds; without a condition \
           with all that come to it. `deny`, `return`, `redirect` and `use_service` answer the request, and no further rule \
-          is asked; the client's connection stays. The others change fields, for further rules and for the server, or count \
-          in tables. In texts of fields and of `redirect` these are filled in: `${host}`, `${authority}` (with its port), \
+          is asked; the client's connection stays. The others change fields, for further rules and for the server, count \
+          in tables, or hold it back (`wait_for_body`, `set_bandwidth_limit`). In texts of fields and of \
+          `redirect` these are filled in: `${host}`, `${authority}` (with its port), \
           `${path}`, `${query}`, `${pathq}` \
           (path and query), `${method}`, `${src}`, `${dst}`, `${dst_port}`, `${ssl_fc_sni}`; and by name `${hdr(NAME)}` (the \
           last field of that name), `${query(NAME)}` (a parameter, as it was sent), `${cookie(NAME)}`, `${var(NAME)}` (what `set_var` has set) and \

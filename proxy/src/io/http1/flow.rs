@@ -148,7 +148,7 @@ impl Flow {
         if self.filter.is_some() { MOST_COMPRESSED } else { MOST_AT_ONCE }
     }
 
-    /// The source has nothing for now: the sink is not to wait for what a compressor holds.
+    /// The source has nothing at the moment: the sink is not to wait for what a compressor holds.
     fn pause(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> Poll<Result<(), FlowError>> {
         if self.chunker.is_some()
             && let Some(filter) = self.filter.as_mut().filter(|f| f.is_dirty())
