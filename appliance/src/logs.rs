@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use evenkeel_proxy::access_log::{UnixMillis, utc};
+use evenkeel_proxy::access_log::{Recent, UnixMillis, utc};
 use serde::{Deserialize, Serialize};
 
 /// Who says it.
@@ -68,6 +68,14 @@ pub struct Said {
     pub lines: Vec<(u64, i64, String)>,
     /// The number of the last line there has been.
     pub last: u64,
+}
+
+impl Said {
+    /// What is behind the line of that number: at most the last `most` lines.
+    pub fn of(recent: &Recent, after: u64, most: usize) -> Self {
+        let lines = recent.since(after, most).into_iter().map(|line| (line.number, line.at.0, line.text));
+        Self { lines: lines.collect(), last: recent.last() }
+    }
 }
 
 /// More is not asked for at once.

@@ -12,9 +12,7 @@ static RECENT: LazyLock<Mutex<Recent>> = LazyLock::new(|| Mutex::new(Recent::new
 
 /// What this process has said behind the line of that number: at most the last `most` lines.
 pub fn said_since(after: u64, most: usize) -> Said {
-    let recent = lock();
-    let lines = recent.since(after, most).into_iter().map(|line| (line.number, line.at.0, line.text));
-    Said { lines: lines.collect(), last: recent.last() }
+    Said::of(&lock(), after, most)
 }
 
 /// Keeps each event as one line.

@@ -185,7 +185,8 @@ impl Service {
                     say(keeper, &FromWorker::Ordered(number, self.carry_out(&order))).await
                 }
                 News::Keeper(Some(ToWorker::Logs { number, after, most })) => {
-                    say(keeper, &FromWorker::Logs(number, self.said_since(after, most))).await
+                    let said = self.sink.look_at_recent(|recent| Said::of(recent, after, most));
+                    say(keeper, &FromWorker::Logs(number, said)).await
                 }
                 News::Keeper(Some(ToWorker::Node(facts))) => {
                     if let Some(seen) = &self.seen {
@@ -313,13 +314,6 @@ impl Service {
         operator.set_admin(id, handover::to_admin(order.state));
         let (to, sessions) = (state(&operator), self.state.in_flight(id));
         Ok(Ordered { server: self.plan.name_of(id), from, to, sessions })
-    }
-
-    fn said_since(&self, after: u64, most: usize) -> Said {
-        self.sink.look_at_recent(|recent| {
-            let lines = recent.since(after, most).into_iter().map(|line| (line.number, line.at.0, line.text));
-            Said { lines: lines.collect(), last: recent.last() }
-        })
     }
 
     fn report(&self) -> crate::status::WorkerReport {
