@@ -1,9 +1,11 @@
 //! The last lines about requests and connections, for whoever looks at the node itself.
 
 use super::UnixMillis;
+use super::spool::{Batch, one_line};
 
 /// Lines in the order in which they came, each with its number. **Capacity:** a fixed number of bytes, in two halves: when
-/// one is full the other is begun anew, so that a line costs little more than its copy.
+/// one is full the other is begun anew. They are kept in the batches in which they come, so that a line costs its share of
+/// one copy, and is looked for only when somebody asks.
 #[derive(Debug)]
 pub struct Recent {
     room: usize,
@@ -13,7 +15,7 @@ pub struct Recent {
     gone: u64,
 }
 
-/// Lines, each behind its time and its length.
+/// Batches, each behind its time and its length.
 #[derive(Debug, Default)]
 struct Half {
     bytes: Vec<u8>,
@@ -37,32 +39,27 @@ impl Recent {
         Self { room: room / 2, older: Half::default(), newer: Half::default(), gone: 0 }
     }
 
-    /// Takes a line. One that is longer than there is room is not kept, but counted, and so are those before it.
-    #[inline]
+    /// Takes a line.
     pub fn push(&mut self, at: UnixMillis, line: &[u8]) {
-        if self.newer.bytes.len() + HEAD + line.len() > self.room && !self.turn(line) {
-            return;
-        }
-        let mut head = [0; HEAD];
-        head[..8].copy_from_slice(&at.0.to_le_bytes());
-        head[8..].copy_from_slice(&u32::try_from(line.len()).unwrap_or(u32::MAX).to_le_bytes());
-        self.newer.bytes.extend_from_slice(&head);
-        self.newer.bytes.extend_from_slice(line);
-        self.newer.lines += 1;
+        self.push_batch(at, Batch::of(&one_line(line)), 1);
     }
 
-    /// The newer half is full. Whether the line has room in another.
-    #[cold]
-    fn turn(&mut self, line: &[u8]) -> bool {
-        std::mem::swap(&mut self.older, &mut self.newer);
-        self.gone += std::mem::take(&mut self.newer.lines);
-        self.newer.bytes.clear();
-        let has_room = HEAD + line.len() <= self.room;
-        if !has_room {
-            self.gone += std::mem::take(&mut self.older.lines) + 1;
-            self.older.bytes.clear();
+    /// Takes a batch, of which so many entries are about requests and connections. Of one that is longer than there is
+    /// room only the end is kept, and nothing before it.
+    pub fn push_batch(&mut self, at: UnixMillis, batch: Batch<'_>, lines: u64) {
+        let bytes = batch.bytes();
+        if self.newer.bytes.len() + HEAD + bytes.len() <= self.room {
+            return self.newer.push(at, bytes, lines);
         }
-        has_room
+        std::mem::swap(&mut self.older, &mut self.newer);
+        self.gone += self.newer.clear();
+        let too_long = (HEAD + bytes.len()).saturating_sub(self.room);
+        if too_long == 0 {
+            return self.newer.push(at, bytes, lines);
+        }
+        let (end, lines_before) = batch.end_behind(too_long);
+        self.gone += self.older.clear() + lines_before;
+        self.newer.push(at, end.bytes(), lines - lines_before);
     }
 
     /// The number of the last line; 0 before the first.
@@ -87,15 +84,37 @@ impl Recent {
 }
 
 impl Half {
-    fn iter(&self) -> impl Iterator<Item = (UnixMillis, &[u8])> {
+    fn push(&mut self, at: UnixMillis, batch: &[u8], lines: u64) {
+        let mut head = [0; HEAD];
+        head[..8].copy_from_slice(&at.0.to_le_bytes());
+        head[8..].copy_from_slice(&u32::try_from(batch.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.bytes.extend_from_slice(&head);
+        self.bytes.extend_from_slice(batch);
+        self.lines += lines;
+    }
+
+    /// Returns how many lines there were.
+    fn clear(&mut self) -> u64 {
+        self.bytes.clear();
+        std::mem::take(&mut self.lines)
+    }
+
+    fn batches(&self) -> impl Iterator<Item = (UnixMillis, Batch<'_>)> {
         let mut rest = self.bytes.as_slice();
         std::iter::from_fn(move || {
             let (at, behind) = rest.split_first_chunk()?;
             let (length, behind) = behind.split_first_chunk()?;
             let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-            let (line, behind) = behind.split_at_checked(length)?;
+            let (batch, behind) = behind.split_at_checked(length)?;
             rest = behind;
-            Some((UnixMillis(i64::from_le_bytes(*at)), line))
+            Some((UnixMillis(i64::from_le_bytes(*at)), Batch::of(batch)))
+        })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (UnixMillis, &[u8])> {
+        self.batches().flat_map(|(at, batch)| {
+            let lines = batch.entries().filter(|entry| entry.is_access);
+            lines.map(move |entry| (at, entry.line))
         })
     }
 }
@@ -114,7 +133,7 @@ mod tests {
     #[test]
     fn the_oldest_go_and_numbers_stay() {
         // A line of four bytes in each half.
-        let mut recent = Recent::new(32);
+        let mut recent = Recent::new(2 * (HEAD + one_line(b"four").len()));
         assert_eq!((recent.last(), texts(&recent, 0, 9)), (0, vec![]));
         for line in ["one", "two", "four"] {
             recent.push(UnixMillis(7), line.as_bytes());
@@ -128,5 +147,16 @@ mod tests {
         recent.push(UnixMillis(9), b"\xff");
         assert_eq!(texts(&recent, 0, 9), [(5, "\u{fffd}".into())]);
         assert_eq!(recent.since(0, 1)[0].at, UnixMillis(9));
+    }
+
+    #[test]
+    fn of_a_batch_that_is_too_long_the_end_is_kept() {
+        let mut recent = Recent::new(2 * (HEAD + 2 * one_line(b"four").len()));
+        recent.push(UnixMillis(1), b"gone");
+        let batch = ["fore", "then", "last"].map(|line| one_line(line.as_bytes())).concat();
+        recent.push_batch(UnixMillis(2), Batch::of(&batch), 3);
+        assert_eq!(texts(&recent, 0, 9), [(3, "then".into()), (4, "last".into())]);
+        recent.push(UnixMillis(3), b"more");
+        assert_eq!(texts(&recent, 3, 9), [(4, "last".into()), (5, "more".into())]);
     }
 }

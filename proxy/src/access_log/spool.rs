@@ -229,9 +229,9 @@ impl Spools {
         present + self.dropped_before.load(Ordering::Relaxed)
     }
 
-    /// Writer: takes all lines and gives them to `each`, oldest first per logger. `scratch` is swapped with the
-    /// loggers' buffers, so that nobody allocates in the long run.
-    pub fn drain(&self, scratch: &mut Vec<u8>, mut each: impl FnMut(Entry<'_>)) {
+    /// Writer: takes all lines and gives them to `each`, oldest first per logger, in the batches in which they were.
+    /// `scratch` is swapped with the loggers' buffers, so that nobody allocates in the long run.
+    pub fn drain(&self, scratch: &mut Vec<u8>, mut each: impl FnMut(Batch<'_>)) {
         let mut spools = lock(&self.spools);
         for spool in spools.iter() {
             // A line that comes after this is seen in the next round at the latest.
@@ -241,7 +241,9 @@ impl Spools {
             for half in &spool.halves {
                 scratch.clear();
                 std::mem::swap(&mut *lock(half), scratch);
-                Entries(scratch).for_each(&mut each);
+                if !scratch.is_empty() {
+                    each(Batch(scratch));
+                }
             }
         }
         spools.retain(|spool| {
@@ -353,6 +355,37 @@ impl Entry<'_> {
     }
 }
 
+/// What one logger has left in one buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch<'a>(&'a [u8]);
+
+impl<'a> Batch<'a> {
+    /// Of bytes that [`Batch::bytes`] gave.
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// To be kept.
+    pub(super) fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Its lines, oldest first.
+    pub fn entries(self) -> impl Iterator<Item = Entry<'a>> {
+        Entries(self.0)
+    }
+
+    /// What is left of it without the entries that lie in its first bytes, and how many access lines those are.
+    pub(super) fn end_behind(self, bytes: usize) -> (Self, u64) {
+        let (mut entries, mut lines) = (Entries(self.0), 0);
+        while self.0.len() - entries.0.len() < bytes {
+            let Some(entry) = entries.next() else { return (Self(&[]), lines) };
+            lines += u64::from(entry.is_access);
+        }
+        (Self(entries.0), lines)
+    }
+}
+
 /// Entries of a buffer. An entry is its level, the number of its targets, the length of line and fields together, that of the
 /// fields, the targets, the fields and the line.
 struct Entries<'a>(&'a [u8]);
@@ -370,6 +403,15 @@ impl<'a> Iterator for Entries<'a> {
         let is_access = level & ACCESS != 0;
         Some(Entry { level: Level::numbered(level & !ACCESS)?, is_access, line, fields, targets })
     }
+}
+
+/// An access line as an entry that goes nowhere.
+pub(super) fn one_line(line: &[u8]) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(HEAD_BYTES + line.len());
+    let head = begin_entry(&mut entry, &[], Level::Info, Kind::Access);
+    entry.extend_from_slice(line);
+    end_entry(&mut entry, head, 0);
+    entry
 }
 
 /// Writes all but the lengths. Returns where the text begins.

@@ -458,9 +458,11 @@ fn usual(format: &LogFormat) -> Manner<'_> {
 
 fn drain(spools: &Spools) -> Vec<(Vec<u16>, Level, String)> {
     let mut lines = Vec::new();
-    spools.drain(&mut Vec::new(), |entry| {
-        let targets = entry.targets().map(|t| t.0).collect();
-        lines.push((targets, entry.level, String::from_utf8(entry.line.to_vec()).unwrap()));
+    spools.drain(&mut Vec::new(), |batch| {
+        lines.extend(batch.entries().map(|entry| {
+            let targets = entry.targets().map(|t| t.0).collect();
+            (targets, entry.level, String::from_utf8(entry.line.to_vec()).unwrap())
+        }));
     });
     lines
 }
@@ -538,9 +540,11 @@ fn nothing_is_lost_between_threads() {
         loop {
             let over = producers.iter().all(std::thread::ScopedJoinHandle::is_finished);
             let mut batch: [Vec<u32>; 3] = Default::default();
-            spools.drain(&mut scratch, |entry| {
-                let thread = usize::from(entry.targets().next().unwrap().0);
-                batch[thread].push(std::str::from_utf8(entry.line).unwrap().parse().unwrap());
+            spools.drain(&mut scratch, |lines| {
+                for entry in lines.entries() {
+                    let thread = usize::from(entry.targets().next().unwrap().0);
+                    batch[thread].push(std::str::from_utf8(entry.line).unwrap().parse().unwrap());
+                }
             });
             for (thread, numbers) in batch.into_iter().enumerate() {
                 arrived += numbers.len() as u64;

@@ -192,16 +192,18 @@ impl Writer {
         let mut bytes = 0;
         let outlets = &mut self.outlets;
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        self.spools.drain(&mut self.scratch, |entry| {
-            bytes += entry.line.len();
-            if entry.is_access {
-                recent.push(at, entry.line);
-            }
-            for target in entry.targets() {
-                if let Some(outlet) = outlets.get_mut(usize::from(target.0)) {
-                    outlet.offer(&entry, at, offset);
+        self.spools.drain(&mut self.scratch, |batch| {
+            let mut access_lines = 0;
+            for entry in batch.entries() {
+                bytes += entry.line.len();
+                access_lines += u64::from(entry.is_access);
+                for target in entry.targets() {
+                    if let Some(outlet) = outlets.get_mut(usize::from(target.0)) {
+                        outlet.offer(&entry, at, offset);
+                    }
                 }
             }
+            recent.push_batch(at, batch, access_lines);
         });
         bytes
     }

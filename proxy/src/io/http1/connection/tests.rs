@@ -6,7 +6,6 @@ use std::task::Waker;
 use super::super::super::runtime::tests::{gate, thread};
 use super::*;
 use crate::access_log::Spools;
-use crate::access_log::spool::Entry;
 
 fn party() -> Party {
     Party {
@@ -23,10 +22,12 @@ fn spools() -> Arc<Spools> {
 /// Flags and request of every line there is.
 fn lines(spools: &Spools) -> Vec<String> {
     let mut lines = Vec::new();
-    spools.drain(&mut Vec::new(), |entry: Entry<'_>| {
-        let line = String::from_utf8_lossy(entry.line).into_owned();
-        let words: Vec<&str> = line.split(' ').collect();
-        lines.push(format!("{} {}", words[9], words.last().unwrap()));
+    spools.drain(&mut Vec::new(), |batch| {
+        for entry in batch.entries() {
+            let line = String::from_utf8_lossy(entry.line);
+            let words: Vec<&str> = line.split(' ').collect();
+            lines.push(format!("{} {}", words[9], words.last().unwrap()));
+        }
     });
     lines
 }
