@@ -1,4 +1,6 @@
-//! Byte classes of the HTTP grammar, as one table.
+//! Byte classes of the HTTP grammar, as one table, and by many bytes at once where they are many.
+
+use wide::u8x16;
 
 /// RFC 9110 §5.6.2: `tchar`, the bytes of methods, field names and other tokens.
 pub(super) const TCHAR: u8 = 1;
@@ -26,28 +28,27 @@ pub(super) fn all(bytes: &[u8], classes: u8) -> bool {
 /// Where the text of a field value that starts at `at` ends: at the first byte that may not stand in one (RFC 9110 §5.5:
 /// a control byte other than HTAB, or DEL), or at the end of `bytes`.
 ///
-/// Eight bytes at a time: values are most of a head, and all but a few hold no control byte before their CR.
+/// Sixteen bytes at a time: values are most of a head, and all but a few hold no control byte before their CR.
 #[inline]
 pub(super) fn text_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let controls = controls(u64::from_le_bytes(*word));
+    loop {
+        let controls = look(bytes, at, controls);
         if controls == 0 {
-            at += 8;
+            at += LANES;
             continue;
         }
-        let first = controls.trailing_zeros() as usize / 8;
-        if word[first] != b'\t' {
-            return at + first;
+        at += controls.trailing_zeros() as usize;
+        if bytes.get(at) != Some(&b'\t') {
+            return at;
         }
-        at += first + 1;
+        at += 1;
     }
-    at + run(bytes.get(at..).unwrap_or_default(), VALUE)
 }
 
 /// Whether `bytes` may stand in a field value.
 #[inline]
 pub(super) fn is_field_value(bytes: &[u8]) -> bool {
-    text_end(bytes, 0) == bytes.len()
+    if bytes.len() < LANES { all(bytes, VALUE) } else { text_end(bytes, 0) == bytes.len() }
 }
 
 /// Whether `token`, of which every byte is a `tchar`, is `lower` in any case. `lower` has at least four bytes, or two.
@@ -78,20 +79,20 @@ pub(super) fn run(bytes: &[u8], classes: u8) -> usize {
     n
 }
 
-/// How many bytes at the front are `tchar`, as [`run`] says, but eight letters or `-` at a time, which is what names are
+/// How many bytes at the front are `tchar`, as [`run`] says, but sixteen letters or `-` at a time, which is what names are
 /// made of.
 #[inline]
 pub(super) fn token_run(bytes: &[u8]) -> usize {
     let mut n = 0;
-    while let Some(word) = bytes.get(n..).and_then(|rest| rest.first_chunk::<8>()) {
-        let others = not_letters_or_dashes(u64::from_le_bytes(*word));
-        if others != 0 {
-            n += others.trailing_zeros() as usize / 8;
-            break;
+    loop {
+        let others = look(bytes, n, others);
+        if others == 0 {
+            n += LANES;
+            continue;
         }
-        n += 8;
+        n += others.trailing_zeros() as usize;
+        return n + run(bytes.get(n..).unwrap_or_default(), TCHAR);
     }
-    n + run(bytes.get(n..).unwrap_or_default(), TCHAR)
 }
 
 /// A token that is not empty (RFC 9110 §5.6.2).
@@ -112,28 +113,40 @@ pub(super) fn trim_ows(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// The top bit of every byte that is below 0x20 or 0x7f, counted from the low end up to the first: subtracting borrows
-/// into the top bit of such a byte, and only beyond it into that of others.
+/// How many bytes are looked at at once.
+const LANES: usize = 16;
+
+/// What `test` says of the bytes from `at` on, and a bit for every place behind the last.
 #[inline]
-const fn controls(word: u64) -> u64 {
-    let below_space = word.wrapping_sub(splat(0x20)) & !word;
-    let del = word ^ splat(0x7f);
-    let del = del.wrapping_sub(splat(0x01)) & !del;
-    (below_space | del) & splat(0x80)
+fn look(bytes: &[u8], at: usize, test: impl Fn(u8x16) -> u32) -> u32 {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if let Some(chunk) = rest.first_chunk() {
+        return test(u8x16::new(*chunk));
+    }
+    let behind = u32::MAX << rest.len();
+    match bytes.last_chunk() {
+        Some(end) => behind | test(u8x16::new(*end)) >> (LANES - rest.len()),
+        None => {
+            let mut padded = [0; LANES];
+            padded[..rest.len()].copy_from_slice(rest);
+            behind | test(u8x16::new(padded))
+        }
+    }
 }
 
-/// The top bit of every byte that is neither an ASCII letter nor `-`. No sum carries into the next byte.
+/// A bit for every byte that is below 0x20 or 0x7f, the lowest for the first.
 #[inline]
-const fn not_letters_or_dashes(word: u64) -> u64 {
-    let low = word & splat(0x7f);
-    let lower = low | splat(0x20);
-    let letter = (lower + splat(0x80 - b'a')) & !(lower + splat(0x7f - b'z'));
-    let dash = !((low ^ splat(b'-')) + splat(0x7f));
-    !(letter | dash) & splat(0x80) | word & splat(0x80)
+fn controls(bytes: u8x16) -> u32 {
+    let below_space = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    (below_space | bytes.simd_eq(u8x16::splat(0x7f))).to_bitmask()
 }
 
-const fn splat(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
+/// A bit for every byte that is neither an ASCII letter nor `-`, the lowest for the first.
+#[inline]
+fn others(bytes: u8x16) -> u32 {
+    let letter = (bytes | u8x16::splat(0x20)) - u8x16::splat(b'a');
+    let is_letter = letter.min(u8x16::splat(b'z' - b'a')).simd_eq(letter);
+    !(is_letter | bytes.simd_eq(u8x16::splat(b'-'))).to_bitmask() & 0xffff
 }
 
 const TABLE: [u8; 256] = {
@@ -178,10 +191,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_word_test_agrees_with_the_table_for_every_byte_at_every_place() {
+    fn the_test_of_many_agrees_with_the_table_for_every_byte_at_every_place() {
         for b in 0..=255_u8 {
-            for at in 0..19 {
-                let mut line = *b"a value of 19 bytes";
+            for at in 0..35 {
+                let mut line = *b"a value of more bytes than twice 16";
                 line[at] = b;
                 assert_eq!(is_field_value(&line), is(b, VALUE), "byte {b:#04x} at {at}");
                 assert_eq!(text_end(&line, 0), if is(b, VALUE) { line.len() } else { at });
@@ -190,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn tokens_end_alike_by_words_and_by_bytes() {
+    fn tokens_end_alike_by_many_and_by_one() {
         for b in 0..=255_u8 {
-            for at in 0..19 {
-                let mut name = *b"Some-Field-Name-19x";
+            for at in 0..35 {
+                let mut name = *b"A-Field-Name-Of-More-Than-Twice-16-";
                 name[at] = b;
                 assert_eq!(token_run(&name), run(&name, TCHAR), "byte {b:#04x} at {at}");
             }
