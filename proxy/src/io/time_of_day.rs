@@ -13,6 +13,8 @@ use crate::rules::{DayTime, Zone};
 #[derive(Debug)]
 pub(super) struct TimeOfDay {
     seen: Cell<Seen>,
+    /// What was asked for last: what begins in one turn has one instant.
+    last: Cell<(Instant, UnixMillis)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -24,20 +26,28 @@ struct Seen {
 impl TimeOfDay {
     /// As the clocks show it now.
     pub(super) fn new() -> Self {
-        Self { seen: Cell::new(look()) }
+        let seen = look();
+        let last = (seen.instant, UnixMillis(seen.unix_us.div_euclid(1000)));
+        Self { seen: Cell::new(seen), last: Cell::new(last) }
     }
 
     /// What the clock of the day showed, or would have shown had it been set then as it is set now. That it has been set
     /// anew is found out [`OUTDATED`] later at most.
     #[inline]
     pub(super) fn at(&self, at: Instant) -> UnixMillis {
+        let (last, shown) = self.last.get();
+        if last == at {
+            return shown;
+        }
         let seen = self.seen.get();
         let unix_us = match at.checked_duration_since(seen.instant) {
             Some(since) if since <= OUTDATED => seen.unix_us.saturating_add(micros(since)),
             Some(_) => self.look_again().unix_us_at(at),
             None => seen.unix_us_at(at),
         };
-        UnixMillis(unix_us.div_euclid(1000))
+        let shown = UnixMillis(unix_us.div_euclid(1000));
+        self.last.set((at, shown));
+        shown
     }
 
     #[cold]

@@ -423,9 +423,19 @@ fn host_of(authority: &[u8]) -> &[u8] {
 
 /// Clients write hosts in lower case nearly always.
 fn lower_case(text: &[u8]) -> Cow<'_, [u8]> {
-    match text.iter().any(u8::is_ascii_uppercase) {
+    match has_upper_case(text) {
         true => Cow::Owned(text.to_ascii_lowercase()),
         false => Cow::Borrowed(text),
+    }
+}
+
+/// Eight letters at a time, the last eight once more with those before them.
+fn has_upper_case(text: &[u8]) -> bool {
+    // No way out of this loop, so that it becomes three instructions on eight bytes.
+    let any = |word: &[u8; 8]| word.iter().fold(false, |any, b| any | b.is_ascii_uppercase());
+    match text.last_chunk() {
+        Some(end) => any(end) || text.as_chunks().0.iter().any(any),
+        None => text.iter().any(u8::is_ascii_uppercase),
     }
 }
 

@@ -89,12 +89,18 @@ impl Facts {
             (from, to) if from == to => Some(Duration::ZERO),
             (from, to) => Some(to.saturating_duration_since(from)),
         };
+        let active = between(self.started, Some(now)).unwrap_or(Duration::ZERO);
+        // Over a connection that is kept a server is all that is waited for.
+        let response = match (self.connected, self.responded) {
+            (Some(from), Some(to)) if Some(from) == self.started && to == now => Some(active),
+            (from, to) => between(from, to),
+        };
         Timers {
             request: between(self.started, self.head_done),
             queue: between(self.head_done, self.assigned),
             connect: between(self.assigned, self.connected),
-            response: between(self.connected, self.responded),
-            active: between(self.started, Some(now)).unwrap_or(Duration::ZERO),
+            response,
+            active,
         }
     }
 

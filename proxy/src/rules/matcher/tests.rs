@@ -251,3 +251,18 @@ fn numbers_are_compared() {
         assert_eq!(holds(test.clone(), &request), expected, "{test}");
     }
 }
+
+#[test]
+fn upper_case_is_seen_at_every_place() {
+    for length in 0..20 {
+        let lower = vec![b'z'; length];
+        assert!(!has_upper_case(&lower), "{length}");
+        for at in 0..length {
+            for (b, is_upper) in [(b'A', true), (b'Z', true), (b'@', false), (b'[', false), (0xc1, false)] {
+                let mut text = lower.clone();
+                text[at] = b;
+                assert_eq!(has_upper_case(&text), is_upper, "{b:#04x} at {at} of {length}");
+            }
+        }
+    }
+}
