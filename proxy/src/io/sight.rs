@@ -11,6 +11,7 @@ use crate::balance::State;
 use crate::metrics::prometheus::{self, Scope, UnknownScope};
 use crate::metrics::recent::Recent;
 use crate::metrics::{History, Info, Process, Row, Sources, Wanted};
+use crate::page::StatsPage;
 use crate::page::sheet::Panel;
 use crate::plan::Plan;
 use crate::rules::action::{Reply, Service};
@@ -301,6 +302,10 @@ impl Services {
     pub(super) fn answer(&self, service: Service, target: &[u8]) -> Reply {
         match service {
             Service::Prometheus => self.metrics(target),
+            Service::Stats => {
+                let (page, visit) = StatsPage::at(target);
+                self.page(&page, &visit, &[])
+            }
         }
     }
 

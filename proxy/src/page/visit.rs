@@ -70,6 +70,27 @@ impl Turn {
 }
 
 impl StatsPage {
+    /// The page where a rule has it, and what a request for `target` gets of it: it can be looked at, and that is all. Its
+    /// words stand in the query, so that all of it has the path that the rule has asked for.
+    pub fn at(target: &[u8]) -> (Self, Visit) {
+        let path = target.iter().position(|b| matches!(b, b';' | b'?')).unwrap_or(target.len());
+        let (path, words) = target.split_at(path);
+        // Two slashes would make it another site's.
+        let path = String::from_utf8_lossy(path);
+        let uri = format!("/{}?stats", path.trim_start_matches(['/', '\\']));
+        let visit = Visit { wish: Wish::read(words), turn: Turn::Show { admin: false } };
+        let page = Self {
+            uri,
+            refresh: None,
+            realm: String::new(),
+            users: Vec::new(),
+            admin_if: None,
+            hide_version: false,
+            scope: Vec::new(),
+        };
+        (page, visit)
+    }
+
     /// What becomes of a request.
     pub fn visit(&self, asked: &Asked<'_>) -> Visit {
         let wish = Wish::read(asked.rest);
@@ -132,6 +153,7 @@ fn is_form(content_type: Option<&[u8]>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wish::Form;
     use super::super::{User, plain};
     use super::*;
 
@@ -201,6 +223,23 @@ mod tests {
             (Asked { is_admin: false, ..asked(Method::Head) }, Turn::Show { admin: false }),
         ] {
             assert_eq!(page.visit(&asked).turn, turn, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_rule_has_it_all_of_it_has_one_path() {
+        for (target, uri, form) in [
+            ("/status", "/status?stats", Form::Page),
+            ("/status?stats", "/status?stats", Form::Page),
+            ("/status?stats;csv", "/status?stats", Form::Csv),
+            ("/status;json", "/status?stats", Form::Json),
+            ("/status?stats;css", "/status?stats", Form::Style),
+            ("//evil.example/status", "/evil.example/status?stats", Form::Page),
+            ("/\\evil.example", "/evil.example?stats", Form::Page),
+        ] {
+            let (page, visit) = StatsPage::at(target.as_bytes());
+            assert_eq!((page.uri.as_str(), visit.wish.form), (uri, form), "{target}");
+            assert_eq!(visit.turn, Turn::Show { admin: false });
         }
     }
 }

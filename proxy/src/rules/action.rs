@@ -112,6 +112,8 @@ const LONGEST_KEY: u16 = 256;
 pub enum Service {
     /// What is counted, for Prometheus.
     Prometheus,
+    /// The statistics page, to look at.
+    Stats,
 }
 
 /// An answer.

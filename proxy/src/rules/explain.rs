@@ -259,6 +259,7 @@ impl fmt::Display for Action {
             Self::SilentDrop => f.write_str("silent_drop"),
             Self::Lua(call) => write!(f, "lua {call}, which is not run here"),
             Self::Serve(Service::Prometheus) => f.write_str("answer with the metrics"),
+            Self::Serve(Service::Stats) => f.write_str("answer with the statistics page"),
             Self::Return(reply) => reply.fmt(f),
             Self::Redirect(redirect) => redirect.fmt(f),
         }

@@ -11,7 +11,7 @@ use evenkeel_proxy::plan::{BackendId, FrontendId, ServerId};
 use evenkeel_proxy::rules::action::Service;
 use evenkeel_proxy::rules::{Action, How, Matcher, Rule, Test, Texts};
 
-use super::common::{Served, Setup, TestProxy, answering, gist, scripted, status, until};
+use super::common::{Served, Setup, TestProxy, answering, field, gist, scripted, status, until};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -262,4 +262,32 @@ fn who_is_there_is_listed_and_can_be_ended() {
     assert!(seen.iter().all(|s| !doors.end_session(s.id)));
     assert_eq!(gist(&proxy.record()), "front back/s1 200 ---- 0 GET /a HTTP/1.1");
     assert_eq!(gist(&proxy.record()), "front back/s1 200 K--- 0 GET /half HTTP/1.1");
+}
+
+#[test]
+fn a_rule_answers_with_the_statistics_page() {
+    let server = answering();
+    let mut setup = Setup::new(&[server.addr]);
+    let path = Texts::new(How::Exact, false, vec!["/status".into()]).unwrap();
+    let action = Action::Serve(Service::Stats);
+    setup.frontend.http_request = vec![Rule { when: Matcher::Test(Test::Path(path)), action }];
+    let proxy = setup.start();
+    let (sight, _checker) = sight(&proxy);
+    proxy.services.offer(sight);
+    let mut client = proxy.client();
+    let mut get = |target: &str| {
+        client.send(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let (head, body) = client.response();
+        (head, String::from_utf8(body).unwrap())
+    };
+    let (head, page) = get("/status");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert_eq!(field(&head, "content-type"), Some("text/html; charset=utf-8"));
+    for part in ["href=\"/status?stats;css\"", "src=\"/status?stats;js\"", "back"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("method=\"post\""), "nothing can be changed there");
+    assert!(get("/status?stats;csv").1.starts_with("# pxname,svname,"));
+    assert_eq!(field(&get("/status?stats;css").0, "content-type"), Some("text/css; charset=utf-8"));
+    assert_eq!(get("/elsewhere").1, "GET /elsewhere HTTP/1.1");
 }

@@ -55,9 +55,11 @@ pub static HTTP_REQUEST: Section = Section {
         ),
         Key::new(
             "use_service",
-            Type::Word(&["prometheus_exporter"]),
-            "Answers the request with what is counted, as Prometheus has it. `?scope=` picks among `global`, `frontend`, \
-             `backend`, `server` and `evenkeel`; `?no-maint` leaves out servers in maintenance.",
+            Type::Word(&["prometheus_exporter", "stats"]),
+            "Answers the request with what is counted, as Prometheus has it: `?scope=` picks among `global`, `frontend`, \
+             `backend`, `server` and `evenkeel`, `?no-maint` leaves out servers in maintenance. Or with the statistics page, \
+             to look at and not to change anything, at whatever path the rule is asked for; `stats` of the section is a page \
+             with users and operators.",
         ),
         SET_HEADER,
         ADD_HEADER,

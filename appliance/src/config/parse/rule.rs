@@ -71,7 +71,9 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     let dropped = t.read(cx, "silent_drop", yes).map(|()| Action::SilentDrop);
     let reply = t.read(cx, "return", |cx, _, node| reply(cx, node, limit)).map(Action::Return);
     let redirect = t.read(cx, "redirect", |cx, _, node| redirect(cx, node)).map(Action::Redirect);
-    let service = t.read(cx, "use_service", Reader::word).map(|_| Action::Serve(Service::Prometheus));
+    let service = t
+        .read(cx, "use_service", Reader::word)
+        .map(|word| Action::Serve(if word.value == "stats" { Service::Stats } else { Service::Prometheus }));
     let wait = t.read(cx, "wait_for_body", |cx, _, node| body_wait(cx, node)).map(Action::WaitForBody);
     let limit = t.read(cx, "set_bandwidth_limit", http::limit).map(|limit| Action::Limit(limit.into()));
     let mut actions: Vec<_> =
