@@ -44,10 +44,13 @@ enum Command {
     /// It is kept in memory, wherever lines go besides; requests are told of where `log` is configured for their
     /// frontend.
     Logs(LogsArgs),
-    /// Have the running node read its TLS files anew: certificates, keys, OCSP responses, authorities, revocation lists
+    /// Have the running node read its configuration anew, with all files that it names
     ///
-    /// New handshakes use what was read; connections go on. If anything is wrong with the files every error is printed
-    /// and nothing is replaced. Of the configuration itself nothing is read: a change of that takes a restart. SIGHUP
+    /// Returns when the new configuration is in use. If anything is wrong every error is printed and nothing is replaced.
+    /// Requests and connections that are under way are finished by the worker that has them; the health of servers and what
+    /// operators have set goes on, where the configuration does not say otherwise now. If nothing has changed but certificates,
+    /// keys, OCSP responses, authorities or revocation lists, the worker stays and uses them for new handshakes. Virtual
+    /// routers, their tracks and scripts, and admin sockets take a restart: a configuration that changes them is refused. SIGHUP
     /// does the same and reports to the log.
     Reload(ReloadArgs),
     /// Have a server take work, finish what it has, or take nothing

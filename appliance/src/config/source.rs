@@ -65,7 +65,7 @@ impl<T: PartialEq> PartialEq for Spanned<T> {
 impl<T: Eq> Eq for Spanned<T> {}
 
 /// One file as it was read.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Path as the operator would write it.
     pub name: String,
@@ -75,7 +75,7 @@ pub struct SourceFile {
 
 /// Everything a configuration is made of: the text of all files and the content of what they refer to. Enough to load
 /// it again elsewhere without touching a file system.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
     /// The main file, then the included ones in the order of their names.
     pub files: Vec<SourceFile>,

@@ -43,6 +43,10 @@ pub enum ToWorker {
     },
     /// What the keeper knows, for the metrics.
     Node(Box<NodeFacts>),
+    /// A successor is about to start: what has it to know? The number comes back.
+    HandOver(u64),
+    /// The successor accepts: finish what runs, however long it takes, then exit. A [`ToWorker::Drain`] may follow.
+    Retire,
     /// Stop accepting, finish what runs within the limit, then exit.
     Drain {
         /// The limit.
@@ -131,6 +135,8 @@ pub enum FromWorker {
     Report(u64, Box<WorkerReport>),
     /// The health of servers has changed: what a successor must know.
     Health(Vec<ServerHealth>),
+    /// The answer to [`ToWorker::HandOver`]: all has been told.
+    HandedOver(u64),
     /// An operator has changed what comes from a file.
     Edited {
         /// The file, as the configuration names it.

@@ -61,10 +61,20 @@ impl Edits {
         }
     }
 
-    /// Sources that were read anew, but for these files, have what the ones before them had.
-    pub(super) fn carry_over(&self, mut before: Sources, sources: &mut Sources) {
-        let touched = self.touched.iter();
-        sources.blobs.extend(touched.filter_map(|name| Some((name.clone(), before.blobs.remove(name)?))));
+    /// Sources that were read anew get what has been changed in files, unless these are others now: whoever edits a file
+    /// means what it says.
+    pub(super) fn carry_over(&self, as_read: &Sources, in_use: &Sources, fresh: &mut Sources) {
+        for name in &self.touched {
+            let (Some(read), Some(used)) = (as_read.blobs.get(name), in_use.blobs.get(name)) else {
+                continue;
+            };
+            match fresh.blobs.get_mut(name) {
+                Some(bytes) if bytes == read => bytes.clone_from(used),
+                Some(bytes) if bytes == used => {}
+                Some(_) => tracing::warn!(%name, "it has been edited: what was changed at run time is gone"),
+                None => {}
+            }
+        }
     }
 
     /// Waits until all has been written.

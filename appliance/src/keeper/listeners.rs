@@ -46,13 +46,29 @@ impl Listeners {
     /// # Errors
     /// All addresses that could not be bound; nothing stays bound then.
     pub(super) fn bind(listeners: &[Listener], threads: u16) -> Result<Self, Vec<BindError>> {
+        Self::default().with(listeners, threads)
+    }
+
+    /// For another configuration: addresses that are bound keep their sockets, so that whoever waits there is not refused,
+    /// and get more for more threads; the others are bound. These here stay as they are.
+    ///
+    /// # Errors
+    /// All addresses that could not be bound; nothing has changed then.
+    pub(super) fn with(&self, listeners: &[Listener], threads: u16) -> Result<Self, Vec<BindError>> {
         let mut bound = Vec::new();
         let mut errors = Vec::new();
         for (id, listener) in (0..).map(ListenerId).zip(listeners) {
-            let sockets = (0..threads).map(|_| listen(listener.addr)).collect::<io::Result<Vec<_>>>();
+            let addr = listener.addr;
+            let here = self.bound.iter().filter(|b| b.addr == addr).flat_map(|b| &b.sockets);
+            let sockets = here.map(OwnedFd::try_clone).collect::<io::Result<Vec<_>>>().and_then(|mut all| {
+                while all.len() < usize::from(threads) {
+                    all.push(listen(addr)?);
+                }
+                Ok(all)
+            });
             match sockets {
-                Ok(sockets) => bound.push(Bound { id, addr: listener.addr, sockets }),
-                Err(source) => errors.push(BindError { addr: listener.addr, source }),
+                Ok(sockets) => bound.push(Bound { id, addr, sockets }),
+                Err(source) => errors.push(BindError { addr, source }),
             }
         }
         if errors.is_empty() { Ok(Self { bound }) } else { Err(errors) }

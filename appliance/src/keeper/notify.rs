@@ -25,6 +25,11 @@ impl Notifications {
         Ok(Self { notifier: Notifier::start(), instances, identity: users(None)? })
     }
 
+    /// Other scripts, of the same instances.
+    pub(super) fn replace(&mut self, routers: &[VirtualRouter]) {
+        self.instances = routers.iter().map(|r| (r.name.value.clone(), r.notify.clone())).collect();
+    }
+
     /// Queues the script of a transition, if there is one.
     pub(super) fn transition(&self, t: &Transition) {
         let Some((instance, notify)) = self.instances.get(usize::from(t.router.0)) else { return };

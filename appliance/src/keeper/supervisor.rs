@@ -4,6 +4,9 @@
 //!            spawn            ready             exit / hung
 //!  Waiting ─────────▶ Starting ─────▶ Serving ───────────────▶ Waiting (at once, or after a back-off)
 //! ```
+//! Another configuration comes into use by a *successor*: a second worker, started beside the one that serves. When it is
+//! ready it is the worker, and the one before it is retired; if it is not, nothing has changed.
+//!
 //! The node is *fit* while a worker serves. A worker that is lost makes the node unfit only after the grace, so that a
 //! replacement that is quick enough moves nothing.
 //!
@@ -81,6 +84,12 @@ impl Loss {
 pub(super) enum Action {
     /// Start a worker under this number.
     Spawn(WorkerId),
+    /// Start one under this number with the next configuration, beside the one that there is.
+    SpawnSuccessor(WorkerId),
+    /// The successor is the worker now. The one before it is to finish what it has.
+    TakenOver(WorkerId),
+    /// The successor came to nothing.
+    NotTakenOver(WorkerId, Loss),
     /// Send it a heartbeat.
     Ping(WorkerId, u64),
     /// SIGKILL it.
@@ -98,6 +107,8 @@ pub(super) enum Action {
 pub(super) struct Supervisor {
     settings: Settings,
     state: State,
+    /// One that is to take over, since when.
+    successor: Option<(WorkerId, Instant)>,
     next_id: u64,
     /// What was last told to the VRRP engine.
     fit: Option<bool>,
@@ -142,6 +153,7 @@ impl Supervisor {
         Self {
             settings,
             state: State::Waiting { until: now },
+            successor: None,
             next_id: 1,
             fit: None,
             unfit_at: None,
@@ -165,7 +177,8 @@ impl Supervisor {
             State::Serving(serving) => Some(serving.next_ping),
             State::Stopped => None,
         };
-        [state, self.unfit_at].into_iter().flatten().min()
+        let successor = self.successor.map(|(_, since)| since + self.settings.start_timeout);
+        [state, successor, self.unfit_at].into_iter().flatten().min()
     }
 
     /// The worker that lives, if one does.
@@ -201,23 +214,41 @@ impl Supervisor {
         matches!(&self.state, State::Serving(serving) if serving.silence.is_some() && serving.next_ping <= now)
     }
 
+    /// Wants a successor. One at a time; none once the node stops.
+    pub(super) fn take_over(&mut self, now: Instant) {
+        if self.successor.is_none() && self.state != State::Stopped {
+            let id = self.new_id();
+            self.successor = Some((id, now));
+            self.actions.push_back(Action::SpawnSuccessor(id));
+        }
+    }
+
+    /// Watches workers like this from now on.
+    pub(super) fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// The worker accepts connections.
     pub(super) fn handle_ready(&mut self, now: Instant, id: WorkerId) {
-        if let State::Starting { id: current, .. } = self.state
-            && current == id
-        {
-            self.state = State::Serving(Serving {
-                id,
-                since: now,
-                seq: 0,
-                silence: None,
-                starved: false,
-                steady_since: now,
-                next_ping: now + self.settings.heartbeat,
-            });
-            self.unfit_at = None;
-            self.report(true);
+        let is_successor = self.successor.take_if(|(successor, _)| *successor == id).is_some();
+        let is_awaited = matches!(self.state, State::Starting { id: current, .. } if current == id);
+        if !is_successor && !is_awaited {
+            return;
         }
+        if is_successor {
+            self.actions.push_back(Action::TakenOver(id));
+        }
+        self.state = State::Serving(Serving {
+            id,
+            since: now,
+            seq: 0,
+            silence: None,
+            starved: false,
+            steady_since: now,
+            next_ping: now + self.settings.heartbeat,
+        });
+        self.unfit_at = None;
+        self.report(true);
     }
 
     /// Every data thread of the worker has answered heartbeat `seq`.
@@ -238,6 +269,7 @@ impl Supervisor {
         if self.current() == Some(id) {
             self.lose(now, id, Loss::Exited, None);
         }
+        self.give_up(id, Loss::Exited);
     }
 
     /// The worker process could not be created.
@@ -245,6 +277,7 @@ impl Supervisor {
         if self.current() == Some(id) {
             self.lose(now, id, Loss::SpawnFailed, None);
         }
+        self.give_up(id, Loss::SpawnFailed);
     }
 
     /// A deadline has passed. `process` is what the kernel says of the current worker; it matters while
@@ -262,10 +295,17 @@ impl Supervisor {
             self.unfit_at = None;
             self.report(false);
         }
+        if let Some((id, since)) = self.successor
+            && since + self.settings.start_timeout <= now
+        {
+            self.actions.push_back(Action::Kill(id));
+            self.give_up(id, Loss::StartTimeout);
+        }
     }
 
-    /// No worker is wanted any more. The current one is left to the caller, who drains it.
+    /// No worker is wanted any more. The current one is left to the caller, who drains it, and so is a successor.
     pub(super) fn stop(&mut self) {
+        self.successor = None;
         self.state = State::Stopped;
         self.unfit_at = None;
     }
@@ -310,9 +350,20 @@ impl Supervisor {
         }
     }
 
-    fn spawn(&mut self, now: Instant) {
+    fn give_up(&mut self, id: WorkerId, loss: Loss) {
+        if self.successor.take_if(|(successor, _)| *successor == id).is_some() {
+            self.actions.push_back(Action::NotTakenOver(id, loss));
+        }
+    }
+
+    fn new_id(&mut self) -> WorkerId {
         let id = WorkerId(self.next_id);
         self.next_id += 1;
+        id
+    }
+
+    fn spawn(&mut self, now: Instant) {
+        let id = self.new_id();
         self.state = State::Starting { id, since: now };
         self.actions.push_back(Action::Spawn(id));
     }

@@ -1,11 +1,12 @@
 //! The keeper's loop: one turn takes one piece of news and does what follows from it.
 
+mod takeover;
+
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use evenkeel_proxy::plan::Plan;
 use evenkeel_vrrp::config::{EngineConfig, TrackKind};
 use evenkeel_vrrp::event::{Command, Servers, TrackReport};
 use evenkeel_vrrp::io::driver::{self, DriverEvent, DriverHandle, DriverOptions, Events, SendError};
@@ -23,28 +24,27 @@ use super::listeners::Listeners;
 use super::logs::{self, Readers};
 use super::notify::Notifications;
 use super::process::Process;
-use super::reload::{self, Reload};
+use super::reload::{self, Basis, Reload};
 use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
 use super::supervisor::{Action, Supervisor, WorkerId};
 use super::{Asked as Signalled, RunError, Signals, Started, scripts, words};
 use crate::admin::node::NodeFacts;
-use crate::config::{Config, Severity, Sources, lower};
-use crate::ipc::{FromWorker, Order, Ordered, ServerHealth, ServersReport, Start, ToWorker};
+use crate::config::{Config, Sources, lower, model};
+use crate::ipc::{FromWorker, Order, Ordered, ServerHealth, ServersReport, ToWorker};
 use crate::logs::Wanted;
 use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
-use crate::worker::privileges::Identity;
+use takeover::{Setup, Takeover};
 
 /// A running node.
 #[derive(Debug)]
 pub(super) struct Keeper {
     node: String,
-    sources: Sources,
+    global: model::Global,
+    setup: Setup,
+    /// Another configuration, while it is about to come into use.
+    takeover: Option<Takeover>,
     /// What operators have changed in files.
     edits: Edits,
-    plan: Arc<Plan>,
-    identity: Identity,
-    drain_timeout: Duration,
-    listeners: Listeners,
     engine: EngineConfig,
     driver: DriverHandle,
     driver_events: AsyncFd<Arc<Events>>,
@@ -52,7 +52,7 @@ pub(super) struct Keeper {
     guard: Option<GuardProcess>,
     supervisor: Supervisor,
     link: Option<WorkerLink>,
-    /// Workers that were given up and have not ended yet.
+    /// Workers that were given up, or retired, and have not ended yet.
     leaving: Vec<WorkerLink>,
     fit: Option<bool>,
     servers: ServersReport,
@@ -71,8 +71,6 @@ pub(super) struct Keeper {
     inbox: Inbox,
     control: Option<ControlSocket>,
     admin: AdminSockets,
-    /// Somebody can look at what the worker shows.
-    is_seen: bool,
     /// When the worker was last told what only the keeper knows.
     told_node: Option<Instant>,
     /// Reloads that replaced something, and those that were refused.
@@ -112,7 +110,7 @@ enum News {
     GuardEnded(String),
     Deadline,
     Reload,
-    TlsRead(reload::Read),
+    Read(Box<reload::Read>),
     Stop(&'static str),
 }
 
@@ -152,22 +150,27 @@ impl Keeper {
             .map_err(start("the control socket"))?;
         let admin = AdminSockets::make(&config.global.admin_sockets)
             .map_err(|(path, error)| RunError::AdminSocket(path, error))?;
-        let is_seen = crate::worker::is_seen(&config, &proxy.plan);
         let now = Instant::now();
         Ok(Self {
             node: node.to_owned(),
             edits: Edits::start(&config, &sources).map_err(start("the thread that saves files"))?,
-            sources: sources.for_worker(),
-            plan: proxy.plan,
-            identity,
-            drain_timeout: config.global.drain_timeout,
-            listeners,
+            setup: Setup {
+                is_seen: crate::worker::is_seen(&config, &proxy.plan),
+                sources: sources.for_worker(),
+                as_read: sources.for_worker(),
+                plan: proxy.plan,
+                identity,
+                drain_timeout: config.global.drain_timeout,
+                listeners,
+            },
+            takeover: None,
             notifications: Notifications::start(&config.routers, &users).map_err(start("notify scripts"))?,
             engine: vrrp.engine,
             driver,
             driver_events,
             guard: Some(guard),
             supervisor: Supervisor::new(super::supervisor_settings(&config.global.worker), now),
+            global: config.global,
             link: None,
             leaving: Vec::new(),
             fit: None,
@@ -185,7 +188,6 @@ impl Keeper {
             inbox: Inbox { worker_tx, worker, asks, tracks },
             control: Some(control),
             admin,
-            is_seen,
             told_node: None,
             reloads: (0, 0),
             tracks: followed,
@@ -212,12 +214,14 @@ impl Keeper {
         self.supervisor.stop();
         self.release().await;
         self.tracks.abort_all();
-        self.listeners.close();
-        let limit_ms = u64::try_from(self.drain_timeout.as_millis()).unwrap_or(u64::MAX);
-        if let Some(link) = &self.link {
+        // Its process ends with it.
+        self.takeover = None;
+        self.setup.listeners.close();
+        let limit_ms = u64::try_from(self.setup.drain_timeout.as_millis()).unwrap_or(u64::MAX);
+        for link in self.link.iter().chain(&self.leaving) {
             link.send(ToWorker::Drain { limit_ms });
         }
-        let until = tokio::time::Instant::now() + self.drain_timeout + DRAIN_MARGIN;
+        let until = tokio::time::Instant::now() + self.setup.drain_timeout + DRAIN_MARGIN;
         while self.link.is_some() || !self.leaving.is_empty() {
             // Every arm is cancel safe; what is left when the time is up is killed by dropping it.
             tokio::select! {
@@ -260,7 +264,9 @@ impl Keeper {
 
     async fn next(&mut self, signals: &mut Signals) -> News {
         let waiting = self.asked.iter().map(|a| a.until).chain(self.orders.values().map(|(until, _)| *until));
-        let deadline = waiting.chain(self.supervisor.poll_timeout()).chain(self.readers.poll_timeout()).min();
+        let taking_over = self.takeover.as_ref().and_then(Takeover::poll_timeout);
+        let deadline = waiting.chain(self.supervisor.poll_timeout()).chain(self.readers.poll_timeout());
+        let deadline = deadline.chain(taking_over).min();
         let sleep = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -290,7 +296,7 @@ impl Keeper {
             ended = guard => News::GuardEnded(ended),
             Some((id, report)) = self.inbox.tracks.recv() => News::Track(id, report),
             Some(ask) = self.inbox.asks.recv() => News::Ask(ask),
-            read = self.reload.read() => News::TlsRead(read),
+            read = self.reload.read() => News::Read(Box::new(read)),
             () = sleep => News::Deadline,
         }
     }
@@ -302,9 +308,9 @@ impl Keeper {
             News::Ask(Ask::Status(reply)) => self.ask(reply),
             News::Ask(Ask::Logs(wanted, reply)) => self.read_logs(wanted, reply),
             News::Ask(Ask::Order(order, reply)) => self.order(order, reply),
-            News::Ask(Ask::Reload(reply)) => self.reload.ask(Some(reply), &self.sources, &self.node),
-            News::Reload => self.reload.ask(None, &self.sources, &self.node),
-            News::TlsRead(read) => self.take_tls(read),
+            News::Ask(Ask::Reload(reply)) => self.reload.ask(Some(reply), basis(&self.setup, &self.node)),
+            News::Reload => self.reload.ask(None, basis(&self.setup, &self.node)),
+            News::Read(read) => self.take_read(*read),
             News::Track(id, report) => delivered(self.driver.send_track(id, report)),
             News::Driver => {
                 self.take_driver_events();
@@ -317,8 +323,11 @@ impl Keeper {
     }
 
     fn take_message(&mut self, id: WorkerId, message: FromWorker) {
+        if self.takeover.as_ref().is_some_and(|takeover| takeover.is_of(id)) {
+            return self.take_message_of_successor(id, message);
+        }
         if self.link.as_ref().is_none_or(|link| link.id != id) {
-            return;
+            return self.take_last_words(id, message);
         }
         match message {
             FromWorker::Ready => {
@@ -341,7 +350,8 @@ impl Keeper {
             FromWorker::Logs(number, said) => self.readers.answer(number, said),
             FromWorker::Ordered(number, outcome) => self.answer_order(number, outcome),
             FromWorker::Health(health) => self.health = health,
-            FromWorker::Edited { file, edit } => self.edits.take(&mut self.sources, &file, edit),
+            FromWorker::HandedOver(number) => self.take_handed_over(number),
+            FromWorker::Edited { file, edit } => self.edits.take(&mut self.setup.sources, &file, edit),
             FromWorker::Event { level: 0..=3, line } => tracing::error!("{line}"),
             FromWorker::Event { level: 4, line } => tracing::warn!("{line}"),
             FromWorker::Event { level: 5.., line } => tracing::info!("{line}"),
@@ -357,12 +367,38 @@ impl Keeper {
         }
     }
 
+    /// A worker that was retired, or given up.
+    fn take_last_words(&mut self, id: WorkerId, message: FromWorker) {
+        match message {
+            FromWorker::Edited { file, edit } => self.edits.take(&mut self.setup.sources, &file, edit),
+            FromWorker::Drained { left: 0 } => tracing::info!(worker = id.0, "worker drained"),
+            FromWorker::Drained { left } => {
+                tracing::warn!(worker = id.0, left, "connections cut: the drain timeout has passed");
+            }
+            // What they say of servers is the other's to say.
+            FromWorker::Ready
+            | FromWorker::Servers(_)
+            | FromWorker::Pong(_)
+            | FromWorker::Report(..)
+            | FromWorker::Health(_)
+            | FromWorker::HandedOver(_)
+            | FromWorker::Event { .. }
+            | FromWorker::Ordered(..)
+            | FromWorker::Logs(..)
+            | FromWorker::Tls(_)
+            | FromWorker::Rejected(_) => {}
+        }
+    }
+
     fn take_exit(&mut self, id: WorkerId, how: &str) {
         tracing::info!(worker = id.0, how, "worker ended");
         self.leaving.retain(|link| link.id != id);
-        if self.link.as_ref().is_some_and(|link| link.id == id) {
+        let is_current = self.link.as_ref().is_some_and(|link| link.id == id);
+        if is_current {
             self.link = None;
             self.orders.clear();
+        }
+        if is_current || self.takeover.as_ref().is_some_and(|takeover| takeover.is_of(id)) {
             self.supervisor.handle_exit(Instant::now(), id);
         }
     }
@@ -373,6 +409,7 @@ impl Keeper {
         // Whoever asked hears that nobody has answered.
         self.orders.retain(|_, (until, _)| *until > now);
         self.readers.handle_timeout(now);
+        self.take_hand_over_deadline(now);
         let process = match &self.link {
             Some(link) if self.supervisor.overdue(now) => Process::read(link.pid),
             Some(_) | None => Process::default(),
@@ -385,6 +422,9 @@ impl Keeper {
         while let Some(action) = self.supervisor.poll_action() {
             match action {
                 Action::Spawn(id) => self.spawn_worker(id),
+                Action::SpawnSuccessor(id) => self.spawn_successor(id),
+                Action::TakenOver(id) => self.adopt(id),
+                Action::NotTakenOver(id, loss) => self.give_takeover_up(id, loss),
                 Action::Ping(id, seq) => {
                     if let Some(link) = self.link.as_ref().filter(|link| link.id == id) {
                         link.send(ToWorker::Ping(seq));
@@ -412,16 +452,8 @@ impl Keeper {
     }
 
     fn spawn_worker(&mut self, id: WorkerId) {
-        let sockets =
-            self.listeners.iter().map(|b| (b.id.0, u16::try_from(b.sockets.len()).unwrap_or(u16::MAX)));
-        let start = Start {
-            node: self.node.clone(),
-            sources: self.sources.clone(),
-            identity: self.identity,
-            sockets: sockets.collect(),
-            health: self.health.clone(),
-        };
-        let sockets_of_all = self.listeners.descriptors().into_iter().chain(self.admin.descriptors());
+        let start = takeover::start(&self.node, &self.setup, self.health.clone());
+        let sockets_of_all = self.setup.listeners.descriptors().into_iter().chain(self.admin.descriptors());
         let owned: std::io::Result<Vec<OwnedFd>> = sockets_of_all.map(|fd| fd.try_clone_to_owned()).collect();
         let spawned = owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone()));
         match spawned {
@@ -438,39 +470,11 @@ impl Keeper {
         }
     }
 
-    /// The files of TLS have been read anew: if they are good, they are what this worker and every later one uses.
-    fn take_tls(&mut self, read: reload::Read) {
-        for (severity, line) in &read.found {
-            match severity {
-                Severity::Error => tracing::error!("{line}"),
-                Severity::Warning => tracing::warn!("{line}"),
-            }
-        }
-        let lines = read.found.into_iter().map(|(severity, line)| format!("{severity}: {line}")).collect();
-        let outcome = match read.sources {
-            Some(sources) => {
-                tracing::info!("TLS files read");
-                let before = std::mem::replace(&mut self.sources, sources);
-                self.edits.carry_over(before, &mut self.sources);
-                self.tls_due = true;
-                self.reloads.0 += 1;
-                self.pass_tls_on();
-                Ok(lines)
-            }
-            None => {
-                tracing::error!("TLS files not replaced: those in use stay");
-                self.reloads.1 += 1;
-                Err(lines)
-            }
-        };
-        self.reload.answer(&outcome, &self.sources, &self.node);
-    }
-
     /// A worker that takes no message just now gets them with the next heartbeat.
     fn pass_tls_on(&mut self) {
         if self.tls_due
             && let Some(link) = &self.link
-            && link.send(ToWorker::Tls(Box::new(self.sources.clone())))
+            && link.send(ToWorker::Tls(Box::new(self.setup.sources.clone())))
         {
             self.tls_due = false;
         }
@@ -479,7 +483,7 @@ impl Keeper {
     /// Every second, if anybody looks: what the worker shows of what only the keeper knows.
     fn tell_node(&mut self) {
         let now = Instant::now();
-        if !self.is_seen || self.told_node.is_some_and(|at| now < at + TELL_NODE) {
+        if !self.setup.is_seen || self.told_node.is_some_and(|at| now < at + TELL_NODE) {
             return;
         }
         let Some(link) = &self.link else { return };
@@ -618,7 +622,7 @@ impl Keeper {
             },
             vrrp_thread: thread.refused.iter().map(|r| format!("VRRP thread runs without {r}")).collect(),
             vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.engine)).collect(),
-            listeners: self.listeners.iter().map(listener).collect(),
+            listeners: self.setup.listeners.iter().map(listener).collect(),
             proxy: self.report.clone(),
         }
     }
@@ -638,9 +642,26 @@ impl Keeper {
     }
 
     fn frontend_of(&self, id: evenkeel_proxy::plan::ListenerId) -> String {
-        let listener = self.plan.listeners().get(usize::from(id.0));
-        let frontend = listener.and_then(|l| self.plan.frontends().get(usize::from(l.frontend.0)));
+        let listener = self.setup.plan.listeners().get(usize::from(id.0));
+        let frontend = listener.and_then(|l| self.setup.plan.frontends().get(usize::from(l.frontend.0)));
         frontend.map_or_else(String::new, |f| f.name.clone())
+    }
+
+    /// To the service manager; once it has heard that the node is ready.
+    fn notify_reloading(&self) {
+        if !self.announced_ready {
+            return;
+        }
+        match sd_notify::NotifyState::monotonic_usec_now() {
+            Ok(now) => self.notify_systemd(&[sd_notify::NotifyState::Reloading, now]),
+            Err(err) => tracing::warn!(%err, "the service manager does not hear of the reload"),
+        }
+    }
+
+    fn notify_ready(&self) {
+        if self.announced_ready {
+            self.notify_systemd(&[sd_notify::NotifyState::Ready]);
+        }
     }
 
     fn notify_systemd(&self, state: &[sd_notify::NotifyState<'_>]) {
@@ -648,6 +669,11 @@ impl Keeper {
             tracing::warn!(%err, "cannot notify the service manager");
         }
     }
+}
+
+/// What a reload reads and compares with.
+fn basis(setup: &Setup, node: &str) -> impl FnOnce() -> Basis {
+    || Basis { as_read: setup.as_read.clone(), in_use: setup.sources.clone(), node: node.to_owned() }
 }
 
 /// A VRRP thread that takes nothing any more is dying or dead: the lease takes the addresses off.

@@ -73,6 +73,8 @@ async fn first_message(receiver: &mut Receiver) -> Result<(Start, Vec<OwnedFd>),
             | ToWorker::Node(_)
             | ToWorker::Order(..)
             | ToWorker::Logs { .. }
+            | ToWorker::HandOver(_)
+            | ToWorker::Retire
             | ToWorker::Drain { .. },
             _,
         ))

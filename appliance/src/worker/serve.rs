@@ -202,6 +202,8 @@ impl Service {
                     });
                     say(keeper, &FromWorker::Tls(used)).await
                 }
+                News::Keeper(Some(ToWorker::HandOver(number))) => self.tell_all(keeper, number).await,
+                News::Keeper(Some(ToWorker::Retire)) => return self.retire(keeper, orders).await,
                 News::Keeper(Some(ToWorker::Drain { limit_ms })) => {
                     return self.drain(keeper, Duration::from_millis(limit_ms)).await;
                 }
@@ -303,6 +305,13 @@ impl Service {
         say(keeper, &FromWorker::Health(handover::write_down(&self.checker.snapshot()))).await
     }
 
+    /// Everything that a successor has to know.
+    async fn tell_all(&mut self, keeper: &Sender, number: u64) -> std::io::Result<()> {
+        self.tell_all_edits(keeper).await;
+        self.hand_over(keeper).await?;
+        say(keeper, &FromWorker::HandedOver(number)).await
+    }
+
     fn carry_out(&self, order: &Order) -> Result<Ordered, String> {
         let id = find(&self.plan, &order.server)?;
         let state = |operator: &Operator| {
@@ -329,16 +338,46 @@ impl Service {
         sources.report()
     }
 
+    /// Another worker accepts: finishes what there is.
+    async fn retire(mut self, keeper: &Sender, orders: &mut Receiver) {
+        self.tell_all_edits(keeper).await;
+        let Self { proxy, checker, seen, sink, .. } = self;
+        proxy.retire();
+        // The other one checks, and is talked to.
+        drop((checker, seen));
+        let limit = loop {
+            // Cancel safe: it only waits; channels keep what has arrived.
+            tokio::select! {
+                () = proxy.empty() => break Duration::ZERO,
+                order = orders.recv::<ToWorker>() => match order {
+                    Ok(Some((ToWorker::Drain { limit_ms }, _))) => break Duration::from_millis(limit_ms),
+                    Ok(Some(_)) => {}
+                    // Without a keeper nobody would end this process.
+                    Ok(None) | Err(_) => return,
+                },
+            }
+        };
+        let left = proxy.drain(Instant::now() + limit).await;
+        drop(proxy);
+        // Its last lines are written.
+        drop(sink);
+        say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
+    }
+
     async fn drain(mut self, keeper: &Sender, limit: Duration) {
-        // A keeper that is gone needs none of this.
+        self.tell_all_edits(keeper).await;
+        let left = self.proxy.drain(Instant::now() + limit).await;
+        say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
+    }
+
+    /// Tells the keeper of every change in files that it has not been told of. One that is gone needs none of this.
+    async fn tell_all_edits(&mut self, keeper: &Sender) {
         if self.looking.is_some() {
             let changes = looked(&mut self.looking, &mut self.edited).await;
             tell_edits(keeper, changes).await.unwrap_or_default();
         }
         let last = self.edited.as_mut().map(Edited::changes).unwrap_or_default();
         tell_edits(keeper, last).await.unwrap_or_default();
-        let left = self.proxy.drain(Instant::now() + limit).await;
-        say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
     }
 }
 

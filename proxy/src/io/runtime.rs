@@ -35,6 +35,7 @@ pub(super) use control::ThreadControl;
 pub use doors::Doors;
 pub(super) use gate::{Full, Gate, Permit};
 use rising::Rising;
+use thread::Leaving;
 pub(super) use thread::{Balance, DataThread, Scratch};
 
 /// The sockets of one listening address: one per data thread (`SO_REUSEPORT`), or fewer that threads share.
@@ -198,10 +199,27 @@ impl Proxy {
         self.threads.iter().for_each(|t| t.control.order_drain());
     }
 
+    /// Stops accepting, because another process accepts on the same sockets, and lets connections end so that no client
+    /// notices: with the next response, which says so, HTTP/2 by GOAWAY, and what is no HTTP by itself. Does not wait. Those
+    /// that wait for a request and get none end with their own timeouts.
+    pub fn retire(&self) {
+        self.threads.iter().for_each(|t| t.control.order_retirement());
+    }
+
+    /// Waits until there are no connections.
+    ///
+    /// # Cancel safety
+    /// May be given up at any time.
+    pub async fn empty(&self) {
+        self.gate.empty().await;
+    }
+
     /// Drains, and waits for connections to end, until `deadline` at most. Returns how many are left.
     pub async fn drain(&self, deadline: Instant) -> u64 {
         self.start_draining();
-        self.gate.empty(deadline).await.into()
+        // Cancel safe: it only waits. Whether it came to its end is in the count.
+        let _in_time = tokio::time::timeout_at(deadline.into(), self.gate.empty()).await;
+        self.connections().into()
     }
 
     /// Ends all threads; connections that are left are cut, and their records written.
@@ -302,9 +320,13 @@ async fn serve(seed: Seed, ready: &Ready) {
         }
         match order {
             Order::Serve => {}
+            Order::Retire => {
+                accepting.abort();
+                thread.leave(Leaving::WithResponse);
+            }
             Order::Drain => {
                 accepting.abort();
-                thread.drain();
+                thread.leave(Leaving::Now);
             }
             Order::Stop => return,
         }

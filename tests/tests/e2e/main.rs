@@ -38,6 +38,7 @@ mod sight;
 mod site;
 mod startup;
 mod starvation;
+mod takeover;
 mod tls;
 mod tracks;
 mod tutorial;

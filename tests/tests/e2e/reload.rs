@@ -100,7 +100,7 @@ fn tls_files_are_read_anew_and_only_if_they_are_good() {
     for text in ["`www.pem` has no private key", "`certs/a.pem` has no private key", "nothing was replaced"] {
         assert!(told.contains(text), "{text}: {told}");
     }
-    site.node.wait_log("TLS files not replaced: those in use stay", SOON);
+    site.node.wait_log("configuration not replaced: the one in use stays", SOON);
     assert_eq!(serial(), second);
     assert!(!reaches("c.example.com"));
 

@@ -28,6 +28,9 @@ impl Rig {
                     Action::Ping(id, seq) if answer => self.machine.handle_pong(self.now, id, seq),
                     Action::Ping(..) => {}
                     Action::Spawn(_)
+                    | Action::SpawnSuccessor(_)
+                    | Action::TakenOver(_)
+                    | Action::NotTakenOver(..)
                     | Action::Kill(_)
                     | Action::Lost(..)
                     | Action::Starved(..)
@@ -220,4 +223,61 @@ fn after_stop_nothing_is_wanted() {
     rig.machine.handle_exit(rig.now, WorkerId(1));
     assert_eq!(rig.actions(), []);
     assert_eq!(rig.machine.poll_timeout(), None);
+}
+
+#[test]
+fn a_successor_takes_over_when_it_is_ready() {
+    let mut rig = Rig::serving();
+    rig.machine.take_over(rig.now);
+    rig.machine.take_over(rig.now);
+    assert_eq!(rig.actions(), [Action::SpawnSuccessor(WorkerId(2))], "one at a time");
+    assert_eq!(rig.run(1000, true, &Process::default()), [], "until then the other one is watched");
+    assert_eq!(rig.machine.current(), Some(WorkerId(1)));
+    rig.machine.handle_ready(rig.now, WorkerId(2));
+    assert_eq!(rig.actions(), [Action::TakenOver(WorkerId(2))], "the node was fit all along");
+    assert_eq!((rig.machine.current(), rig.machine.losses()), (Some(WorkerId(2)), 0));
+    rig.machine.handle_exit(rig.now, WorkerId(1));
+    assert_eq!(rig.actions(), [], "it was retired");
+    assert_eq!(rig.run(10_000, true, &Process::default()), []);
+}
+
+#[test]
+fn a_successor_that_is_not_ready_changes_nothing() {
+    let mut rig = Rig::serving();
+    rig.machine.take_over(rig.now);
+    rig.machine.handle_exit(rig.now, WorkerId(2));
+    let lost = Action::NotTakenOver(WorkerId(2), Loss::Exited);
+    assert_eq!(rig.actions(), [Action::SpawnSuccessor(WorkerId(2)), lost]);
+    rig.machine.take_over(rig.now);
+    rig.actions();
+    let late = [Action::Kill(WorkerId(3)), Action::NotTakenOver(WorkerId(3), Loss::StartTimeout)];
+    assert_eq!(rig.run(20_000, true, &Process::default()), late);
+    rig.machine.handle_ready(rig.now, WorkerId(3));
+    assert_eq!((rig.actions(), rig.machine.current()), (vec![], Some(WorkerId(1))), "too late");
+    assert_eq!(rig.machine.losses(), 0);
+}
+
+#[test]
+fn whichever_worker_is_ready_first_serves() {
+    let mut rig = Rig::serving();
+    rig.machine.take_over(rig.now);
+    rig.machine.handle_exit(rig.now, WorkerId(1));
+    let lost = Action::Lost(WorkerId(1), Loss::Exited, None);
+    let started = [Action::SpawnSuccessor(WorkerId(2)), lost, Action::Spawn(WorkerId(3))];
+    assert_eq!(rig.actions(), started);
+    rig.machine.handle_ready(rig.now, WorkerId(2));
+    assert_eq!(rig.actions(), [Action::TakenOver(WorkerId(2))]);
+    rig.machine.handle_ready(rig.now, WorkerId(3));
+    assert_eq!((rig.actions(), rig.machine.current()), (vec![], Some(WorkerId(2))), "nobody waits for it");
+}
+
+#[test]
+fn a_node_that_stops_wants_no_successor() {
+    let mut rig = Rig::serving();
+    rig.machine.take_over(rig.now);
+    rig.actions();
+    rig.machine.stop();
+    rig.machine.take_over(rig.now);
+    rig.machine.handle_ready(rig.now, WorkerId(2));
+    assert_eq!((rig.actions(), rig.machine.poll_timeout()), (vec![], None));
 }

@@ -265,7 +265,7 @@ impl Connection {
             open.up.read = total as u64;
             return self.handle_head(open, total, scratch, now);
         }
-        if self.served && self.thread.draining.get() {
+        if self.served && self.thread.closes_idle() {
             return Step::Over;
         }
         let room = self.stream.first_room();

@@ -126,7 +126,7 @@ pub(super) fn handle_head(
             let server = response_persists(response, index, bytes, framing);
             // RFC 9112 §9.3, §9.6: whoever answers before it has read the request cannot keep the connection, because
             // the rest of the content would be taken for the next request.
-            let stays = !until_close && !thread.draining.get();
+            let stays = !until_close && !thread.is_leaving();
             let client = asked.persists && stays && exchange.up.body.is_done();
             to.after = if client { After::Persist } else { After::Close };
             exchange.notes.handle_response(thread, index, bytes);

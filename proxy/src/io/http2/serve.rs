@@ -156,7 +156,7 @@ impl Serve {
 
     fn run(&mut self, cx: &mut Context<'_>, now: Instant) -> Turn {
         let Session::Running(connection) = &mut self.session else { return Turn::Over };
-        if self.thread.draining.get() && !self.leaving {
+        if self.thread.is_leaving() && !self.leaving {
             self.leaving = true;
             connection.graceful_shutdown();
         }

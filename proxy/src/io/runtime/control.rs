@@ -19,6 +19,7 @@ pub(in crate::io) struct ThreadControl {
     asked: AtomicU64,
     /// The last heartbeat the thread has answered.
     answered: AtomicU64,
+    retire: AtomicBool,
     drain: AtomicBool,
     stop: AtomicBool,
     panics: AtomicU32,
@@ -32,6 +33,7 @@ pub(in crate::io) struct ThreadControl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Serve,
+    Retire,
     Drain,
     Stop,
 }
@@ -43,6 +45,7 @@ impl ThreadControl {
             heard,
             asked: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            retire: AtomicBool::new(false),
             drain: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             panics: AtomicU32::new(0),
@@ -60,6 +63,11 @@ impl ThreadControl {
     /// The last heartbeat the thread has answered.
     pub(super) fn answered(&self) -> u64 {
         self.answered.load(Ordering::Acquire)
+    }
+
+    pub(super) fn order_retirement(&self) {
+        self.retire.store(true, Ordering::Release);
+        self.bell.notify_one();
     }
 
     pub(super) fn order_drain(&self) {
@@ -115,6 +123,8 @@ impl ThreadControl {
             Order::Stop
         } else if self.drain.load(Ordering::Acquire) {
             Order::Drain
+        } else if self.retire.load(Ordering::Acquire) {
+            Order::Retire
         } else {
             Order::Serve
         }

@@ -3,7 +3,6 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -140,22 +139,17 @@ impl Gate {
         needs.map_or(Full::Process, |frontend| Full::Frontend(FrontendId(frontend)))
     }
 
-    /// Waits until there are no connections, or until `deadline`. How many are left.
-    pub(super) async fn empty(&self, deadline: Instant) -> u32 {
-        let empty = async {
-            loop {
-                let mut rung = pin!(self.emptied.notified());
-                // From here on a bell is not missed.
-                rung.as_mut().enable();
-                if self.connections() == 0 {
-                    return;
-                }
-                rung.await;
+    /// Waits until there are no connections.
+    pub(super) async fn empty(&self) {
+        loop {
+            let mut rung = pin!(self.emptied.notified());
+            // From here on a bell is not missed.
+            rung.as_mut().enable();
+            if self.connections() == 0 {
+                return;
             }
-        };
-        // Cancel-safe: it only waits. Whether it came to its end is in the count.
-        let _in_time = tokio::time::timeout_at(deadline.into(), empty).await;
-        self.connections()
+            rung.await;
+        }
     }
 
     /// Connections of the process.

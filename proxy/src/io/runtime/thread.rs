@@ -54,14 +54,26 @@ pub(in crate::io) struct DataThread {
     pub(in crate::io) services: Services,
     /// What scripts can be called through; `None`: there are none.
     pub(in crate::io) scripts: Option<Box<Scripts>>,
-    /// Connections are to end as soon as they can.
-    pub(in crate::io) draining: Cell<bool>,
+    /// How connections are to end.
+    leaving: Cell<Leaving>,
     /// Of the backends that send requests again.
     budgets: RefCell<BTreeMap<BackendId, RetryBudget>>,
     limits: Limits,
     /// Exchanges to use again, for their buffers. Bounded.
     #[expect(clippy::vec_box, reason = "exchanges move in and out of connections by pointer")]
     spare: RefCell<Vec<Box<Exchange>>>,
+}
+
+/// How connections are to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Leaving {
+    /// As they like.
+    Not,
+    /// With their next response, which says so. One that waits for a request is not closed, because that may be on its way;
+    /// its own timeouts hold.
+    WithResponse,
+    /// Those that wait for a request at once, others with their response.
+    Now,
 }
 
 /// Room that every connection uses while it is polled, and no longer.
@@ -103,7 +115,7 @@ impl DataThread {
             time_of_day: TimeOfDay::new(),
             underway: Rc::default(),
             http2_spare: Spare::default(),
-            draining: Cell::new(false),
+            leaving: Cell::new(Leaving::Not),
             limits,
             spare: RefCell::default(),
         })
@@ -115,11 +127,28 @@ impl DataThread {
         &self.limits
     }
 
-    /// Lets connections end: idle ones at once, others after their response.
-    pub(super) fn drain(&self) {
-        self.draining.set(true);
-        let _closed = self.pool.borrow_mut().clear();
+    /// Lets connections end.
+    pub(super) fn leave(&self, how: Leaving) {
+        if self.leaving.get() >= how {
+            return;
+        }
+        self.leaving.set(how);
+        if how == Leaving::Now {
+            let _closed = self.pool.borrow_mut().clear();
+        }
         self.deadlines.wake_all();
+    }
+
+    /// Whether no response may leave its connection open.
+    #[inline]
+    pub(in crate::io) fn is_leaving(&self) -> bool {
+        self.leaving.get() != Leaving::Not
+    }
+
+    /// Whether connections that wait for a request end.
+    #[inline]
+    pub(in crate::io) fn closes_idle(&self) -> bool {
+        self.leaving.get() == Leaving::Now
     }
 
     /// Frees descriptors, of which the process has none left: connections to servers that wait for requests are closed, and

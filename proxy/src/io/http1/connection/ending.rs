@@ -130,7 +130,7 @@ impl Connection {
         let whole = open.up.body.is_done();
         let held = matches!(ours, Ours::Tarpit(_));
         // What is kept ready says by itself what becomes of the connection: it ends.
-        let stays = whole && file.is_none() && open.asked.persists && !held && !self.thread.draining.get();
+        let stays = whole && file.is_none() && open.asked.persists && !held && !self.thread.is_leaving();
         let manner = Manner {
             content: if open.asked.method == Method::Head { Content::Omitted } else { Content::Sent },
             after: if stays { After::Persist } else { After::Close },
