@@ -5,6 +5,7 @@ use evenkeel_proxy::access_log::{
     Capture, CookieCapture, Destination, Fields, Format, Header, LogTarget, Sample,
 };
 use evenkeel_proxy::plan::{Frontend, LogFormat, Plan};
+use evenkeel_proxy::rules::{Action, Edit, Rule};
 
 use super::good;
 
@@ -117,13 +118,18 @@ fn records_show_what_is_said() {
     let (plan, _) = parts(
         r#"
 [defaults]
-log_format = "%ci ${hdr(X-A)} ${host} ${res_hdr(Server)}"
+log_format = "%ci ${hdr(X-A)} ${host} ${res_hdr(Server)} ${var(kind)} ${var(Kind)}"
 dontlog_normal = true
 unique_id = { format = "%{+X}o%ci:%cp_${hdr(x-b)}_%rt", header = "X-Request-ID" }
 capture = { request = [{ header = "User-Agent", len = 64 }], response = { header = "Server", len = 10 }, cookie = { name = "SRV=", len = 20 } }
 [frontend.f]
 bind = "*:80"
 default_backend = "b"
+http_request = [
+  { capture = { text = "${path}", len = 20 } },
+  { set_var = { kind = "x" } },
+  { capture = { text = "${method}", len = 8 }, if = { path = "/a" } },
+]
 [frontend.g]
 bind = "*:81"
 default_backend = "b"
@@ -162,6 +168,13 @@ server = [{ name = "s", addr = "10.0.0.1:80" }]
     assert_eq!(records.captures.cookie, Some(CookieCapture { begin: "SRV=".into(), bytes: 20 }));
     assert_eq!(*records.captures.request_named, ["x-b".into(), "X-A".into(), "host".into()]);
     assert_eq!(*records.captures.response_named, ["Server".into()]);
+    assert_eq!((*records.captures.variables).to_vec(), ["kind".into(), "Kind".into()]);
+    assert_eq!(records.captures.by_rules, 2);
+    let captured = |rule: &Rule| {
+        let Action::Edit(Edit::Capture { place, bytes, .. }) = &rule.action else { return None };
+        Some((*place, *bytes))
+    };
+    assert_eq!(f.http_request.iter().filter_map(captured).collect::<Vec<_>>(), [(0, 20), (1, 8)]);
     let told = |f: &Frontend| f.records.as_ref()?.unique_id.as_ref()?.tells.clone();
     assert_eq!((told(f).as_deref(), told(g).as_deref()), (Some("X-Request-ID"), Some("X-Request-ID")));
     assert!(g.records.as_ref().is_some_and(|r| r.separate_errors && !r.dontlog_normal));

@@ -34,12 +34,21 @@ pub struct Captures {
     pub request_named: Vec<Box<str>>,
     /// The same of responses.
     pub response_named: Vec<Box<str>>,
+    /// Variables that a line format has in it by name.
+    pub variables: Vec<Box<str>>,
+    /// How many rules capture something, which is shown behind `request`.
+    pub by_rules: u16,
 }
 
 impl Captures {
     /// Whether nothing is shown.
     pub fn is_empty(&self) -> bool {
-        self.request.is_empty() && self.request_named.is_empty() && !self.of_responses()
+        self.request.is_empty() && self.request_named.is_empty() && !self.of_responses() && !self.of_rules()
+    }
+
+    /// Whether something is shown that rules make.
+    pub fn of_rules(&self) -> bool {
+        !self.variables.is_empty() || self.by_rules > 0
     }
 
     /// Whether something of responses is shown.
@@ -68,6 +77,7 @@ pub struct Kept {
     response: Vec<Place>,
     request_named: Vec<Place>,
     response_named: Vec<Place>,
+    variables: Vec<Place>,
     request_cookie: Place,
     response_cookie: Place,
     unique_id: Place,
@@ -111,6 +121,8 @@ impl Kept {
         let bytes = &mut self.bytes;
         keep_fields(bytes, &mut self.request, captured(&wanted.request), head);
         keep_fields(bytes, &mut self.request_named, named(&wanted.request_named), head);
+        self.request.resize(wanted.request.len() + usize::from(wanted.by_rules), None);
+        self.variables.resize(wanted.variables.len(), None);
         self.response.resize(wanted.response.len(), None);
         self.response_named.resize(wanted.response_named.len(), None);
         self.request_cookie = wanted.cookie.as_ref().and_then(|cookie| keep_cookie(bytes, cookie, head));
@@ -124,6 +136,24 @@ impl Kept {
         self.response_cookie = wanted.cookie.as_ref().and_then(|cookie| keep_cookie(bytes, cookie, head));
     }
 
+    /// Keeps what rules have made: what they capture, by its place among that, and variables.
+    pub fn handle_rules<'a>(
+        &mut self,
+        wanted: &Captures,
+        captured: impl Iterator<Item = (u16, &'a [u8])>,
+        variable: impl Fn(&str) -> Option<&'a [u8]>,
+    ) {
+        for (at, value) in captured {
+            if let Some(to) = self.request.get_mut(wanted.request.len() + usize::from(at)) {
+                *to = keep(&mut self.bytes, value);
+            }
+        }
+        for (name, to) in wanted.variables.iter().zip(&mut self.variables) {
+            *to = variable(name)
+                .and_then(|value| keep(&mut self.bytes, value.get(..LONGEST_NAMED).unwrap_or(value)));
+        }
+    }
+
     /// Keeps the identifier that `write` makes.
     pub fn handle_unique_id(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let begin = self.bytes.len();
@@ -133,10 +163,10 @@ impl Kept {
 
     /// Forgets everything; buffers stay, within bounds.
     pub fn clear(&mut self) {
-        let Self { bytes, request, response, request_named, response_named, .. } = self;
+        let Self { bytes, request, response, request_named, response_named, variables, .. } = self;
         bytes.clear();
         bytes.shrink_to(ROOM);
-        [request, response, request_named, response_named].into_iter().for_each(Vec::clear);
+        [request, response, request_named, response_named, variables].into_iter().for_each(Vec::clear);
         (self.request_cookie, self.response_cookie, self.unique_id) = (None, None, None);
     }
 
@@ -158,6 +188,11 @@ impl Kept {
     /// Fields of the response that a format has in it.
     pub fn response_named(&self) -> Values<'_> {
         Values { bytes: &self.bytes, places: &self.response_named }
+    }
+
+    /// Variables that a format has in it.
+    pub fn variables(&self) -> Values<'_> {
+        Values { bytes: &self.bytes, places: &self.variables }
     }
 
     /// The captured cookie of the request, `NAME=VALUE`.
@@ -193,10 +228,15 @@ fn keep_fields<'a>(
 ) {
     places.clear();
     places.extend(wanted.map(|(name, most)| {
-        let (value, begin) = (head.last(name)?, bytes.len());
-        bytes.extend_from_slice(value.get(..most).unwrap_or(value));
-        place(begin, bytes.len())
+        let value = head.last(name)?;
+        keep(bytes, value.get(..most).unwrap_or(value))
     }));
+}
+
+fn keep(bytes: &mut Vec<u8>, value: &[u8]) -> Place {
+    let begin = bytes.len();
+    bytes.extend_from_slice(value);
+    place(begin, bytes.len())
 }
 
 /// The first one that is meant. Blanks around its `=` are not kept, as with HAProxy.
@@ -268,7 +308,7 @@ mod tests {
             response: vec![capture("X-A", 64)],
             cookie: Some(CookieCapture { begin: cookie.into(), bytes: 5 }),
             request_named: vec!["host".into()],
-            response_named: Vec::new(),
+            ..Captures::default()
         }
     }
 
@@ -296,5 +336,19 @@ mod tests {
             kept.handle_request(&wanted(begin), &REQUEST);
             assert_eq!(kept.request_cookie(), expected, "{begin}");
         }
+    }
+
+    #[test]
+    fn what_rules_make_has_its_place() {
+        let wanted = Captures { by_rules: 2, variables: vec!["a".into(), "b".into()], ..wanted("SRV") };
+        let mut kept = Kept::default();
+        kept.handle_request(&wanted, &REQUEST);
+        let captured = [(1, &b"second"[..]), (7, b"nowhere")];
+        kept.handle_rules(&wanted, captured.into_iter(), |name| (name == "b").then_some(&b"set"[..]));
+        let shown: Vec<_> = kept.request().iter().collect();
+        assert_eq!(shown, [Some(&b"twot"[..]), None, None, Some(b"second")]);
+        assert_eq!((kept.variables().get(0), kept.variables().get(1)), (None, Some(&b"set"[..])));
+        kept.clear();
+        assert!(kept.request().is_empty() && kept.variables().is_empty());
     }
 }

@@ -24,6 +24,8 @@ pub struct Format {
     /// Fields of requests and responses that are asked for by name.
     request: Vec<Box<str>>,
     response: Vec<Box<str>>,
+    /// Variables that are asked for.
+    variables: Vec<Box<str>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +85,7 @@ impl Format {
             }
         }
         captures.response_named.clone_from(&self.response);
+        captures.variables.clone_from(&self.variables);
     }
 
     /// Takes note of what is kept, which may be more than it has asked for.
@@ -136,6 +139,7 @@ impl Format {
     pub fn later(&self) -> Option<String> {
         self.parts.iter().find_map(|part| match part {
             Part::Field(field, _) if !field.is_known_at_once() => Some(field.spelling()),
+            Part::Variable(variable @ Variable::Set(_), _) => Some(spelling(variable)),
             Part::Response(at, _) => {
                 self.response.get(*at).map(|name| format!("${{{RESPONSE_FIELD}({name})}}"))
             }

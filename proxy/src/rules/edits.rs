@@ -31,6 +31,15 @@ pub enum Edit {
     Variable(Box<str>, Value),
     /// Its record is of this level, or there is none (`set-log-level`).
     LogLevel(LogLevel),
+    /// Its record shows a text among the captured fields (`capture`).
+    Capture {
+        /// Which of those that rules capture, from 0.
+        place: u16,
+        /// What is shown.
+        text: Template,
+        /// Most bytes of it.
+        bytes: usize,
+    },
 }
 
 /// How urgent a record is.
@@ -133,6 +142,8 @@ pub enum Change<'a> {
     Status(u16),
     /// Its record is of this level.
     LogLevel(LogLevel),
+    /// Its record shows this there.
+    Captured(u16, Vec<u8>),
 }
 
 impl Edit {
@@ -163,6 +174,11 @@ impl Edit {
                 made.map_or(Change::Nothing, |value| Change::Variable(name, value))
             }
             Self::LogLevel(level) => Change::LogLevel(*level),
+            Self::Capture { place, text, bytes } => {
+                let mut shown = filled(text);
+                shown.truncate(*bytes);
+                Change::Captured(*place, shown)
+            }
             Self::Line(_) if message.target() == b"*" => Change::Nothing,
             Self::Line(LineEdit::Method(method)) => Change::Method(method),
             Self::Line(line) => {
@@ -174,7 +190,7 @@ impl Edit {
     /// The text that is filled in, if there is one.
     pub fn text(&self) -> Option<&Template> {
         match self {
-            Self::Set(_, text) | Self::Add(_, text) => Some(text),
+            Self::Set(_, text) | Self::Add(_, text) | Self::Capture { text, .. } => Some(text),
             Self::Replace(_, by) | Self::ReplaceElements(_, by) => Some(by.text()),
             Self::Line(line) => line.text(),
             Self::Variable(
@@ -190,7 +206,11 @@ impl Edit {
         match self {
             Self::Set(_, text) | Self::Add(_, text) => text.is_fixed(),
             Self::Del(_) | Self::LogLevel(_) => true,
-            Self::Replace(..) | Self::ReplaceElements(..) | Self::Line(_) | Self::Variable(..) => false,
+            Self::Replace(..)
+            | Self::ReplaceElements(..)
+            | Self::Line(_)
+            | Self::Variable(..)
+            | Self::Capture { .. } => false,
         }
     }
 }
@@ -244,6 +264,8 @@ struct Made {
     /// Of a response.
     status: Option<u16>,
     log_level: Option<LogLevel>,
+    /// For its record.
+    captured: Vec<(u16, Vec<u8>)>,
     /// Variables that are gone, whoever has set them before.
     unset: Vec<Box<str>>,
     variables: Variables,
@@ -308,6 +330,7 @@ impl Edits {
             }
             Change::Status(status) => made.status = Some(status),
             Change::LogLevel(level) => made.log_level = Some(level),
+            Change::Captured(place, shown) => made.captured.push((place, shown)),
         }
     }
 
@@ -315,6 +338,11 @@ impl Edits {
     #[inline]
     pub fn log_level(&self) -> Option<LogLevel> {
         self.0.as_ref()?.log_level
+    }
+
+    /// What its record shows besides, in the order in which it was captured.
+    pub fn captured(&self) -> impl Iterator<Item = (u16, &[u8])> {
+        self.0.iter().flat_map(|made| made.captured.iter().map(|(place, shown)| (*place, &**shown)))
     }
 
     /// Whether a variable is gone that was set before.
@@ -350,11 +378,6 @@ impl Edits {
             made.variables.0.iter().for_each(|(name, value)| before.set(name, value.clone()));
         }
         before
-    }
-
-    /// All that they have set, which outlives the rest.
-    pub fn into_variables(self) -> Variables {
-        self.0.map(|made| made.variables).unwrap_or_default()
     }
 
     /// The method, if it is another.

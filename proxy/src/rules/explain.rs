@@ -293,6 +293,7 @@ impl fmt::Display for Edit {
             Self::Line(LineEdit::PathQuery(text)) => write!(f, "set_pathq {text}"),
             Self::Line(LineEdit::ReplacePath(by)) => write!(f, "replace_path {by}"),
             Self::Line(LineEdit::ReplacePathQuery(by)) => write!(f, "replace_pathq {by}"),
+            Self::Capture { text, .. } => write!(f, "capture {text}"),
             Self::LogLevel(LogLevel::Silent) => f.write_str("set_log_level silent"),
             Self::LogLevel(LogLevel::Level(level)) => write!(f, "set_log_level {}", level.name()),
             Self::Variable(name, Value::Text(text)) => write!(f, "set_var {name} = {text}"),

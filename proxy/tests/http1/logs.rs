@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use evenkeel_proxy::access_log::{Capture, Captures, CookieCapture, Format};
 use evenkeel_proxy::plan::{LogFormat, Records, UniqueId};
+use evenkeel_proxy::rules::template::Template;
+use evenkeel_proxy::rules::{Action, Edit, How, Matcher, Rule, Test, Texts, Value};
 
 use super::common::{Client, PATIENCE, Scripted, Setup, TestProxy, closed_port, field, scripted};
 use super::oracle::Haproxy;
@@ -161,6 +163,43 @@ fn httplog_spelled_out_gives_the_same_lines_as_httplog_and_as_haproxys() {
     client.rest();
     let line = built_in.line();
     assert!(line.ends_with(" 0/0 \"<BADREQ>\""), "without a request nothing was captured: {line}");
+}
+
+#[test]
+fn what_rules_capture_and_set_is_shown_as_haproxy_shows_it() {
+    let server = server();
+    let frontend = format!(
+        "{CAPTURE} http-request set-var(txn.kind) str(api) if {{ path_beg /x }}\n \
+         http-request capture req.hdr(Host) len 5\n http-request capture path len 4 if {{ path_beg /x }}\n \
+         http-request deny if {{ path_beg /teapot }}\n \
+         log-format \"|<%HM %hr|%hrl|%[var(txn.kind)]|%ST\"\n"
+    );
+    let oracle = Haproxy::start_whole("", &frontend, &format!(" server s1 {}\n", server.addr));
+    let path =
+        |begin: &str| Matcher::Test(Test::Path(Texts::new(How::Prefix, false, vec![begin.into()]).unwrap()));
+    let text = |text: &str| Template::parse(text).unwrap();
+    let all = || Matcher::All(Vec::new());
+    let capture = |place, what: &str, bytes| Edit::Capture { place, text: text(what), bytes };
+    let rules = [
+        (path("/x"), Action::Edit(Edit::Variable("kind".into(), Value::Text(text("api"))))),
+        (all(), Action::Edit(capture(0, "${hdr(host)}", 5))),
+        (path("/x"), Action::Edit(capture(1, "${path}", 4))),
+        (path("/teapot"), Action::Deny(403)),
+    ];
+    let mut setup = Setup::new(&[server.addr]);
+    setup.frontend.http_request = rules.map(|(when, action)| Rule { when, action }).into();
+    let captures = Captures { by_rules: 2, ..captures() };
+    logging(&mut setup, "|<%HM %hr|%hrl|${var(kind)}|%ST", Records { captures, ..Records::default() });
+    let proxy = setup.start();
+    let (mut to_theirs, mut to_ours) = (client(oracle.addr), client(proxy.addr));
+    let marked = |line: &str| line.split_once("|<").expect("a mark").1.to_owned();
+    for request in REQUESTS {
+        ask(&mut to_theirs, request);
+        ask(&mut to_ours, request);
+        let method = request.split(' ').next().unwrap();
+        let theirs = marked(&oracle.line_with(&format!("|<{method} ")));
+        assert_eq!(marked(&proxy.line()), theirs, "{request}");
+    }
 }
 
 #[test]

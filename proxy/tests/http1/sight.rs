@@ -276,7 +276,7 @@ fn a_rule_answers_with_the_statistics_page() {
     proxy.services.offer(sight);
     let mut client = proxy.client();
     let mut get = |target: &str| {
-        client.send(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
         let (head, body) = client.response();
         (head, String::from_utf8(body).unwrap())
     };

@@ -141,7 +141,7 @@ pub(super) const LOG_FORMAT: Key = Key::new(
      HTTP: `%r` `${request_line}`, `%HM` `${method}`, `%HU` `${uri}`, `%HP` `${uri_path}`, `%HPO` `${path}`, `%HQ` \
      `${query_string}`, `%HV` `${version}`, `%ST` `${status}`, `%CC` `${request_cookie}`, `%CS` `${response_cookie}`, `%hr` \
      `${request_captures}`, `%hs` `${response_captures}`, `%hrl` `${request_capture_list}`, `%hsl` `${response_capture_list}`, \
-     `%ID` `${unique_id}`, `${res_hdr(NAME)}`, and all that texts of rules have, such as `${host}` and `${hdr(NAME)}`. \
+     `%ID` `${unique_id}`, `${res_hdr(NAME)}`, and all that texts of rules have, such as `${host}`, `${hdr(NAME)}` and `${var(NAME)}`, as rules have left it. \
      TLS: `%sslv` `${ssl_fc_protocol}`, `%sslc` `${ssl_fc_cipher}`, `${ssl_fc}`, `${ssl_fc_sni}`, `${ssl_fc_alpn}`, \
      `${ssl_fc_is_resumed}`, `${ssl_c_used}`, `${ssl_c_s_dn}`, `${ssl_c_i_dn}`, `${ssl_c_serial}`. \
      Process: `%H` `${hostname}`, `%pid` `${pid}`, `%rt` `${request_counter}`.",

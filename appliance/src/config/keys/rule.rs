@@ -61,6 +61,7 @@ pub static HTTP_REQUEST: Section = Section {
              to look at and not to change anything, at whatever path the rule is asked for; `stats` of the section is a page \
              with users and operators.",
         ),
+        Key::new("capture", Type::Table(&RULE_CAPTURE), "Has the record of the request show a text."),
         SET_HEADER,
         ADD_HEADER,
         DEL_HEADER,
@@ -146,6 +147,19 @@ pub static WAIT_FOR_BODY: Section = Section {
             .default_is("all of it"),
     ],
     hints: &[("timeout", "time"), ("at-least", "at_least"), ("size", "at_least")],
+};
+
+/// `capture` of a rule.
+pub static RULE_CAPTURE: Section = Section {
+    path: "frontend.NAME.http_request.capture",
+    called: "a capture",
+    doc: "A text for access records, behind the fields that `capture` of the section has, in the order of the rules; nothing \
+          where the rule does not hold. Rules of backends have none: their requests have records of several frontends.",
+    keys: &[
+        Key::new("text", Type::Text("a text"), "What is shown, filled in by the request.").required(),
+        Key::new("len", Type::Int { min: 1, max: 8192 }, "Most bytes of it.").required(),
+    ],
+    hints: &[("sample", "text"), ("length", "len")],
 };
 
 /// `redirect` of a rule.

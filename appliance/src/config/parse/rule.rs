@@ -76,6 +76,7 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
         .map(|word| Action::Serve(if word.value == "stats" { Service::Stats } else { Service::Prometheus }));
     let wait = t.read(cx, "wait_for_body", |cx, _, node| body_wait(cx, node)).map(Action::WaitForBody);
     let limit = t.read(cx, "set_bandwidth_limit", http::limit).map(|limit| Action::Limit(limit.into()));
+    let capture = t.read(cx, "capture", |cx, _, node| capture(cx, node)).map(Action::Edit);
     let mut actions: Vec<_> =
         edits(cx, &mut t, &OF_REQUESTS, template).into_iter().map(Action::Edit).collect();
     actions.extend(line(cx, &mut t).map(|line| Action::Edit(Edit::Line(line))));
@@ -84,7 +85,9 @@ fn rule(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<RuleDraft> 
     });
     let variable = |(name, value)| Action::Edit(Edit::Variable(name, value));
     actions.extend(set.unwrap_or_default().into_iter().map(variable));
-    actions.extend([deny, tarpit, dropped, reply, redirect, service, wait, limit].into_iter().flatten());
+    actions.extend(
+        [deny, tarpit, dropped, reply, redirect, service, wait, limit, capture].into_iter().flatten(),
+    );
     actions.extend(lua::action(cx, &mut t, false).map(Action::Lua));
     let counting = counted::rule(cx, &mut t);
     let when = when(cx, &mut t);
@@ -325,6 +328,15 @@ fn body_wait(cx: &mut Reader<'_>, node: Node<'_>) -> Option<BodyWait> {
     Some(BodyWait { time: time?.value, at_least })
 }
 
+/// Its place is that of the rule among others that capture, which is known when all are.
+fn capture(cx: &mut Reader<'_>, node: Node<'_>) -> Option<Edit> {
+    let mut t = Fields::of(cx, &keys::RULE_CAPTURE, node.key, node)?;
+    let text = t.read(cx, "text", |cx, key, node| templated(cx, key, node, any_template));
+    let bytes = t.read(cx, "len", Reader::int::<u16>);
+    t.finish(cx);
+    Some(Edit::Capture { place: 0, text: text?.value, bytes: bytes?.value.into() })
+}
+
 fn reply(cx: &mut Reader<'_>, node: Node<'_>, limit: usize) -> Option<Reply> {
     let mut t = Fields::of(cx, &keys::RETURN, node.key, node)?;
     let errors = cx.errors;
@@ -538,7 +550,7 @@ fn field_value(text: &str) -> Result<Box<str>, Bad> {
     Ok(text.into())
 }
 
-const ACTIONS: [&str; 26] = [
+const ACTIONS: [&str; 27] = [
     "deny",
     "tarpit",
     "silent_drop",
@@ -547,6 +559,7 @@ const ACTIONS: [&str; 26] = [
     "use_service",
     "wait_for_body",
     "set_bandwidth_limit",
+    "capture",
     "set_header",
     "add_header",
     "del_header",

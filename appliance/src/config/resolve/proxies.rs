@@ -7,7 +7,7 @@ use evenkeel_proxy::access_log::{Destination, Fields, LogTarget};
 use evenkeel_proxy::names::Resolvers;
 use evenkeel_proxy::page::StatsPage;
 use evenkeel_proxy::plan::{AdminState, Mode, ServerAddr, TcpAction, TcpRule, TcpRules};
-use evenkeel_proxy::rules::{Action, ResponseAction, ResponseRule, ResponseRules, Rule};
+use evenkeel_proxy::rules::{Action, Edit, ResponseAction, ResponseRule, ResponseRules, Rule};
 use evenkeel_proxy::sticky::{Cookie, StickKey, StickRule};
 use evenkeel_proxy::table::{KeyType, TableConfig};
 
@@ -57,6 +57,7 @@ pub(super) struct Asked {
 pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>) -> Asked {
     let own = Matchers::new(cx, &proxy.acl, Some(matchers), matchers.there);
     let rules = rules(cx, &proxy.rules, &own);
+    let rules = captured(cx, proxy, rules);
     let response_rules = response_rules(cx, &proxy.response_rules, &own);
     let route = |draft: &RouteDraft| {
         let when = own.resolve(cx, &draft.when)?;
@@ -66,6 +67,26 @@ pub(super) fn asked(cx: &mut Reader<'_>, proxy: &Proxy, matchers: &Matchers<'_>)
     let stats = stats::page(cx, proxy, &own);
     let tcp_rules = tcp_rules(cx, proxy, &own);
     Asked { rules, response_rules, routes, stats, tcp_rules }
+}
+
+/// The same with a place for what each of them captures.
+fn captured(cx: &mut Reader<'_>, proxy: &Proxy, mut rules: Vec<Rule>) -> Vec<Rule> {
+    let capture = |action: &Action| matches!(action, Action::Edit(Edit::Capture { .. }));
+    if proxy.side == Side::Backend
+        && let Some(draft) = proxy.rules.iter().find(|draft| draft.actions.iter().any(capture))
+    {
+        let message = "a rule of a backend has no record of its own to `capture` for";
+        let help = "capture in `http_request` of its frontends, or `set_var` and `${var(NAME)}` in their `log_format`";
+        cx.push(Diagnostic::error(Code::BadCombination, draft.at, message).help(help));
+    }
+    let mut next = 0;
+    for rule in &mut rules {
+        if let Action::Edit(Edit::Capture { place, .. }) = &mut rule.action {
+            *place = next;
+            next = next.saturating_add(1);
+        }
+    }
+    rules
 }
 
 fn rules(cx: &mut Reader<'_>, drafts: &[RuleDraft], matchers: &Matchers<'_>) -> Vec<Rule> {
@@ -175,7 +196,10 @@ pub(super) fn frontend(
     let mut log_format = modes::log_format(cx, proxy, settings, mode);
     let to_journal = log.iter().any(|target| matches!(target.to, Destination::Journal(_)));
     let fields = if to_journal { Fields::Wanted } else { Fields::None };
-    let records = settings.records.records(&mut log_format, mode == Mode::Http, fields);
+    let by_rules =
+        rules.iter().filter(|rule| matches!(rule.action, Action::Edit(Edit::Capture { .. }))).count();
+    let by_rules = u16::try_from(by_rules).unwrap_or(u16::MAX);
+    let records = settings.records.records(&mut log_format, mode == Mode::Http, fields, by_rules);
     check_upload(cx, proxy, settings);
     Frontend {
         name: proxy.name.clone(),

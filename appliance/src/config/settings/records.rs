@@ -27,12 +27,13 @@ impl RecordSettings {
     }
 
     /// For a frontend whose records are written in `format`, which gets to know where the fields are kept that it shows.
-    /// `None`: nothing is particular about them.
+    /// So many rules capture something. `None`: nothing is particular about them.
     pub(in crate::config) fn records(
         &self,
         format: &mut LogFormat,
         is_http: bool,
         fields: Fields,
+        by_rules: u16,
     ) -> Option<Box<Records>> {
         let mut records = Records {
             dontlog_normal: self.dontlog_normal.unwrap_or(false),
@@ -43,6 +44,7 @@ impl RecordSettings {
         // What a default says of requests does not concern what is not HTTP.
         if is_http {
             records.captures = self.capture.clone().unwrap_or_default();
+            records.captures.by_rules = by_rules;
             records.unique_id = self.unique_id.clone().flatten();
             records.ask(format);
         }

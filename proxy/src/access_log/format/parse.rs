@@ -63,7 +63,7 @@ impl Format {
     }
 
     fn empty() -> Self {
-        Self { parts: Vec::new(), request: Vec::new(), response: Vec::new() }
+        Self { parts: Vec::new(), request: Vec::new(), response: Vec::new(), variables: Vec::new() }
     }
 }
 
@@ -159,9 +159,10 @@ impl Parser {
             self.push(Part::Response(at, style));
         } else {
             let variable = Variable::parse(name)?;
-            // What a rule has set is gone when the line is written.
-            if let Variable::Set(_) = variable {
-                return Err(TemplateError::Unknown(name.to_owned()).into());
+            if let Variable::Set(name) = &variable
+                && !self.format.variables.contains(name)
+            {
+                self.format.variables.push(name.clone());
             }
             if let Some(field) = variable.field() {
                 position(&mut self.format.request, field);

@@ -22,7 +22,7 @@ impl Format {
         out.reserve(256);
         let absent = Details::default();
         let details = record.details.unwrap_or(&absent);
-        let seen = Seen { record, details, names: &self.request };
+        let seen = Seen { record, details, names: &self.request, variables: &self.variables };
         let looked = Looked::new(&seen);
         // A blank is written if something has been since the last one.
         let mut blank = true;
@@ -395,6 +395,8 @@ struct Seen<'a> {
     details: &'a Details,
     /// Names of the fields that are kept.
     names: &'a [Box<str>],
+    /// Names of the variables that are.
+    variables: &'a [Box<str>],
 }
 
 impl Seen<'_> {
@@ -434,6 +436,11 @@ impl rules::Request for Seen<'_> {
 
     fn fields(&self, name: &str, look: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         self.field(name).is_some_and(look)
+    }
+
+    fn variable(&self, name: &str) -> Option<&[u8]> {
+        let at = self.variables.iter().position(|known| **known == *name)?;
+        self.record.kept.variables().get(at)
     }
 
     fn source(&self) -> IpAddr {

@@ -15,6 +15,7 @@ use crate::access_log::{
 use crate::h1::field::Known;
 use crate::h1::head::HeadIndex;
 use crate::plan::{Frontend, FrontendId, LogFormat, Records};
+use crate::rules::response::Response;
 use crate::rules::{Change, Edits};
 use crate::sticky::pairs;
 
@@ -78,6 +79,14 @@ impl Notes {
         }
     }
 
+    /// The rules for the final response have been asked.
+    pub(super) fn handle_response_rules(&mut self, records: &Records, response: &impl Response) {
+        if !records.captures.variables.is_empty() {
+            let variable = |name: &str| response.variable(name);
+            self.kept.handle_rules(&records.captures, std::iter::empty(), variable);
+        }
+    }
+
     #[cold]
     fn keep_response(&mut self, thread: &DataThread, frontend: FrontendId, answer: &Answer<'_>) {
         let frontend = thread.plan.frontends().get(usize::from(frontend.0));
@@ -124,6 +133,13 @@ impl Notes {
             (self.keeps_response, self.keeps_ends, self.ends) = (None, false, None);
         }
     }
+}
+
+/// Notes what the records show of what rules have made.
+#[cold]
+pub(super) fn handle_rules(exchange: &mut Exchange, records: &Records, edits: &Edits) {
+    let kept = &mut exchange.notes.kept;
+    kept.handle_rules(&records.captures, edits.captured(), |name| edits.variable(name));
 }
 
 /// Notes what the records of `frontend` show of a request.

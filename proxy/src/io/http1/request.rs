@@ -57,7 +57,7 @@ pub(super) fn prepare(
     parsed: &Parsed<'_>,
     now: Instant,
 ) -> Result<Prepared, Failure> {
-    let Parsed { request, index, bytes } = parsed;
+    let Parsed { request, bytes, .. } = parsed;
     exchange.facts.keep_line(request, bytes, party.http2);
     exchange.facts.head_done = Some(now);
     exchange.asked.method = request.method;
@@ -67,26 +67,48 @@ pub(super) fn prepare(
         notes::handle_request(exchange, thread, party, (frontend, records), parsed);
     }
     counted::handle_request(exchange, now);
-    let Said { framing, target, options, expectation, upgrade } = read(exchange, parsed)?;
-    exchange.up.body = Body::new(framing, Output::Chunks);
+    let said = read(exchange, parsed)?;
+    exchange.up.body = Body::new(said.framing, Output::Chunks);
     let mut edits = Edits::default();
     if let Some(records) = &frontend.records {
         notes::tell(&exchange.notes, records, &mut edits);
     }
+    let prepared = decide(exchange, thread, (party, frontend), parsed, said, &mut edits, now);
+    if let Some(records) = &frontend.records
+        && records.captures.of_rules()
+    {
+        notes::handle_rules(exchange, records, &edits);
+    }
+    prepared
+}
+
+/// Asks the rules, and makes the head that is forwarded.
+#[inline(always)]
+fn decide(
+    exchange: &mut Exchange,
+    thread: &DataThread,
+    (party, frontend): (&Party, &Frontend),
+    parsed: &Parsed<'_>,
+    said: Said<'_>,
+    edits: &mut Edits,
+    now: Instant,
+) -> Result<Prepared, Failure> {
+    let Parsed { request, index, bytes } = parsed;
+    let Said { framing, target, options, expectation, upgrade } = said;
     let caller = &party.caller;
     let scripting = Scripting::begin(thread, frontend, now);
     let given = Given { parsed, target: &target, caller, state: &thread.balance, scripting };
-    if let Some(ours) = ask(&frontend.http_request, exchange, given, &mut edits) {
+    if let Some(ours) = ask(&frontend.http_request, exchange, given, edits) {
         return Ok(Prepared::Answer(ours));
     }
     if let Some(page) = &frontend.stats
-        && let Some(visit) = page::visit(page, exchange, given, &edits)
+        && let Some(visit) = page::visit(page, exchange, given, edits)
     {
         // Whoever may change servers may hang on what a script says.
         let refused = given.failed().map(Prepared::Answer);
         return Ok(refused.unwrap_or_else(|| visited(exchange, page, visit, framing)));
     }
-    let view = View::of(given, &edits).with(exchange);
+    let view = View::of(given, edits).with(exchange);
     let looked = Looked::new(&view);
     let of_rules = if frontend.routes.is_empty() { None } else { frontend.routes.backend(&looked) };
     let id = of_rules.or(frontend.default_backend).ok_or(Failure::NoServer)?;
@@ -101,13 +123,13 @@ pub(super) fn prepare(
     exchange.repeat = Repeat::new(backend, request.method);
     exchange.facts.backend = Some(id);
     thread.recorder.backend(id).current.raise();
-    if let Some(ours) = ask(&backend.http_request, exchange, given, &mut edits) {
+    if let Some(ours) = ask(&backend.http_request, exchange, given, edits) {
         return Ok(Prepared::Answer(ours));
     }
     if !frontend.http_response.is_empty() || !backend.http_response.is_empty() {
-        let view = View::of(given, &edits).with(exchange);
+        let view = View::of(given, edits).with(exchange);
         let of_backend = backend.http_response.holding(&Looked::new(&view));
-        let coding = coding(frontend, backend, parsed, &mut edits);
+        let coding = coding(frontend, backend, parsed, edits);
         exchange.changes = Some(Changes::new(party.frontend, holding, of_backend, coding).into());
     }
     if let Some(refusal) = given.failed() {
@@ -123,7 +145,7 @@ pub(super) fn prepare(
         cookie = backend.cookie.as_deref().filter(|_| persistence.is_edited());
         exchange.facts.persistence = persistence;
     }
-    let changed = (!edits.is_empty()).then_some(&edits);
+    let changed = (!edits.is_empty()).then_some(&*edits);
     let target = match changed {
         Some(edits) => changed_line(exchange, backend, edits, target),
         None => target,
@@ -133,9 +155,9 @@ pub(super) fn prepare(
         ToServer { target, options, expectation, framing, upgrade, forwarded_for, cookie, edits: changed };
     forward::request(exchange.up.out.buffer(), request, index, bytes, &to);
     exchange.up.chunker = framing.is_reframed().then_some(Chunker::First);
-    wish.key = key_of(&backend.balance, &Asking { given, edits: &edits });
+    wish.key = key_of(&backend.balance, &Asking { given, edits });
     if let Some(changes) = &mut exchange.changes {
-        changes.set = edits.into_variables();
+        changes.set = edits.variables();
         return Ok(limited(Assign::new(id, wish), frontend, backend));
     }
     Ok(Prepared::Forward(Assign::new(id, wish)))

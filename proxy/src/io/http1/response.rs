@@ -202,6 +202,10 @@ fn edits<'t>(
     let left = Edited { response: &came, edits: by_backend.as_deref().unwrap_or(&none) };
     let by_frontend = of_frontend.map(|rules| rules.edits(changes.holding, &left, &mut scripts)).transpose();
     let by_frontend = by_frontend.map_err(|instead| withheld(instead, &left))?;
+    if let Some(records) = frontend.and_then(|f| f.records.as_ref()) {
+        let left = Edited { response: &left, edits: by_frontend.as_deref().unwrap_or(&none) };
+        exchange.notes.handle_response_rules(records, &left);
+    }
     let mut coded = None;
     if let Coding::Wanted(algo) = changes.coding
         && let Some(by) = of_backend.into_iter().chain(of_frontend).find_map(ResponseRules::compression)

@@ -84,7 +84,7 @@ fn variables_are_set() {
         all.apply(Edit::Variable(name.into(), value).change(&Fixed));
         assert_eq!(all.variable(name), expected.map(str::as_bytes), "{name}");
     }
-    let variables = all.into_variables();
+    let variables = all.variables();
     assert_eq!((variables.value("a"), variables.value("d")), (Some(&b""[..]), None));
 }
 
