@@ -12,18 +12,17 @@ pub static GLOBAL: Section = Section {
     doc: "What concerns the processes as a whole.",
     keys: &[
         Key::new("user", Type::Text("a user name"), "The worker, which handles all bytes of clients and servers, runs as this user.")
-            .default_is("\"evenkeel\" if there is such a user, else \"nobody\"")
-            .restart(),
-        Key::new("group", Type::Text("a group name"), "The worker's group.").default_is("that of `user`").restart(),
+            .default_is("\"evenkeel\" if there is such a user, else \"nobody\""),
+        Key::new("group", Type::Text("a group name"), "The worker's group.").default_is("that of `user`"),
         Key::new(
             "script_user",
             Type::Text("a user name"),
             "Check and notify scripts run as this user. It should not be the worker's: a script's verdict moves addresses.",
         )
-        .default_is("\"keepalived_script\" if there is such a user, else \"nobody\""),
+        .default_is("\"keepalived_script\" if there is such a user, else \"nobody\"")
+        .restart(),
         Key::new("nbthread", Type::Int { min: 1, max: 256 }, "Data threads of the worker.")
-            .default_is("the CPUs the process may use")
-            .restart(),
+            .default_is("the CPUs the process may use"),
         Key::new("maxconn", Type::Int { min: 1, max: 10_000_000 }, "Most connections from clients, over all frontends. More wait in the backlog.")
             .default("10000"),
         Key::new(
