@@ -43,6 +43,9 @@ pub struct WorkerStatus {
     pub starved: u64,
     /// Why the last one was lost.
     pub last_loss: Option<String>,
+    /// Process ids of workers whose successor serves, and who finish what they have.
+    #[serde(default)]
+    pub retired: Vec<u32>,
 }
 
 /// The guard process.

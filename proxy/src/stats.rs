@@ -5,14 +5,16 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::plan::{BackendId, FrontendId, Plan, ServerId};
 use crate::retry::Tally;
 use crate::unreadable::Unreadable;
+pub use counted::{Counted, Named};
 pub use times::{BOUNDS, Spans, Times, TimesTotals};
 
+mod counted;
 mod times;
 
 /// All counters of one plan.
@@ -23,6 +25,8 @@ pub struct Stats {
     lua_errors: AtomicU64,
     /// Messages that could not be read, if anybody can look at them.
     unreadable: Option<Unreadable>,
+    /// What was counted before, and elsewhere.
+    carried: Mutex<Snapshot>,
 }
 
 /// What one thread counts.
@@ -96,12 +100,44 @@ macro_rules! counters {
                 self
             }
 
-            /// Adds what an earlier life counted. The present is not history: `current` stays as it is.
+            /// Adds what was counted before. The present is not history: `current` stays as it is.
             pub fn carry(&mut self, earlier: &Self) {
                 $(self.$name = self.$name.wrapping_add(earlier.$name);)*
                 for (total, before) in self.responses.iter_mut().zip(&earlier.responses) {
                     *total = total.wrapping_add(*before);
                 }
+                self.peak = self.peak.max(earlier.peak);
+            }
+
+            /// The names of [`Self::numbers`], in their order.
+            pub fn names() -> impl Iterator<Item = &'static str> {
+                let counters = [$(stringify!($name)),*];
+                counters.into_iter().chain(RESPONSES).chain([PEAK])
+            }
+
+            /// Every number of the past.
+            pub fn numbers(&self) -> impl Iterator<Item = u64> {
+                let counters = [$(self.$name),*];
+                counters.into_iter().chain(self.responses).chain([self.peak])
+            }
+
+            /// Sets what [`Self::numbers`] gave under this name. A name that nothing has is passed over.
+            pub fn set(&mut self, name: &str, number: u64) {
+                match name {
+                    $(stringify!($name) => self.$name = number,)*
+                    PEAK => self.peak = number,
+                    _ => {
+                        let class = RESPONSES.iter().position(|class| *class == name);
+                        if let Some(to) = class.and_then(|class| self.responses.get_mut(class)) {
+                            *to = number;
+                        }
+                    }
+                }
+            }
+
+            /// Without the present.
+            fn past(&self) -> Self {
+                Self { current: 0, idle: 0, ..*self }
             }
         }
     };
@@ -335,7 +371,13 @@ impl Stats {
             blocks: (0..threads).map(|_| Arc::new(Block::new(plan))).collect(),
             lua_errors: AtomicU64::default(),
             unreadable: None,
+            carried: Mutex::default(),
         }
+    }
+
+    fn carried(&self) -> MutexGuard<'_, Snapshot> {
+        // Numbers that are added one after the other: a panic between them leaves nothing that could not be read.
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same, for those who want to know how long requests take, and to see what could not be read, too.
@@ -418,6 +460,7 @@ impl Stats {
                 times::add_all(&times.servers, &mut snapshot.server_times);
             }
         }
+        counted::add_carried(&mut snapshot, &self.carried());
         snapshot
     }
 }
@@ -494,6 +537,11 @@ fn add_all(counters: &[Counters], totals: &mut Vec<Totals>) {
 
 /// Position of "none of 1xx to 5xx" in `responses`.
 const OTHER: usize = 5;
+
+/// What `responses` are called by themselves.
+const RESPONSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+
+const PEAK: &str = "peak";
 
 #[cfg(test)]
 mod tests {

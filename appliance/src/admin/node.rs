@@ -106,6 +106,12 @@ fn processes(out: &mut String, facts: &NodeFacts) {
         "Times a worker was silent for want of a processor",
         starved,
     );
+    gauge(
+        out,
+        "evenkeel_workers_retired",
+        "Workers whose successor serves, and who finish their connections",
+        facts.worker.retired.len() as u64,
+    );
     let fit = u64::from(facts.worker.fitness.starts_with("fit"));
     gauge(out, "evenkeel_worker_fit", "1: the node may hold virtual addresses", fit);
     head(out, "evenkeel_reloads_total", "counter", "Reloads, by what came of them");
@@ -224,6 +230,7 @@ mod tests {
             lost: 3,
             starved: 0,
             last_loss: None,
+            retired: vec![7],
         };
         let facts = NodeFacts {
             vrrp: vec![instance],
@@ -241,6 +248,7 @@ mod tests {
             "evenkeel_vrrp_priority{iname=\"VI_1\",intf=\"eth0\",vrid=\"51\"} 103",
             "evenkeel_worker_losses_total 3",
             "evenkeel_worker_fit 1",
+            "evenkeel_workers_retired 1",
             "evenkeel_reloads_total{result=\"refused\"} 1",
             "evenkeel_keeper_uptime_seconds 1.234",
         ] {

@@ -151,6 +151,7 @@ mod tests {
             lost: 1,
             starved: 0,
             last_loss: Some("signal 9".into()),
+            retired: Vec::new(),
         };
         let facts = NodeFacts {
             vrrp: Vec::new(),

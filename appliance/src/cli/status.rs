@@ -38,6 +38,9 @@ fn render(s: &NodeStatus) -> String {
     if let Some(loss) = &worker.last_loss {
         line(&mut out, format_args!("  {} lost, the last one {loss}", worker.lost));
     }
+    for retired in &worker.retired {
+        line(&mut out, format_args!("  retired pid {retired} finishes its connections"));
+    }
     if worker.starved > 0 {
         line(&mut out, format_args!("  starved of processor time {} times", worker.starved));
     }

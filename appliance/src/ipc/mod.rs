@@ -3,7 +3,9 @@
 //! The worker gets the configuration as text and re-reads it by itself, so neither side trusts the other's structures.
 
 mod channel;
+mod counted;
 pub mod health;
+pub mod tables;
 
 use evenkeel_vrrp::event::Servers;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,8 @@ use crate::worker::privileges::Identity;
 
 pub use self::health::{Admin, ServerHealth};
 pub use channel::{Receiver, Sender, channel};
+pub use counted::Counts;
+pub use tables::TableContent;
 
 /// From the keeper.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +49,8 @@ pub enum ToWorker {
     Node(Box<NodeFacts>),
     /// A successor is about to start: what has it to know? The number comes back.
     HandOver(u64),
+    /// A worker that was retired has counted this since it told of it last.
+    Counts(Box<Counts>),
     /// The successor accepts: finish what runs, however long it takes, then exit. A [`ToWorker::Drain`] may follow.
     Retire,
     /// Stop accepting, finish what runs within the limit, then exit.
@@ -67,6 +73,10 @@ pub struct Start {
     pub sockets: Vec<(u16, u16)>,
     /// Health of the servers as the last worker knew it.
     pub health: Vec<ServerHealth>,
+    /// What the worker before it has counted, if it is still there to say so.
+    pub counts: Counts,
+    /// What was in its tables.
+    pub tables: Vec<TableContent>,
 }
 
 /// What an operator wants of a server.
@@ -135,8 +145,12 @@ pub enum FromWorker {
     Report(u64, Box<WorkerReport>),
     /// The health of servers has changed: what a successor must know.
     Health(Vec<ServerHealth>),
-    /// The answer to [`ToWorker::HandOver`]: all has been told.
-    HandedOver(u64),
+    /// What is in tables, a piece of it: for a successor that is about to start.
+    Table(Box<TableContent>),
+    /// The answer to [`ToWorker::HandOver`]: all else has been told, and so much has been counted.
+    HandedOver(u64, Box<Counts>),
+    /// What a retired worker has counted since it told of it last.
+    Counts(Box<Counts>),
     /// An operator has changed what comes from a file.
     Edited {
         /// The file, as the configuration names it.

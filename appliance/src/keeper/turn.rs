@@ -30,7 +30,7 @@ use super::supervisor::{Action, Supervisor, WorkerId};
 use super::{Asked as Signalled, RunError, Signals, Started, scripts, words};
 use crate::admin::node::NodeFacts;
 use crate::config::{Config, Sources, lower, model};
-use crate::ipc::{FromWorker, Order, Ordered, ServerHealth, ServersReport, ToWorker};
+use crate::ipc::{Counts, FromWorker, Order, Ordered, ServerHealth, ServersReport, ToWorker};
 use crate::logs::Wanted;
 use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
 use takeover::{Setup, Takeover};
@@ -68,6 +68,8 @@ pub(super) struct Keeper {
     reload: Reload,
     /// The worker has yet to be given the files of TLS that were read last.
     tls_due: bool,
+    /// What retired workers have counted, and the worker has yet to be told.
+    counts_due: Vec<Counts>,
     inbox: Inbox,
     control: Option<ControlSocket>,
     admin: AdminSockets,
@@ -185,6 +187,7 @@ impl Keeper {
             announced_ready: false,
             reload: Reload::default(),
             tls_due: false,
+            counts_due: Vec::new(),
             inbox: Inbox { worker_tx, worker, asks, tracks },
             control: Some(control),
             admin,
@@ -350,7 +353,10 @@ impl Keeper {
             FromWorker::Logs(number, said) => self.readers.answer(number, said),
             FromWorker::Ordered(number, outcome) => self.answer_order(number, outcome),
             FromWorker::Health(health) => self.health = health,
-            FromWorker::HandedOver(number) => self.take_handed_over(number),
+            FromWorker::Table(table) => self.take_table(*table),
+            FromWorker::HandedOver(number, counts) => self.take_handed_over(number, *counts),
+            // Only a retired one tells of them.
+            FromWorker::Counts(_) => {}
             FromWorker::Edited { file, edit } => self.edits.take(&mut self.setup.sources, &file, edit),
             FromWorker::Event { level: 0..=3, line } => tracing::error!("{line}"),
             FromWorker::Event { level: 4, line } => tracing::warn!("{line}"),
@@ -375,13 +381,18 @@ impl Keeper {
             FromWorker::Drained { left } => {
                 tracing::warn!(worker = id.0, left, "connections cut: the drain timeout has passed");
             }
+            FromWorker::Counts(counts) => {
+                self.counts_due.push(*counts);
+                self.pass_on();
+            }
             // What they say of servers is the other's to say.
             FromWorker::Ready
             | FromWorker::Servers(_)
             | FromWorker::Pong(_)
             | FromWorker::Report(..)
             | FromWorker::Health(_)
-            | FromWorker::HandedOver(_)
+            | FromWorker::Table(_)
+            | FromWorker::HandedOver(..)
             | FromWorker::Event { .. }
             | FromWorker::Ordered(..)
             | FromWorker::Logs(..)
@@ -429,7 +440,7 @@ impl Keeper {
                     if let Some(link) = self.link.as_ref().filter(|link| link.id == id) {
                         link.send(ToWorker::Ping(seq));
                     }
-                    self.pass_tls_on();
+                    self.pass_on();
                     self.tell_node();
                 }
                 Action::Kill(id) => {
@@ -471,13 +482,12 @@ impl Keeper {
     }
 
     /// A worker that takes no message just now gets them with the next heartbeat.
-    fn pass_tls_on(&mut self) {
-        if self.tls_due
-            && let Some(link) = &self.link
-            && link.send(ToWorker::Tls(Box::new(self.setup.sources.clone())))
-        {
+    fn pass_on(&mut self) {
+        let Some(link) = &self.link else { return };
+        if self.tls_due && link.send(ToWorker::Tls(Box::new(self.setup.sources.clone()))) {
             self.tls_due = false;
         }
+        self.counts_due.retain(|counts| !link.send(ToWorker::Counts(Box::new(counts.clone()))));
     }
 
     /// Every second, if anybody looks: what the worker shows of what only the keeper knows.
@@ -510,6 +520,7 @@ impl Keeper {
             lost: self.supervisor.losses(),
             starved: self.supervisor.starvations(),
             last_loss: self.last_loss.clone(),
+            retired: self.leaving.iter().map(|link| link.pid).collect(),
         }
     }
 

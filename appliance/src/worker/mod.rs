@@ -4,6 +4,7 @@
 mod edited;
 pub mod privileges;
 mod report;
+mod retired;
 mod seen;
 mod serve;
 mod warmth;
@@ -75,6 +76,7 @@ async fn first_message(receiver: &mut Receiver) -> Result<(Start, Vec<OwnedFd>),
             | ToWorker::Logs { .. }
             | ToWorker::HandOver(_)
             | ToWorker::Retire
+            | ToWorker::Counts(_)
             | ToWorker::Drain { .. },
             _,
         ))

@@ -12,7 +12,7 @@ use evenkeel_proxy::io::log_sink::LogSink;
 use evenkeel_proxy::io::runtime::{self, ListenerSockets, Proxy, Shared};
 use evenkeel_proxy::io::sight::{More, Parts, Services};
 use evenkeel_proxy::plan::{BackendId, ListenerId, Plan};
-use evenkeel_proxy::stats::Stats;
+use evenkeel_proxy::stats::{Counted, Stats};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -20,13 +20,15 @@ use tokio::time::{Interval, MissedTickBehavior};
 use super::WorkerError;
 use super::edited::{self, Edited};
 use super::report::Sources;
+use super::retired::Retired;
 use super::seen::{self, Seen};
 use super::warmth::Warmth;
 use crate::admin::{find, node, panel};
 use crate::config::{self, Diagnostic, lower};
 use crate::edit::Edit;
 use crate::ipc::{
-    FromWorker, Order, Ordered, Receiver, Sender, ServersReport, Start, ToWorker, health as handover,
+    Counts, FromWorker, Order, Ordered, Receiver, Sender, ServersReport, Start, TableContent, ToWorker,
+    health as handover, tables,
 };
 use crate::logs::Said;
 
@@ -47,6 +49,8 @@ pub(super) struct Service {
     warmth: Warmth,
     /// What the keeper was last told.
     standing: Option<ServersReport>,
+    /// What it was last told to have been counted.
+    counted: Counted,
     /// The keeper's heartbeat that waits for the data threads.
     beating: Option<u64>,
     /// The configuration as it is with TLS files that were read anew.
@@ -56,6 +60,8 @@ pub(super) struct Service {
     /// What they change in files; absent while it is looked at.
     edited: Option<Edited>,
     looking: Option<JoinHandle<(Edited, Changes)>>,
+    /// What is written down for a successor.
+    handing_over: Option<JoinHandle<(u64, Vec<TableContent>)>>,
 }
 
 /// The same plan with other TLS files, or what is wrong with them.
@@ -75,6 +81,7 @@ enum News {
     SnapshotDue,
     LookAtEdits,
     Edits(Changes),
+    WrittenDown(u64, Vec<TableContent>),
     Renewed(Renewed),
 }
 
@@ -93,6 +100,8 @@ impl Service {
         let is_seen = seen::is_wanted(&config, &plan);
         let new_stats = if is_seen { Stats::with_times } else { Stats::new };
         let stats = Arc::new(new_stats(&plan, plan.global.threads));
+        stats.carry(&plan, &Counted::from(&start.counts));
+        tables::read_back(&start.tables, &plan, &state, Instant::now());
         let inherited = (!start.health.is_empty()).then(|| handover::read_back(&start.health));
         let (events_tx, events) = mpsc::channel(EVENTS);
         let seed = u64::from(std::process::id());
@@ -133,6 +142,7 @@ impl Service {
             node: start.node,
             warmth: Warmth::new(served_backends(&plan).count()),
             looking: None,
+            handing_over: None,
             edited: seen.as_ref().and_then(|_| Edited::new(Arc::clone(&plan), Arc::clone(&state))),
             plan,
             state,
@@ -145,6 +155,7 @@ impl Service {
             sink,
             checked: false,
             standing: None,
+            counted: Counted::default(),
             beating: None,
             renewing: None,
             seen,
@@ -161,40 +172,20 @@ impl Service {
         edits_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let sent = match self.next(orders, snapshot_due, &mut edits_due).await {
-                News::Keeper(Some(ToWorker::Ping(seq))) => {
-                    self.beating = Some(seq);
-                    Ok(())
+                News::Keeper(Some(ToWorker::Retire)) => {
+                    self.tell_all_edits(keeper).await;
+                    return self.retired().serve(keeper, orders).await;
                 }
+                News::Keeper(Some(ToWorker::Drain { limit_ms })) => {
+                    return self.drain(keeper, Duration::from_millis(limit_ms)).await;
+                }
+                News::Keeper(Some(ToWorker::Start(_)) | None) => return,
+                News::Keeper(Some(order)) => self.take(keeper, order).await,
                 News::Beat(seq) => {
                     self.beating = None;
                     say(keeper, &FromWorker::Pong(seq)).await
                 }
-                News::Keeper(Some(ToWorker::Report(number))) => {
-                    say(keeper, &FromWorker::Report(number, Box::new(self.report()))).await
-                }
-                News::Keeper(Some(ToWorker::Tls(sources))) => {
-                    // Beside this loop, which has heartbeats to answer: thousands of keys take their time. Of two the later
-                    // one counts.
-                    let node = self.node.clone();
-                    // Whoever has moved log files away says so in the same way.
-                    self.sink.reopen();
-                    self.renewing = Some(tokio::task::spawn_blocking(move || renew(&sources, &node)));
-                    Ok(())
-                }
-                News::Keeper(Some(ToWorker::Order(number, order))) => {
-                    say(keeper, &FromWorker::Ordered(number, self.carry_out(&order))).await
-                }
-                News::Keeper(Some(ToWorker::Logs { number, after, most })) => {
-                    let said = self.sink.look_at_recent(|recent| Said::of(recent, after, most));
-                    say(keeper, &FromWorker::Logs(number, said)).await
-                }
-                News::Keeper(Some(ToWorker::Node(facts))) => {
-                    if let Some(seen) = &self.seen {
-                        let families = node::families(&facts).into();
-                        seen.sight.set_more(More { families, panels: panel::panels(&facts).into() });
-                    }
-                    Ok(())
-                }
+                News::WrittenDown(number, tables) => self.tell_all(keeper, number, tables).await,
                 News::Renewed(renewed) => {
                     let used = renewed.and_then(|plan| match self.proxy.reload_tls(&plan) {
                         true => Ok(()),
@@ -202,12 +193,6 @@ impl Service {
                     });
                     say(keeper, &FromWorker::Tls(used)).await
                 }
-                News::Keeper(Some(ToWorker::HandOver(number))) => self.tell_all(keeper, number).await,
-                News::Keeper(Some(ToWorker::Retire)) => return self.retire(keeper, orders).await,
-                News::Keeper(Some(ToWorker::Drain { limit_ms })) => {
-                    return self.drain(keeper, Duration::from_millis(limit_ms)).await;
-                }
-                News::Keeper(Some(ToWorker::Start(_)) | None) => return,
                 News::Health(event) => {
                     snapshot_due.get_or_insert_with(|| tokio::time::Instant::now() + SNAPSHOT_DELAY);
                     self.tell(keeper, &event).await.and(self.look_at_warmth(keeper).await)
@@ -233,6 +218,42 @@ impl Service {
                 return;
             }
         }
+    }
+
+    /// What the keeper wants of a worker that goes on.
+    async fn take(&mut self, keeper: &Sender, order: ToWorker) -> std::io::Result<()> {
+        match order {
+            ToWorker::Ping(seq) => self.beating = Some(seq),
+            ToWorker::Report(number) => {
+                return say(keeper, &FromWorker::Report(number, Box::new(self.report()))).await;
+            }
+            ToWorker::Tls(sources) => {
+                // Beside the loop, which has heartbeats to answer: thousands of keys take their time. Of two the later one
+                // counts.
+                let node = self.node.clone();
+                // Whoever has moved log files away says so in the same way.
+                self.sink.reopen();
+                self.renewing = Some(tokio::task::spawn_blocking(move || renew(&sources, &node)));
+            }
+            ToWorker::Order(number, order) => {
+                return say(keeper, &FromWorker::Ordered(number, self.carry_out(&order))).await;
+            }
+            ToWorker::Logs { number, after, most } => {
+                let said = self.sink.look_at_recent(|recent| Said::of(recent, after, most));
+                return say(keeper, &FromWorker::Logs(number, said)).await;
+            }
+            ToWorker::Node(facts) => {
+                if let Some(seen) = &self.seen {
+                    let families = node::families(&facts).into();
+                    seen.sight.set_more(More { families, panels: panel::panels(&facts).into() });
+                }
+            }
+            ToWorker::HandOver(number) => self.handing_over = Some(self.write_down(number)),
+            ToWorker::Counts(counts) => self.stats.carry(&self.plan, &Counted::from(&*counts)),
+            // These end the loop, which has taken them.
+            ToWorker::Start(_) | ToWorker::Retire | ToWorker::Drain { .. } => {}
+        }
+        Ok(())
     }
 
     async fn next(
@@ -272,6 +293,7 @@ impl Service {
             () = due => News::SnapshotDue,
             _ = edits_due.tick(), if self.edited.is_some() => News::LookAtEdits,
             changes = looked(&mut self.looking, &mut self.edited) => News::Edits(changes),
+            (number, tables) = written_down(&mut self.handing_over) => News::WrittenDown(number, tables),
             renewed = renewed(&mut self.renewing) => News::Renewed(renewed),
         }
     }
@@ -305,11 +327,26 @@ impl Service {
         say(keeper, &FromWorker::Health(handover::write_down(&self.checker.snapshot()))).await
     }
 
+    /// Begins to write down what may take its time, beside this loop, which has heartbeats to answer.
+    fn write_down(&self, number: u64) -> JoinHandle<(u64, Vec<TableContent>)> {
+        let (plan, state) = (Arc::clone(&self.plan), Arc::clone(&self.state));
+        tokio::task::spawn_blocking(move || (number, tables::write_down(&plan, &state, Instant::now())))
+    }
+
     /// Everything that a successor has to know.
-    async fn tell_all(&mut self, keeper: &Sender, number: u64) -> std::io::Result<()> {
+    async fn tell_all(
+        &mut self,
+        keeper: &Sender,
+        number: u64,
+        tables: Vec<TableContent>,
+    ) -> std::io::Result<()> {
+        for table in tables {
+            say(keeper, &FromWorker::Table(Box::new(table))).await?;
+        }
         self.tell_all_edits(keeper).await;
         self.hand_over(keeper).await?;
-        say(keeper, &FromWorker::HandedOver(number)).await
+        self.counted = self.stats.counted(&self.plan);
+        say(keeper, &FromWorker::HandedOver(number, Box::new(Counts::from(&self.counted)))).await
     }
 
     fn carry_out(&self, order: &Order) -> Result<Ordered, String> {
@@ -338,30 +375,10 @@ impl Service {
         sources.report()
     }
 
-    /// Another worker accepts: finishes what there is.
-    async fn retire(mut self, keeper: &Sender, orders: &mut Receiver) {
-        self.tell_all_edits(keeper).await;
-        let Self { proxy, checker, seen, sink, .. } = self;
-        proxy.retire();
-        // The other one checks, and is talked to.
-        drop((checker, seen));
-        let limit = loop {
-            // Cancel safe: it only waits; channels keep what has arrived.
-            tokio::select! {
-                () = proxy.empty() => break Duration::ZERO,
-                order = orders.recv::<ToWorker>() => match order {
-                    Ok(Some((ToWorker::Drain { limit_ms }, _))) => break Duration::from_millis(limit_ms),
-                    Ok(Some(_)) => {}
-                    // Without a keeper nobody would end this process.
-                    Ok(None) | Err(_) => return,
-                },
-            }
-        };
-        let left = proxy.drain(Instant::now() + limit).await;
-        drop(proxy);
-        // Its last lines are written.
-        drop(sink);
-        say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
+    /// What goes on when another worker accepts, checks, and is talked to.
+    fn retired(self) -> Retired {
+        let Self { plan, stats, proxy, sink, counted, .. } = self;
+        Retired { plan, stats, proxy, sink, counted }
     }
 
     async fn drain(mut self, keeper: &Sender, limit: Duration) {
@@ -409,6 +426,26 @@ async fn looked(looking: &mut Option<JoinHandle<(Edited, Changes)>>, edited: &mu
     }
 }
 
+/// Waits until what a successor has to know is written down.
+///
+/// # Cancel safety
+/// Cancel safe: what has been written down stays until it is taken.
+async fn written_down(
+    handing_over: &mut Option<JoinHandle<(u64, Vec<TableContent>)>>,
+) -> (u64, Vec<TableContent>) {
+    let Some(task) = handing_over else { return std::future::pending().await };
+    let written = task.await;
+    *handing_over = None;
+    match written {
+        Ok(written) => written,
+        Err(error) => {
+            tracing::error!(%error, "a successor does not get what is in tables");
+            // No order has this number: the keeper goes on by itself in a moment.
+            (0, Vec::new())
+        }
+    }
+}
+
 /// Waits until every data thread has answered the keeper's heartbeat.
 ///
 /// # Cancel safety
@@ -445,7 +482,7 @@ fn reasons(found: &[Diagnostic]) -> String {
     found.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-async fn say(keeper: &Sender, message: &FromWorker) -> std::io::Result<()> {
+pub(super) async fn say(keeper: &Sender, message: &FromWorker) -> std::io::Result<()> {
     keeper.send(message, &[]).await
 }
 

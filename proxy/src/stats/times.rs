@@ -115,6 +115,21 @@ impl TimesTotals {
         self.buckets.iter().fold(0, |sum, n| sum.wrapping_add(*n))
     }
 
+    /// Every number, for writing down.
+    pub fn numbers(&self) -> Vec<u64> {
+        let Self { sum, longest, buckets } = self;
+        let of = |s: &Spans| [s.queue, s.connect, s.response, s.total];
+        of(sum).into_iter().chain(of(longest)).chain(*buckets).collect()
+    }
+
+    /// What [`Self::numbers`] gave. `None`: they are of something else.
+    pub fn of_numbers(numbers: &[u64]) -> Option<Self> {
+        let of = |&[queue, connect, response, total]: &[u64; 4]| Spans { queue, connect, response, total };
+        let (sum, rest) = numbers.split_first_chunk()?;
+        let (longest, rest) = rest.split_first_chunk()?;
+        Some(Self { sum: of(sum), longest: of(longest), buckets: rest.try_into().ok()? })
+    }
+
     /// Those of this and of `other` together.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {

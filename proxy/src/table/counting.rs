@@ -184,16 +184,47 @@ impl Counting {
         now: Instant,
         mut show: impl FnMut(Entry),
     ) -> Option<Cursor> {
-        let now = self.clock(now);
-        let (seen, next) = {
-            let slots = self.lock(cursor.part)?;
-            let end = slots.places().min(cursor.at.saturating_add(most.max(1)));
-            let seen: Vec<_> =
-                (cursor.at..end).filter_map(|at| slots.seen(at, now)).map(|s| self.shown(&s, now)).collect();
-            (seen, if end < slots.places() { Cursor { at: end, ..cursor } } else { cursor.next_part() })
-        };
+        let mut seen = Vec::new();
+        let next = self.look(cursor, most, now, |s, now| seen.push(self.shown(s, now)));
         seen.into_iter().for_each(&mut show);
+        next
+    }
+
+    /// The same as they are, while a part of the table is locked.
+    pub(super) fn look(
+        &self,
+        cursor: Cursor,
+        most: u32,
+        now: Instant,
+        mut show: impl FnMut(&Seen<'_>, u64),
+    ) -> Option<Cursor> {
+        let now = self.clock(now);
+        let slots = self.lock(cursor.part)?;
+        let end = slots.places().min(cursor.at.saturating_add(most.max(1)));
+        (cursor.at..end).filter_map(|at| slots.seen(at, now)).for_each(|seen| show(&seen, now));
+        let next = if end < slots.places() { Cursor { at: end, ..cursor } } else { cursor.next_part() };
         ((next.part as usize) < self.parts.len()).then_some(next)
+    }
+
+    /// Makes an entry that nobody holds, with what `write` says. Nothing happens if it has one, or if there is no room.
+    pub(super) fn restore(
+        &self,
+        key: Key,
+        ends_in_ms: Option<u64>,
+        now: Instant,
+        write: impl FnOnce(&Store, &mut [u64], u64),
+    ) {
+        let now = self.clock(now);
+        let hash = self.hash(&key);
+        let Some(mut slots) = self.lock(self.part_of(hash)) else { return };
+        if slots.look_up(hash, &key, now).is_some() {
+            return;
+        }
+        let Hold::New(at, _) = slots.hold(hash, key, self.purge, now) else { return };
+        write(&self.store, slots.words_mut(at), now);
+        let end =
+            self.expire.map_or(NEVER, |expire| now.saturating_add(ends_in_ms.unwrap_or(expire).min(expire)));
+        slots.release(at, end);
     }
 
     /// Removes the entry of `key`, unless it is held.

@@ -7,6 +7,7 @@
 //! | `counting` | tables that count |
 //! | `store`, `rate` | what they count, and how many there were in the last while |
 //! | `tracking` | what one request is counted in |
+//! | `inherited` | what is counted, on its way to another process |
 //!
 //! A table is shared by all threads. It is cut into shards, each behind a lock that is held for one look-up and never
 //! across a wait, so that threads meet at one only by chance. **Capacity:** the configured number of entries, spread over
@@ -14,6 +15,7 @@
 //! Looking up an entry makes it new again.
 
 mod counting;
+mod inherited;
 mod key;
 mod rate;
 mod shard;
@@ -24,6 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use counting::{Counting, Cursor, Entry, Held, Purge, Removed};
+pub use inherited::InheritedEntry;
 pub use key::{Key, KeyType};
 use shard::Shard;
 pub use store::{Counter, Event, Store};

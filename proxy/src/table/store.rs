@@ -171,6 +171,43 @@ impl Store {
         }
     }
 
+    /// An entry without its table's clock: as [`InheritedEntry`](super::InheritedEntry) has it.
+    pub(super) fn aged(&self, entry: &[u64], now: u64) -> Vec<u64> {
+        let numbers = |part: &Part| match part.counter {
+            Counter::Rate(_) => {
+                let Rate { start, current, previous } = rate_of(entry, part.at);
+                vec![now.saturating_sub(start), current, previous]
+            }
+            Counter::Current => vec![0],
+            Counter::Total(_) | Counter::Tag => vec![entry.get(part.at).copied().unwrap_or_default()],
+        };
+        self.parts.iter().flat_map(numbers).collect()
+    }
+
+    /// Writes what `from` has [aged](Self::aged), as far as it is stored here too. What is under way is nobody's.
+    pub(super) fn restore(&self, from: &Self, numbers: &[u64], entry: &mut [u64], now: u64) {
+        for part in &self.parts {
+            let same = |other: &&Part| {
+                let is_rate = matches!(part.counter, Counter::Rate(_));
+                other.counter == part.counter && (!is_rate || other.period == part.period)
+            };
+            let Some(there) = from.parts.iter().find(same).and_then(|other| numbers.get(other.at..)) else {
+                continue;
+            };
+            match (part.counter, there) {
+                (Counter::Rate(_), [age, current, previous, ..]) => {
+                    if let Some(words) = entry.get_mut(part.at..part.at + RATE) {
+                        words.copy_from_slice(&[now.saturating_sub(*age), *current, *previous]);
+                    }
+                }
+                (Counter::Total(_) | Counter::Tag, [number, ..]) => {
+                    entry.get_mut(part.at).into_iter().for_each(|word| *word = *number);
+                }
+                (Counter::Rate(_) | Counter::Total(_) | Counter::Tag | Counter::Current, _) => {}
+            }
+        }
+    }
+
     /// What an entry says. `None`: that is not stored.
     pub(super) fn value(&self, entry: &[u64], counter: Counter, now: u64) -> Option<u64> {
         let part = self.part(counter)?;

@@ -17,7 +17,7 @@ pub(super) fn key(n: u32) -> Key {
     Key::Ip(IpAddr::V4(Ipv4Addr::from_bits(n)))
 }
 
-fn start() -> Instant {
+pub(super) fn start() -> Instant {
     use std::sync::LazyLock;
     #[expect(clippy::disallowed_methods, reason = "any instant will do to count from")]
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);

@@ -23,7 +23,8 @@ const CONFIG: &str = "[global]\nnbthread = 2\n\
      [frontend.web]\nbind = [\"10.77.0.1:80\"]\ndefault_backend = \"app\"\n\
      [frontend.raw]\nmode = \"tcp\"\nbind = [\"10.77.0.1:81\"]\ndefault_backend = \"raw\"\n\
      [frontend.old]\nbind = [\"10.77.0.1:83\"]\ndefault_backend = \"app\"\n\
-     [backend.app]\nhttpchk = \"/health\"\ndefault_server = { inter = \"200ms\", check = true }\nserver = [\n\
+     [table.clients]\ntype = \"ip\"\nsize = 1000\nexpire = \"10m\"\nstore = { http_req_cnt = true }\n\
+     [backend.app]\nhttp_request = [{ track = { key = \"src\", table = \"clients\" } }]\nhttpchk = \"/health\"\ndefault_server = { inter = \"200ms\", check = true }\nserver = [\n\
      { name = \"s1\", addr = \"10.77.0.11:8080\", weight = 100 },\n{ name = \"s2\", addr = \"10.77.0.12:8080\", weight = 100 },\n]\n\
      [backend.raw]\nmode = \"tcp\"\nserver = [{ name = \"s1\", addr = \"10.77.0.11:8080\" }]\n\
      [vrrp.VI_1]\ninterface = \"eth0\"\nversion = 3\nvirtual_router_id = 51\npriority = 100\nadvert_int = \"100ms\"\n\
@@ -71,6 +72,21 @@ impl Rig {
         let url = format!("http://10.77.0.1{url}");
         let args = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", &url];
         run(&self.lab.client, "curl", &args, Path::new("/")).1
+    }
+
+    /// A column of `show stat`.
+    fn counted(&self, proxy: &str, server: &str, column: &str) -> Option<u64> {
+        let all = ask(&self.files.path().join("admin.sock"), "show stat")?;
+        let mut lines = all.trim_start_matches("# ").lines();
+        let at = lines.next()?.split(',').position(|name| name == column)?;
+        let row = lines.find(|line| line.starts_with(&format!("{proxy},{server},")))?;
+        row.split(',').nth(at)?.parse().ok()
+    }
+
+    /// Requests of the client, as the table has them.
+    fn tracked(&self) -> Option<u64> {
+        let shown = ask(&self.files.path().join("admin.sock"), "show table clients")?;
+        shown.split_once("http_req_cnt=")?.1.trim_end().parse().ok()
     }
 
     fn transitions(&self) -> usize {
@@ -203,6 +219,11 @@ fn another_configuration_comes_into_use_and_nobody_notices() {
     assert_eq!(tunnel.ask(), "HTTP/1.1 200 OK");
     assert_eq!((rig.status("/new"), rig.status(":83/")), ("200".into(), "200".into()));
     let (before, transitions) = (rig.node.pid(Role::Worker), rig.transitions());
+    let tracked = rig.tracked().expect("a count");
+    assert!(tracked >= 2, "{tracked}");
+    let (code, told) = rig.reload(&rig.config.replace("nbthread = 2", "nbthread = 1"));
+    assert_eq!((code, told.as_str()), (Some(0), ""));
+    assert_eq!(rig.tracked(), Some(tracked), "the second worker has the table");
     let load = Load::start(&rig.lab.client, 4);
     load.wait(50);
 
@@ -274,6 +295,11 @@ fn one_reload_after_the_other_loses_no_request() {
     assert!(answered > count as u64, "{answered}");
     assert_eq!(rig.transitions(), transitions);
     assert_eq!(rig.node.status_at("/worker/lost"), 0);
+    // Every worker has counted some of them.
+    let all = answered + count as u64;
+    until_true("all are counted", SOON, || rig.counted("web", "FRONTEND", "req_tot") >= Some(all));
+    assert_eq!(rig.counted("web", "FRONTEND", "req_tot"), Some(all));
+    assert_eq!(rig.counted("web", "FRONTEND", "hrsp_5xx"), Some(0));
     drop(tunnel);
     until_true("one worker is left", SOON, || rig.node.pids(Role::Worker).len() == 1);
 }

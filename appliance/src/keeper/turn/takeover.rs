@@ -16,7 +16,7 @@ use super::super::supervisor::{Loss, WorkerId};
 use super::super::users;
 use super::Keeper;
 use crate::config::{Config, Severity, Sources, lower};
-use crate::ipc::{FromWorker, Start, ToWorker};
+use crate::ipc::{Counts, FromWorker, ServerHealth, Start, TableContent, ToWorker};
 use crate::worker::privileges::Identity;
 
 /// What follows from a configuration.
@@ -41,6 +41,10 @@ pub(super) struct Takeover {
     setup: Setup,
     /// Until when the worker may say what its successor has to know; `None`: it has, or the time is up.
     handing_over: Option<(u64, Instant)>,
+    /// What the worker has counted until it said so.
+    counts: Counts,
+    /// What is in its tables.
+    tables: Vec<TableContent>,
     link: Option<WorkerLink>,
     /// What was found when it was read.
     told: Vec<String>,
@@ -127,14 +131,29 @@ impl Keeper {
         let number = self.next_ask;
         let asked = self.link.as_ref().is_some_and(|link| link.send(ToWorker::HandOver(number)));
         let handing_over = asked.then(|| (number, Instant::now() + HAND_OVER_PATIENCE));
-        self.takeover = Some(Takeover { config, setup, handing_over, link: None, told, reason: None });
+        self.takeover = Some(Takeover {
+            config,
+            setup,
+            handing_over,
+            counts: Counts::default(),
+            tables: Vec::new(),
+            link: None,
+            told,
+            reason: None,
+        });
         if !asked {
             self.supervisor.take_over(Instant::now());
         }
     }
 
+    pub(super) fn take_table(&mut self, table: TableContent) {
+        if let Some(takeover) = self.takeover.as_mut().filter(|takeover| takeover.handing_over.is_some()) {
+            takeover.tables.push(table);
+        }
+    }
+
     /// The worker has said what its successor has to know.
-    pub(super) fn take_handed_over(&mut self, number: u64) {
+    pub(super) fn take_handed_over(&mut self, number: u64, counts: Counts) {
         if let Some(takeover) = &mut self.takeover
             && takeover.handing_over.take_if(|(asked, _)| *asked == number).is_some()
         {
@@ -142,6 +161,7 @@ impl Keeper {
             let mut sources = takeover.setup.as_read.clone();
             self.edits.carry_over(&self.setup.as_read, &self.setup.sources, &mut sources);
             takeover.setup.sources = sources;
+            takeover.counts = counts;
             self.supervisor.take_over(Instant::now());
         }
     }
@@ -157,7 +177,11 @@ impl Keeper {
 
     pub(super) fn spawn_successor(&mut self, id: WorkerId) {
         let Some(takeover) = &mut self.takeover else { return };
-        let start = start(&self.node, &takeover.setup, self.health.clone());
+        let start = Start {
+            counts: std::mem::take(&mut takeover.counts),
+            tables: std::mem::take(&mut takeover.tables),
+            ..start(&self.node, &takeover.setup, self.health.clone())
+        };
         let descriptors = takeover.setup.listeners.descriptors().into_iter().chain(self.admin.descriptors());
         let owned: std::io::Result<Vec<OwnedFd>> = descriptors.map(|fd| fd.try_clone_to_owned()).collect();
         match owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone())) {
@@ -185,7 +209,9 @@ impl Keeper {
             | FromWorker::Pong(_)
             | FromWorker::Report(..)
             | FromWorker::Health(_)
-            | FromWorker::HandedOver(_)
+            | FromWorker::Table(_)
+            | FromWorker::HandedOver(..)
+            | FromWorker::Counts(_)
             | FromWorker::Edited { .. }
             | FromWorker::Event { .. }
             | FromWorker::Ordered(..)
@@ -250,7 +276,7 @@ impl Keeper {
         self.carry_over(&mut sources);
         (self.setup.sources, self.setup.as_read) = (sources, as_read);
         self.tls_due = true;
-        self.pass_tls_on();
+        self.pass_on();
     }
 
     /// What operators have changed goes on, but in files that are others now.
@@ -278,7 +304,7 @@ impl Keeper {
 }
 
 /// What a worker starts from.
-pub(super) fn start(node: &str, setup: &Setup, health: Vec<crate::ipc::ServerHealth>) -> Start {
+pub(super) fn start(node: &str, setup: &Setup, health: Vec<ServerHealth>) -> Start {
     let count = |sockets: &Vec<OwnedFd>| u16::try_from(sockets.len()).unwrap_or(u16::MAX);
     Start {
         node: node.to_owned(),
@@ -286,8 +312,10 @@ pub(super) fn start(node: &str, setup: &Setup, health: Vec<crate::ipc::ServerHea
         identity: setup.identity,
         sockets: setup.listeners.iter().map(|b| (b.id.0, count(&b.sockets))).collect(),
         health,
+        counts: Counts::default(),
+        tables: Vec::new(),
     }
 }
 
 /// For a worker to say what its successor has to know.
-const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(3);

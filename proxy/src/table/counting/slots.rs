@@ -76,12 +76,12 @@ pub enum Purge {
 }
 
 /// An entry as it is looked at.
-pub(super) struct Seen<'a> {
-    pub(super) key: &'a Key,
-    pub(super) words: &'a [u64],
-    pub(super) holders: u32,
+pub(in crate::table) struct Seen<'a> {
+    pub(in crate::table) key: &'a Key,
+    pub(in crate::table) words: &'a [u64],
+    pub(in crate::table) holders: u32,
     /// When it ends; nothing while it is held.
-    pub(super) end: Option<u64>,
+    pub(in crate::table) end: Option<u64>,
 }
 
 impl Slots {
