@@ -22,7 +22,7 @@ mod users;
 mod words;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -75,6 +75,21 @@ pub enum RunError {
     /// A part of the node could not be started.
     #[error("cannot start {0}")]
     Start(&'static str, #[source] io::Error),
+    /// Virtual addresses that a node has left cannot be taken off.
+    #[error("cannot take the virtual addresses off")]
+    Release(#[source] io::Error),
+}
+
+/// Takes off the virtual addresses that a node which is gone has left; how many there were.
+///
+/// # Errors
+/// If a node runs on this directory, or the kernel refuses.
+pub fn release_vips(runtime_dir: &Path) -> Result<usize, RunError> {
+    // Held until the addresses are off: a node that starts meanwhile must not have its own taken away. Without the
+    // directory there is no node, and making it would be a trace of nothing.
+    let directory = runtime_dir.exists().then(|| RuntimeDir::claim(runtime_dir)).transpose()?;
+    let state = directory.as_ref().map(|d| d.join(turn::LEASE_STATE));
+    evenkeel_vrrp::io::driver::release_leftovers(state).map_err(RunError::Release)
 }
 
 /// Runs this node until SIGTERM or SIGINT.

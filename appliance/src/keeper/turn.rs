@@ -660,7 +660,8 @@ fn delivered(sent: Result<(), SendError>) {
 /// Above every normal process, below the guard.
 const REALTIME_PRIORITY: u8 = 50;
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
-const LEASE_STATE: &str = "vips";
+/// Name of the list of held addresses in the runtime directory.
+pub(super) const LEASE_STATE: &str = "vips";
 /// News a worker may have waiting; it stops reading the keeper's messages when it is full.
 const WORKER_NEWS: usize = 256;
 const ASKS: usize = 32;
