@@ -11,7 +11,7 @@ use super::reference::INTRODUCTION;
 pub fn page() -> String {
     let mut page = Roff::new();
     let source = concat!("evenkeel ", env!("CARGO_PKG_VERSION"));
-    page.control("TH", ["evenkeel.toml", "5", "", source]);
+    page.control("TH", ["evenkeel.toml", "5", " ", source]);
     page.control("SH", ["NAME"]).text([roman("evenkeel.toml - configuration of evenkeel")]);
     page.control("SH", ["SYNOPSIS"]).text([bold("/etc/evenkeel/evenkeel.toml")]);
     page.control("SH", ["DESCRIPTION"]);
@@ -43,14 +43,16 @@ fn introduction(page: &mut Roff) {
             Some(list) => list.split("\n- ").for_each(|point| {
                 page.control("IP", ["*", "2"]).text(spans(point));
             }),
-            None => paragraph(page, block),
+            None => {
+                page.text(spans(block));
+            }
         }
     }
 }
 
 fn section_of(page: &mut Roff, section: &Section) {
     page.control("SH", [if section.path.is_empty() { "The file" } else { section.path }]);
-    section.doc.split("\n\n").for_each(|block| paragraph(page, block));
+    blocks(page, "PP", section.doc);
     for key in section.keys {
         entry(page, key.name, &key_text(key));
     }
@@ -78,16 +80,17 @@ fn key_text(key: &Key) -> String {
 /// A tagged paragraph, and those below it.
 fn entry(page: &mut Roff, tag: &str, text: &str) {
     page.control("TP", []).text([bold(tag)]);
+    blocks(page, "IP", text);
+}
+
+/// Paragraphs, with this macro between them.
+fn blocks(page: &mut Roff, between: &str, text: &str) {
     for (i, block) in text.split("\n\n").enumerate() {
         if i > 0 {
-            page.control("IP", []);
+            page.control(between, []);
         }
         page.text(spans(block));
     }
-}
-
-fn paragraph(page: &mut Roff, block: &str) {
-    page.control("PP", []).text(spans(block));
 }
 
 /// Code in bold, what is emphasised in italics. Lines are joined: where they break is the reader's business, and a
