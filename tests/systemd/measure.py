@@ -2,7 +2,8 @@
 """Instruments of tests/systemd/run, which watch from outside the nodes.
 
 measure.py serve PORT            answers requests for HTTP with "hello"
-measure.py probe URL             asks every 10 ms; at SIGTERM prints the longest outage in milliseconds
+measure.py probe URL             says that it begins, asks every 10 ms; at SIGTERM prints the longest outage in
+                                 milliseconds
 measure.py overlap VIP LOG LOG   from logs of `ip -ts -o monitor address` of two nodes, how long both had the
                                  address at once, at most, in milliseconds
 """
@@ -55,6 +56,7 @@ def probe(url):
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     longest, since = 0.0, None
+    print("asking", flush=True)
     while not stopped:
         start = time.monotonic()
         if answers(target.hostname, target.port or 80, target.path or "/"):

@@ -197,3 +197,17 @@ impl Signals {
 /// When the process began, for the uptime.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Started(Instant);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_a_node_that_runs_are_not_taken_off() {
+        let path = std::env::temp_dir().join(format!("evenkeel-release-{}", std::process::id()));
+        let running = RuntimeDir::claim(&path).unwrap();
+        assert!(matches!(release_vips(&path), Err(RunError::AlreadyRunning(_))));
+        drop(running);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}
