@@ -15,6 +15,7 @@ mod process;
 mod reload;
 mod runtime_dir;
 mod scripts;
+mod service;
 mod silence;
 mod supervisor;
 mod turn;

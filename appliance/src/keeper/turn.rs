@@ -25,6 +25,7 @@ use super::notify::Notifications;
 use super::process::Process;
 use super::reload::{self, Reload};
 use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
+use super::service::Service;
 use super::supervisor::{Action, Supervisor, WorkerId};
 use super::{Asked as Signalled, RunError, Signals, Started, scripts, words};
 use crate::admin::node::NodeFacts;
@@ -65,6 +66,7 @@ pub(super) struct Keeper {
     readers: Readers,
     next_ask: u64,
     announced_ready: bool,
+    service: Service,
     reload: Reload,
     /// The worker has yet to be given the files of TLS that were read last.
     tls_due: bool,
@@ -180,6 +182,7 @@ impl Keeper {
             readers: Readers::default(),
             next_ask: 0,
             announced_ready: false,
+            service: Service::default(),
             reload: Reload::default(),
             tls_due: false,
             inbox: Inbox { worker_tx, worker, asks, tracks },
@@ -208,7 +211,7 @@ impl Keeper {
 
     /// Releases the VIPs, drains the worker within the limit, and ends everything.
     pub(super) async fn stop(mut self, signals: &mut Signals) {
-        self.notify_systemd(&[sd_notify::NotifyState::Stopping]);
+        self.service.stopping();
         self.supervisor.stop();
         self.release().await;
         self.tracks.abort_all();
@@ -325,7 +328,7 @@ impl Keeper {
                 tracing::info!(worker = id.0, "worker ready");
                 self.supervisor.handle_ready(Instant::now(), id);
                 if !std::mem::replace(&mut self.announced_ready, true) {
-                    self.notify_systemd(&[sd_notify::NotifyState::Ready]);
+                    self.service.ready();
                 }
             }
             FromWorker::Servers(report) => {
@@ -409,6 +412,8 @@ impl Keeper {
                 Action::DataPlane(fit) => self.report_fitness(fit),
             }
         }
+        let fitness = self.fitness();
+        self.service.show(&self.driver.snapshot(), fitness);
     }
 
     fn spawn_worker(&mut self, id: WorkerId) {
@@ -641,12 +646,6 @@ impl Keeper {
         let listener = self.plan.listeners().get(usize::from(id.0));
         let frontend = listener.and_then(|l| self.plan.frontends().get(usize::from(l.frontend.0)));
         frontend.map_or_else(String::new, |f| f.name.clone())
-    }
-
-    fn notify_systemd(&self, state: &[sd_notify::NotifyState<'_>]) {
-        if let Err(err) = sd_notify::notify(state) {
-            tracing::warn!(%err, "cannot notify the service manager");
-        }
     }
 }
 
