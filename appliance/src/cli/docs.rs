@@ -42,7 +42,7 @@ pub(super) fn completion(shell: clap_complete::Shell) -> ExitCode {
 pub(super) fn man(dir: Option<&Path>) -> ExitCode {
     let command = Cli::command();
     match dir {
-        Some(dir) => match clap_mangen::generate_to(command, dir) {
+        Some(dir) => match write_pages(command, dir) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => fail(&e),
         },
@@ -54,6 +54,11 @@ pub(super) fn man(dir: Option<&Path>) -> ExitCode {
             }
         }
     }
+}
+
+fn write_pages(command: clap::Command, dir: &Path) -> io::Result<()> {
+    clap_mangen::generate_to(command, dir)?;
+    std::fs::write(dir.join("evenkeel.toml.5"), crate::config::manual::page())
 }
 
 /// A reader that closed early, such as `head`, is not an error.

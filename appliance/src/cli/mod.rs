@@ -11,6 +11,7 @@ mod run;
 mod server;
 mod status;
 mod top;
+mod vip;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +59,9 @@ enum Command {
     /// Acts on the running node at once, and holds until it is changed again or the node is restarted. Balancing, health
     /// checks and `status` follow.
     Server(ServerArgs),
+    /// Virtual addresses of this machine, without a running node
+    #[command(subcommand)]
+    Vip(Vip),
     /// Show a pair at work on this machine: traffic, failures, measured outages
     ///
     /// Builds two nodes, a client and two backends in network namespaces, sends traffic through the VIP, kills the
@@ -78,7 +82,8 @@ enum Command {
     },
     /// Write the man pages
     Man {
-        /// Directory to write `evenkeel.1` and one page per command into; without it `evenkeel.1` is printed
+        /// Directory to write `evenkeel.1`, one page per command and `evenkeel.toml.5` into; without it `evenkeel.1` is
+        /// printed
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
@@ -249,6 +254,23 @@ enum ServerState {
     Maint,
 }
 
+#[derive(Debug, Subcommand)]
+enum Vip {
+    /// Take off every virtual address that a node which is gone has left on this machine's interfaces
+    ///
+    /// The last step of the service unit, for a node whose keeper and guard were both killed. Needs no configuration and
+    /// knows the addresses by their mark; others are not touched. While a node runs on the directory nothing is done,
+    /// and that is an error. Nothing to take off is none.
+    Release(VipReleaseArgs),
+}
+
+#[derive(Debug, Args)]
+struct VipReleaseArgs {
+    /// Directory of the node that was
+    #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
+    runtime_dir: PathBuf,
+}
+
 #[derive(Debug, Args)]
 struct DemoArgs {
     /// Leave the pair running to play with, until Ctrl-C
@@ -274,6 +296,7 @@ impl Cli {
             Command::Logs(args) => logs::logs(&args),
             Command::Reload(args) => reload::reload(&args),
             Command::Server(args) => server::server(&args),
+            Command::Vip(Vip::Release(args)) => vip::release(&args),
             Command::Demo(args) => run::demo(args.keep),
             Command::Explain(args) if args.topic == "request" => explain::request(&args.request),
             Command::Explain(args) => docs::explain(&args.topic),

@@ -10,7 +10,7 @@
 //! | `resolve` | defaults, references, checks across sections: the [`model`] |
 //! | [`lower`] | the model becomes the plan of the proxy and the configuration of the VRRP engine |
 //! | [`diagnostic`], [`codes`] | what is wrong, where, and what to do; rendered for people and machines |
-//! | [`explain`], [`mod@reference`] | what `evenkeel explain` and the documentation say |
+//! | [`explain`], [`mod@reference`], [`manual`] | what `evenkeel explain`, the documentation and the manual page say |
 //!
 //! Nothing stops at the first error: each step reports and goes on with what it could read, and there is a [`Config`]
 //! only if no step reported one. The keeper loads from files by [`load`]; the worker loads the same sources again by
@@ -27,6 +27,7 @@ pub mod explain;
 mod gather;
 pub mod keys;
 pub mod lower;
+pub mod manual;
 pub mod model;
 mod parse;
 mod read;

@@ -8,7 +8,7 @@ use super::keys::{self, Change, Key, Section};
 
 /// The whole reference as Markdown.
 pub fn markdown() -> String {
-    let mut out = String::from(INTRODUCTION);
+    let mut out = format!("{TITLE}{INTRODUCTION}");
     for section in keys::SECTIONS {
         section_markdown(&mut out, section);
     }
@@ -65,11 +65,14 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).unwrap_or_default();
 }
 
-const INTRODUCTION: &str = "# Configuration
+const TITLE: &str = "# Configuration
 
 <!-- Made from the tables in appliance/src/config: UPDATE_EXPECT=1 cargo test -p evenkeel config. Do not edit. -->
 
-One TOML file, the same on every node, read from `/etc/evenkeel/evenkeel.toml` unless `--config` says otherwise.
+";
+
+/// What holds for every section; the manual page begins with it as well.
+pub(super) const INTRODUCTION: &str = "One TOML file, the same on every node, read from `/etc/evenkeel/evenkeel.toml` unless `--config` says otherwise.
 `evenkeel check` reads it as `evenkeel run` does and reports everything that is wrong with it in one pass.
 
 - **Per node.** Where it says so below, a value can be a table from node names to values:

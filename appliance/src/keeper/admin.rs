@@ -48,9 +48,9 @@ fn make(wanted: &AdminSocket) -> io::Result<Made> {
     socket.bind(&SockAddr::unix(&wanted.path)?)?;
     let inode = fs::symlink_metadata(&wanted.path)?.ino();
     let made = Made { path: wanted.path.clone(), socket: socket.into(), inode };
-    // Before anybody can connect.
-    own(wanted)?;
+    // Before anybody can connect; and the mode first: the permissions of what is another's take one more capability.
     fs::set_permissions(&wanted.path, fs::Permissions::from_mode(wanted.mode))?;
+    own(wanted)?;
     nix::sys::socket::listen(&made.socket, nix::sys::socket::Backlog::new(BACKLOG)?)?;
     Ok(made)
 }

@@ -118,8 +118,9 @@ fn write(path: &Path, edit: &Edit) -> io::Result<()> {
         }
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all(edit.apply(&text).as_bytes())?;
-        std::os::unix::fs::fchown(&file, Some(now.uid()), Some(now.gid()))?;
+        // In this order: the permissions of what is another's take one more capability.
         file.set_permissions(fs::Permissions::from_mode(now.mode() & 0o7777))?;
+        std::os::unix::fs::fchown(&file, Some(now.uid()), Some(now.gid()))?;
         file.sync_all()?;
         fs::rename(&new, &path)
     })();

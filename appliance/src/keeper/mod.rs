@@ -15,6 +15,7 @@ mod process;
 mod reload;
 mod runtime_dir;
 mod scripts;
+mod service;
 mod silence;
 mod supervisor;
 mod turn;
@@ -22,7 +23,7 @@ mod users;
 mod words;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -75,6 +76,21 @@ pub enum RunError {
     /// A part of the node could not be started.
     #[error("cannot start {0}")]
     Start(&'static str, #[source] io::Error),
+    /// Virtual addresses that a node has left cannot be taken off.
+    #[error("cannot take the virtual addresses off")]
+    Release(#[source] io::Error),
+}
+
+/// Takes off the virtual addresses that a node which is gone has left; how many there were.
+///
+/// # Errors
+/// If a node runs on this directory, or the kernel refuses.
+pub fn release_vips(runtime_dir: &Path) -> Result<usize, RunError> {
+    // Held until the addresses are off: a node that starts meanwhile must not have its own taken away. Without the
+    // directory there is no node, and making it would be a trace of nothing.
+    let directory = runtime_dir.exists().then(|| RuntimeDir::claim(runtime_dir)).transpose()?;
+    let state = directory.as_ref().map(|d| d.join(turn::LEASE_STATE));
+    evenkeel_vrrp::io::driver::release_leftovers(state).map_err(RunError::Release)
 }
 
 /// Runs this node until SIGTERM or SIGINT.
@@ -182,3 +198,17 @@ impl Signals {
 /// When the process began, for the uptime.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Started(Instant);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_a_node_that_runs_are_not_taken_off() {
+        let path = std::env::temp_dir().join(format!("evenkeel-release-{}", std::process::id()));
+        let running = RuntimeDir::claim(&path).unwrap();
+        assert!(matches!(release_vips(&path), Err(RunError::AlreadyRunning(_))));
+        drop(running);
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+}

@@ -26,6 +26,7 @@ use super::notify::Notifications;
 use super::process::Process;
 use super::reload::{self, Basis, Reload};
 use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
+use super::service::Service;
 use super::supervisor::{Action, Supervisor, WorkerId};
 use super::{Asked as Signalled, RunError, Signals, Started, scripts, words};
 use crate::admin::node::NodeFacts;
@@ -64,7 +65,7 @@ pub(super) struct Keeper {
     orders: BTreeMap<u64, (Instant, OrderReply)>,
     readers: Readers,
     next_ask: u64,
-    announced_ready: bool,
+    service: Service,
     reload: Reload,
     /// The worker has yet to be given the files of TLS that were read last.
     tls_due: bool,
@@ -184,7 +185,7 @@ impl Keeper {
             orders: BTreeMap::new(),
             readers: Readers::default(),
             next_ask: 0,
-            announced_ready: false,
+            service: Service::default(),
             reload: Reload::default(),
             tls_due: false,
             counts_due: Vec::new(),
@@ -213,7 +214,7 @@ impl Keeper {
 
     /// Releases the VIPs, drains the worker within the limit, and ends everything.
     pub(super) async fn stop(mut self, signals: &mut Signals) {
-        self.notify_systemd(&[sd_notify::NotifyState::Stopping]);
+        self.service.stopping();
         self.supervisor.stop();
         self.release().await;
         self.tracks.abort_all();
@@ -336,9 +337,7 @@ impl Keeper {
             FromWorker::Ready => {
                 tracing::info!(worker = id.0, "worker ready");
                 self.supervisor.handle_ready(Instant::now(), id);
-                if !std::mem::replace(&mut self.announced_ready, true) {
-                    self.notify_systemd(&[sd_notify::NotifyState::Ready]);
-                }
+                self.service.ready();
             }
             FromWorker::Servers(report) => {
                 tracing::info!(servers = ?report, "own servers");
@@ -460,6 +459,8 @@ impl Keeper {
                 Action::DataPlane(fit) => self.report_fitness(fit),
             }
         }
+        let fitness = self.fitness();
+        self.service.show(&self.driver.snapshot(), fitness);
     }
 
     fn spawn_worker(&mut self, id: WorkerId) {
@@ -657,29 +658,6 @@ impl Keeper {
         let frontend = listener.and_then(|l| self.setup.plan.frontends().get(usize::from(l.frontend.0)));
         frontend.map_or_else(String::new, |f| f.name.clone())
     }
-
-    /// To the service manager; once it has heard that the node is ready.
-    fn notify_reloading(&self) {
-        if !self.announced_ready {
-            return;
-        }
-        match sd_notify::NotifyState::monotonic_usec_now() {
-            Ok(now) => self.notify_systemd(&[sd_notify::NotifyState::Reloading, now]),
-            Err(err) => tracing::warn!(%err, "the service manager does not hear of the reload"),
-        }
-    }
-
-    fn notify_ready(&self) {
-        if self.announced_ready {
-            self.notify_systemd(&[sd_notify::NotifyState::Ready]);
-        }
-    }
-
-    fn notify_systemd(&self, state: &[sd_notify::NotifyState<'_>]) {
-        if let Err(err) = sd_notify::notify(state) {
-            tracing::warn!(%err, "cannot notify the service manager");
-        }
-    }
 }
 
 /// What a reload reads and compares with.
@@ -697,7 +675,8 @@ fn delivered(sent: Result<(), SendError>) {
 /// Above every normal process, below the guard.
 const REALTIME_PRIORITY: u8 = 50;
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
-const LEASE_STATE: &str = "vips";
+/// Name of the list of held addresses in the runtime directory.
+pub(super) const LEASE_STATE: &str = "vips";
 /// News a worker may have waiting; it stops reading the keeper's messages when it is full.
 const WORKER_NEWS: usize = 256;
 const ASKS: usize = 32;

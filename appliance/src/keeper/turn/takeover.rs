@@ -126,7 +126,7 @@ impl Keeper {
     }
 
     fn begin(&mut self, config: Config, setup: Setup, told: Vec<String>) {
-        self.notify_reloading();
+        self.service.reloading();
         self.next_ask += 1;
         let number = self.next_ask;
         let asked = self.link.as_ref().is_some_and(|link| link.send(ToWorker::HandOver(number)));
@@ -297,7 +297,7 @@ impl Keeper {
     }
 
     fn end_reload(&mut self, outcome: &Outcome) {
-        self.notify_ready();
+        self.service.reloaded();
         let basis = super::basis(&self.setup, &self.node);
         self.reload.answer(outcome, basis);
     }
