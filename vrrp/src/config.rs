@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::{AuthPass, Centis, Family, GroupId, IfName, Priority, RouterId, TrackId, Version, Vrid};
 
 /// All virtual routers, sync groups and tracked things of one node.
@@ -62,7 +64,7 @@ pub struct RouterConfig {
 }
 
 /// One virtual address with its prefix length.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Vip {
     /// The address.
     pub addr: IpAddr,
@@ -99,7 +101,7 @@ pub enum Transport {
 }
 
 /// The three checksums of a v3 advert over IPv4 that exist in the field (`facts/vrrp.md` §1.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ChecksumForm {
     /// Pseudo-header with the packet's destination: RFC 5798 and keepalived.
     Rfc5798,

@@ -7,6 +7,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{ChecksumForm, EngineConfig, RouterConfig, Vip};
 use crate::event::Servers;
 use crate::snapshot::TrackState;
@@ -14,7 +16,7 @@ use crate::stats::Counters;
 use crate::types::{Centis, Family, IfName, Priority, RouterId, Version, Vrid};
 
 /// Everything that outlives an engine.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Continuation {
     /// Of each router that has not stopped.
     pub routers: Vec<RouterContinuation>,
@@ -28,7 +30,7 @@ pub struct Continuation {
 
 /// What makes a virtual router the same one under another configuration: what peers and hosts know it by. Its name may
 /// change.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
     /// Interface it speaks on.
     pub interface: IfName,
@@ -49,7 +51,7 @@ impl Identity {
 }
 
 /// One virtual router.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouterContinuation {
     /// Which one it was.
     pub was: RouterId,
@@ -74,7 +76,7 @@ pub struct RouterContinuation {
 }
 
 /// State of a router that goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Continued {
     /// It had not begun.
     Init,
@@ -95,7 +97,7 @@ pub enum Continued {
 }
 
 /// A node that was heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerContinuation {
     /// Source address of its adverts.
     pub addr: IpAddr,
@@ -110,7 +112,7 @@ pub struct PeerContinuation {
 }
 
 /// What a track has found out. Interfaces and files are looked at anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrackMemory {
     /// Whether the data plane serves.
     DataPlane(TrackState),

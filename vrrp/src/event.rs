@@ -82,7 +82,7 @@ pub enum Command {
 }
 
 /// How a node that serves stands with its own servers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Servers {
     /// Each backend has one that can be used.
     #[default]

@@ -121,7 +121,7 @@ pub struct TrackSnapshot {
 }
 
 /// State of a tracked thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum TrackState {
     /// It has not reported yet.
     Pending,

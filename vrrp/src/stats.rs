@@ -1,5 +1,9 @@
 //! Counters: one for every reason to drop an advert and one for every event worth a graph. They only go up.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 /// What is counted, per virtual router or for the engine as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -186,8 +190,9 @@ impl Counter {
     }
 }
 
-/// One value for each [`Counter`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One value for each [`Counter`]. Written down by name: another version may have others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, u64>", into = "BTreeMap<String, u64>")]
 pub struct Counters([u64; Counter::ALL.len()]);
 
 impl Counters {
@@ -209,6 +214,22 @@ impl Counters {
         if let Some(value) = self.0.get_mut(counter as usize) {
             *value = value.saturating_add(by);
         }
+    }
+}
+
+impl From<Counters> for BTreeMap<String, u64> {
+    fn from(counters: Counters) -> Self {
+        counters.iter().filter(|(_, n)| *n > 0).map(|(c, n)| (c.as_str().to_owned(), n)).collect()
+    }
+}
+
+impl From<BTreeMap<String, u64>> for Counters {
+    fn from(named: BTreeMap<String, u64>) -> Self {
+        let mut counters = Self::default();
+        for counter in Counter::ALL {
+            counters.add(counter, named.get(counter.as_str()).copied().unwrap_or(0));
+        }
+        counters
     }
 }
 
@@ -234,5 +255,6 @@ mod tests {
         for (i, (c, value)) in counters.iter().enumerate() {
             assert_eq!((value, counters.count(c)), (i as u64, i as u64));
         }
+        assert_eq!(Counters::from(BTreeMap::from(counters.clone())), counters);
     }
 }

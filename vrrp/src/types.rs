@@ -4,8 +4,10 @@ use std::fmt;
 use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Virtual router identifier, 1–255. Scoped to one interface and one address family (RFC 9568 §5.2.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Vrid(NonZeroU8);
 
 impl Vrid {
@@ -30,7 +32,7 @@ impl fmt::Display for Vrid {
 }
 
 /// Election priority as it stands in an advertisement, 0–255 (RFC 9568 §5.2.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Priority(u8);
 
 impl Priority {
@@ -73,7 +75,8 @@ impl fmt::Display for Priority {
 }
 
 /// An interval in centiseconds, 1–25500: v3 carries 1–4095 (RFC 9568 §5.2.7), v2 whole seconds up to 255.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct Centis(u16);
 
 impl Centis {
@@ -106,6 +109,20 @@ impl Centis {
     }
 }
 
+impl TryFrom<u16> for Centis {
+    type Error = &'static str;
+
+    fn try_from(value: u16) -> Result<Self, Self::Error> {
+        Self::new(value).ok_or("an interval is 1 to 25500 centiseconds")
+    }
+}
+
+impl From<Centis> for u16 {
+    fn from(centis: Centis) -> Self {
+        centis.0
+    }
+}
+
 impl fmt::Display for Centis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} cs", self.0)
@@ -124,7 +141,7 @@ impl fmt::Debug for AuthPass {
 }
 
 /// Kernel interface index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IfIndex(NonZeroU32);
 
 impl IfIndex {
@@ -143,7 +160,8 @@ impl IfIndex {
 }
 
 /// Interface name, 1–15 bytes without `/` or white space (the kernel's `dev_valid_name`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct IfName(String);
 
 impl IfName {
@@ -158,6 +176,20 @@ impl IfName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for IfName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name).ok_or("not the name of an interface")
+    }
+}
+
+impl From<IfName> for String {
+    fn from(name: IfName) -> Self {
+        name.0
     }
 }
 
@@ -190,7 +222,7 @@ impl fmt::Display for Mac {
 }
 
 /// Protocol version of one virtual router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Version {
     /// RFC 3768: IPv4, whole seconds, optional PASS authentication.
     V2,
@@ -209,7 +241,7 @@ impl Version {
 }
 
 /// Address family of one virtual router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Family {
     /// IPv4.
     V4,
@@ -233,7 +265,7 @@ impl Family {
 }
 
 /// Position of a virtual router in [`crate::config::EngineConfig::routers`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RouterId(pub u16);
 
 /// Position of a tracked thing in [`crate::config::EngineConfig::tracks`].

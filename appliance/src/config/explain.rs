@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::codes::Code;
-use super::keys::{self, Change, Default, Key, Section};
+use super::keys::{self, Default, Key, Section};
 use super::suggest::nearest;
 
 /// What there is to say about a code (`unknown-key`), a section (`backend`, `[vrrp.VI_1]`) or a key (`weight`,
@@ -63,9 +63,6 @@ fn key_text(out: &mut String, section: &Section, key: &Key) {
     }
     if key.per_node {
         out.push_str("  per node a table from node names to values is possible\n");
-    }
-    if key.change == Change::Restart {
-        out.push_str("  change   takes effect at a restart\n");
     }
     out.push('\n');
 }

@@ -86,8 +86,6 @@ pub struct Key {
     pub ty: Type,
     /// What holds when it is not said.
     pub default: Default,
-    /// What a changed value needs to take effect.
-    pub change: Change,
     /// May be a table from node names to values.
     pub per_node: bool,
     /// One or two sentences.
@@ -95,9 +93,9 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key without default that takes effect at a reload.
+    /// A key without default.
     pub const fn new(name: &'static str, ty: Type, doc: &'static str) -> Self {
-        Self { name, ty, default: Default::None, change: Change::Reload, per_node: false, doc }
+        Self { name, ty, default: Default::None, per_node: false, doc }
     }
 
     /// With a default, as it would be written in the file.
@@ -123,12 +121,6 @@ impl Key {
     pub const fn per_node(self) -> Self {
         Self { per_node: true, ..self }
     }
-
-    /// Takes effect at a restart only.
-    #[must_use]
-    pub const fn restart(self) -> Self {
-        Self { change: Change::Restart, ..self }
-    }
 }
 
 /// What holds when a key is not said.
@@ -142,15 +134,6 @@ pub enum Default {
     Value(&'static str),
     /// Something that depends on other keys.
     Words(&'static str),
-}
-
-/// What a changed value needs to take effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// A reload.
-    Reload,
-    /// A restart.
-    Restart,
 }
 
 /// What a value may be. Numbers carry their range, durations in milliseconds and sizes in bytes.

@@ -4,7 +4,7 @@ use roff::{Inline, Roff, bold, italic, roman};
 
 use super::codes::Code;
 use super::explain::default_text;
-use super::keys::{self, Change, Key, Section};
+use super::keys::{self, Key, Section};
 use super::reference::INTRODUCTION;
 
 /// The whole page as roff.
@@ -70,9 +70,6 @@ fn key_text(key: &Key) -> String {
     }
     if key.per_node {
         text.push_str(" May differ per node.");
-    }
-    if key.change == Change::Restart {
-        text.push_str(" Takes effect at a restart.");
     }
     text
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::codes::Code;
 use super::explain::default_text;
-use super::keys::{self, Change, Key, Section};
+use super::keys::{self, Key, Section};
 
 /// The whole reference as Markdown.
 pub fn markdown() -> String {
@@ -42,9 +42,6 @@ fn row(out: &mut String, key: &Key) {
     }
     if key.per_node {
         notes.push("May differ per node.".to_owned());
-    }
-    if key.change == Change::Restart {
-        notes.push("Takes effect at a restart.".to_owned());
     }
     let cell = |text: &str| text.replace('|', "\\|");
     let ty = key.ty.to_string();

@@ -7,15 +7,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::unistd::{Group, Uid, User, chown};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::model::AdminSocket;
 
-/// Sockets that listen. Their files go with them.
+/// Sockets that listen. Their files go with the last that has them.
 #[derive(Debug, Default)]
-pub(super) struct AdminSockets(Vec<Made>);
+pub(super) struct AdminSockets(Vec<Arc<Made>>);
 
 #[derive(Debug)]
 struct Made {
@@ -31,8 +32,29 @@ impl AdminSockets {
     /// # Errors
     /// The path of the first that cannot be made, and why.
     pub(super) fn make(wanted: &[AdminSocket]) -> Result<Self, (PathBuf, io::Error)> {
-        let one = |w: &AdminSocket| make(w).map_err(|e| (w.path.clone(), e));
+        Self::default().with(wanted)
+    }
+
+    /// For another configuration: those whose path stays are the same ones, so that whoever waits there is served.
+    ///
+    /// # Errors
+    /// The path of the first that cannot be made, and why.
+    pub(super) fn with(&self, wanted: &[AdminSocket]) -> Result<Self, (PathBuf, io::Error)> {
+        let one = |w: &AdminSocket| match self.0.iter().find(|made| made.path == w.path && made.is_there()) {
+            Some(made) => Ok(Arc::clone(made)),
+            None => make(w).map(Arc::new).map_err(|e| (w.path.clone(), e)),
+        };
         wanted.iter().map(one).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Gives those that were there before the mode and the owner that they have now.
+    pub(super) fn own(&self, wanted: &[AdminSocket]) {
+        for wanted in wanted {
+            let set = fs::set_permissions(&wanted.path, fs::Permissions::from_mode(wanted.mode));
+            if let Err(err) = set.and_then(|()| own(wanted)) {
+                tracing::error!(path = %wanted.path.display(), %err, "an admin socket keeps its mode and owner");
+            }
+        }
     }
 
     /// All descriptors, for handing over.
@@ -85,10 +107,18 @@ fn own(wanted: &AdminSocket) -> io::Result<()> {
     Ok(())
 }
 
+impl Made {
+    /// Its file has neither gone nor been replaced.
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|there| there.ino() == self.inode)
+    }
+}
+
 impl Drop for Made {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|there| there.ino() == self.inode);
-        if is_ours && let Err(err) = fs::remove_file(&self.path) {
+        if self.is_there()
+            && let Err(err) = fs::remove_file(&self.path)
+        {
             tracing::warn!(path = %self.path.display(), %err, "the file of an admin socket stays");
         }
     }

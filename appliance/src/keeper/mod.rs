@@ -115,9 +115,9 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
     let code = runtime.block_on(async {
         let mut signals = Signals::new().map_err(start("signal handling"))?;
         let mut keeper = Keeper::start(config, loaded.sources, &environment.node, directory)?;
-        keeper.serve(&mut signals).await;
+        let code = keeper.serve(&mut signals).await;
         keeper.stop(&mut signals).await;
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     });
     // What the blocking pool still reads (a tracked file on a stalled disk) must not hold up the end.
     runtime.shutdown_background();

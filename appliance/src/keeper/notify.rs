@@ -1,10 +1,8 @@
 //! Notify scripts: which one a transition runs.
 
-use std::io;
-
 use evenkeel_vrrp::event::{State, Transition};
 
-use super::scripts::{Notice, Notifier, Users};
+use super::scripts::{Notice, Notifier};
 use crate::config::model::{Notify, VirtualRouter};
 use crate::worker::privileges::Identity;
 
@@ -18,16 +16,15 @@ pub(super) struct Notifications {
 }
 
 impl Notifications {
-    /// # Errors
-    /// If the script user does not exist.
-    pub(super) fn start(routers: &[VirtualRouter], users: Users<'_>) -> io::Result<Self> {
-        let instances = routers.iter().map(|r| (r.name.value.clone(), r.notify.clone())).collect();
-        Ok(Self { notifier: Notifier::start(), instances, identity: users(None)? })
+    /// Scripts run with the rights of `identity`.
+    pub(super) fn start(routers: &[VirtualRouter], identity: Identity) -> Self {
+        Self { notifier: Notifier::start(), instances: instances(routers), identity }
     }
 
-    /// Other scripts, of the same instances.
-    pub(super) fn replace(&mut self, routers: &[VirtualRouter]) {
-        self.instances = routers.iter().map(|r| (r.name.value.clone(), r.notify.clone())).collect();
+    /// Other scripts; those that are queued run.
+    pub(super) fn replace(&mut self, routers: &[VirtualRouter], identity: Option<Identity>) {
+        self.instances = instances(routers);
+        self.identity = identity.unwrap_or(self.identity);
     }
 
     /// Queues the script of a transition, if there is one.
@@ -54,4 +51,8 @@ impl Notifications {
     pub(super) async fn finish(self) {
         self.notifier.finish().await;
     }
+}
+
+fn instances(routers: &[VirtualRouter]) -> Vec<(String, Notify)> {
+    routers.iter().map(|r| (r.name.value.clone(), r.notify.clone())).collect()
 }

@@ -1,19 +1,17 @@
 //! The keeper's loop: one turn takes one piece of news and does what follows from it.
 
 mod takeover;
+mod vrrp;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use evenkeel_vrrp::config::{EngineConfig, TrackKind};
-use evenkeel_vrrp::event::{Command, Servers, TrackReport};
-use evenkeel_vrrp::io::driver::{self, DriverEvent, DriverHandle, DriverOptions, Events, SendError};
+use evenkeel_vrrp::event::TrackReport;
+use evenkeel_vrrp::io::driver::DriverOptions;
 use evenkeel_vrrp::types::TrackId;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use super::admin::AdminSockets;
 use super::control::{Ask, ControlSocket};
@@ -22,19 +20,19 @@ use super::guard::GuardProcess;
 use super::link::{LinkEvent, WorkerLink};
 use super::listeners::Listeners;
 use super::logs::{self, Readers};
-use super::notify::Notifications;
 use super::process::Process;
 use super::reload::{self, Basis, Reload};
 use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
 use super::service::Service;
 use super::supervisor::{Action, Supervisor, WorkerId};
-use super::{Asked as Signalled, RunError, Signals, Started, scripts, words};
+use super::{Asked as Signalled, RunError, Signals, Started, words};
 use crate::admin::node::NodeFacts;
 use crate::config::{Config, Sources, lower, model};
 use crate::ipc::{Counts, FromWorker, Order, Ordered, ServerHealth, ServersReport, ToWorker};
 use crate::logs::Wanted;
 use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
 use takeover::{Setup, Takeover};
+use vrrp::{Prepared, Vrrp, delivered};
 
 /// A running node.
 #[derive(Debug)]
@@ -46,10 +44,7 @@ pub(super) struct Keeper {
     takeover: Option<Takeover>,
     /// What operators have changed in files.
     edits: Edits,
-    engine: EngineConfig,
-    driver: DriverHandle,
-    driver_events: AsyncFd<Arc<Events>>,
-    notifications: Notifications,
+    vrrp: Vrrp,
     guard: Option<GuardProcess>,
     supervisor: Supervisor,
     link: Option<WorkerLink>,
@@ -73,12 +68,12 @@ pub(super) struct Keeper {
     counts_due: Vec<Counts>,
     inbox: Inbox,
     control: Option<ControlSocket>,
-    admin: AdminSockets,
     /// When the worker was last told what only the keeper knows.
     told_node: Option<Instant>,
     /// Reloads that replaced something, and those that were refused.
     reloads: (u64, u64),
-    tracks: JoinSet<()>,
+    /// There is no VRRP thread any more, and none to be had.
+    is_lost: bool,
     started: Started,
     _directory: RuntimeDir,
 }
@@ -100,7 +95,6 @@ struct Inbox {
     worker_tx: mpsc::Sender<(WorkerId, LinkEvent)>,
     worker: mpsc::Receiver<(WorkerId, LinkEvent)>,
     asks: mpsc::Receiver<Ask>,
-    tracks: mpsc::Receiver<(TrackId, TrackReport)>,
 }
 
 /// One piece of news.
@@ -128,27 +122,18 @@ impl Keeper {
     ) -> Result<Self, RunError> {
         let start = |what| move |e| RunError::Start(what, e);
         let proxy = lower::proxy(&config);
-        let vrrp = lower::vrrp(&config);
         let identity = super::users::worker(&config)?;
         let listeners =
             Listeners::bind(proxy.plan.listeners(), proxy.plan.global.threads).map_err(RunError::Bind)?;
         let (guard, guard_socket) = GuardProcess::spawn().map_err(start("the guard"))?;
-        let options = DriverOptions {
-            realtime_priority: Some(REALTIME_PRIORITY),
-            lock_memory: true,
-            state_file: Some(directory.join(LEASE_STATE)),
-            guard: Some(guard_socket),
-        };
-        let driver = driver::spawn(vrrp.engine.clone(), options).map_err(start("the VRRP thread"))?;
+        let prepared = Prepared::new(&config).map_err(start("tracked scripts"))?;
+        let options =
+            DriverOptions { guard: Some(guard_socket), ..Vrrp::options(directory.join(LEASE_STATE)) };
+        let vrrp = Vrrp::start(prepared, &config, options).map_err(start("the VRRP thread"))?;
         // Until the worker has found its servers.
-        delivered(driver.command(Command::Servers(Servers::NotReady)));
-        let driver_events = crate::sys::watch_events(driver.events()).map_err(start("the VRRP thread"))?;
+        vrrp.send_servers(ServersReport::NotReady);
         let (worker_tx, worker) = mpsc::channel(WORKER_NEWS);
         let (asks_tx, asks) = mpsc::channel(ASKS);
-        let (tracks_tx, tracks) = mpsc::channel(TRACK_NEWS);
-        let users = |name: Option<&str>| super::users::script(&config, name);
-        let followed = scripts::follow_tracks(vrrp.engine.tracks(), &users, &tracks_tx)
-            .map_err(start("tracked scripts"))?;
         let control = ControlSocket::open(&directory.join(CONTROL_SOCKET), asks_tx)
             .map_err(start("the control socket"))?;
         let admin = AdminSockets::make(&config.global.admin_sockets)
@@ -165,12 +150,10 @@ impl Keeper {
                 identity,
                 drain_timeout: config.global.drain_timeout,
                 listeners,
+                admin,
             },
             takeover: None,
-            notifications: Notifications::start(&config.routers, &users).map_err(start("notify scripts"))?,
-            engine: vrrp.engine,
-            driver,
-            driver_events,
+            vrrp,
             guard: Some(guard),
             supervisor: Supervisor::new(super::supervisor_settings(&config.global.worker), now),
             global: config.global,
@@ -189,26 +172,30 @@ impl Keeper {
             reload: Reload::default(),
             tls_due: false,
             counts_due: Vec::new(),
-            inbox: Inbox { worker_tx, worker, asks, tracks },
+            inbox: Inbox { worker_tx, worker, asks },
             control: Some(control),
-            admin,
             told_node: None,
             reloads: (0, 0),
-            tracks: followed,
+            is_lost: false,
             started: Started(now),
             _directory: directory,
         })
     }
 
-    /// Runs until asked to stop.
-    pub(super) async fn serve(&mut self, signals: &mut Signals) {
+    /// Runs until asked to stop, or until it cannot do what it is there for.
+    pub(super) async fn serve(&mut self, signals: &mut Signals) -> ExitCode {
         tracing::info!(node = %self.node, version = env!("CARGO_PKG_VERSION"), "starting");
         loop {
             let news = self.next(signals).await;
             if let News::Stop(signal) = news {
-                return tracing::info!(signal, "stopping");
+                tracing::info!(signal, "stopping");
+                return ExitCode::SUCCESS;
             }
             self.take(news);
+            if self.is_lost {
+                tracing::error!("stopping: a node without its VRRP thread must not look like one");
+                return ExitCode::FAILURE;
+            }
         }
     }
 
@@ -216,8 +203,8 @@ impl Keeper {
     pub(super) async fn stop(mut self, signals: &mut Signals) {
         self.service.stopping();
         self.supervisor.stop();
-        self.release().await;
-        self.tracks.abort_all();
+        self.vrrp.release().await;
+        self.vrrp.follow_no_more();
         // Its process ends with it.
         self.takeover = None;
         self.setup.listeners.close();
@@ -241,29 +228,10 @@ impl Keeper {
             }
         }
         self.control = None;
-        self.admin = AdminSockets::default();
-        self.notifications.finish().await;
+        self.setup.admin = AdminSockets::default();
+        self.vrrp.finish().await;
         self.edits.finish();
         tracing::info!("stopped");
-    }
-
-    /// Has the VRRP thread send priority 0 and take the addresses off, and waits for that.
-    async fn release(&self) {
-        delivered(self.driver.command(Command::Shutdown));
-        let until = tokio::time::Instant::now() + RELEASE_LIMIT;
-        while !self.driver.is_finished() {
-            // Cancel safe: readiness stays until it is cleared.
-            match tokio::time::timeout_at(until, self.driver_events.readable()).await {
-                Ok(Ok(mut ready)) => ready.clear_ready(),
-                Ok(Err(_)) | Err(_) => {
-                    tracing::error!("the VRRP thread did not release in time");
-                    break;
-                }
-            }
-            if self.take_driver_events() {
-                break;
-            }
-        }
     }
 
     async fn next(&mut self, signals: &mut Signals) -> News {
@@ -290,15 +258,12 @@ impl Keeper {
                 Signalled::Stop(signal) => News::Stop(signal),
                 Signalled::Reload => News::Reload,
             },
-            ready = self.driver_events.readable() => {
-                if let Ok(mut ready) = ready {
-                    ready.clear_ready();
-                }
-                News::Driver
-            }
+            report = self.vrrp.news() => match report {
+                Some((id, report)) => News::Track(id, report),
+                None => News::Driver,
+            },
             Some((id, event)) = self.inbox.worker.recv() => News::Worker(id, event),
             ended = guard => News::GuardEnded(ended),
-            Some((id, report)) = self.inbox.tracks.recv() => News::Track(id, report),
             Some(ask) = self.inbox.asks.recv() => News::Ask(ask),
             read = self.reload.read() => News::Read(Box::new(read)),
             () = sleep => News::Deadline,
@@ -315,9 +280,9 @@ impl Keeper {
             News::Ask(Ask::Reload(reply)) => self.reload.ask(Some(reply), basis(&self.setup, &self.node)),
             News::Reload => self.reload.ask(None, basis(&self.setup, &self.node)),
             News::Read(read) => self.take_read(*read),
-            News::Track(id, report) => delivered(self.driver.send_track(id, report)),
+            News::Track(id, report) => self.vrrp.send_track(id, report),
             News::Driver => {
-                self.take_driver_events();
+                self.vrrp.take_events();
             }
             News::GuardEnded(how) => self.replace_guard(&how),
             News::Deadline => self.take_deadline(),
@@ -342,7 +307,7 @@ impl Keeper {
             FromWorker::Servers(report) => {
                 tracing::info!(servers = ?report, "own servers");
                 self.servers = report;
-                delivered(self.driver.command(Command::Servers(report.into())));
+                self.vrrp.send_servers(report);
             }
             FromWorker::Pong(seq) => self.supervisor.handle_pong(Instant::now(), id, seq),
             FromWorker::Report(number, report) => {
@@ -460,12 +425,13 @@ impl Keeper {
             }
         }
         let fitness = self.fitness();
-        self.service.show(&self.driver.snapshot(), fitness);
+        self.service.show(&self.vrrp.driver.snapshot(), fitness);
     }
 
     fn spawn_worker(&mut self, id: WorkerId) {
         let start = takeover::start(&self.node, &self.setup, self.health.clone());
-        let sockets_of_all = self.setup.listeners.descriptors().into_iter().chain(self.admin.descriptors());
+        let sockets_of_all =
+            self.setup.listeners.descriptors().into_iter().chain(self.setup.admin.descriptors());
         let owned: std::io::Result<Vec<OwnedFd>> = sockets_of_all.map(|fd| fd.try_clone_to_owned()).collect();
         let spawned = owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone()));
         match spawned {
@@ -498,9 +464,9 @@ impl Keeper {
             return;
         }
         let Some(link) = &self.link else { return };
-        let snapshot = self.driver.snapshot();
+        let snapshot = self.vrrp.driver.snapshot();
         let facts = NodeFacts {
-            vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.engine)).collect(),
+            vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.vrrp.engine)).collect(),
             worker: self.worker_status(),
             uptime_ms: u64::try_from((now - self.started.0).as_millis()).unwrap_or(u64::MAX),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -510,7 +476,7 @@ impl Keeper {
         link.send(ToWorker::Node(Box::new(facts)));
         self.told_node = Some(now);
         // For the next time.
-        delivered(self.driver.refresh());
+        self.vrrp.refresh();
     }
 
     fn worker_status(&self) -> WorkerStatus {
@@ -528,31 +494,14 @@ impl Keeper {
     fn report_fitness(&mut self, fit: bool) {
         tracing::info!(fit, "data plane");
         self.fit = Some(fit);
-        for (id, track) in (0..).map(TrackId).zip(self.engine.tracks()) {
-            if track.kind == TrackKind::DataPlane {
-                delivered(self.driver.send_track(id, TrackReport::DataPlane(fit)));
-            }
-        }
-    }
-
-    /// Logs what the VRRP thread tells. `true` if it has ended.
-    fn take_driver_events(&self) -> bool {
-        let mut stopped = false;
-        for event in self.driver_events.get_ref().take() {
-            stopped |= event == DriverEvent::Stopped;
-            if let DriverEvent::Transition(t) = &event {
-                self.notifications.transition(t);
-            }
-            words::log(&event, &self.engine);
-        }
-        stopped
+        self.vrrp.send_fitness(fit);
     }
 
     fn replace_guard(&mut self, how: &str) {
         tracing::error!(how, "guard ended; starting another");
         self.guard = match GuardProcess::spawn() {
             Ok((guard, socket)) => {
-                delivered(self.driver.set_guard(socket));
+                delivered(self.vrrp.driver.set_guard(socket));
                 Some(guard)
             }
             Err(err) => {
@@ -566,7 +515,7 @@ impl Keeper {
         self.next_ask += 1;
         let number = self.next_ask;
         let asked = self.link.as_ref().is_some_and(|link| link.send(ToWorker::Report(number)));
-        delivered(self.driver.refresh());
+        self.vrrp.refresh();
         let patience = if asked { REPORT_PATIENCE } else { REFRESH_PATIENCE };
         self.asked.push(Asked { number, until: Instant::now() + patience, reply });
     }
@@ -611,8 +560,8 @@ impl Keeper {
 
     fn status(&self) -> NodeStatus {
         let now = Instant::now();
-        let snapshot = self.driver.snapshot();
-        let thread = self.driver.status();
+        let snapshot = self.vrrp.driver.snapshot();
+        let thread = self.vrrp.driver.status();
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let listener = |b: &super::listeners::Bound| ListenerStatus {
             frontend: self.frontend_of(b.id),
@@ -633,7 +582,7 @@ impl Keeper {
                     .map(|at| millis(snapshot.at.saturating_duration_since(at))),
             },
             vrrp_thread: thread.refused.iter().map(|r| format!("VRRP thread runs without {r}")).collect(),
-            vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.engine)).collect(),
+            vrrp: snapshot.routers.iter().map(|r| words::instance(r, &snapshot, &self.vrrp.engine)).collect(),
             listeners: self.setup.listeners.iter().map(listener).collect(),
             proxy: self.report.clone(),
         }
@@ -665,16 +614,6 @@ fn basis(setup: &Setup, node: &str) -> impl FnOnce() -> Basis {
     || Basis { as_read: setup.as_read.clone(), in_use: setup.sources.clone(), node: node.to_owned() }
 }
 
-/// A VRRP thread that takes nothing any more is dying or dead: the lease takes the addresses off.
-fn delivered(sent: Result<(), SendError>) {
-    if let Err(err) = sent {
-        tracing::error!(%err, "cannot reach the VRRP thread");
-    }
-}
-
-/// Above every normal process, below the guard.
-const REALTIME_PRIORITY: u8 = 50;
-const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 /// Name of the list of held addresses in the runtime directory.
 pub(super) const LEASE_STATE: &str = "vips";
 /// News a worker may have waiting; it stops reading the keeper's messages when it is full.
@@ -682,7 +621,6 @@ const WORKER_NEWS: usize = 256;
 const ASKS: usize = 32;
 /// How often the worker is told what only the keeper knows.
 const TELL_NODE: Duration = Duration::from_secs(1);
-const TRACK_NEWS: usize = 64;
 /// A worker that does not report by then is shown with its last report.
 const REPORT_PATIENCE: Duration = Duration::from_millis(300);
 /// A worker that has not carried an order out by then hangs.

@@ -257,8 +257,7 @@ fn a_configuration_that_is_no_good_changes_nothing() {
     let worker = rig.node.pid(Role::Worker);
     for (from, to, why) in [
         ("default_backend = \"app\"", "default_backend = \"ap\"", "evenkeel.toml:8:"),
-        ("priority = 100", "priority = 101", "needs a restart"),
-        ("level = \"admin\"", "level = \"user\"", "needs a restart"),
+        ("virtual_router_id", "script_user = \"nobody-here\"\nvirtual_router_id", "script_user"),
         ("10.77.0.1:83", "10.77.0.1:84", "cannot listen on 10.77.0.1:84"),
     ] {
         let (code, told) = rig.reload(&rig.config.replace(from, to));
@@ -272,6 +271,52 @@ fn a_configuration_that_is_no_good_changes_nothing() {
     assert_eq!(rig.node.pids(Role::Worker), [worker], "nothing is new");
     assert_eq!(rig.reload(&other(&rig.config)).0, Some(0));
     assert_eq!(rig.status("/new"), "403");
+}
+
+#[test]
+fn virtual_routers_and_admin_sockets_change_while_the_address_stays() {
+    let rig = Rig::start("other-routers");
+    let transitions = rig.transitions();
+    let vip =
+        || run(&rig.lab.client, "curl", &["-s", "--max-time", "5", "http://10.77.0.50/"], Path::new("/"));
+    let holds = |addr: &str| rig.lab.a.has(addr.parse().expect("an address"));
+    let has_moved = || rig.node.transitions()[transitions..].iter().any(|t| t.instance == "VI_1");
+    // Another priority, another interval, a script, one address more; another router; another level of the socket.
+    let mut config = rig.config.replace("level = \"admin\"", "level = \"operator\"");
+    config = config.replace(
+        "priority = 100\nadvert_int = \"100ms\"",
+        "priority = 90\nadvert_int = \"200ms\"\ntrack = [\"data_plane\", \"true\"]",
+    );
+    config = config.replace("bind = [\"10.77.0.1:80\"]", "bind = [\"10.77.0.1:80\", \"10.77.0.50:80\"]");
+    config = config.replace(
+        "virtual_ipaddress = [\"10.77.0.50/32\"]",
+        "virtual_ipaddress = [\"10.77.0.50/32\", \"10.77.0.51/32\"]",
+    );
+    let fewer = config.clone();
+    config.push_str(
+        "[vrrp_script.true]\nscript = \"/bin/true\"\n[vrrp.VI_2]\ninterface = \"eth0\"\nversion = 3\n\
+         virtual_router_id = 52\npriority = 100\nadvert_int = \"100ms\"\nvirtual_ipaddress = [\"10.77.0.52/32\"]\n",
+    );
+    let (code, told) = rig.reload(&config);
+    assert_eq!((code, told.as_str()), (Some(0), "virtual router VI_2 (eth0, VRID 52) begins\n"));
+    let status = |pointer: &str| rig.node.status_at(pointer);
+    assert_eq!((status("/vrrp/0/state"), status("/vrrp/0/effective_priority")), ("MASTER".into(), 90.into()));
+    until_true("the other address", SOON, || holds("10.77.0.51"));
+    assert!(vip().0);
+    until_true("the other router", SOON, || holds("10.77.0.52"));
+    assert!(!has_moved(), "{:?}", rig.node.transitions());
+    let socket = rig.files.path().join("admin.sock");
+    let refused = ask(&socket, "set weight app/s1 50%").unwrap_or_default();
+    assert!(refused.contains("Permission denied"), "{refused}");
+
+    // And back: the second router lets go.
+    let fewer = fewer.replace("track = [\"data_plane\", \"true\"]", "");
+    let (code, told) = rig.reload(&fewer);
+    assert_eq!((code, told.as_str()), (Some(0), "virtual router VI_2 (eth0, VRID 52) lets go\n"));
+    until_true("it has let go", SOON, || !holds("10.77.0.52"));
+    assert!(holds("10.77.0.50") && holds("10.77.0.51"));
+    assert!(!has_moved(), "{:?}", rig.node.transitions());
+    assert!(vip().0);
 }
 
 /// `EVENKEEL_RELOADS=1000` for as many as a release has to bear.

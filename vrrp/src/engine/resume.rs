@@ -7,7 +7,7 @@ use super::Engine;
 use crate::config::EngineConfig;
 use crate::continuation::{Continuation, Identity};
 use crate::router::{Input, Router, Turn};
-use crate::types::{IfName, RouterId};
+use crate::types::IfName;
 
 impl Engine {
     /// Goes on where another engine was, `elapsed` after it has said so. Routers that are new begin in INIT; those that
@@ -63,8 +63,8 @@ impl Engine {
     }
 
     /// The interfaces of their own that such routers have.
-    pub(crate) fn macvlans_that_go_on(&self) -> Vec<(RouterId, IfName)> {
-        let name = |r: &Router| r.site.macvlan_name().map(|name| (r.id(), name.clone()));
+    pub(crate) fn macvlans_that_go_on(&self) -> Vec<IfName> {
+        let name = |r: &Router| r.site.macvlan_name().cloned();
         self.routers.iter().filter(|r| r.has_inherited()).filter_map(name).collect()
     }
 }

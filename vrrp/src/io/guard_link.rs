@@ -33,6 +33,9 @@ pub(crate) struct GuardLink {
     held: BTreeMap<RouterId, Held>,
     sequence: u32,
     status: GuardStatus,
+    /// What the link before this one called its routers, and what they are called now, as long as the guard has not heard
+    /// of the latter.
+    renamed: Vec<(RouterId, RouterId)>,
     /// A `Hold` or a `Farewell` could not be sent; all are sent again with the next beat.
     behind: bool,
 }
@@ -53,6 +56,17 @@ impl GuardLink {
         self.socket = Some(closed_early(socket));
         self.status = GuardStatus { connected: true, unanswered: 0, ..self.status };
         self.send_all();
+    }
+
+    /// Goes on with a guard that knows these routers by the numbers before, and has been sent so many beats.
+    pub(crate) fn go_on(&mut self, sequence: u32, renamed: Vec<(RouterId, RouterId)>) {
+        (self.sequence, self.renamed) = (sequence, renamed);
+    }
+
+    /// Lets go of the socket, without a word to the guard: the next link goes on with it. With the last beat's number.
+    pub(crate) fn let_go(&mut self) -> (Option<OwnedFd>, u32) {
+        self.held.clear();
+        (self.socket.take(), self.sequence)
     }
 
     /// The socket, to be waited for.
@@ -87,6 +101,17 @@ impl GuardLink {
             held.until = until;
         }
         self.send_hold(router);
+        self.forget_old_numbers(router);
+    }
+
+    /// The guard knows the addresses of this router by its number of now.
+    fn forget_old_numbers(&mut self, router: RouterId) {
+        let Some(at) = self.renamed.iter().position(|(_, now)| *now == router) else { return };
+        let (before, _) = self.renamed.swap_remove(at);
+        let is_used = self.held.contains_key(&before) || self.renamed.iter().any(|(was, _)| *was == before);
+        if before != router && !is_used {
+            self.send(&GuardMessage::Release { router: before });
+        }
     }
 
     /// These addresses of the router are off.

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use super::netlink::{ADDRESS_PROTOCOL, Netlink};
 use crate::config::RouterConfig;
+use crate::event::InterfaceAddress;
 use crate::types::{IfIndex, IfName, Mac};
 
 /// One address on an interface, by name: an index means nothing after a restart of the network.
@@ -51,12 +52,17 @@ impl StateFile {
     }
 }
 
-/// Takes off every address with our tag and every listed one; says how many there were.
+/// Takes off every address with our tag and every listed one, but those that a MASTER goes on holding; says how many
+/// there were.
 ///
 /// A failure to remove one does not keep the others; the first error is returned after all were tried.
-pub(crate) fn remove(netlink: &mut Netlink, state: Option<&StateFile>) -> io::Result<usize> {
+pub(crate) fn remove(
+    netlink: &mut Netlink,
+    state: Option<&StateFile>,
+    stays: impl Fn(&HeldAddress) -> bool,
+) -> io::Result<usize> {
     let listed = state.map(StateFile::read).transpose()?.unwrap_or_default();
-    let doomed = doomed(netlink, &listed)?;
+    let doomed = doomed(netlink, &listed, &stays)?;
     let mut result = Ok(doomed.len());
     for (ifindex, addr, prefix_len) in doomed {
         if let Err(e) = netlink.delete_address(ifindex, addr, prefix_len) {
@@ -64,14 +70,18 @@ pub(crate) fn remove(netlink: &mut Netlink, state: Option<&StateFile>) -> io::Re
         }
     }
     if let Some(state) = state.filter(|_| !listed.is_empty() && result.is_ok()) {
-        state.write(&BTreeSet::new())?;
+        state.write(&listed.into_iter().filter(|held| stays(held)).collect())?;
     }
     result
 }
 
 /// Deletes the macvlan interfaces an earlier run left for these routers: known by name and virtual MAC. Their settings
-/// may be half made, so they are not used again.
-pub(crate) fn remove_macvlans(netlink: &mut Netlink, routers: &[RouterConfig]) -> io::Result<()> {
+/// may be half made, so they are not used again, but for those that `stay`.
+pub(crate) fn remove_macvlans(
+    netlink: &mut Netlink,
+    routers: &[RouterConfig],
+    stay: &[IfName],
+) -> io::Result<()> {
     let virtual_macs: Vec<_> = routers
         .iter()
         .filter(|r| r.virtual_mac)
@@ -81,27 +91,30 @@ pub(crate) fn remove_macvlans(netlink: &mut Netlink, routers: &[RouterConfig]) -
         return Ok(());
     }
     let links = netlink.links()?;
-    let left = links.iter().filter(|l| l.name.as_str().starts_with("vrrp") && virtual_macs.contains(&l.mac));
+    let ours = links.iter().filter(|l| l.name.as_str().starts_with("vrrp") && virtual_macs.contains(&l.mac));
+    let left = ours.filter(|l| !stay.contains(&l.name));
     left.map(|l| l.ifindex).try_for_each(|ifindex| netlink.delete_link(ifindex))
 }
 
 fn doomed(
     netlink: &mut Netlink,
     listed: &BTreeSet<HeldAddress>,
+    stays: impl Fn(&HeldAddress) -> bool,
 ) -> io::Result<BTreeSet<(IfIndex, IpAddr, u8)>> {
     let links = netlink.links()?;
     let present = netlink.addresses()?;
-    let is_listed = |ifindex: IfIndex, addr: IpAddr, prefix_len: u8| {
-        links.iter().any(|l| {
-            l.ifindex == ifindex
-                && listed.contains(&HeldAddress { interface: l.name.clone(), addr, prefix_len })
+    let is = |a: &InterfaceAddress, what: &dyn Fn(&HeldAddress) -> bool| {
+        let link = links.iter().find(|l| l.ifindex == a.ifindex);
+        link.is_some_and(|l| {
+            what(&HeldAddress { interface: l.name.clone(), addr: a.addr, prefix_len: a.prefix_len })
         })
     };
     let ours = present.into_iter().filter(|r| {
         let a = &r.address;
         // An address without a lifetime was not put on here, whatever the list says.
-        r.protocol == Some(ADDRESS_PROTOCOL)
-            || (r.valid_secs.is_some() && is_listed(a.ifindex, a.addr, a.prefix_len))
+        let is_ours = r.protocol == Some(ADDRESS_PROTOCOL)
+            || (r.valid_secs.is_some() && is(a, &|held| listed.contains(held)));
+        is_ours && !is(a, &stays)
     });
     Ok(ours.map(|r| (r.address.ifindex, r.address.addr, r.address.prefix_len)).collect())
 }

@@ -22,6 +22,12 @@ impl Setting {
         Self { family, interface: interface.clone(), key }
     }
 
+    /// One of those that are changed here, by its file name.
+    pub(crate) fn named(family: Family, interface: IfName, key: &str) -> Option<Self> {
+        let key = CHANGED.into_iter().find(|known| *known == key)?;
+        Some(Self { family, interface, key })
+    }
+
     /// The value in force.
     pub(crate) fn read(&self) -> io::Result<String> {
         fs::read_to_string(self.path()).map(|s| s.trim().to_owned())
@@ -47,3 +53,6 @@ impl Setting {
         PathBuf::from(format!("/proc/sys/net/{family}/conf/{}/{}", self.interface, self.key))
     }
 }
+
+/// What is changed on interfaces that stay.
+const CHANGED: [&str; 4] = ["arp_ignore", "arp_filter", "arp_announce", "rp_filter"];

@@ -12,6 +12,7 @@ use std::io;
 
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
+use serde::{Deserialize, Serialize};
 
 use super::netlink::Netlink;
 use super::sysctl::Setting;
@@ -19,14 +20,15 @@ use super::watch::Network;
 use crate::types::{Family, IfIndex, IfName, Mac, RouterId};
 
 /// The macvlan interfaces that exist because of us; at most one per router.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub(crate) struct VirtualMacs {
     made: BTreeMap<RouterId, IfIndex>,
     changed: BTreeMap<Setting, Change>,
 }
 
 /// A setting of an interface that stays.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Change {
     before: String,
     users: BTreeSet<RouterId>,
@@ -73,6 +75,16 @@ impl VirtualMacs {
         deleted
     }
 
+    /// The same routers under other numbers: before, after. Those of others are not there any more.
+    pub(crate) fn renumber(&mut self, heirs: &[(RouterId, RouterId)]) {
+        let after = |was: RouterId| heirs.iter().find(|(before, _)| *before == was).map(|(_, after)| *after);
+        let made = std::mem::take(&mut self.made);
+        self.made = made.into_iter().filter_map(|(was, ifindex)| Some((after(was)?, ifindex))).collect();
+        for change in self.changed.values_mut() {
+            change.users = change.users.iter().filter_map(|was| after(*was)).collect();
+        }
+    }
+
     /// Deletes all of them.
     pub(crate) fn delete_all(&mut self, netlink: &mut Netlink) -> io::Result<()> {
         let routers: Vec<_> = self.made.keys().copied().collect();
@@ -113,6 +125,48 @@ impl VirtualMacs {
             self.changed.insert(setting, Change { before, users: BTreeSet::from([router]) });
         }
         Ok(())
+    }
+}
+
+/// As it is written down.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    made: Vec<(RouterId, IfIndex)>,
+    changed: Vec<WrittenChange>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WrittenChange {
+    family: Family,
+    interface: IfName,
+    key: String,
+    before: String,
+    users: Vec<RouterId>,
+}
+
+impl From<VirtualMacs> for Written {
+    fn from(macs: VirtualMacs) -> Self {
+        let changed = macs.changed.into_iter().map(|(setting, change)| WrittenChange {
+            family: setting.family,
+            interface: setting.interface,
+            key: setting.key.to_owned(),
+            before: change.before,
+            users: change.users.into_iter().collect(),
+        });
+        Self { made: macs.made.into_iter().collect(), changed: changed.collect() }
+    }
+}
+
+impl From<Written> for VirtualMacs {
+    fn from(written: Written) -> Self {
+        let change = |change: WrittenChange| {
+            let setting = Setting::named(change.family, change.interface, &change.key)?;
+            Some((setting, Change { before: change.before, users: change.users.into_iter().collect() }))
+        };
+        Self {
+            made: written.made.into_iter().collect(),
+            changed: written.changed.into_iter().filter_map(change).collect(),
+        }
     }
 }
 

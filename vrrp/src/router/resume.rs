@@ -83,6 +83,7 @@ impl Router {
         let before = |ago: Duration| now.checked_sub(ago + elapsed).unwrap_or(now);
         let later = |left: Duration| now + left.saturating_sub(elapsed);
         self.since = before(from.since);
+        self.site.inherit(now);
         self.hold_until = from.hold_for.map(later);
         self.ready_since = from.ready_for.map(before);
         self.counters = from.counters;
@@ -150,7 +151,13 @@ impl Router {
     }
 
     /// An advert at once, the addresses renewed, and nothing announced but those that are new.
-    fn resume_master(&mut self, turn: &mut Turn<'_>, lapses_at: Instant, was_fit: bool, held: &[Vip]) -> Phase {
+    fn resume_master(
+        &mut self,
+        turn: &mut Turn<'_>,
+        lapses_at: Instant,
+        was_fit: bool,
+        held: &[Vip],
+    ) -> Phase {
         self.start_preempt_delay(turn.now);
         let mut master = Master::resumed(turn.now, lapses_at, &self.config);
         self.advertise(turn, &mut master);

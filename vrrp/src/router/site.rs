@@ -40,13 +40,22 @@ struct Macvlan {
     mac: Mac,
     /// Parent it was last asked for on, and when to ask again if it has not come.
     asked: Option<(IfIndex, Instant)>,
+    /// Until when the one of the engine before this one may yet be told of.
+    awaited: Option<Instant>,
 }
 
 impl Site {
     pub(crate) fn new(router: RouterId, config: &RouterConfig, macvlan_name: Option<IfName>) -> Self {
         let mac = Mac::virtual_router(config.family, config.vrid);
-        let macvlan = macvlan_name.map(|name| Macvlan { name, mac, asked: None });
+        let macvlan = macvlan_name.map(|name| Macvlan { name, mac, asked: None, awaited: None });
         Self { router, listening: None, carry: None, source: None, macvlan }
+    }
+
+    /// The engine before this one has made the macvlan interface: the kernel will tell of it.
+    pub(crate) fn inherit(&mut self, now: Instant) {
+        if let Some(m) = &mut self.macvlan {
+            m.awaited = Some(now + TOLD_WITHIN);
+        }
     }
 
     /// Looks where the router can live now, asks for what is missing, and says what stands in the way.
@@ -101,7 +110,8 @@ impl Site {
 
     /// When the macvlan interface should be asked for again.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.macvlan.as_ref().filter(|_| self.carry.is_none())?.asked.map(|(_, again)| again)
+        let macvlan = self.macvlan.as_ref().filter(|_| self.carry.is_none())?;
+        macvlan.awaited.or_else(|| macvlan.asked.map(|(_, again)| again))
     }
 
     /// Leaves for good.
@@ -135,6 +145,10 @@ impl Site {
             return;
         };
         let there = net.link(&m.name).is_some_and(|l| l.mac == Some(m.mac));
+        m.awaited.take_if(|until| there || now >= *until);
+        if m.awaited.is_some() {
+            return;
+        }
         let waiting = m.asked.is_some_and(|(on, again)| on == parent.ifindex && now < again);
         if there && m.asked.is_none() {
             // Left by a previous process: it is ours by name and address, and ours to delete.
@@ -152,5 +166,7 @@ impl Macvlan {
     }
 }
 
+/// Our choice: all there is is told of at once.
+const TOLD_WITHIN: Duration = Duration::from_millis(200);
 /// Our choice: the kernel makes one in a millisecond, so a missing one has failed.
 const MACVLAN_RETRY: Duration = Duration::from_secs(5);

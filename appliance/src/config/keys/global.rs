@@ -19,8 +19,7 @@ pub static GLOBAL: Section = Section {
             Type::Text("a user name"),
             "Check and notify scripts run as this user. It should not be the worker's: a script's verdict moves addresses.",
         )
-        .default_is("\"keepalived_script\" if there is such a user, else \"nobody\"")
-        .restart(),
+        .default_is("\"keepalived_script\" if there is such a user, else \"nobody\""),
         Key::new("nbthread", Type::Int { min: 1, max: 256 }, "Data threads of the worker.")
             .default_is("the CPUs the process may use"),
         Key::new("maxconn", Type::Int { min: 1, max: 10_000_000 }, "Most connections from clients, over all frontends. More wait in the backlog.")
@@ -39,8 +38,7 @@ pub static GLOBAL: Section = Section {
         )
         .default("\"30s\""),
         Key::new("admin_socket", Type::Tables(&ADMIN_SOCKET), "Where operators and their tools talk to it, in HAProxy's language.")
-            .default_is("nowhere")
-            .restart(),
+            .default_is("nowhere"),
         Key::new(
             "saved_files",
             Type::Text("a path or an array of them"),
@@ -79,20 +77,18 @@ pub static ADMIN_SOCKET: Section = Section {
     doc: "A Unix socket that speaks the language of HAProxy's `stats socket`: `show stat`, `set server`, `disable server` and so \
           on; `help` lists what there is. What is changed there survives the worker, and ends with a restart.",
     keys: &[
-        Key::new("path", Type::Text("an absolute path"), "Its file. One that was left there is replaced.").required().restart(),
+        Key::new("path", Type::Text("an absolute path"), "Its file. One that was left there is replaced.").required(),
         Key::new("mode", Type::Text("a file mode in octal"), "Permissions of the file: who may write to it may use it.")
-            .default("\"660\"")
-            .restart(),
-        Key::new("user", Type::Text("a user name"), "Owner of the file.").default_is("the user that starts the node").restart(),
-        Key::new("group", Type::Text("a group name"), "Group of the file.").default_is("the group that starts the node").restart(),
+            .default("\"660\""),
+        Key::new("user", Type::Text("a user name"), "Owner of the file.").default_is("the user that starts the node"),
+        Key::new("group", Type::Text("a group name"), "Group of the file.").default_is("the group that starts the node"),
         Key::new(
             "level",
             Type::Word(&Level::NAMES),
             "What its clients may do: `user` sees counters, `operator` sees everything, `admin` changes what there is.",
         )
-        .default("\"operator\"")
-        .restart(),
-        Key::new("timeout", ms(SECOND, super::DAY), "How long a client may be silent.").default("\"10s\"").restart(),
+        .default("\"operator\""),
+        Key::new("timeout", ms(SECOND, super::DAY), "How long a client may be silent.").default("\"10s\""),
     ],
     hints: &[("bind", "path"), ("uid", "user"), ("gid", "group")],
 };

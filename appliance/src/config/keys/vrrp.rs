@@ -6,8 +6,8 @@ use super::{DAY, Key, SECOND, Section, Type, ms};
 pub static VRRP: Section = Section {
     path: "vrrp.NAME",
     called: "a virtual router",
-    doc: "Addresses that are on exactly one of the nodes, by election (Keepalived: `vrrp_instance`). A change takes a restart, but \
-          for the `notify_…` scripts.",
+    doc: "Addresses that are on exactly one of the nodes, by election (Keepalived: `vrrp_instance`). At a \
+          reload one with the same interface, family, VRID and `use_vmac` goes on in its state; another one lets go or begins.",
     keys: &[
         Key::new("interface", Type::Text("an interface name"), "Interface the router speaks on. It may appear later.")
             .required()
@@ -178,8 +178,7 @@ pub static TRACK: Section = Section {
 pub static VRRP_SCRIPT: Section = Section {
     path: "vrrp_script.NAME",
     called: "a vrrp_script",
-    doc: "A check program, run without a shell. Exit code 0 is success; anything else, a signal or a timeout is failure. A \
-          change takes a restart.",
+    doc: "A check program, run without a shell. Exit code 0 is success; anything else, a signal or a timeout is failure.",
     keys: &[
         Key::new("script", COMMAND, "The program.").required(),
         Key::new("interval", ms(10, DAY), "Time between starts.").default("\"1s\""),
@@ -202,7 +201,7 @@ pub static VRRP_SCRIPT: Section = Section {
 pub static SYNC_GROUP: Section = Section {
     path: "sync_group.NAME",
     called: "a sync_group",
-    doc: "Virtual routers that are MASTER together or not at all (Keepalived: `vrrp_sync_group`). A change takes a restart.",
+    doc: "Virtual routers that are MASTER together or not at all (Keepalived: `vrrp_sync_group`).",
     keys: &[Key::new(
         "group",
         Type::Text("an array of names of virtual routers"),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use evenkeel_proxy::plan::Plan;
 
+use super::super::admin::AdminSockets;
 use super::super::edits::Edits;
 use super::super::link::WorkerLink;
 use super::super::listeners::Listeners;
@@ -15,6 +16,7 @@ use super::super::reload::{Good, Outcome, Read};
 use super::super::supervisor::{Loss, WorkerId};
 use super::super::users;
 use super::Keeper;
+use super::vrrp::Prepared;
 use crate::config::{Config, Severity, Sources, lower};
 use crate::ipc::{Counts, FromWorker, ServerHealth, Start, TableContent, ToWorker};
 use crate::worker::privileges::Identity;
@@ -29,6 +31,7 @@ pub(super) struct Setup {
     pub(super) plan: Arc<Plan>,
     pub(super) identity: Identity,
     pub(super) listeners: Listeners,
+    pub(super) admin: AdminSockets,
     pub(super) drain_timeout: Duration,
     /// Somebody can look at what the worker shows.
     pub(super) is_seen: bool,
@@ -39,6 +42,8 @@ pub(super) struct Setup {
 pub(super) struct Takeover {
     config: Config,
     setup: Setup,
+    /// Another VRRP configuration, if it is another one.
+    vrrp: Option<Prepared>,
     /// Until when the worker may say what its successor has to know; `None`: it has, or the time is up.
     handing_over: Option<(u64, Instant)>,
     /// What the worker has counted until it said so.
@@ -75,57 +80,51 @@ impl Keeper {
         let Some(good) = read.good else {
             return self.refuse(read.told);
         };
-        let refused = self.needs_restart(&good.config);
-        if !refused.is_empty() {
-            return self.refuse(read.told.into_iter().chain(refused).collect());
-        }
         if good.is_same {
             self.renew_tls(good.sources);
             return self.accept(read.told);
         }
         match self.set_up(&good) {
-            Ok(setup) => self.begin(good.config, setup, read.told),
+            Ok((setup, vrrp)) => {
+                let difference = vrrp.iter().flat_map(|vrrp| self.vrrp.difference(vrrp));
+                let told = read.told.into_iter().chain(difference).collect();
+                self.begin(good.config, setup, vrrp, told);
+            }
             Err(why) => self.refuse(read.told.into_iter().chain(why).collect()),
         }
     }
 
-    /// What a running node does not change, of what this configuration would.
-    fn needs_restart(&self, config: &Config) -> Vec<String> {
-        let line = |what: &str| format!("error: {what}: needs a restart (`systemctl restart evenkeel`)");
-        let mut lines = Vec::new();
-        if lower::vrrp(config).engine != self.engine {
-            lines.push(line("`[vrrp]`, its groups, tracks or scripts have changed"));
-        }
-        if config.global.admin_sockets != self.global.admin_sockets {
-            lines.push(line("`global.admin_socket` has changed"));
-        }
-        if config.global.script_user != self.global.script_user {
-            lines.push(line("`global.script_user` has changed"));
-        }
-        lines
-    }
-
     /// Gets everything that the configuration needs and this node has not got. An error: nothing has changed.
-    fn set_up(&self, good: &Good) -> Result<Setup, Vec<String>> {
+    fn set_up(&self, good: &Good) -> Result<(Setup, Option<Prepared>), Vec<String>> {
         let plan = lower::proxy(&good.config).plan;
         let identity = users::worker(&good.config).map_err(|e| vec![format!("error: {e}")])?;
         let listeners = self.setup.listeners.with(plan.listeners(), plan.global.threads);
         let listeners =
             listeners.map_err(|all| all.iter().map(|e| format!("error: {e}")).collect::<Vec<_>>())?;
+        let global = &good.config.global;
+        let admin = self.setup.admin.with(&global.admin_sockets).map_err(|(path, error)| {
+            vec![format!("error: cannot make the admin socket {}: {error}", path.display())]
+        })?;
+        let is_same = lower::vrrp(&good.config).engine == self.vrrp.engine
+            && global.script_user == self.global.script_user;
+        let vrrp = (!is_same).then(|| Prepared::new(&good.config)).transpose();
+        let vrrp = vrrp.map_err(|e| vec![format!("error: a script of VRRP: {e}")])?;
         let mut sources = good.sources.clone();
         self.carry_over(&mut sources);
-        Ok(Setup {
+        let setup = Setup {
             is_seen: crate::worker::is_seen(&good.config, &plan),
             sources,
             as_read: good.sources.clone(),
             plan,
             identity,
             listeners,
-            drain_timeout: good.config.global.drain_timeout,
-        })
+            admin,
+            drain_timeout: global.drain_timeout,
+        };
+        Ok((setup, vrrp))
     }
 
-    fn begin(&mut self, config: Config, setup: Setup, told: Vec<String>) {
+    fn begin(&mut self, config: Config, setup: Setup, vrrp: Option<Prepared>, told: Vec<String>) {
         self.service.reloading();
         self.next_ask += 1;
         let number = self.next_ask;
@@ -134,6 +133,7 @@ impl Keeper {
         self.takeover = Some(Takeover {
             config,
             setup,
+            vrrp,
             handing_over,
             counts: Counts::default(),
             tables: Vec::new(),
@@ -182,7 +182,8 @@ impl Keeper {
             tables: std::mem::take(&mut takeover.tables),
             ..start(&self.node, &takeover.setup, self.health.clone())
         };
-        let descriptors = takeover.setup.listeners.descriptors().into_iter().chain(self.admin.descriptors());
+        let descriptors =
+            takeover.setup.listeners.descriptors().into_iter().chain(takeover.setup.admin.descriptors());
         let owned: std::io::Result<Vec<OwnedFd>> = descriptors.map(|fd| fd.try_clone_to_owned()).collect();
         match owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone())) {
             Ok(link) => {
@@ -225,7 +226,7 @@ impl Keeper {
 
     /// The successor accepts connections: its configuration is the one in use.
     pub(super) fn adopt(&mut self, id: WorkerId) {
-        let Some(Takeover { config, setup, link, told, .. }) = self.takeover.take() else { return };
+        let Some(Takeover { config, setup, vrrp, link, told, .. }) = self.takeover.take() else { return };
         let before = std::mem::replace(&mut self.link, link);
         if let Some(before) = before {
             tracing::info!(worker = id.0, before = before.id.0, "worker has taken over");
@@ -241,12 +242,27 @@ impl Keeper {
         self.told_node = None;
         self.tls_due = false;
         self.supervisor.set(super::super::supervisor_settings(&config.global.worker));
-        self.notifications.replace(&config.routers);
+        self.setup.admin.own(&config.global.admin_sockets);
+        self.replace_vrrp(vrrp, &config);
         if config.global.saved_files != self.global.saved_files {
             self.save_other_files(&config);
         }
         self.global = config.global;
         self.accept(told);
+    }
+
+    /// The virtual routers go on, or let go, or begin.
+    fn replace_vrrp(&mut self, prepared: Option<Prepared>, config: &Config) {
+        let Some(prepared) = prepared else { return self.vrrp.replace_notifications(config) };
+        if let Err(err) = self.vrrp.replace(prepared, config) {
+            tracing::error!(%err, "the VRRP thread cannot be replaced");
+            self.is_lost = true;
+            return;
+        }
+        if let Some(fit) = self.fit {
+            self.vrrp.send_fitness(fit);
+        }
+        self.vrrp.send_servers(self.servers);
     }
 
     fn save_other_files(&mut self, config: &Config) {

@@ -79,7 +79,8 @@ fn a_backup_listens_on_and_knows_to_whom() {
 
 #[test]
 fn what_is_another_router_lets_go_and_begins_anew() {
-    let other = |vrid| RouterConfig { vrid: Vrid::new(vrid).unwrap(), name: format!("r{vrid}"), ..tutorial(100) };
+    let other =
+        |vrid| RouterConfig { vrid: Vrid::new(vrid).unwrap(), name: format!("r{vrid}"), ..tutorial(100) };
     let mut script = Script::master(tutorial(100));
     script.forget();
     let heirs = [Identity::of(&other(77))];
@@ -100,12 +101,7 @@ fn a_configuration_changes_around_a_master() {
     config.vips.push(crate::config::Vip { addr: ip("10.77.0.51"), prefix_len: 32, dev: None });
     script.resume(vec![config], vec![], ms(5));
     told(&mut script, &[VIP]);
-    script.expect(&[
-        "listen 2",
-        "advert 90",
-        "add 10.77.0.50,10.77.0.51",
-        "garp 10.77.0.51",
-    ]);
+    script.expect(&["listen 2", "advert 90", "add 10.77.0.50,10.77.0.51", "garp 10.77.0.51"]);
 }
 
 #[test]

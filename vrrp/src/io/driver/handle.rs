@@ -5,8 +5,11 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 
+use super::handed::Handed;
 use super::queue::{Events, Queue};
 use super::status::DriverStatus;
+use crate::config::EngineConfig;
+use crate::continuation::Identity;
 use crate::event::{Command, TrackReport};
 use crate::snapshot::Snapshot;
 use crate::types::TrackId;
@@ -16,7 +19,7 @@ use crate::types::TrackId;
 #[derive(Debug)]
 pub struct DriverHandle {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<io::Result<()>>>,
+    thread: Option<JoinHandle<io::Result<Option<Handed>>>>,
 }
 
 /// Why the VRRP thread did not take something.
@@ -50,12 +53,14 @@ pub(super) enum Input {
     Track(TrackId, TrackReport),
     Command(Command),
     Guard(OwnedFd),
+    /// Hand over to a thread that has these routers.
+    Suspend(Vec<Identity>),
     /// Somebody is about to read the snapshot.
     Publish,
 }
 
 impl DriverHandle {
-    pub(super) fn new(shared: Arc<Shared>, thread: JoinHandle<io::Result<()>>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, thread: JoinHandle<io::Result<Option<Handed>>>) -> Self {
         Self { shared, thread: Some(thread) }
     }
 
@@ -118,7 +123,17 @@ impl DriverHandle {
     /// # Errors
     /// What ended the thread earlier, if something did, or what could not be released.
     pub fn shutdown(mut self) -> io::Result<()> {
-        self.stop()
+        self.end(Input::Command(Command::Shutdown)).map(drop)
+    }
+
+    /// Ends the thread without releasing anything that its successor goes on with: routers which are the same in
+    /// `successor`. The others are released. Takes milliseconds; the successor has to begin before the leases end.
+    /// `None`: the thread had ended before, and has released everything.
+    ///
+    /// # Errors
+    /// What ended the thread earlier, if something did.
+    pub fn suspend(&mut self, successor: &EngineConfig) -> io::Result<Option<Handed>> {
+        self.end(Input::Suspend(successor.routers().iter().map(Identity::of).collect()))
     }
 
     fn send(&self, input: Input) -> Result<(), SendError> {
@@ -128,9 +143,8 @@ impl DriverHandle {
         self.shared.inbox.push(input).map_err(|_| SendError::Full)
     }
 
-    fn stop(&mut self) -> io::Result<()> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
-        let mut command = Input::Command(Command::Shutdown);
+    fn end(&mut self, mut command: Input) -> io::Result<Option<Handed>> {
+        let Some(thread) = self.thread.take() else { return Ok(None) };
         // The thread empties a full queue within a turn.
         while let Err(back) = self.shared.inbox.push(command)
             && !thread.is_finished()
@@ -146,8 +160,8 @@ impl DriverHandle {
 impl Drop for DriverHandle {
     fn drop(&mut self) {
         // Nobody is left to be told; the guard and the kernel's lifetimes take off what could not be released.
-        match self.stop() {
-            Ok(()) | Err(_) => {}
+        match self.end(Input::Command(Command::Shutdown)) {
+            Ok(_) | Err(_) => {}
         }
     }
 }

@@ -9,6 +9,7 @@
 //! the peer takes over; a process that lives on without its VRRP thread would be worse than none.
 
 mod execute;
+mod handed;
 mod handle;
 mod queue;
 mod report;
@@ -22,6 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::handed::{Handed, Record};
 pub use self::handle::{DriverHandle, SendError};
 pub use self::queue::Events;
 pub use self::status::{DriverEvent, DriverStatus};
@@ -46,6 +48,8 @@ pub struct DriverOptions {
     pub state_file: Option<PathBuf>,
     /// The keeper's end of the guard's socket; see [`DriverHandle::set_guard`].
     pub guard: Option<OwnedFd>,
+    /// What an earlier thread has left, and this one goes on with.
+    pub handed: Option<Handed>,
 }
 
 /// Removes what an earlier run left behind and starts the VRRP thread, in the network namespace of the caller.
@@ -55,7 +59,10 @@ pub struct DriverOptions {
 pub fn spawn(config: EngineConfig, options: DriverOptions) -> io::Result<DriverHandle> {
     let clock = BootClock::start()?;
     let now = clock.now();
-    let engine = Engine::new(config, now);
+    let engine = match &options.handed {
+        Some(handed) => handed.engine(config, &clock, now),
+        None => Engine::new(config, now),
+    };
     let shared = Arc::new(Shared::new(engine.snapshot(now))?);
     let driver = Driver::new(engine, clock, options, Arc::clone(&shared))?;
     let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || guarded(driver))?;
@@ -68,10 +75,10 @@ pub fn spawn(config: EngineConfig, options: DriverOptions) -> io::Result<DriverH
 /// # Errors
 /// When the kernel refuses netlink or an address cannot be removed.
 pub fn release_leftovers(state_file: Option<PathBuf>) -> io::Result<usize> {
-    leftovers::remove(&mut Netlink::open()?, state_file.map(StateFile::new).as_ref())
+    leftovers::remove(&mut Netlink::open()?, state_file.map(StateFile::new).as_ref(), |_| false)
 }
 
-fn guarded(driver: Driver) -> io::Result<()> {
+fn guarded(driver: Driver) -> io::Result<Option<Handed>> {
     match catch_unwind(AssertUnwindSafe(|| driver.run())) {
         Ok(ended) => ended,
         // The panic hook has told what and where.

@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::DriverOptions;
 use super::handle::{Input, Shared};
 use super::report::{Failing, PUBLISH_EVERY};
 use super::sockets::{FIRST_SOCKET_TOKEN, Sockets};
 use super::status::{DriverEvent, DriverStatus};
+use super::{DriverOptions, Handed};
 use crate::config::RouterConfig;
 use crate::engine::Engine;
 use crate::event::Command;
 use crate::io::clock::{BootClock, WakeTimer};
 use crate::io::frames::FrameSender;
 use crate::io::guard_link::GuardLink;
-use crate::io::leftovers::{self, StateFile};
+use crate::io::leftovers::{self, HeldAddress, StateFile};
 use crate::io::netlink::Netlink;
 use crate::io::realtime::{self, Refused};
 use crate::io::socket::Received;
@@ -60,6 +60,8 @@ pub(super) struct Driver {
     pub(super) stale: bool,
     buffer: Vec<u8>,
     stopping: bool,
+    /// Another thread goes on: nothing is released.
+    pub(super) suspended: bool,
 }
 
 impl Driver {
@@ -73,8 +75,10 @@ impl Driver {
         let now = clock.now();
         let mut netlink = Netlink::open()?;
         let state_file = options.state_file.take().map(StateFile::new);
-        let leftovers = leftovers::remove(&mut netlink, state_file.as_ref())?;
-        leftovers::remove_macvlans(&mut netlink, engine.config().routers())?;
+        let stays = |held: &HeldAddress| engine.goes_on_holding(&held.interface, held.addr, held.prefix_len);
+        let leftovers = leftovers::remove(&mut netlink, state_file.as_ref(), stays)?;
+        let macvlans = engine.macvlans_that_go_on();
+        leftovers::remove_macvlans(&mut netlink, engine.config().routers(), &macvlans)?;
         let watch = Watch::open(&mut netlink)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let timer = WakeTimer::new()?;
@@ -106,9 +110,13 @@ impl Driver {
             stale: true,
             buffer: vec![0; MESSAGE_BYTES],
             stopping: false,
+            suspended: false,
         };
         if leftovers > 0 {
             driver.tell(DriverEvent::LeftoversRemoved(leftovers));
+        }
+        if let Some(handed) = driver.options.handed.take() {
+            driver.take_handed(handed);
         }
         if let Some(guard) = driver.options.guard.take() {
             driver.attach_guard(guard);
@@ -117,10 +125,14 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Runs until it is told to stop, or cannot go on; then releases everything.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    /// Runs until it is told to stop, or cannot go on; then releases everything. When it is suspended, what its successor
+    /// goes on with.
+    pub(super) fn run(mut self) -> io::Result<Option<Handed>> {
         self.become_realtime();
         let ended = self.turns();
+        if self.suspended && ended.is_ok() {
+            return self.hand_over();
+        }
         if ended.is_err() {
             let now = self.clock.now();
             self.engine.handle_command(now, Command::Shutdown);
@@ -130,7 +142,7 @@ impl Driver {
         self.write_state_file();
         self.publish_last();
         self.tell(DriverEvent::Stopped);
-        ended.and(released)
+        ended.and(released).map(|()| None)
     }
 
     fn become_realtime(&mut self) {
@@ -259,6 +271,10 @@ impl Driver {
                     self.engine.handle_command(now, command);
                 }
                 Input::Guard(socket) => self.attach_guard(socket),
+                Input::Suspend(heirs) => {
+                    self.stopping = true;
+                    self.suspend(now, &heirs);
+                }
                 Input::Publish => self.changed = true,
             }
             self.settle(now);
@@ -266,7 +282,7 @@ impl Driver {
     }
 
     /// A guard that cannot be heard is as good as none, and told as lost.
-    fn attach_guard(&mut self, socket: OwnedFd) {
+    pub(super) fn attach_guard(&mut self, socket: OwnedFd) {
         self.guard.attach(socket);
         self.changed = true;
         let added = self.guard.socket().map(|socket| self.epoll.add(socket, readable(GUARD)));
