@@ -52,7 +52,7 @@ node() {
 
   if ! is_installed "$1"; then
     DEBIAN_FRONTEND=noninteractive dpkg --force-confold -i "$1"
-    say "$(dpkg-query -W evenkeel) installed"
+    say "evenkeel $(dpkg-deb -f "$1" Version) installed"
   fi
   sed "s/@INTERFACE@/$interface/" "$2" > "$work/evenkeel.toml"
   if ! cmp -s "$work/evenkeel.toml" $configuration; then
