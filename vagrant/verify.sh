@@ -144,11 +144,11 @@ check "at rest: node1 is MASTER" is_settled node1 MASTER
 check "at rest: node2 is BACKUP" is_settled node2 BACKUP
 check "at rest: the client is served" is_served
 if [ $failed = 0 ]; then
-  outage "service stopped" $orderly node2 on node1 "systemctl stop evenkeel"
-  outage "service started" $orderly node1 on node1 "systemctl start evenkeel"
-  outage "proxy killed" $orderly node1 on node1 "pkill -KILL -x ek-worker"
-  outage "power failure" $wordless node2 cut_power node1
-  outage "power back" $orderly node1 boot node1
+  outage "service stopped" "$orderly" node2 on node1 "systemctl stop evenkeel"
+  outage "service started" "$orderly" node1 on node1 "systemctl start evenkeel"
+  outage "proxy killed" "$orderly" node1 on node1 "pkill -KILL -x ek-worker"
+  outage "power failure" "$wordless" node2 cut_power node1
+  outage "power back" "$orderly" node1 boot node1
 fi
 echo "verify.sh: $failed failed"
 [ $failed = 0 ]
