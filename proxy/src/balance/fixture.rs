@@ -117,7 +117,10 @@ pub(crate) fn plan_with(servers: Vec<Server>, change: impl FnOnce(&mut Backend))
         stick: Vec::new(),
     };
     change(&mut backend);
-    let name = |(n, server): (usize, Server)| Server { name: format!("s{}", n + 1), ..server };
+    let name = |(n, server): (usize, Server)| match server.name.is_empty() {
+        true => Server { name: format!("s{}", n + 1), ..server },
+        false => server,
+    };
     let servers = servers.into_iter().enumerate().map(name).collect();
     let global = Global {
         node: "a".into(),
