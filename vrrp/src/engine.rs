@@ -6,6 +6,7 @@
 //! Every input first looks at the leases: a process that slept past one finds itself BACKUP before it reads the adverts
 //! that have queued up meanwhile.
 
+mod resume;
 mod view;
 
 use std::collections::{BTreeSet, VecDeque};

@@ -82,9 +82,10 @@ pub enum Command {
 }
 
 /// How a node that serves stands with its own servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Servers {
     /// Each backend has one that can be used.
+    #[default]
     Ready,
     /// Some backend has none, as after the node's link or worker has come back. The node stays MASTER if it is, and
     /// takes over from a silent, releasing or unfit MASTER, but deposes no other, whatever its priority.

@@ -8,6 +8,7 @@
 //! | [`types`] | the numbers of the protocol as types: VRID, priority, centiseconds |
 //! | [`config`] | a checked configuration; holding one proves it is valid |
 //! | [`event`] | inputs and actions |
+//! | [`continuation`] | what one engine leaves to the next |
 //! | [`engine`] | all virtual routers of a node: inputs in, actions out |
 //! | `router` | the state machine of one virtual router |
 //! | `group` | sync groups |
@@ -27,6 +28,7 @@
 
 pub mod announce;
 pub mod config;
+pub mod continuation;
 pub mod engine;
 pub mod event;
 mod group;

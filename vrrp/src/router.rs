@@ -16,6 +16,7 @@ mod backup;
 mod master;
 mod peers;
 mod receive;
+pub(crate) mod resume;
 mod send;
 pub(crate) mod site;
 mod view;
@@ -37,6 +38,7 @@ pub(crate) use addresses::Sight;
 use backup::Backup;
 use master::Master;
 use peers::Peers;
+use resume::Inherited;
 use site::{Place, Site};
 use vips::VipWatch;
 
@@ -159,6 +161,8 @@ pub(crate) struct Router {
     id: RouterId,
     config: RouterConfig,
     phase: Phase,
+    /// The state before, while it waits in INIT to go on with it.
+    inherited: Option<Inherited>,
     since: Instant,
     last_transition: Option<Transition>,
     standing: Standing,
@@ -198,6 +202,7 @@ impl Router {
         Self {
             id,
             phase: Phase::Init,
+            inherited: None,
             since: now,
             last_transition: None,
             standing,
@@ -281,8 +286,13 @@ impl Router {
         let obstacle = new.obstacle;
         self.standing = new;
         match (obstacle, from) {
-            (None, _) => self.enter_election(turn, from),
+            (None, _) => match self.inherited.take() {
+                Some(inherited) => self.resume(turn, inherited),
+                None => self.enter_election(turn, from),
+            },
             (Some(Obstacle::Failed(cause)), State::Init) => {
+                let from = self.inherited.as_ref().map_or(from, Inherited::state);
+                self.disinherit(turn);
                 self.counters.bump(Counter::Faults);
                 self.transition(turn, from, State::Fault, cause);
                 Phase::Fault

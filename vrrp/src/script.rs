@@ -71,6 +71,14 @@ impl Script {
         script
     }
 
+    /// Another engine goes on with another configuration, so much later; the kernel is as it is.
+    pub(crate) fn resume(&mut self, routers: Vec<RouterConfig>, tracks: Vec<TrackConfig>, elapsed: Duration) {
+        let config = EngineConfig::new(routers, vec![], tracks).expect("a valid configuration");
+        let continuation = self.engine.continuation(self.now);
+        self.now += elapsed;
+        self.engine = Engine::resume(config, continuation, elapsed, self.now);
+    }
+
     /// One router in BACKUP, its first words said.
     pub(crate) fn backup(router: RouterConfig) -> Self {
         let mut script = Self::ready(router, vec![]);

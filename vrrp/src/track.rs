@@ -2,6 +2,7 @@
 //! keepalived's, so that a migrated pair elects the same MASTER (`facts/vrrp.md` §3).
 
 use crate::config::{TrackConfig, TrackKind, TrackUse};
+use crate::continuation::TrackMemory;
 use crate::event::TrackReport;
 use crate::net::Net;
 use crate::snapshot::TrackState;
@@ -47,6 +48,33 @@ impl Track {
 
     pub(crate) fn config(&self) -> &TrackConfig {
         &self.config
+    }
+
+    /// What the next engine has to know.
+    pub(crate) fn memory(&self) -> TrackMemory {
+        match &self.reading {
+            Reading::DataPlane(state) => TrackMemory::DataPlane(*state),
+            Reading::Script(meter) => TrackMemory::Script { state: meter.state, level: meter.level },
+            Reading::Interface(state) => TrackMemory::Interface(*state),
+            Reading::File(value) => TrackMemory::File(*value),
+        }
+    }
+
+    /// What the engine before this one knew. Of another kind of track it says nothing.
+    pub(crate) fn remember(&mut self, memory: TrackMemory) {
+        match (&mut self.reading, memory) {
+            (Reading::DataPlane(now), TrackMemory::DataPlane(state))
+            | (Reading::Interface(now), TrackMemory::Interface(state)) => *now = state,
+            (Reading::Script(meter), TrackMemory::Script { state, level }) => meter.remember(state, level),
+            (Reading::File(now), TrackMemory::File(value)) => *now = value,
+            (
+                Reading::DataPlane(_) | Reading::Script(_) | Reading::Interface(_) | Reading::File(_),
+                TrackMemory::DataPlane(_)
+                | TrackMemory::Script { .. }
+                | TrackMemory::Interface(_)
+                | TrackMemory::File(_),
+            ) => {}
+        }
     }
 
     /// Takes a report. One of another kind than the track's says nothing about it.
@@ -154,6 +182,17 @@ impl Meter {
         let (level, state) =
             if init_fail { (0, TrackState::Failed) } else { (rise - 1, TrackState::Pending) };
         Self { level, rise, fall, state }
+    }
+
+    /// `rise` and `fall` may be others now.
+    fn remember(&mut self, state: TrackState, level: u32) {
+        let levels = match state {
+            TrackState::Ok => self.rise..=self.rise + self.fall - 1,
+            TrackState::Failed => 0..=self.rise - 1,
+            TrackState::Pending | TrackState::Value(_) => return,
+        };
+        self.state = state;
+        self.level = level.clamp(*levels.start(), *levels.end());
     }
 
     fn report(&mut self, success: bool) {

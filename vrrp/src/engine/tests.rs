@@ -8,3 +8,4 @@ mod lease;
 mod pair;
 mod places;
 mod properties;
+mod resume;

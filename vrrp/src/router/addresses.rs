@@ -37,7 +37,8 @@ impl Router {
     /// One of our addresses is on although this node is not MASTER: left behind by a process that died, or put on by
     /// somebody. An owner's addresses are the machine's own.
     fn remove_stray(&mut self, turn: &mut Turn<'_>) {
-        if matches!(self.phase, Phase::Master(_) | Phase::Stopped) || self.config.priority.is_owner() {
+        let is_master = matches!(self.phase, Phase::Master(_)) || self.is_to_hold();
+        if is_master || matches!(self.phase, Phase::Stopped) || self.config.priority.is_owner() {
             return;
         }
         self.counters.bump(Counter::StrayVips);

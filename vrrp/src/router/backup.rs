@@ -39,6 +39,10 @@ impl Backup {
         self.deadline
     }
 
+    pub(super) const fn interval(&self) -> Centis {
+        self.interval
+    }
+
     pub(super) const fn master(&self) -> Option<IpAddr> {
         self.master
     }

@@ -74,6 +74,13 @@ impl Master {
         }
     }
 
+    /// One that another engine was until now, and that has to send an advert before `lapses_at`. Hosts know where the
+    /// addresses are.
+    pub(super) fn resumed(now: Instant, lapses_at: Instant, config: &RouterConfig) -> Self {
+        let last_sent = lapses_at.checked_sub(config.lease).unwrap_or(now).min(now);
+        Self { last_sent, proven: true, second_round: None, ..Self::new(now, config) }
+    }
+
     /// A new advertisement of so many copies is under way.
     pub(super) const fn advertising(&mut self, now: Instant, copies: usize) {
         self.decided = now;
@@ -135,7 +142,7 @@ impl Router {
 
     /// Gives way to whoever can serve. If nobody has taken over after the Skew_Time of the least priority, which is
     /// longer than that of any fit node, this node takes the addresses back: a dead proxy is no worse than no proxy.
-    fn yield_unfit(&mut self, turn: &mut Turn<'_>, cause: Cause) -> Phase {
+    pub(super) fn yield_unfit(&mut self, turn: &mut Turn<'_>, cause: Cause) -> Phase {
         self.counters.bump(Counter::UnfitYields);
         self.give_up(turn, Farewell::Release, State::Backup, cause);
         let interval = self.config.advert_int;

@@ -31,6 +31,13 @@ impl Peers {
         if evicted { Remembered::Evicted } else { Remembered::Kept }
     }
 
+    /// One that was heard by the engine before this one.
+    pub(super) fn remember(&mut self, peer: PeerSnapshot) {
+        if self.0.len() < PEERS {
+            self.0.insert(peer.addr, peer);
+        }
+    }
+
     fn evict(&mut self) -> bool {
         let oldest = self.0.values().min_by_key(|p| p.last_heard).map(|p| p.addr);
         oldest.and_then(|addr| self.0.remove(&addr)).is_some()

@@ -79,6 +79,11 @@ impl Site {
         Ok(Place { speak: speak.ifindex, carry: carry.ifindex, mac: carry.mac, source })
     }
 
+    /// Name of the interface that carries its addresses, if it has one of its own.
+    pub(crate) fn macvlan_name(&self) -> Option<&IfName> {
+        self.macvlan.as_ref().map(|m| &m.name)
+    }
+
     /// Interface adverts come in on.
     pub(crate) const fn listening(&self) -> Option<IfIndex> {
         self.listening

@@ -31,7 +31,10 @@ impl Router {
     }
 
     pub(crate) const fn state(&self) -> State {
-        state_of(&self.phase)
+        match (&self.phase, &self.inherited) {
+            (Phase::Init, Some(inherited)) => inherited.state(),
+            (phase, _) => state_of(phase),
+        }
     }
 
     pub(crate) const fn since(&self) -> Instant {
