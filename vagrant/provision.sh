@@ -33,7 +33,8 @@ put() {
 
 # By its files, not only by its version: of one version there can be many builds.
 is_installed() {
-  [ "$(dpkg-query -W -f '${Status} ${Version}' evenkeel 2>/dev/null)" = "install ok installed $(dpkg-deb -f "$1" Version)" ] &&
+  there=$(dpkg-query -W -f '${Status} ${Version}' evenkeel 2>/dev/null) &&
+    [ "$there" = "install ok installed $(dpkg-deb -f "$1" Version)" ] &&
     dpkg-deb --ctrl-tarfile "$1" | tar -xO ./md5sums | cmp -s - /var/lib/dpkg/info/evenkeel.md5sums
 }
 

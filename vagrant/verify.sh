@@ -3,16 +3,17 @@
 #
 #   ./verify.sh
 #
-# Stops the MASTER's service and starts it again, kills its proxy, cuts its power and boots it, while the client asks for
-# a page every 10 ms. Prints ok or FAIL for each check, with the longest outage that the client saw, and fails if any did.
+# Stops the MASTER's service and starts it again, kills its proxy, cuts its power and boots it, while the client asks
+# for a page every 10 ms. Prints ok or FAIL for each check, with the longest outage that the client saw, and fails if
+# any did.
 set -eu
 cd "$(dirname "$0")"
 
 vip=192.168.56.50
 url=http://$vip/
 measure='python3 /usr/local/lib/evenkeel-lab/measure.py'
-# Milliseconds. An orderly move takes the skew of the priority (122 ms), one without a word three adverts (600 ms) before
-# that. The rest is for busy machines; one that emulates processors may need more.
+# Milliseconds. An orderly move takes the skew of the priority (122 ms), one without a word three adverts (600 ms)
+# before that. The rest is for busy machines; one that emulates processors may need more.
 orderly=${EVENKEEL_ORDERLY_MS:-1000}
 wordless=${EVENKEEL_WORDLESS_MS:-3000}
 # Seconds: the longest wait for anything.
