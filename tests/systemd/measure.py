@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Instruments of tests/systemd/run, which watch from outside the nodes.
+"""Instruments of tests/systemd/run and of vagrant/, which watch from outside the nodes.
 
 measure.py serve PORT            answers requests for HTTP with "hello"
+measure.py ask URL               whether it is answered so
 measure.py probe URL             says that it begins, asks every 10 ms; at SIGTERM prints the longest outage in
                                  milliseconds
 measure.py overlap VIP LOG LOG   from logs of `ip -ts -o monitor address` of two nodes, how long both had the
@@ -50,16 +51,26 @@ def answers(host, port, path):
         connection.close()
 
 
+def parts(url):
+    target = urllib.parse.urlsplit(url)
+    return target.hostname, target.port or 80, target.path or "/"
+
+
+def ask(url):
+    if not answers(*parts(url)):
+        sys.exit("no answer")
+
+
 def probe(url):
     """An outage lasts from the start of the first failed request to the start of the next good one."""
-    target = urllib.parse.urlsplit(url)
+    target = parts(url)
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     longest, since = 0.0, None
     print("asking", flush=True)
     while not stopped:
         start = time.monotonic()
-        if answers(target.hostname, target.port or 80, target.path or "/"):
+        if answers(*target):
             longest, since = max(longest, start - since if since else 0.0), None
         elif since is None:
             since = start
@@ -93,4 +104,4 @@ def overlap(vip, *logs):
 
 
 if __name__ == "__main__":
-    {"serve": serve, "probe": probe, "overlap": overlap}[sys.argv[1]](*sys.argv[2:])
+    {"serve": serve, "ask": ask, "probe": probe, "overlap": overlap}[sys.argv[1]](*sys.argv[2:])
