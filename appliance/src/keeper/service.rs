@@ -12,6 +12,11 @@ pub(super) struct Service {
 }
 
 impl Service {
+    /// Of a keeper that goes on where another one was: the service manager knows that the node is ready.
+    pub(super) fn resumed() -> Self {
+        Self { is_ready: true, line: String::new() }
+    }
+
     /// A worker serves; told of the first one.
     pub(super) fn ready(&mut self) {
         if !std::mem::replace(&mut self.is_ready, true) {

@@ -42,3 +42,4 @@ mod takeover;
 mod tls;
 mod tracks;
 mod tutorial;
+mod upgrade;

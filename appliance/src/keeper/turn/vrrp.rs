@@ -103,6 +103,16 @@ impl Vrrp {
         Ok(())
     }
 
+    /// Ends the thread; the same virtual routers are to go on. `None`: they have been released.
+    ///
+    /// # Errors
+    /// If the thread has failed.
+    pub(super) fn suspend(&mut self) -> io::Result<Option<Handed>> {
+        let handed = self.driver.suspend(&self.engine)?;
+        self.take_events();
+        Ok(handed)
+    }
+
     fn go_on(&mut self, engine: EngineConfig, followed: Followed, handed: Option<Handed>) -> io::Result<()> {
         let options = DriverOptions { handed, ..Self::options(self.state_file.clone()) };
         self.driver = driver::spawn(engine.clone(), options)?;
