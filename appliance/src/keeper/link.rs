@@ -6,10 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::child::Process;
 use super::supervisor::WorkerId;
@@ -193,6 +195,10 @@ async fn follow(
             Some(()) = killed.recv() => kill(id, &mut process),
         }
     };
+    // Its last words are in the socket still.
+    while open && let Ok(Ok(Some((message, _)))) = timeout(LAST_WORDS, receiver.recv::<FromWorker>()).await {
+        pass(events, id, LinkEvent::Message(message)).await;
+    }
     pass(events, id, LinkEvent::Exited(ended)).await;
 }
 
@@ -207,5 +213,7 @@ async fn pass(events: &mpsc::Sender<(WorkerId, LinkEvent)>, id: WorkerId, event:
     events.send((id, event)).await.unwrap_or_default();
 }
 
+/// A socket whose other end has gone ends at once.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Messages waiting for a worker that does not read: more than it answers in a heartbeat timeout.
 const OUTBOX: usize = 32;

@@ -94,7 +94,8 @@ fn a_node_goes_on_as_another_program_and_nobody_notices() {
     let answered = load.stop();
     assert_eq!(pair.transitions(), transitions, "no virtual router has moved");
     assert_eq!(node.status_at("/worker/lost"), 0);
-    until_true("all are counted", SOON, || rig.counted("web", "FRONTEND", "req_tot") >= Some(answered));
+    let all = || rig.counted("web", "FRONTEND", "req_tot") >= Some(answered);
+    until_true("all are counted", SOON, all);
     assert_eq!(rig.counted("web", "FRONTEND", "req_tot"), Some(answered));
     assert_eq!(rig.counted("web", "FRONTEND", "hrsp_5xx"), Some(0));
     let drained = ask(&socket, "show servers state app").unwrap_or_default();

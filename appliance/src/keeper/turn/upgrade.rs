@@ -375,6 +375,8 @@ impl Keeper {
     fn begin_again(&mut self) {
         if self.guard.is_none() {
             self.replace_guard("there was none");
+        } else {
+            self.vrrp.lose_guard();
         }
         self.service.reloaded();
     }
