@@ -25,6 +25,7 @@ mod http2;
 mod interop;
 mod limits;
 mod logs;
+mod long_lived;
 mod lua;
 mod main_job;
 mod monitoring;

@@ -43,7 +43,7 @@ impl Pair {
 }
 
 /// Puts another copy of the program where the node's is, as a package does. Which file it is.
-fn install(directory: &Path) -> u64 {
+pub(super) fn install(directory: &Path) -> u64 {
     let new = directory.join("evenkeel.new");
     fs::copy(binary(), &new).expect("a copy of the program");
     put(directory, &new)
