@@ -334,7 +334,13 @@ impl Keeper {
                 self.servers = report;
                 self.vrrp.send_servers(report);
             }
-            FromWorker::Pong(seq) => self.supervisor.handle_pong(Instant::now(), id, seq),
+            FromWorker::Pong(seq) => {
+                let now = Instant::now();
+                self.supervisor.handle_pong(now, id, seq);
+                if self.service.feed_watchdog(now, &self.vrrp.driver.snapshot()) {
+                    self.vrrp.refresh();
+                }
+            }
             FromWorker::Report(number, report) => {
                 self.report = Some(*report);
                 self.answer(|asked| asked.number <= number);

@@ -5,6 +5,7 @@ mod edited;
 pub mod privileges;
 mod report;
 mod retired;
+pub mod sandbox;
 mod seen;
 mod serve;
 mod warmth;

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use evenkeel_proxy::access_log::Logger;
+use evenkeel_proxy::access_log::{Destination, LogTarget, Logger};
 use evenkeel_proxy::balance::State;
 use evenkeel_proxy::health::{self, announce};
 use evenkeel_proxy::io::checker::{Checker, Operator};
@@ -21,6 +21,7 @@ use super::WorkerError;
 use super::edited::{self, Edited};
 use super::report::Sources;
 use super::retired::Retired;
+use super::sandbox;
 use super::seen::{self, Seen};
 use super::warmth::Warmth;
 use crate::admin::{find, node, panel};
@@ -95,6 +96,7 @@ impl Service {
         };
         let parts = lower::proxy(&config);
         let plan = parts.plan;
+        shut_in(&parts.log_targets)?;
         let sink = LogSink::start(parts.log_targets).map_err(failed("the log"))?;
         let state = Arc::new(State::new(&plan));
         let is_seen = seen::is_wanted(&config, &plan);
@@ -423,6 +425,24 @@ impl Service {
         let last = self.edited.as_mut().map(Edited::changes).unwrap_or_default();
         tell_edits(keeper, last).await.unwrap_or_default();
     }
+}
+
+/// Before the first thread, and before the first byte from the network.
+fn shut_in(logs: &[LogTarget]) -> Result<(), WorkerError> {
+    let files = logs.iter().filter_map(|target| match &target.to {
+        Destination::File(path) => Some(path.as_path()),
+        Destination::Stdout
+        | Destination::Stderr
+        | Destination::Journal(_)
+        | Destination::Unix(_)
+        | Destination::Udp(_)
+        | Destination::Tcp(_) => None,
+    });
+    let missing = sandbox::enter(&sandbox::directories(files)).map_err(WorkerError::Privileges)?;
+    for what in missing {
+        eprintln!("ek-worker: this kernel has no {what}");
+    }
+    Ok(())
 }
 
 /// The channel to the keeper that goes on. Without one nobody would end this process.
