@@ -116,7 +116,6 @@ mod tests {
 
     #[test]
     fn a_watchdog_is_fed_by_threads_that_turn() {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary start for virtual time")]
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut watchdog = Watchdog { period: Some(Duration::from_secs(8)), fed: None };
