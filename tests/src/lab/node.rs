@@ -89,6 +89,11 @@ impl Node {
         self.reader = Some(reader);
     }
 
+    /// Where it runs.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// Its directory, with `run` the runtime directory.
     pub fn scratch(&self) -> &Arc<Scratch> {
         &self.scratch

@@ -37,6 +37,7 @@ mod reload;
 mod rules;
 mod sight;
 mod site;
+mod soak;
 mod startup;
 mod starvation;
 mod takeover;
