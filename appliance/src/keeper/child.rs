@@ -106,6 +106,22 @@ impl Inherited {
     }
 }
 
+/// Waits for the ends of children that the program before has left and that are none of `known`: scripts that were running.
+/// A child that nobody waits for stays in the process table.
+pub(super) fn wait_for_strays(known: &[u32]) {
+    // Of a kernel that does not tell of them they stay.
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let children = threads.map(|thread| std::fs::read_to_string(thread.path().join("children")));
+    let children: String = children.map(Result::unwrap_or_default).collect();
+    let strays = children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+    for pid in strays.filter(|pid| !known.contains(pid)) {
+        match Process::inherited(pid) {
+            Ok(mut stray) => drop(tokio::spawn(async move { stray.ended().await })),
+            Err(err) => tracing::warn!(pid, %err, "a script of the program before is not waited for"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,7 +134,13 @@ mod tests {
         assert_eq!(short.ended().await, "exit status: 0");
         assert_eq!(short.pid(), None);
         assert!(short.start_kill().is_err());
-        let mut long = Process::inherited(start("60")).unwrap();
+        let (stray, known) = (start("0.01"), start("60"));
+        wait_for_strays(&[known]);
+        let is_there = |pid: u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
+        while is_there(stray) {
+            tokio::task::yield_now().await;
+        }
+        let mut long = Process::inherited(known).unwrap();
         assert!(long.pid().is_some());
         long.start_kill().unwrap();
         assert_eq!(long.ended().await, "signal: SIGKILL");

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use super::super::admin::AdminSockets;
+use super::super::child;
 use super::super::handover::{self, Baggage, Record, Worker};
 use super::super::link::WorkerLink;
 use super::super::listeners::Listeners;
@@ -373,6 +374,9 @@ impl Keeper {
 
 impl Keeper {
     fn begin_again(&mut self) {
+        let workers = self.link.iter().chain(&self.leaving).map(|link| link.pid);
+        let known: Vec<u32> = workers.chain(self.guard.as_ref().and_then(GuardProcess::pid)).collect();
+        child::wait_for_strays(&known);
         if self.guard.is_none() {
             self.replace_guard("there was none");
         } else {
