@@ -31,15 +31,13 @@ pub struct NodeStatus {
     pub proxy: Option<WorkerReport>,
 }
 
-/// The keeper has gone on as another program, or was to.
+/// The keeper has gone on as another program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpgradeStatus {
-    /// How often it was tried up to the last step.
+    /// How often since the node was started.
     pub number: u64,
     /// The version before.
     pub from: String,
-    /// Why the next one could not go on, and this one did.
-    pub failed: Option<String>,
 }
 
 /// The worker process.

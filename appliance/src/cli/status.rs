@@ -34,10 +34,7 @@ fn render(s: &NodeStatus) -> String {
     let mut out =
         format!("node {}  evenkeel {}  pid {}  up {}\n", s.node, s.version, s.pid, ago(s.uptime_ms));
     if let Some(upgrade) = &s.upgrade {
-        match &upgrade.failed {
-            None => line(&mut out, format_args!("  upgraded from version {}", upgrade.from)),
-            Some(why) => line(&mut out, format_args!("  not upgraded: {why}")),
-        }
+        line(&mut out, format_args!("  upgraded from version {}", upgrade.from));
     }
     let worker = &s.worker;
     line(&mut out, format_args!("worker {} ({}){}", worker.state, worker.fitness, pid(worker.pid)));

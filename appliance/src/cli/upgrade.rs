@@ -8,7 +8,7 @@ use hyper::Method;
 
 use super::control::{self, NoAnswer};
 use super::{UpgradeArgs, fail};
-use crate::status::{NodeStatus, UpgradeStatus};
+use crate::status::NodeStatus;
 
 /// `evenkeel upgrade`: what became of it goes to standard error.
 pub(super) fn upgrade(args: &UpgradeArgs) -> ExitCode {
@@ -24,25 +24,21 @@ pub(super) fn upgrade(args: &UpgradeArgs) -> ExitCode {
         return ExitCode::FAILURE;
     }
     match outcome(&path, before.upgrade.map_or(0, |upgrade| upgrade.number)) {
-        Ok((version, UpgradeStatus { failed: None, from, .. })) => {
+        Ok((version, from)) => {
             eprintln!("version {from} goes on as version {version}");
             ExitCode::SUCCESS
-        }
-        Ok((version, UpgradeStatus { failed: Some(why), .. })) => {
-            eprintln!("error: {why}\nversion {version} goes on");
-            ExitCode::FAILURE
         }
         Err(e) => fail(&e),
     }
 }
 
-/// Waits for the keeper that goes on; its version.
-fn outcome(path: &Path, number: u64) -> Result<(String, UpgradeStatus), NoAnswer> {
+/// Waits for the keeper that goes on; its version, and that of the one before.
+fn outcome(path: &Path, number: u64) -> Result<(String, String), NoAnswer> {
     let end = Instant::now() + SOON;
     loop {
         match status(path) {
             Ok(NodeStatus { version, upgrade: Some(upgrade), .. }) if upgrade.number > number => {
-                return Ok((version, upgrade));
+                return Ok((version, upgrade.from));
             }
             Err(e) if Instant::now() >= end => return Err(e),
             Ok(_) if Instant::now() >= end => {

@@ -55,8 +55,6 @@ pub(super) struct Record {
     pub(super) reloads: (u64, u64),
     pub(super) uptime: Duration,
     pub(super) upgrade: UpgradeStatus,
-    /// The program that wrote this, to go back to.
-    pub(super) before: Option<RawFd>,
 }
 
 /// A worker that lives.
@@ -89,12 +87,6 @@ impl Record {
     /// Of this version of the program. Changes when what is written cannot be read by the versions before.
     pub(super) const FORMAT: u32 = 1;
 
-    /// With the program that runs as the one to go back to.
-    pub(super) fn add_way_back(&mut self, baggage: &mut Baggage) -> io::Result<()> {
-        self.before = Some(baggage.take(File::open(super::link::THIS)?.into()));
-        Ok(())
-    }
-
     /// Whether this program can go on from it.
     ///
     /// # Errors
@@ -118,32 +110,12 @@ impl Record {
         Self::read(bytes.as_slice())
     }
 
-    /// The program before this one goes on, and says why.
-    ///
-    /// # Errors
-    /// If it does not; then nothing is left but to end.
-    pub(super) fn go_back(mut self, options: &Options, why: String) -> io::Error {
-        let Some(before) = self.before else { return io::Error::other(why) };
-        self.upgrade.failed = Some(why);
-        let program = format!("/proc/self/fd/{before}");
-        // Nothing has been taken over yet: all of it is open, by its number.
-        match self.written() {
-            Ok(file) => execute(Path::new(&program), options, &file),
-            Err(err) => err,
-        }
-    }
-
-    fn written(&self) -> io::Result<File> {
+    /// As a file in memory.
+    pub(super) fn written(&self) -> io::Result<File> {
         let mut file = File::from(memfd_create("evenkeel-handover", MFdFlags::MFD_CLOEXEC)?);
-        serde_json::to_writer(&mut file, self)?;
-        file.flush()?;
+        file.write_all(&serde_json::to_vec(self)?)?;
         file.rewind()?;
         Ok(file)
-    }
-
-    /// The file in memory, for the next program to look at.
-    pub(super) fn to_look_at(&self) -> io::Result<File> {
-        self.written()
     }
 
     /// Goes on as this program. Returns if it cannot; everything is as it was then.

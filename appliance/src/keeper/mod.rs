@@ -143,14 +143,11 @@ pub fn could_resume() -> Result<(), String> {
 
 /// Goes on where another program was, in this very process. If that cannot be, the other one goes on.
 fn resume(options: &Options, record: RawFd) -> Result<ExitCode, RunError> {
-    let start = |what| move |e| RunError::Start(what, e);
     let unreadable = |why: String| RunError::Start("from what was left", io::Error::other(why));
     let record = handover::Record::inherited(record).map_err(unreadable)?;
+    // It has been looked at before: what is wrong now is the end of this node, as at any start.
+    let config = turn::configuration(&record).map_err(unreadable)?;
     let options = Options { resume: None, ..options.clone() };
-    let config = match turn::configuration(&record) {
-        Ok(config) => config,
-        Err(why) => return Err(start("the program before")(record.go_back(&options, why))),
-    };
     serve(|| Keeper::resume(config, record, options))
 }
 

@@ -91,7 +91,8 @@ fn say(words: &Sender<()>, count: usize) {
 fn a_download_and_a_websocket_outlive_reloads_and_upgrades() {
     let files = Arc::new(Scratch::new("long-lived"));
     install(files.path());
-    let rig = Rig::start_in(files);
+    let rig =
+        Rig::start_with(files, |config| config.replace("advert_int = \"100ms\"", "advert_int = \"1s\""));
     let with_long = format!(
         "{}[frontend.long]\nbind = [\"10.77.0.1:85\"]\ndefault_backend = \"long\"\n\
          [backend.long]\nserver = [{{ name = \"s1\", addr = \"10.77.0.11:8090\" }}]\n",

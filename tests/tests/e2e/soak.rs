@@ -29,8 +29,8 @@ impl Event {
     /// 100 ms between adverts; where nobody is left to take it off, the kernel's whole seconds do.
     fn limits(self) -> (Duration, Duration) {
         let (outage, both) = match self {
-            Self::Guard => (500, 0),
-            Self::Worker => (1_500, 0),
+            // What is under way may be an upgrade, which a busy machine makes longer than a lease of 250 ms.
+            Self::Guard | Self::Worker => (1_500, 0),
             Self::Keeper => (2_000, 0),
             Self::KeeperAndGuard | Self::Everything => (3_000, 1_300),
             Self::Cable => (2_000, 0),

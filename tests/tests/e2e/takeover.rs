@@ -54,9 +54,13 @@ impl Rig {
     }
 
     pub(super) fn start_in(files: Arc<Scratch>) -> Self {
+        Self::start_with(files, |config| config)
+    }
+
+    pub(super) fn start_with(files: Arc<Scratch>, change: impl Fn(String) -> String) -> Self {
         let lab = Lab::new();
         let servers = Backend::pair(&lab.servers);
-        let config = CONFIG.replace('@', files.path().to_str().expect("a readable path"));
+        let config = change(CONFIG.replace('@', files.path().to_str().expect("a readable path")));
         let node = Node::start_in(&lab.a, &config, &files);
         node.wait_fit();
         node.wait_state("VI_1", "MASTER", SOON);

@@ -13,7 +13,8 @@ use evenkeel_tests::lab::{Node, Role};
 use super::sight::ask;
 use super::takeover::{Load, Rig, Tunnel};
 
-/// A rig whose node runs a program of its own, and a BACKUP beside it.
+/// A rig whose node runs a program of its own, and a BACKUP beside it. At 1 s between adverts the lease is 2.5 s: a busy
+/// machine may take more than that of 100 ms, to start a program with all that a debugger wants to know.
 struct Pair {
     rig: Rig,
     backup: Node,
@@ -23,7 +24,8 @@ impl Pair {
     fn start(name: &str) -> Self {
         let files = Arc::new(Scratch::new(name));
         install(files.path());
-        let rig = Rig::start_in(files);
+        let rig =
+            Rig::start_with(files, |config| config.replace("advert_int = \"100ms\"", "advert_int = \"1s\""));
         let vrrp = rig.config.split_once("[vrrp.VI_1]").expect("a router").1;
         let vrrp = format!("[vrrp.VI_1]{}", vrrp.replace("priority = 100", "priority = 50"));
         let backup = Node::start(&rig.lab.b, &vrrp);

@@ -58,11 +58,13 @@ impl Engine {
     }
 
     /// Whether this address on this interface belongs to a MASTER that goes on.
+    #[cfg(feature = "io")]
     pub(crate) fn goes_on_holding(&self, interface: &IfName, addr: IpAddr, prefix_len: u8) -> bool {
         self.routers.iter().any(|r| r.is_to_hold_address(interface, addr, prefix_len))
     }
 
     /// The interfaces of their own that such routers have.
+    #[cfg(feature = "io")]
     pub(crate) fn macvlans_that_go_on(&self) -> Vec<IfName> {
         let name = |r: &Router| r.site.macvlan_name().cloned();
         self.routers.iter().filter(|r| r.has_inherited()).filter_map(name).collect()

@@ -105,6 +105,7 @@ impl Router {
     }
 
     /// Whether it goes on with something.
+    #[cfg(feature = "io")]
     pub(crate) const fn has_inherited(&self) -> bool {
         self.inherited.is_some()
     }
@@ -115,6 +116,7 @@ impl Router {
     }
 
     /// Whether this address is one that it goes on holding there.
+    #[cfg(feature = "io")]
     pub(crate) fn is_to_hold_address(&self, interface: &IfName, addr: std::net::IpAddr, len: u8) -> bool {
         let carrier = |vip: &Vip| match &vip.dev {
             Some(dev) => dev == interface,

@@ -89,6 +89,7 @@ impl Site {
     }
 
     /// Name of the interface that carries its addresses, if it has one of its own.
+    #[cfg(feature = "io")]
     pub(crate) fn macvlan_name(&self) -> Option<&IfName> {
         self.macvlan.as_ref().map(|m| &m.name)
     }

@@ -77,7 +77,7 @@ impl Keeper {
     fn look(&self, memory: Memory) -> Result<(PathBuf, JoinHandle<Result<Config, String>>), String> {
         let program = program().map_err(|e| format!("cannot tell where this program is: {e}"))?;
         let record = self.record(memory, &mut Baggage::default()).map_err(|e| e.to_string())?;
-        let file = record.to_look_at().map_err(|e| format!("cannot write down what there is: {e}"))?;
+        let file = record.written().map_err(|e| format!("cannot write down what there is: {e}"))?;
         let mut command = Command::new(&program);
         command.arg("could-resume").stdin(Stdio::from(file)).stdout(Stdio::null()).stderr(Stdio::piped());
         command.kill_on_drop(true);
@@ -217,7 +217,6 @@ impl Keeper {
         let memory = self.supervisor.memory().ok_or_else(|| std::io::Error::other("no worker serves"))?;
         let mut baggage = Baggage::default();
         let mut record = self.record(memory, &mut baggage)?;
-        record.add_way_back(&mut baggage)?;
         for (id, pid, channel) in moving.channels {
             let worker = Worker { id: id.0, pid, channel: baggage.take(channel.into()) };
             if id.0 == record.supervisor.serving() {
@@ -277,9 +276,7 @@ impl Keeper {
             upgrade: UpgradeStatus {
                 number: self.upgraded.as_ref().map_or(0, |upgrade| upgrade.number) + 1,
                 from: env!("CARGO_PKG_VERSION").to_owned(),
-                failed: None,
             },
-            before: None,
         })
     }
 
@@ -317,7 +314,7 @@ impl Keeper {
         let guard = record.guard.map(GuardProcess::inherited).transpose().map_err(start("the guard"))?;
         let guard = guard.and_then(|mut guard| guard.start_kill().is_ok().then_some(guard));
         let upgrade = record.upgrade;
-        tracing::info!(from = %upgrade.from, to = env!("CARGO_PKG_VERSION"), failed = upgrade.failed, "goes on");
+        tracing::info!(from = %upgrade.from, to = env!("CARGO_PKG_VERSION"), "goes on");
         let mut keeper = Self {
             node: record.node,
             edits,
@@ -405,8 +402,6 @@ impl Inherited {
             record.admin.iter().map(|(path, inode, fd)| Ok((path.clone(), *inode, handover::take(*fd)?)));
         let workers = record.worker.iter().chain(&record.leaving);
         let workers = workers.map(|worker| Ok((worker.clone(), handover::take(worker.channel)?)));
-        // Closed: there is no way back from here on.
-        drop(record.before.map(handover::take).transpose()?);
         Ok(Self {
             lock: handover::take(record.lock)?,
             control: record.control.map(handover::take).transpose()?,
