@@ -4,6 +4,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /status` | the status document, JSON |
+//! | `GET /config` | the configuration in use, without secrets, JSON: [`crate::config::diff::InUse`] |
 //! | `GET /logs?after=CURSOR&most=N` | the last lines of the log, JSON: [`crate::logs::Page`] |
 //! | `POST /server` | an order of JSON, such as `{"server":"b/s1","state":"drain"}`: 200 and what came of it, or 409 and why not |
 //! | `POST /reload` | once the files of TLS have been read anew: 200 and warnings, or 409 and why nothing was replaced |
@@ -21,8 +22,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::logs;
 use super::reload::Reply;
+use super::{in_use, logs};
 use crate::ipc::{Order, Ordered};
 use crate::logs::{MOST, NoCursor, Wanted};
 use crate::status::NodeStatus;
@@ -32,6 +33,8 @@ use crate::status::NodeStatus;
 pub(super) enum Ask {
     /// The status of the node.
     Status(oneshot::Sender<Box<NodeStatus>>),
+    /// The configuration in use.
+    Config(in_use::Reply),
     /// To read the files of TLS anew.
     Reload(Reply),
     /// The last lines of the log.
@@ -110,6 +113,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let response = match (request.method(), request.uri().path()) {
         (&Method::GET, "/status") => status(&asks).await,
+        (&Method::GET, "/config") => config(&asks).await,
         (&Method::GET, "/logs") => match wanted(request.uri().query().unwrap_or_default()) {
             Ok(wanted) => lines(wanted, &asks).await,
             Err(why) => plain(StatusCode::BAD_REQUEST, &format!("{why}\n")),
@@ -117,11 +121,21 @@ async fn answer(
         (&Method::POST, "/reload") => reload(&asks).await,
         (&Method::POST, "/server") => order(request, &asks).await,
         (_, "/server") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
-        (_, "/status" | "/logs") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
+        (_, "/status" | "/config" | "/logs") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
         (_, "/reload") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
-        _ => plain(StatusCode::NOT_FOUND, "there are /status, /logs, /server and /reload\n"),
+        _ => plain(StatusCode::NOT_FOUND, "there are /status, /config, /logs, /server and /reload\n"),
     };
     Ok(response)
+}
+
+async fn config(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+    let (reply, answer) = oneshot::channel();
+    if asks.send(Ask::Config(reply)).await.is_ok()
+        && let Some(told) = in_use::told(answer).await
+    {
+        return json(&told);
+    }
+    plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n")
 }
 
 async fn reload(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {

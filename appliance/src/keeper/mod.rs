@@ -7,6 +7,7 @@ mod admin;
 mod control;
 mod edits;
 mod guard;
+mod in_use;
 mod link;
 mod listeners;
 mod logs;
