@@ -58,8 +58,7 @@ node() {
   sed "s/@INTERFACE@/$interface/" "$2" > "$work/evenkeel.toml"
   if ! cmp -s "$work/evenkeel.toml" $configuration; then
     configure "$work/evenkeel.toml"
-    # A running node takes over what it can, and starts anew for the rest.
-    if systemctl -q is-active evenkeel && ! systemctl reload evenkeel; then systemctl restart evenkeel; fi
+    if systemctl -q is-active evenkeel; then systemctl reload evenkeel; fi
   fi
   start evenkeel
 }

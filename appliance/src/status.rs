@@ -14,6 +14,9 @@ pub struct NodeStatus {
     pub pid: u32,
     /// How long the keeper runs.
     pub uptime_ms: u64,
+    /// The last upgrade of the keeper, if there was one.
+    #[serde(default)]
+    pub upgrade: Option<UpgradeStatus>,
     /// `serving`, `starting`, … and `fit`, `unfit` or `unknown`.
     pub worker: WorkerStatus,
     /// The guard.
@@ -26,6 +29,17 @@ pub struct NodeStatus {
     pub listeners: Vec<ListenerStatus>,
     /// What the worker last reported; `None` while there is none.
     pub proxy: Option<WorkerReport>,
+}
+
+/// The keeper has gone on as another program, or was to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradeStatus {
+    /// How often it was tried up to the last step.
+    pub number: u64,
+    /// The version before.
+    pub from: String,
+    /// Why the next one could not go on, and this one did.
+    pub failed: Option<String>,
 }
 
 /// The worker process.

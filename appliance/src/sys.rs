@@ -1,4 +1,4 @@
-//! The two places where the type system cannot know what the kernel promises.
+//! The places where the type system cannot know what the kernel promises.
 #![expect(unsafe_code, reason = "each block says why it is sound")]
 
 use std::io;
@@ -12,6 +12,12 @@ use tokio::io::unix::AsyncFd;
 pub(crate) fn adopt_received(fd: RawFd) -> OwnedFd {
     // SAFETY: the caller has the number from recvmsg, where the kernel created the descriptor for this process, and
     // gives it to nobody else.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Takes a descriptor that the program before this one, in the same process, has left open for it.
+pub(crate) fn adopt_inherited(fd: RawFd) -> OwnedFd {
+    // SAFETY: nothing in this program has opened it; the record of the program before names each one once.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

@@ -37,6 +37,12 @@ pub(super) struct NoAnswer {
     source: io::Error,
 }
 
+impl NoAnswer {
+    pub(super) fn new(path: &Path, source: io::Error) -> Self {
+        Self { path: path.display().to_string(), source }
+    }
+}
+
 /// Sends one request without content and waits for the answer.
 ///
 /// # Errors
@@ -63,7 +69,7 @@ pub(super) fn send(
             tokio::time::timeout(limit, exchange(socket, method, target, content)).await.unwrap_or_else(late)
         })
     };
-    asked().map_err(|source| NoAnswer { path: socket.display().to_string(), source })
+    asked().map_err(|source| NoAnswer::new(socket, source))
 }
 
 async fn exchange(path: &Path, method: Method, target: &str, content: Vec<u8>) -> io::Result<Answer> {

@@ -13,6 +13,7 @@ mod run;
 mod server;
 mod status;
 mod top;
+mod upgrade;
 mod vip;
 
 use std::path::PathBuf;
@@ -62,9 +63,17 @@ enum Command {
     /// Requests and connections that are under way are finished by the worker that has them; the health of servers and what
     /// operators have set goes on, where the configuration does not say otherwise now. If nothing has changed but certificates,
     /// keys, OCSP responses, authorities or revocation lists, the worker stays and uses them for new handshakes. Virtual
-    /// routers go on in their states; `config diff` tells beforehand which let go or begin. SIGHUP does the same and reports to
-    /// the log.
+    /// routers go on in their states, with what is configured now; `config diff` tells beforehand which let go or begin.
+    /// SIGHUP does the same and reports to the log.
     Reload(ReloadArgs),
+    /// Have the running node go on as the program that is now where its own was
+    ///
+    /// For a newer version that has been installed over it. A worker of it takes over first; then the keeper becomes it,
+    /// as the same process with the same sockets, and the virtual routers stay in their states. Requests and connections
+    /// that are under way are finished by the worker that has them. If the other program cannot go on from here, or its
+    /// worker is not ready in time, everything stays as it is and the reason is printed. The configuration is not read
+    /// anew.
+    Upgrade(UpgradeArgs),
     /// Have a server take work, finish what it has, or take nothing
     ///
     /// Acts on the running node at once, and holds until it is changed again or the node is restarted. Balancing, health
@@ -101,6 +110,9 @@ enum Command {
     /// The guard process; started by `run`
     #[command(hide = true)]
     Guard,
+    /// Whether this program could go on from a record; started by `run` for an upgrade
+    #[command(hide = true)]
+    CouldResume,
     /// The worker process; started by `run`
     #[command(hide = true)]
     Worker,
@@ -131,6 +143,9 @@ pub struct RunArgs {
     /// Directory for the control socket, the lock and the lease state
     #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
     pub runtime_dir: PathBuf,
+    /// What the program before this one has left, in the same process
+    #[arg(long, value_name = "DESCRIPTOR", hide = true)]
+    pub resume: Option<i32>,
 }
 
 #[derive(Debug, Args)]
@@ -240,6 +255,13 @@ struct ReloadArgs {
 }
 
 #[derive(Debug, Args)]
+struct UpgradeArgs {
+    /// Directory of the running node
+    #[arg(long, value_name = "DIR", env = "EVENKEEL_RUNTIME_DIR", default_value = RUNTIME_DIR)]
+    runtime_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct ServerArgs {
     /// What it is to do
     #[arg(value_enum)]
@@ -308,6 +330,8 @@ impl Cli {
             Command::Top(args) => top::top(&args),
             Command::Logs(args) => logs::logs(&args),
             Command::Reload(args) => reload::reload(&args),
+            Command::Upgrade(args) => upgrade::upgrade(&args),
+            Command::CouldResume => run::could_resume(),
             Command::Server(args) => server::server(&args),
             Command::Vip(Vip::Release(args)) => vip::release(&args),
             Command::Demo(args) => run::demo(args.keep),

@@ -12,8 +12,20 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
         config: args.config.config.clone(),
         node: args.config.node.clone(),
         runtime_dir: args.runtime_dir.clone(),
+        resume: args.resume,
     };
     keeper::run(&options).unwrap_or_else(|e| fail(&e))
+}
+
+/// `evenkeel could-resume`, with a record as standard input.
+pub(super) fn could_resume() -> ExitCode {
+    match keeper::could_resume() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// `evenkeel demo`.

@@ -33,6 +33,12 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
 fn render(s: &NodeStatus) -> String {
     let mut out =
         format!("node {}  evenkeel {}  pid {}  up {}\n", s.node, s.version, s.pid, ago(s.uptime_ms));
+    if let Some(upgrade) = &s.upgrade {
+        match &upgrade.failed {
+            None => line(&mut out, format_args!("  upgraded from version {}", upgrade.from)),
+            Some(why) => line(&mut out, format_args!("  not upgraded: {why}")),
+        }
+    }
     let worker = &s.worker;
     line(&mut out, format_args!("worker {} ({}){}", worker.state, worker.fitness, pid(worker.pid)));
     if let Some(loss) = &worker.last_loss {

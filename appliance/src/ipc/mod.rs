@@ -51,6 +51,9 @@ pub enum ToWorker {
     HandOver(u64),
     /// A worker that was retired has counted this since it told of it last.
     Counts(Box<Counts>),
+    /// Another keeper goes on in the place of this one: everything that follows, and every answer, goes over the socket that
+    /// is this message's descriptor. The one that it came over is to be closed.
+    Move,
     /// The successor accepts: finish what runs, however long it takes, then exit. A [`ToWorker::Drain`] may follow.
     Retire,
     /// Stop accepting, finish what runs within the limit, then exit.

@@ -57,6 +57,16 @@ impl AdminSockets {
         }
     }
 
+    /// Those of the keeper before this one: path, inode, socket.
+    pub(super) fn inherited(all: Vec<(PathBuf, u64, OwnedFd)>) -> Self {
+        Self(all.into_iter().map(|(path, inode, socket)| Arc::new(Made { path, socket, inode })).collect())
+    }
+
+    /// The same, for the next keeper.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, u64, BorrowedFd<'_>)> {
+        self.0.iter().map(|made| (made.path.as_path(), made.inode, made.socket.as_fd()))
+    }
+
     /// All descriptors, for handing over.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.0.iter().map(|made| made.socket.as_fd())

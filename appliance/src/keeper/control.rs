@@ -7,10 +7,14 @@
 //! | `GET /config` | the configuration in use, without secrets, JSON: [`crate::config::diff::InUse`] |
 //! | `GET /logs?after=CURSOR&most=N` | the last lines of the log, JSON: [`crate::logs::Page`] |
 //! | `POST /server` | an order of JSON, such as `{"server":"b/s1","state":"drain"}`: 200 and what came of it, or 409 and why not |
-//! | `POST /reload` | once the files of TLS have been read anew: 200 and warnings, or 409 and why nothing was replaced |
+//! | `POST /reload` | once the configuration is in use: 200 and what changed, or 409 and why nothing was replaced |
+//! | `POST /upgrade` | 409 and why nothing was replaced; else the connection ends with this keeper, and the status of the
+//!   next one tells of it |
 
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::Path;
 
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -35,8 +39,10 @@ pub(super) enum Ask {
     Status(oneshot::Sender<Box<NodeStatus>>),
     /// The configuration in use.
     Config(in_use::Reply),
-    /// To read the files of TLS anew.
+    /// To bring the configuration into use as it is now.
     Reload(Reply),
+    /// To go on as the program that is now where this one was.
+    Upgrade(Reply),
     /// The last lines of the log.
     Logs(Wanted, logs::Reply),
     /// To have a server do something.
@@ -47,6 +53,7 @@ pub(super) enum Ask {
 #[derive(Debug)]
 pub(super) struct ControlSocket {
     task: JoinHandle<()>,
+    listener: OwnedFd,
     path: std::path::PathBuf,
 }
 
@@ -60,10 +67,29 @@ impl ControlSocket {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             Ok(()) | Err(_) => {}
         }
-        let listener = UnixListener::bind(path)?;
+        let listener = StdUnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-        let task = tokio::spawn(accept(listener, asks));
-        Ok(Self { task, path: path.to_owned() })
+        Self::inherited(path, listener, asks)
+    }
+
+    /// Goes on listening where the keeper before this one did: who has asked since waits there.
+    ///
+    /// # Errors
+    /// If the socket cannot be listened on.
+    pub(super) fn inherited(
+        path: &Path,
+        listener: StdUnixListener,
+        asks: mpsc::Sender<Ask>,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let copy = listener.try_clone()?.into();
+        let task = tokio::spawn(accept(UnixListener::from_std(listener)?, asks));
+        Ok(Self { task, listener: copy, path: path.to_owned() })
+    }
+
+    /// The socket, for the next keeper.
+    pub(super) fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 }
 
@@ -118,12 +144,15 @@ async fn answer(
             Ok(wanted) => lines(wanted, &asks).await,
             Err(why) => plain(StatusCode::BAD_REQUEST, &format!("{why}\n")),
         },
-        (&Method::POST, "/reload") => reload(&asks).await,
+        (&Method::POST, "/reload") => change(&asks, Ask::Reload).await,
+        (&Method::POST, "/upgrade") => change(&asks, Ask::Upgrade).await,
         (&Method::POST, "/server") => order(request, &asks).await,
         (_, "/server") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
         (_, "/status" | "/config" | "/logs") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
-        (_, "/reload") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
-        _ => plain(StatusCode::NOT_FOUND, "there are /status, /config, /logs, /server and /reload\n"),
+        (_, "/reload" | "/upgrade") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
+        _ => {
+            plain(StatusCode::NOT_FOUND, "there are /status, /config, /logs, /server, /reload and /upgrade\n")
+        }
     };
     Ok(response)
 }
@@ -138,9 +167,9 @@ async fn config(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
     plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n")
 }
 
-async fn reload(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+async fn change(asks: &mpsc::Sender<Ask>, what: impl Fn(Reply) -> Ask) -> Response<Full<Bytes>> {
     let (reply, answer) = oneshot::channel();
-    if asks.send(Ask::Reload(reply)).await.is_err() {
+    if asks.send(what(reply)).await.is_err() {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n");
     }
     let text = |lines: Vec<String>| lines.into_iter().map(|line| line + "\n").collect::<String>();
@@ -229,5 +258,5 @@ fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
 const LONGEST_ORDER: usize = 4096;
 /// Operators and their tools; more at once is a mistake.
 const MAX_CONNECTIONS: usize = 32;
-const CONNECTION_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+const CONNECTION_LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);

@@ -41,6 +41,16 @@ impl Edits {
         Ok(Self { base: sources.base(), saved, touched: BTreeSet::new(), files: files.transpose()? })
     }
 
+    /// The files in which something has been changed, for the next keeper.
+    pub(super) fn touched(&self) -> &BTreeSet<String> {
+        &self.touched
+    }
+
+    /// Goes on where the keeper before this one was.
+    pub(super) fn inherit(&mut self, touched: BTreeSet<String>) {
+        self.touched = touched;
+    }
+
     /// Takes one that a worker has told of.
     pub(super) fn take(&mut self, sources: &mut Sources, file: &str, mut edit: Edit) {
         let lost = edit.drop_what_is_no_line();

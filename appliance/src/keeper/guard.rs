@@ -2,16 +2,16 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
+use super::child::Process;
+use super::link::{THIS, spawn_role};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use tokio::process::Child;
-
-use super::link::spawn_role;
 
 /// A running guard.
 #[derive(Debug)]
 pub(super) struct GuardProcess {
-    child: Child,
+    process: Process,
 }
 
 impl GuardProcess {
@@ -22,12 +22,29 @@ impl GuardProcess {
     pub(super) fn spawn() -> io::Result<(Self, OwnedFd)> {
         let flags = SockFlag::SOCK_CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
-        Ok((Self { child: spawn_role("guard", theirs)? }, ours))
+        let process = Process::Started(spawn_role(Path::new(THIS), "guard", theirs)?);
+        Ok((Self { process }, ours))
+    }
+
+    /// The one that was started before the upgrade.
+    ///
+    /// # Errors
+    /// If its end cannot be listened for.
+    pub(super) fn inherited(pid: u32) -> io::Result<Self> {
+        Ok(Self { process: Process::inherited(pid)? })
+    }
+
+    /// Ends it, so that another one can take its place.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(super) fn start_kill(&mut self) -> io::Result<()> {
+        self.process.start_kill()
     }
 
     /// Its process id while it lives.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.child.id()
+        self.process.pid()
     }
 
     /// Waits for its end; how, in words.
@@ -35,9 +52,6 @@ impl GuardProcess {
     /// # Cancel safety
     /// Cancel safe.
     pub(super) async fn ended(&mut self) -> String {
-        match self.child.wait().await {
-            Ok(status) => status.to_string(),
-            Err(e) => e.to_string(),
-        }
+        self.process.ended().await
     }
 }

@@ -4,12 +4,16 @@ use std::env;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
+use super::child::Process;
 use super::supervisor::WorkerId;
 use crate::ipc::{self, FromWorker, Start, ToWorker};
 
@@ -18,6 +22,8 @@ use crate::ipc::{self, FromWorker, Start, ToWorker};
 pub(super) enum LinkEvent {
     /// A message from the worker.
     Message(FromWorker),
+    /// Nothing more comes over this channel.
+    Closed,
     /// The process has ended; how, in words.
     Exited(String),
 }
@@ -29,31 +35,57 @@ pub(super) struct WorkerLink {
     pub id: WorkerId,
     /// Its process id.
     pub pid: u32,
-    outbox: mpsc::Sender<ToWorker>,
+    outbox: mpsc::Sender<(ToWorker, Vec<OwnedFd>)>,
     kill: mpsc::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl WorkerLink {
-    /// Starts a worker process and hands it what it needs. News arrive on `events`.
+    /// Starts a worker process of the program `exe` and hands it what it needs. News arrive on `events`.
     ///
     /// # Errors
     /// If the process cannot be created.
     pub(super) fn spawn(
+        exe: &Path,
         id: WorkerId,
         start: Start,
         sockets: Vec<OwnedFd>,
         events: mpsc::Sender<(WorkerId, LinkEvent)>,
     ) -> io::Result<Self> {
         let (ours, theirs) = UnixStream::pair()?;
-        let child = spawn_role("worker", theirs.into())?;
+        let child = spawn_role(exe, "worker", theirs.into())?;
         let pid = child.id().ok_or_else(|| io::Error::other("the worker ended before it began"))?;
-        let (sender, receiver) = ipc::channel(ours)?;
+        let first = Some((ToWorker::Start(Box::new(start)), sockets));
+        Self::new(id, pid, Process::Started(child), ours, first, events)
+    }
+
+    /// One that was started before the upgrade, with its end of the channel that it has moved to.
+    ///
+    /// # Errors
+    /// If its end cannot be listened for.
+    pub(super) fn inherited(
+        id: WorkerId,
+        pid: u32,
+        channel: UnixStream,
+        events: mpsc::Sender<(WorkerId, LinkEvent)>,
+    ) -> io::Result<Self> {
+        Self::new(id, pid, Process::inherited(pid)?, channel, None, events)
+    }
+
+    fn new(
+        id: WorkerId,
+        pid: u32,
+        process: Process,
+        channel: UnixStream,
+        first: Option<(ToWorker, Vec<OwnedFd>)>,
+        events: mpsc::Sender<(WorkerId, LinkEvent)>,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = ipc::channel(channel)?;
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let (kill, killed) = mpsc::channel(1);
         let task = tokio::spawn(async move {
-            let writer = tokio::spawn(write(sender, start, sockets, inbox));
-            follow(id, child, receiver, killed, &events).await;
+            let writer = tokio::spawn(write(sender, first, inbox));
+            follow(id, process, receiver, killed, &events).await;
             writer.abort();
         });
         Ok(Self { id, pid, outbox, kill, task })
@@ -61,7 +93,18 @@ impl WorkerLink {
 
     /// Queues a message. A worker that reads nothing any more loses it; its heartbeats tell.
     pub(super) fn send(&self, message: ToWorker) -> bool {
-        self.outbox.try_send(message).is_ok()
+        self.outbox.try_send((message, Vec::new())).is_ok()
+    }
+
+    /// Has the worker go on over another channel; this end of that. [`LinkEvent::Closed`] tells that it has, and that all
+    /// it has said before has been heard.
+    ///
+    /// # Errors
+    /// If there is none to be had, or the worker reads nothing any more.
+    pub(super) fn move_to_another(&self) -> io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let queued = self.outbox.try_send((ToWorker::Move, vec![theirs.into()]));
+        queued.map(|()| ours).map_err(|_| io::ErrorKind::WouldBlock.into())
     }
 
     /// SIGKILL. The end is reported as any other.
@@ -73,18 +116,18 @@ impl WorkerLink {
 
 impl Drop for WorkerLink {
     fn drop(&mut self) {
-        // The child is killed when its task is dropped (`kill_on_drop`).
+        // The process is killed when its task is dropped.
         self.task.abort();
     }
 }
 
-/// Starts this very binary in another role, with the socket as its standard input.
+/// Starts a program of this kind, [`THIS`] or another version of it, in another role, with the socket as its standard
+/// input.
 ///
 /// # Errors
 /// If the process cannot be created.
-pub(super) fn spawn_role(role: &str, socket: OwnedFd) -> io::Result<Child> {
-    // /proc/self/exe is the binary that runs, even after a package upgrade has replaced the file.
-    let mut command = Command::new("/proc/self/exe");
+pub(super) fn spawn_role(exe: &Path, role: &str, socket: OwnedFd) -> io::Result<Child> {
+    let mut command = Command::new(exe);
     if env::var_os(TUNABLES).is_none() {
         command.env(TUNABLES, KEEP_FREED);
     }
@@ -98,6 +141,9 @@ pub(super) fn spawn_role(role: &str, socket: OwnedFd) -> io::Result<Child> {
         .spawn()
 }
 
+/// The binary that runs, even after a package upgrade has replaced the file.
+pub(super) const THIS: &str = "/proc/self/exe";
+
 /// What glibc's allocator is told, unless the administrator has told it something.
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
@@ -107,23 +153,24 @@ const KEEP_FREED: &str = "glibc.malloc.tcache_count=200";
 
 async fn write(
     sender: ipc::Sender,
-    start: Start,
-    sockets: Vec<OwnedFd>,
-    mut inbox: mpsc::Receiver<ToWorker>,
+    mut first: Option<(ToWorker, Vec<OwnedFd>)>,
+    mut inbox: mpsc::Receiver<(ToWorker, Vec<OwnedFd>)>,
 ) -> io::Result<()> {
-    let fds: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
-    sender.send(&ToWorker::Start(Box::new(start)), &fds).await?;
-    drop(sockets);
-    while let Some(message) = inbox.recv().await {
-        sender.send(&message, &[]).await?;
+    loop {
+        let next = match first.take() {
+            Some(first) => Some(first),
+            None => inbox.recv().await,
+        };
+        let Some((message, owned)) = next else { return Ok(()) };
+        let fds: Vec<BorrowedFd<'_>> = owned.iter().map(AsFd::as_fd).collect();
+        sender.send(&message, &fds).await?;
     }
-    Ok(())
 }
 
 /// Passes messages on until the process has ended.
 async fn follow(
     id: WorkerId,
-    mut child: Child,
+    mut process: Process,
     mut receiver: ipc::Receiver,
     mut killed: mpsc::Receiver<()>,
     events: &mpsc::Sender<(WorkerId, LinkEvent)>,
@@ -132,27 +179,31 @@ async fn follow(
     let ended = loop {
         // All three arms are cancel safe: `recv` keeps what has arrived, `wait` may be called again.
         tokio::select! {
-            status = child.wait() => break match status {
-                Ok(status) => status.to_string(),
-                Err(e) => e.to_string(),
-            },
+            how = process.ended() => break how,
             message = receiver.recv::<FromWorker>(), if open => match message {
                 Ok(Some((message, _))) => pass(events, id, LinkEvent::Message(message)).await,
-                Ok(None) => open = false,
+                Ok(None) => {
+                    open = false;
+                    pass(events, id, LinkEvent::Closed).await;
+                }
                 Err(err) => {
                     tracing::error!(worker = id.0, %err, "worker sent what cannot be read");
                     open = false;
-                    kill(id, &mut child);
+                    kill(id, &mut process);
                 }
             },
-            Some(()) = killed.recv() => kill(id, &mut child),
+            Some(()) = killed.recv() => kill(id, &mut process),
         }
     };
+    // Its last words are in the socket still.
+    while open && let Ok(Ok(Some((message, _)))) = timeout(LAST_WORDS, receiver.recv::<FromWorker>()).await {
+        pass(events, id, LinkEvent::Message(message)).await;
+    }
     pass(events, id, LinkEvent::Exited(ended)).await;
 }
 
-fn kill(id: WorkerId, child: &mut Child) {
-    if let Err(err) = child.start_kill() {
+fn kill(id: WorkerId, process: &mut Process) {
+    if let Err(err) = process.start_kill() {
         tracing::error!(worker = id.0, %err, "cannot kill worker");
     }
 }
@@ -162,5 +213,7 @@ async fn pass(events: &mpsc::Sender<(WorkerId, LinkEvent)>, id: WorkerId, event:
     events.send((id, event)).await.unwrap_or_default();
 }
 
+/// A socket whose other end has gone ends at once.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Messages waiting for a worker that does not read: more than it answers in a heartbeat timeout.
 const OUTBOX: usize = 32;

@@ -74,6 +74,16 @@ impl Listeners {
         if errors.is_empty() { Ok(Self { bound }) } else { Err(errors) }
     }
 
+    /// Those of the keeper before this one, for the same addresses.
+    pub(super) fn inherited(listeners: &[Listener], mut sockets: Vec<(SocketAddr, Vec<OwnedFd>)>) -> Self {
+        let bound = |(id, listener): (ListenerId, &Listener)| {
+            let at = sockets.iter().position(|(addr, _)| *addr == listener.addr)?;
+            let (addr, sockets) = sockets.swap_remove(at);
+            Some(Bound { id, addr, sockets })
+        };
+        Self { bound: (0..).map(ListenerId).zip(listeners).filter_map(bound).collect() }
+    }
+
     /// The bound addresses.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Bound> {
         self.bound.iter()

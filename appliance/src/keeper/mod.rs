@@ -4,9 +4,11 @@
 //! One thread waits for everything here; adverts are sent by the VRRP thread, which waits for nothing here.
 
 mod admin;
+mod child;
 mod control;
 mod edits;
 mod guard;
+mod handover;
 mod in_use;
 mod link;
 mod listeners;
@@ -23,7 +25,9 @@ mod turn;
 mod users;
 mod words;
 
+use std::ffi::OsString;
 use std::io;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -40,7 +44,7 @@ pub use listeners::BindError;
 pub use runtime_dir::CONTROL_SOCKET;
 
 /// What `evenkeel run` was given.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Configuration file.
     pub config: PathBuf,
@@ -48,6 +52,22 @@ pub struct Options {
     pub node: Option<String>,
     /// Directory for the control socket, the lock and the lease state.
     pub runtime_dir: PathBuf,
+    /// The descriptor of what the program before this one has left, in the same process.
+    pub resume: Option<RawFd>,
+}
+
+impl Options {
+    /// The command line that says the same to the next program, with what this one leaves.
+    fn command_line(&self, record: RawFd) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["evenkeel".into(), "run".into()];
+        words.extend(["--config".into(), self.config.clone().into()]);
+        words.extend(["--runtime-dir".into(), self.runtime_dir.clone().into()]);
+        if let Some(node) = &self.node {
+            words.extend(["--node".into(), node.into()]);
+        }
+        words.extend(["--resume".into(), record.to_string().into()]);
+        words
+    }
 }
 
 /// Why a node could not be run.
@@ -102,11 +122,40 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
     // Operators and their tools look for this name, whatever the file is called.
     nix::sys::prctl::set_name(c"evenkeel").map_err(|e| RunError::Start("the process", e.into()))?;
     raise_descriptors();
+    if let Some(record) = options.resume {
+        return resume(options, record);
+    }
     let environment = Environment::of_process(options.node.as_deref()).map_err(RunError::Environment)?;
     let loaded = config::load(&options.config, &environment);
     eprint!("{}", loaded.render_human(telemetry::colour()));
     let config = loaded.config.ok_or(RunError::Config)?;
     let directory = RuntimeDir::claim(&options.runtime_dir)?;
+    serve(|| Keeper::start(config, loaded.sources, &environment.node, directory, options.clone()))
+}
+
+/// Whether this program could go on from a record, which is read from standard input.
+///
+/// # Errors
+/// Why not.
+pub fn could_resume() -> Result<(), String> {
+    let record = handover::Record::read(io::stdin().lock())?;
+    turn::configuration(&record).map(drop)
+}
+
+/// Goes on where another program was, in this very process. If that cannot be, the other one goes on.
+fn resume(options: &Options, record: RawFd) -> Result<ExitCode, RunError> {
+    let start = |what| move |e| RunError::Start(what, e);
+    let unreadable = |why: String| RunError::Start("from what was left", io::Error::other(why));
+    let record = handover::Record::inherited(record).map_err(unreadable)?;
+    let options = Options { resume: None, ..options.clone() };
+    let config = match turn::configuration(&record) {
+        Ok(config) => config,
+        Err(why) => return Err(start("the program before")(record.go_back(&options, why))),
+    };
+    serve(|| Keeper::resume(config, record, options))
+}
+
+fn serve(keeper: impl FnOnce() -> Result<Keeper, RunError>) -> Result<ExitCode, RunError> {
     let start = |what| move |e| RunError::Start(what, e);
     let log = telemetry::start().map_err(start("logging"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -115,7 +164,8 @@ pub fn run(options: &Options) -> Result<ExitCode, RunError> {
         .map_err(start("the event loop"))?;
     let code = runtime.block_on(async {
         let mut signals = Signals::new().map_err(start("signal handling"))?;
-        let mut keeper = Keeper::start(config, loaded.sources, &environment.node, directory)?;
+        handover::listen_again().map_err(start("signal handling"))?;
+        let mut keeper = keeper()?;
         let code = keeper.serve(&mut signals).await;
         keeper.stop(&mut signals).await;
         Ok(code)

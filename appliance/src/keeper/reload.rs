@@ -57,6 +57,11 @@ pub(super) struct Good {
 }
 
 impl Reload {
+    /// One is under way.
+    pub(super) fn is_busy(&self) -> bool {
+        self.waiting.is_some()
+    }
+
     /// Begins to read; or will, when the reload under way has come to its end.
     pub(super) fn ask(&mut self, reply: Option<Reply>, basis: impl FnOnce() -> Basis) {
         self.next.push_back(reply);

@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use super::RunError;
 pub(super) struct RuntimeDir {
     path: PathBuf,
     /// The kernel drops the lock with the descriptor.
-    _lock: Flock<File>,
+    lock: Flock<File>,
 }
 
 impl RuntimeDir {
@@ -31,10 +32,25 @@ impl RuntimeDir {
             .open(path.join(LOCK))
             .map_err(error)?;
         match Flock::lock(lock, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(lock) => Ok(Self { path: path.to_owned(), lock }),
             Err((_, Errno::EAGAIN)) => Err(RunError::AlreadyRunning(path.to_owned())),
             Err((_, e)) => Err(error(io::Error::from(e))),
         }
+    }
+
+    /// The claim of the keeper before this one, which this process has already.
+    ///
+    /// # Errors
+    /// If it is not the lock.
+    pub(super) fn inherited(path: &Path, lock: OwnedFd) -> io::Result<Self> {
+        // Taking a lock that this open file has already changes nothing.
+        let lock = Flock::lock(File::from(lock), FlockArg::LockExclusiveNonblock).map_err(|(_, e)| e)?;
+        Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// The lock, for the next keeper.
+    pub(super) fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 
     /// A file in the directory.

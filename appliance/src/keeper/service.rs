@@ -1,6 +1,8 @@
 //! What the service manager is told: that the node is ready, that it stops, and in one line what it does. Without one
 //! (`NOTIFY_SOCKET` is not set) nothing is told.
 
+use std::time::{Duration, Instant};
+
 use evenkeel_vrrp::snapshot::Snapshot;
 use sd_notify::NotifyState;
 
@@ -9,9 +11,15 @@ use sd_notify::NotifyState;
 pub(super) struct Service {
     is_ready: bool,
     line: String,
+    watchdog: Watchdog,
 }
 
 impl Service {
+    /// Of a keeper that goes on where another one was: the service manager knows that the node is ready.
+    pub(super) fn resumed() -> Self {
+        Self { is_ready: true, ..Self::default() }
+    }
+
     /// A worker serves; told of the first one.
     pub(super) fn ready(&mut self) {
         if !std::mem::replace(&mut self.is_ready, true) {
@@ -42,6 +50,16 @@ impl Service {
         notify(&[NotifyState::Stopping]);
     }
 
+    /// The worker has answered at `now`, and `vrrp` is the last that the VRRP thread has published. Whether it is to publish
+    /// anew, for the next time.
+    pub(super) fn feed_watchdog(&mut self, now: Instant, vrrp: &Snapshot) -> bool {
+        let fed = self.watchdog.is_due(now, vrrp.at);
+        if fed {
+            notify(&[NotifyState::Watchdog]);
+        }
+        fed
+    }
+
     /// What `systemctl status` shows, told when it is news.
     pub(super) fn show(&mut self, vrrp: &Snapshot, fitness: &str) {
         let states = vrrp.routers.iter().map(|r| (r.name.as_str(), r.state.as_str()));
@@ -50,6 +68,32 @@ impl Service {
             notify(&[NotifyState::Status(&line)]);
             self.line = line;
         }
+    }
+}
+
+/// Sees that the node is alive: its worker has answered, and its VRRP thread has turned, since the last time.
+#[derive(Debug)]
+struct Watchdog {
+    /// What the service manager waits for at most; `None`: it does not.
+    period: Option<Duration>,
+    fed: Option<(Instant, Instant)>,
+}
+
+impl Default for Watchdog {
+    fn default() -> Self {
+        Self { period: sd_notify::watchdog_enabled(), fed: None }
+    }
+}
+
+impl Watchdog {
+    /// Whether it is to be fed at `now`, with news of the VRRP thread from `told`.
+    fn is_due(&mut self, now: Instant, told: Instant) -> bool {
+        let Some(period) = self.period else { return false };
+        let is_due = self.fed.is_none_or(|(at, before)| now >= at + period / 4 && told > before);
+        if is_due {
+            self.fed = Some((now, told));
+        }
+        is_due
     }
 }
 
@@ -69,6 +113,20 @@ fn notify(state: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_watchdog_is_fed_by_threads_that_turn() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut watchdog = Watchdog { period: Some(Duration::from_secs(8)), fed: None };
+        assert!(watchdog.is_due(at(0), at(0)));
+        assert!(!watchdog.is_due(at(1), at(1)), "so soon");
+        assert!(watchdog.is_due(at(2), at(1)));
+        assert!(!watchdog.is_due(at(9), at(1)), "the VRRP thread has not turned");
+        assert!(watchdog.is_due(at(10), at(10)));
+        watchdog.period = None;
+        assert!(!watchdog.is_due(at(20), at(20)));
+    }
 
     #[test]
     fn one_line_says_it_all() {

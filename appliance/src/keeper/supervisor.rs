@@ -16,6 +16,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::process::Process;
 use super::silence::{Figures, Silence};
 
@@ -147,6 +149,44 @@ struct Serving {
     next_ping: Instant,
 }
 
+impl Serving {
+    fn new(id: WorkerId, now: Instant, heartbeat: Duration) -> Self {
+        Self {
+            id,
+            since: now,
+            seq: 0,
+            silence: None,
+            starved: false,
+            steady_since: now,
+            next_ping: now + heartbeat,
+        }
+    }
+}
+
+/// What one keeper leaves to the next: a worker serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Memory {
+    /// Its number.
+    serving: u64,
+    next_id: u64,
+    losses: u64,
+    starvations: u64,
+    /// What the VRRP engine knows.
+    fit: Option<bool>,
+}
+
+impl Memory {
+    /// The number of the worker that serves.
+    pub(super) const fn serving(&self) -> u64 {
+        self.serving
+    }
+
+    /// Whether the node was fit, as far as it was known.
+    pub(super) const fn fit(&self) -> Option<bool> {
+        self.fit
+    }
+}
+
 impl Supervisor {
     /// Wants a worker at `now`.
     pub(super) fn new(settings: Settings, now: Instant) -> Self {
@@ -162,6 +202,28 @@ impl Supervisor {
             starvations: 0,
             actions: VecDeque::new(),
         }
+    }
+
+    /// Goes on with a worker that serves: one of the keeper before this one. It is as fit as it was.
+    pub(super) fn resume(settings: Settings, now: Instant, memory: &Memory) -> Self {
+        let mut supervisor = Self::new(settings, now);
+        supervisor.next_id = memory.next_id;
+        (supervisor.losses, supervisor.starvations) = (memory.losses, memory.starvations);
+        supervisor.fit = memory.fit;
+        supervisor.state = State::Serving(Serving::new(WorkerId(memory.serving), now, settings.heartbeat));
+        supervisor
+    }
+
+    /// What the next keeper has to know; `None`: no worker serves.
+    pub(super) fn memory(&self) -> Option<Memory> {
+        let State::Serving(serving) = &self.state else { return None };
+        Some(Memory {
+            serving: serving.id.0,
+            next_id: self.next_id,
+            losses: self.losses,
+            starvations: self.starvations,
+            fit: self.fit,
+        })
     }
 
     /// The next thing to do.
@@ -238,15 +300,7 @@ impl Supervisor {
         if is_successor {
             self.actions.push_back(Action::TakenOver(id));
         }
-        self.state = State::Serving(Serving {
-            id,
-            since: now,
-            seq: 0,
-            silence: None,
-            starved: false,
-            steady_since: now,
-            next_ping: now + self.settings.heartbeat,
-        });
+        self.state = State::Serving(Serving::new(id, now, self.settings.heartbeat));
         self.unfit_at = None;
         self.report(true);
     }

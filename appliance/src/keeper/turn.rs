@@ -1,15 +1,17 @@
 //! The keeper's loop: one turn takes one piece of news and does what follows from it.
 
 mod takeover;
+mod upgrade;
 mod vrrp;
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use evenkeel_vrrp::event::TrackReport;
-use evenkeel_vrrp::io::driver::DriverOptions;
+use evenkeel_vrrp::io::driver::{DriverOptions, Handed};
 use evenkeel_vrrp::types::TrackId;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,7 +20,7 @@ use super::control::{Ask, ControlSocket};
 use super::edits::Edits;
 use super::guard::GuardProcess;
 use super::in_use::{self, Used};
-use super::link::{LinkEvent, WorkerLink};
+use super::link::{LinkEvent, THIS, WorkerLink};
 use super::listeners::Listeners;
 use super::logs::{self, Readers};
 use super::process::Process;
@@ -26,13 +28,15 @@ use super::reload::{self, Basis, Reload};
 use super::runtime_dir::{CONTROL_SOCKET, RuntimeDir};
 use super::service::Service;
 use super::supervisor::{Action, Supervisor, WorkerId};
-use super::{Asked as Signalled, RunError, Signals, Started, words};
+use super::{Asked as Signalled, Options, RunError, Signals, Started, words};
 use crate::admin::node::NodeFacts;
 use crate::config::{Config, Sources, lower, model};
 use crate::ipc::{Counts, FromWorker, Order, Ordered, ServerHealth, ServersReport, ToWorker};
 use crate::logs::Wanted;
-use crate::status::{GuardStatus, ListenerStatus, NodeStatus, WorkerReport, WorkerStatus};
+use crate::status::{GuardStatus, ListenerStatus, NodeStatus, UpgradeStatus, WorkerReport, WorkerStatus};
 use takeover::{Setup, Takeover};
+use upgrade::Upgrade;
+pub(super) use upgrade::configuration;
 use vrrp::{Prepared, Vrrp, delivered};
 
 /// A running node.
@@ -43,10 +47,16 @@ pub(super) struct Keeper {
     setup: Setup,
     /// Another configuration, while it is about to come into use.
     takeover: Option<Takeover>,
+    /// Another version of the program, while it is about to be the one that runs.
+    upgrade: Option<Upgrade>,
+    /// What became of the last one.
+    upgraded: Option<UpgradeStatus>,
     /// What operators have changed in files.
     edits: Edits,
     vrrp: Vrrp,
     guard: Option<GuardProcess>,
+    /// The guard is of the program before an upgrade, and ends.
+    renews_guard: bool,
     supervisor: Supervisor,
     link: Option<WorkerLink>,
     /// Workers that were given up, or retired, and have not ended yet.
@@ -76,7 +86,8 @@ pub(super) struct Keeper {
     /// There is no VRRP thread any more, and none to be had.
     is_lost: bool,
     started: Started,
-    _directory: RuntimeDir,
+    options: Options,
+    directory: RuntimeDir,
 }
 
 /// Where the answer to an order goes. Dropped: there is none.
@@ -109,6 +120,7 @@ enum News {
     Deadline,
     Reload,
     Read(Box<reload::Read>),
+    Looked(Box<Result<Config, String>>),
     Stop(&'static str),
 }
 
@@ -120,6 +132,7 @@ impl Keeper {
         sources: Sources,
         node: &str,
         directory: RuntimeDir,
+        options: Options,
     ) -> Result<Self, RunError> {
         let start = |what| move |e| RunError::Start(what, e);
         let proxy = lower::proxy(&config);
@@ -128,9 +141,9 @@ impl Keeper {
             Listeners::bind(proxy.plan.listeners(), proxy.plan.global.threads).map_err(RunError::Bind)?;
         let (guard, guard_socket) = GuardProcess::spawn().map_err(start("the guard"))?;
         let prepared = Prepared::new(&config).map_err(start("tracked scripts"))?;
-        let options =
+        let driver =
             DriverOptions { guard: Some(guard_socket), ..Vrrp::options(directory.join(LEASE_STATE)) };
-        let vrrp = Vrrp::start(prepared, &config, options).map_err(start("the VRRP thread"))?;
+        let vrrp = Vrrp::start(prepared, &config, driver).map_err(start("the VRRP thread"))?;
         // Until the worker has found its servers.
         vrrp.send_servers(ServersReport::NotReady);
         let (worker_tx, worker) = mpsc::channel(WORKER_NEWS);
@@ -154,8 +167,11 @@ impl Keeper {
                 admin,
             },
             takeover: None,
+            upgrade: None,
+            upgraded: None,
             vrrp,
             guard: Some(guard),
+            renews_guard: false,
             supervisor: Supervisor::new(super::supervisor_settings(&config.global.worker), now),
             global: config.global,
             link: None,
@@ -179,7 +195,8 @@ impl Keeper {
             reloads: (0, 0),
             is_lost: false,
             started: Started(now),
-            _directory: directory,
+            options,
+            directory,
         })
     }
 
@@ -239,7 +256,8 @@ impl Keeper {
         let waiting = self.asked.iter().map(|a| a.until).chain(self.orders.values().map(|(until, _)| *until));
         let taking_over = self.takeover.as_ref().and_then(Takeover::poll_timeout);
         let deadline = waiting.chain(self.supervisor.poll_timeout()).chain(self.readers.poll_timeout());
-        let deadline = deadline.chain(taking_over).min();
+        // Workers that move are not watched: they answer nobody for that moment.
+        let deadline = self.move_deadline().or_else(|| deadline.chain(taking_over).min());
         let sleep = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -266,6 +284,7 @@ impl Keeper {
             Some((id, event)) = self.inbox.worker.recv() => News::Worker(id, event),
             ended = guard => News::GuardEnded(ended),
             Some(ask) = self.inbox.asks.recv() => News::Ask(ask),
+            looked = Self::looked(&mut self.upgrade) => News::Looked(Box::new(looked)),
             read = self.reload.read() => News::Read(Box::new(read)),
             () = sleep => News::Deadline,
         }
@@ -274,12 +293,18 @@ impl Keeper {
     fn take(&mut self, news: News) {
         match news {
             News::Worker(id, LinkEvent::Message(message)) => self.take_message(id, message),
-            News::Worker(id, LinkEvent::Exited(how)) => self.take_exit(id, &how),
+            News::Worker(id, LinkEvent::Closed) => self.take_closed(id),
+            News::Worker(id, LinkEvent::Exited(how)) => {
+                self.take_exit(id, &how);
+                self.take_end_while_moving(id);
+            }
             News::Ask(Ask::Status(reply)) => self.ask(reply),
             News::Ask(Ask::Config(reply)) => self.tell_config(reply),
             News::Ask(Ask::Logs(wanted, reply)) => self.read_logs(wanted, reply),
             News::Ask(Ask::Order(order, reply)) => self.order(order, reply),
             News::Ask(Ask::Reload(reply)) => self.reload.ask(Some(reply), basis(&self.setup, &self.node)),
+            News::Ask(Ask::Upgrade(reply)) => self.ask_upgrade(reply),
+            News::Looked(looked) => self.take_looked(*looked),
             News::Reload => self.reload.ask(None, basis(&self.setup, &self.node)),
             News::Read(read) => self.take_read(*read),
             News::Track(id, report) => self.vrrp.send_track(id, report),
@@ -311,7 +336,13 @@ impl Keeper {
                 self.servers = report;
                 self.vrrp.send_servers(report);
             }
-            FromWorker::Pong(seq) => self.supervisor.handle_pong(Instant::now(), id, seq),
+            FromWorker::Pong(seq) => {
+                let now = Instant::now();
+                self.supervisor.handle_pong(now, id, seq);
+                if self.service.feed_watchdog(now, &self.vrrp.driver.snapshot()) {
+                    self.vrrp.refresh();
+                }
+            }
             FromWorker::Report(number, report) => {
                 self.report = Some(*report);
                 self.answer(|asked| asked.number <= number);
@@ -382,6 +413,9 @@ impl Keeper {
 
     fn take_deadline(&mut self) {
         let now = Instant::now();
+        if self.move_deadline().is_some() {
+            return self.take_move_deadline(now);
+        }
         self.answer(|asked| asked.until <= now);
         // Whoever asked hears that nobody has answered.
         self.orders.retain(|_, (until, _)| *until > now);
@@ -435,7 +469,8 @@ impl Keeper {
         let sockets_of_all =
             self.setup.listeners.descriptors().into_iter().chain(self.setup.admin.descriptors());
         let owned: std::io::Result<Vec<OwnedFd>> = sockets_of_all.map(|fd| fd.try_clone_to_owned()).collect();
-        let spawned = owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone()));
+        let spawned = owned
+            .and_then(|fds| WorkerLink::spawn(Path::new(THIS), id, start, fds, self.inbox.worker_tx.clone()));
         match spawned {
             Ok(link) => {
                 tracing::info!(worker = id.0, pid = link.pid, "worker started");
@@ -452,6 +487,10 @@ impl Keeper {
 
     /// A worker that takes no message just now gets them with the next heartbeat.
     fn pass_on(&mut self) {
+        if self.move_deadline().is_some() {
+            // What is sent now goes to a channel that nobody reads any more.
+            return;
+        }
         let Some(link) = &self.link else { return };
         if self.tls_due && link.send(ToWorker::Tls(Box::new(self.setup.sources.clone()))) {
             self.tls_due = false;
@@ -500,7 +539,11 @@ impl Keeper {
     }
 
     fn replace_guard(&mut self, how: &str) {
-        tracing::error!(how, "guard ended; starting another");
+        if std::mem::take(&mut self.renews_guard) {
+            tracing::info!("another guard takes over");
+        } else {
+            tracing::error!(how, "guard ended; starting another");
+        }
         self.guard = match GuardProcess::spawn() {
             Ok((guard, socket)) => {
                 delivered(self.vrrp.driver.set_guard(socket));
@@ -583,6 +626,7 @@ impl Keeper {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             uptime_ms: millis(now - self.started.0),
+            upgrade: self.upgraded.clone(),
             worker: self.worker_status(),
             guard: GuardStatus {
                 pid: self.guard.as_ref().and_then(GuardProcess::pid),

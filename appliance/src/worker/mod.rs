@@ -5,10 +5,12 @@ mod edited;
 pub mod privileges;
 mod report;
 mod retired;
+pub mod sandbox;
 mod seen;
 mod serve;
 mod warmth;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -42,7 +44,7 @@ pub enum WorkerError {
 /// If the worker cannot begin to serve.
 pub fn run() -> Result<(), WorkerError> {
     nix::sys::prctl::set_name(c"ek-worker").map_err(|e| WorkerError::Socket(e.into()))?;
-    let socket = io::stdin().as_fd().try_clone_to_owned().map_err(WorkerError::Socket)?;
+    let socket = own_socket().map_err(WorkerError::Socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -53,7 +55,7 @@ pub fn run() -> Result<(), WorkerError> {
         privileges::drop_all(start.identity).map_err(WorkerError::Privileges)?;
         match serve::Service::start(start, sockets) {
             Ok(service) => {
-                service.run(&sender, &mut receiver).await;
+                service.run(sender, receiver).await;
                 Ok(())
             }
             Err(error) => {
@@ -62,6 +64,13 @@ pub fn run() -> Result<(), WorkerError> {
             }
         }
     })
+}
+
+/// The keeper's socket, which is standard input no more: closing the one closes it.
+fn own_socket() -> io::Result<OwnedFd> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(socket)
 }
 
 async fn first_message(receiver: &mut Receiver) -> Result<(Start, Vec<OwnedFd>), WorkerError> {
@@ -76,6 +85,7 @@ async fn first_message(receiver: &mut Receiver) -> Result<(Start, Vec<OwnedFd>),
             | ToWorker::Logs { .. }
             | ToWorker::HandOver(_)
             | ToWorker::Retire
+            | ToWorker::Move
             | ToWorker::Counts(_)
             | ToWorker::Drain { .. },
             _,

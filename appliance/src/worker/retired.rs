@@ -9,7 +9,7 @@ use evenkeel_proxy::plan::Plan;
 use evenkeel_proxy::stats::{Counted, Stats};
 use tokio::time::MissedTickBehavior;
 
-use super::serve::say;
+use super::serve::{moved, say};
 use crate::ipc::{Counts, FromWorker, Receiver, Sender, ToWorker};
 
 /// What is left of it.
@@ -24,7 +24,7 @@ pub(super) struct Retired {
 
 impl Retired {
     /// Serves until nobody is connected any more, or the keeper is gone, or it says how long it still waits.
-    pub(super) async fn serve(mut self, keeper: &Sender, orders: &mut Receiver) {
+    pub(super) async fn serve(mut self, mut keeper: Sender, mut orders: Receiver) {
         self.proxy.retire();
         let mut due = tokio::time::interval(PERIOD);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -34,20 +34,24 @@ impl Retired {
                 () = self.proxy.empty() => break Duration::ZERO,
                 order = orders.recv::<ToWorker>() => match order {
                     Ok(Some((ToWorker::Drain { limit_ms }, _))) => break Duration::from_millis(limit_ms),
+                    Ok(Some((ToWorker::Move, fds))) => match moved(fds) {
+                        Some(channel) => (keeper, orders) = channel,
+                        None => return,
+                    },
                     Ok(Some(_)) => {}
                     // Without a keeper nobody would end this process.
                     Ok(None) | Err(_) => return,
                 },
-                _ = due.tick() => self.tell_counts(keeper).await,
+                _ = due.tick() => self.tell_counts(&keeper).await,
             }
         };
         let left = self.proxy.drain(Instant::now() + limit).await;
-        self.tell_counts(keeper).await;
+        self.tell_counts(&keeper).await;
         let Self { proxy, sink, .. } = self;
         proxy.stop();
         // Its last lines are written.
         drop(sink);
-        say(keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
+        say(&keeper, &FromWorker::Drained { left }).await.unwrap_or_default();
     }
 
     /// Counts go on under the successor's. A keeper that is gone has none.

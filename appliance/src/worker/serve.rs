@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use evenkeel_proxy::access_log::Logger;
+use evenkeel_proxy::access_log::{Destination, LogTarget, Logger};
 use evenkeel_proxy::balance::State;
 use evenkeel_proxy::health::{self, announce};
 use evenkeel_proxy::io::checker::{Checker, Operator};
@@ -21,6 +21,7 @@ use super::WorkerError;
 use super::edited::{self, Edited};
 use super::report::Sources;
 use super::retired::Retired;
+use super::sandbox;
 use super::seen::{self, Seen};
 use super::warmth::Warmth;
 use crate::admin::{find, node, panel};
@@ -72,7 +73,7 @@ type Changes = Vec<(String, Edit)>;
 
 /// One piece of news.
 enum News {
-    Keeper(Option<ToWorker>),
+    Keeper(Option<(ToWorker, Vec<OwnedFd>)>),
     Health(health::Event),
     /// Every data thread has answered this heartbeat of the keeper.
     Beat(u64),
@@ -95,6 +96,7 @@ impl Service {
         };
         let parts = lower::proxy(&config);
         let plan = parts.plan;
+        shut_in(&parts.log_targets)?;
         let sink = LogSink::start(parts.log_targets).map_err(failed("the log"))?;
         let state = Arc::new(State::new(&plan));
         let is_seen = seen::is_wanted(&config, &plan);
@@ -163,60 +165,87 @@ impl Service {
     }
 
     /// Serves until the keeper says so or is gone.
-    pub(super) async fn run(mut self, keeper: &Sender, orders: &mut Receiver) {
-        if say(keeper, &FromWorker::Ready).await.is_err() {
+    pub(super) async fn run(mut self, mut keeper: Sender, mut orders: Receiver) {
+        if say(&keeper, &FromWorker::Ready).await.is_err() {
             return;
         }
         let mut snapshot_due = None;
         let mut edits_due = tokio::time::interval(edited::PERIOD);
         edits_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let sent = match self.next(orders, snapshot_due, &mut edits_due).await {
-                News::Keeper(Some(ToWorker::Retire)) => {
-                    self.tell_all_edits(keeper).await;
+            match self.next(&mut orders, snapshot_due, &mut edits_due).await {
+                News::Keeper(Some((ToWorker::Move, fds))) => match moved(fds) {
+                    Some(channel) => (keeper, orders) = channel,
+                    None => return,
+                },
+                News::Keeper(Some((ToWorker::Retire, _))) => {
+                    self.tell_all_edits(&keeper).await;
                     return self.retired().serve(keeper, orders).await;
                 }
-                News::Keeper(Some(ToWorker::Drain { limit_ms })) => {
-                    return self.drain(keeper, Duration::from_millis(limit_ms)).await;
+                News::Keeper(Some((ToWorker::Drain { limit_ms }, _))) => {
+                    return self.drain(&keeper, Duration::from_millis(limit_ms)).await;
                 }
-                News::Keeper(Some(ToWorker::Start(_)) | None) => return,
-                News::Keeper(Some(order)) => self.take(keeper, order).await,
-                News::Beat(seq) => {
-                    self.beating = None;
-                    say(keeper, &FromWorker::Pong(seq)).await
+                News::Keeper(Some((ToWorker::Start(_), _)) | None) => return,
+                news @ (News::Keeper(_)
+                | News::Beat(_)
+                | News::WrittenDown(..)
+                | News::Renewed(_)
+                | News::Health(_)
+                | News::LookAtWarmth
+                | News::SnapshotDue
+                | News::LookAtEdits
+                | News::Edits(_)) => {
+                    if self.handle(&keeper, news, &mut snapshot_due).await.is_err() {
+                        return;
+                    }
                 }
-                News::WrittenDown(number, tables) => self.tell_all(keeper, number, tables).await,
-                News::Renewed(renewed) => {
-                    let used = renewed.and_then(|plan| match self.proxy.reload_tls(&plan) {
-                        true => Ok(()),
-                        false => Err("it is another configuration".to_owned()),
-                    });
-                    say(keeper, &FromWorker::Tls(used)).await
-                }
-                News::Health(event) => {
-                    snapshot_due.get_or_insert_with(|| tokio::time::Instant::now() + SNAPSHOT_DELAY);
-                    self.tell(keeper, &event).await.and(self.look_at_warmth(keeper).await)
-                }
-                News::LookAtWarmth => self.look_at_warmth(keeper).await.and(self.hand_over(keeper).await),
-                News::SnapshotDue => {
-                    snapshot_due = None;
-                    self.hand_over(keeper).await
-                }
-                News::LookAtEdits => {
-                    // Beside this loop, which has heartbeats to answer.
-                    self.looking = self.edited.take_if(|edited| edited.is_stale()).map(|mut edited| {
-                        tokio::task::spawn_blocking(move || {
-                            let changes = edited.changes();
-                            (edited, changes)
-                        })
-                    });
-                    Ok(())
-                }
-                News::Edits(changes) => tell_edits(keeper, changes).await,
-            };
-            if sent.is_err() {
-                return;
             }
+        }
+    }
+
+    /// What a worker that goes on does about it.
+    async fn handle(
+        &mut self,
+        keeper: &Sender,
+        news: News,
+        snapshot_due: &mut Option<tokio::time::Instant>,
+    ) -> std::io::Result<()> {
+        match news {
+            News::Keeper(Some((order, _))) => self.take(keeper, order).await,
+            // This has ended the loop.
+            News::Keeper(None) => Ok(()),
+            News::Beat(seq) => {
+                self.beating = None;
+                say(keeper, &FromWorker::Pong(seq)).await
+            }
+            News::WrittenDown(number, tables) => self.tell_all(keeper, number, tables).await,
+            News::Renewed(renewed) => {
+                let used = renewed.and_then(|plan| match self.proxy.reload_tls(&plan) {
+                    true => Ok(()),
+                    false => Err("it is another configuration".to_owned()),
+                });
+                say(keeper, &FromWorker::Tls(used)).await
+            }
+            News::Health(event) => {
+                snapshot_due.get_or_insert_with(|| tokio::time::Instant::now() + SNAPSHOT_DELAY);
+                self.tell(keeper, &event).await.and(self.look_at_warmth(keeper).await)
+            }
+            News::LookAtWarmth => self.look_at_warmth(keeper).await.and(self.hand_over(keeper).await),
+            News::SnapshotDue => {
+                *snapshot_due = None;
+                self.hand_over(keeper).await
+            }
+            News::LookAtEdits => {
+                // Beside this loop, which has heartbeats to answer.
+                self.looking = self.edited.take_if(|edited| edited.is_stale()).map(|mut edited| {
+                    tokio::task::spawn_blocking(move || {
+                        let changes = edited.changes();
+                        (edited, changes)
+                    })
+                });
+                Ok(())
+            }
+            News::Edits(changes) => tell_edits(keeper, changes).await,
         }
     }
 
@@ -251,7 +280,7 @@ impl Service {
             ToWorker::HandOver(number) => self.handing_over = Some(self.write_down(number)),
             ToWorker::Counts(counts) => self.stats.carry(&self.plan, &Counted::from(&*counts)),
             // These end the loop, which has taken them.
-            ToWorker::Start(_) | ToWorker::Retire | ToWorker::Drain { .. } => {}
+            ToWorker::Start(_) | ToWorker::Retire | ToWorker::Move | ToWorker::Drain { .. } => {}
         }
         Ok(())
     }
@@ -285,7 +314,7 @@ impl Service {
         // Every arm is cancel safe: channels keep what has arrived, the deadlines are absolute.
         tokio::select! {
             biased;
-            order = orders.recv::<ToWorker>() => News::Keeper(order.ok().flatten().map(|(order, _)| order)),
+            order = orders.recv::<ToWorker>() => News::Keeper(order.ok().flatten()),
             seq = beat => News::Beat(seq),
             () = first_round => News::LookAtWarmth,
             () = warmth_due => News::LookAtWarmth,
@@ -396,6 +425,30 @@ impl Service {
         let last = self.edited.as_mut().map(Edited::changes).unwrap_or_default();
         tell_edits(keeper, last).await.unwrap_or_default();
     }
+}
+
+/// Before the first thread, and before the first byte from the network.
+fn shut_in(logs: &[LogTarget]) -> Result<(), WorkerError> {
+    let files = logs.iter().filter_map(|target| match &target.to {
+        Destination::File(path) => Some(path.as_path()),
+        Destination::Stdout
+        | Destination::Stderr
+        | Destination::Journal(_)
+        | Destination::Unix(_)
+        | Destination::Udp(_)
+        | Destination::Tcp(_) => None,
+    });
+    let missing = sandbox::enter(&sandbox::directories(files)).map_err(WorkerError::Privileges)?;
+    for what in missing {
+        eprintln!("ek-worker: this kernel has no {what}");
+    }
+    Ok(())
+}
+
+/// The channel to the keeper that goes on. Without one nobody would end this process.
+pub(super) fn moved(fds: Vec<OwnedFd>) -> Option<(Sender, Receiver)> {
+    let fd = fds.into_iter().next()?;
+    crate::ipc::channel(fd.into()).ok()
 }
 
 /// Tells the keeper what operators have changed in files.

@@ -40,19 +40,22 @@ fn other(config: &str) -> String {
         )
 }
 
-struct Rig {
-    node: Node,
-    lab: Lab,
-    files: Arc<Scratch>,
-    config: String,
+pub(super) struct Rig {
+    pub(super) node: Node,
+    pub(super) lab: Lab,
+    pub(super) files: Arc<Scratch>,
+    pub(super) config: String,
     _servers: [Backend; 2],
 }
 
 impl Rig {
-    fn start(name: &str) -> Self {
+    pub(super) fn start(name: &str) -> Self {
+        Self::start_in(Arc::new(Scratch::new(name)))
+    }
+
+    pub(super) fn start_in(files: Arc<Scratch>) -> Self {
         let lab = Lab::new();
         let servers = Backend::pair(&lab.servers);
-        let files = Arc::new(Scratch::new(name));
         let config = CONFIG.replace('@', files.path().to_str().expect("a readable path"));
         let node = Node::start_in(&lab.a, &config, &files);
         node.wait_fit();
@@ -61,21 +64,21 @@ impl Rig {
     }
 
     /// Has the node read this.
-    fn reload(&self, config: &str) -> (Option<i32>, String) {
+    pub(super) fn reload(&self, config: &str) -> (Option<i32>, String) {
         self.files.write("evenkeel.toml", config);
         let directory = self.files.path().join("run").display().to_string();
         let (code, _, told) = run_to_end(&self.lab.a, &["reload", "--runtime-dir", &directory]);
         (code, told)
     }
 
-    fn status(&self, url: &str) -> String {
+    pub(super) fn status(&self, url: &str) -> String {
         let url = format!("http://10.77.0.1{url}");
         let args = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "5", &url];
         run(&self.lab.client, "curl", &args, Path::new("/")).1
     }
 
     /// A column of `show stat`.
-    fn counted(&self, proxy: &str, server: &str, column: &str) -> Option<u64> {
+    pub(super) fn counted(&self, proxy: &str, server: &str, column: &str) -> Option<u64> {
         let all = ask(&self.files.path().join("admin.sock"), "show stat")?;
         let mut lines = all.trim_start_matches("# ").lines();
         let at = lines.next()?.split(',').position(|name| name == column)?;
@@ -84,25 +87,25 @@ impl Rig {
     }
 
     /// Requests of the client, as the table has them.
-    fn tracked(&self) -> Option<u64> {
+    pub(super) fn tracked(&self) -> Option<u64> {
         let shown = ask(&self.files.path().join("admin.sock"), "show table clients")?;
         shown.split_once("http_req_cnt=")?.1.trim_end().parse().ok()
     }
 
-    fn transitions(&self) -> usize {
+    pub(super) fn transitions(&self) -> usize {
         self.node.transitions().len()
     }
 }
 
 /// Clients that ask one request after the other over connections that stay as long as the node lets them.
-struct Load {
+pub(super) struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     clients: Vec<JoinHandle<Result<(), String>>>,
 }
 
 impl Load {
-    fn start(host: &Host, clients: usize) -> Self {
+    pub(super) fn start(host: &Host, clients: usize) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let client = |_| {
             let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
@@ -122,7 +125,7 @@ impl Load {
     }
 
     /// Waits until so many more have been answered.
-    fn wait(&self, more: u64) {
+    pub(super) fn wait(&self, more: u64) {
         let goal = self.answered() + more;
         until_true("requests are answered", SOON, || self.answered() >= goal || self.has_failed());
     }
@@ -132,7 +135,7 @@ impl Load {
     }
 
     /// How many were answered; all of them were.
-    fn stop(self) -> u64 {
+    pub(super) fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.join().expect("no panic").expect("every request is answered");
@@ -185,13 +188,13 @@ fn answer(answers: &mut BufReader<TcpStream>) -> std::io::Result<(String, bool)>
 }
 
 /// A connection of mode tcp, over which the server is asked.
-struct Tunnel {
+pub(super) struct Tunnel {
     stream: TcpStream,
     answers: BufReader<TcpStream>,
 }
 
 impl Tunnel {
-    fn open(host: &Host) -> Self {
+    pub(super) fn open(host: &Host) -> Self {
         let at = SocketAddr::from(([10, 77, 0, 1], 81));
         let stream = host.ns.run(move || TcpStream::connect(at)).expect("a connection");
         stream.set_read_timeout(Some(SOON)).expect("a time limit");
@@ -199,7 +202,7 @@ impl Tunnel {
         Self { stream, answers }
     }
 
-    fn ask(&mut self) -> String {
+    pub(super) fn ask(&mut self) -> String {
         self.stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").expect("it takes a request");
         answer(&mut self.answers).expect("an answer").0
     }

@@ -3,6 +3,7 @@
 //! so if anything fails.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use evenkeel_proxy::plan::Plan;
 
 use super::super::admin::AdminSockets;
 use super::super::edits::Edits;
-use super::super::link::WorkerLink;
+use super::super::link::{THIS, WorkerLink};
 use super::super::listeners::Listeners;
 use super::super::reload::{Good, Outcome, Read};
 use super::super::supervisor::{Loss, WorkerId};
@@ -42,6 +43,8 @@ pub(super) struct Setup {
 pub(super) struct Takeover {
     config: Config,
     setup: Setup,
+    /// The program of the next worker.
+    program: PathBuf,
     /// Another VRRP configuration, if it is another one.
     vrrp: Option<Prepared>,
     /// Until when the worker may say what its successor has to know; `None`: it has, or the time is up.
@@ -80,11 +83,14 @@ impl Keeper {
         let Some(good) = read.good else {
             return self.refuse(read.told);
         };
+        if self.upgrade.is_some() {
+            return self.refuse(vec!["error: an upgrade is under way".to_owned()]);
+        }
         if good.is_same {
             self.renew_tls(good.sources);
             return self.accept(read.told);
         }
-        match self.set_up(&good) {
+        match self.set_up(&good).and_then(|setup| Ok((setup, self.prepare(&good.config)?))) {
             Ok((setup, vrrp)) => {
                 let difference = vrrp.iter().flat_map(|vrrp| self.vrrp.difference(vrrp));
                 let told = read.told.into_iter().chain(difference).collect();
@@ -95,7 +101,7 @@ impl Keeper {
     }
 
     /// Gets everything that the configuration needs and this node has not got. An error: nothing has changed.
-    fn set_up(&self, good: &Good) -> Result<(Setup, Option<Prepared>), Vec<String>> {
+    pub(super) fn set_up(&self, good: &Good) -> Result<Setup, Vec<String>> {
         let plan = lower::proxy(&good.config).plan;
         let identity = users::worker(&good.config).map_err(|e| vec![format!("error: {e}")])?;
         let listeners = self.setup.listeners.with(plan.listeners(), plan.global.threads);
@@ -105,13 +111,9 @@ impl Keeper {
         let admin = self.setup.admin.with(&global.admin_sockets).map_err(|(path, error)| {
             vec![format!("error: cannot make the admin socket {}: {error}", path.display())]
         })?;
-        let is_same = lower::vrrp(&good.config).engine == self.vrrp.engine
-            && global.script_user == self.global.script_user;
-        let vrrp = (!is_same).then(|| Prepared::new(&good.config)).transpose();
-        let vrrp = vrrp.map_err(|e| vec![format!("error: a script of VRRP: {e}")])?;
         let mut sources = good.sources.clone();
         self.carry_over(&mut sources);
-        let setup = Setup {
+        Ok(Setup {
             is_seen: crate::worker::is_seen(&good.config, &plan),
             sources,
             as_read: good.sources.clone(),
@@ -120,8 +122,23 @@ impl Keeper {
             listeners,
             admin,
             drain_timeout: global.drain_timeout,
-        };
-        Ok((setup, vrrp))
+        })
+    }
+
+    /// What is said of VRRP, if it is something else.
+    fn prepare(&self, config: &Config) -> Result<Option<Prepared>, Vec<String>> {
+        let is_same = lower::vrrp(config).engine == self.vrrp.engine
+            && config.global.script_user == self.global.script_user;
+        let prepared = (!is_same).then(|| Prepared::new(config)).transpose();
+        prepared.map_err(|e| vec![format!("error: a script of VRRP: {e}")])
+    }
+
+    /// The same configuration, with a worker of another program.
+    pub(super) fn begin_as(&mut self, program: PathBuf, config: Config, setup: Setup) {
+        self.begin(config, setup, None, Vec::new());
+        if let Some(takeover) = &mut self.takeover {
+            takeover.program = program;
+        }
     }
 
     fn begin(&mut self, config: Config, setup: Setup, vrrp: Option<Prepared>, told: Vec<String>) {
@@ -133,6 +150,7 @@ impl Keeper {
         self.takeover = Some(Takeover {
             config,
             setup,
+            program: THIS.into(),
             vrrp,
             handing_over,
             counts: Counts::default(),
@@ -185,7 +203,9 @@ impl Keeper {
         let descriptors =
             takeover.setup.listeners.descriptors().into_iter().chain(takeover.setup.admin.descriptors());
         let owned: std::io::Result<Vec<OwnedFd>> = descriptors.map(|fd| fd.try_clone_to_owned()).collect();
-        match owned.and_then(|fds| WorkerLink::spawn(id, start, fds, self.inbox.worker_tx.clone())) {
+        match owned.and_then(|fds| {
+            WorkerLink::spawn(&takeover.program, id, start, fds, self.inbox.worker_tx.clone())
+        }) {
             Ok(link) => {
                 tracing::info!(worker = id.0, pid = link.pid, "successor started");
                 takeover.link = Some(link);
@@ -248,6 +268,9 @@ impl Keeper {
             self.save_other_files(&config);
         }
         self.global = config.global;
+        if self.upgrade.is_some() {
+            return self.begin_to_move();
+        }
         self.accept(told);
     }
 
@@ -282,7 +305,10 @@ impl Keeper {
         }
         let reason = reason.unwrap_or_else(|| loss.as_str().to_owned());
         tracing::error!(worker = id.0, %reason, "successor cannot serve");
-        let line = format!("error: a worker with this configuration cannot serve: {reason}");
+        let line = format!("error: the next worker cannot serve: {reason}");
+        if self.upgrade.is_some() {
+            return self.refuse_upgrade(vec![line]);
+        }
         self.refuse(told.into_iter().chain([line]).collect());
     }
 

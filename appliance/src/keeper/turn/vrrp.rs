@@ -30,6 +30,8 @@ pub(super) struct Vrrp {
     notifications: Notifications,
     followed: Followed,
     state_file: PathBuf,
+    /// The guard that the thread is about to lose is to be lost.
+    loses_guard: bool,
 }
 
 /// What a configuration says about VRRP, with its scripts and files followed already.
@@ -70,7 +72,7 @@ impl Vrrp {
         let driver = driver::spawn(engine.clone(), options)?;
         let events = crate::sys::watch_events(driver.events())?;
         let notifications = Notifications::start(&config.routers, notify_as);
-        Ok(Self { engine, driver, events, notifications, followed, state_file })
+        Ok(Self { engine, driver, events, notifications, followed, state_file, loses_guard: false })
     }
 
     /// How the thread is to run.
@@ -82,6 +84,11 @@ impl Vrrp {
             guard: None,
             handed: None,
         }
+    }
+
+    /// Another guard is to follow: the loss of the one that there is means nothing.
+    pub(super) fn lose_guard(&mut self) {
+        self.loses_guard = true;
     }
 
     /// Other notify scripts, of the same virtual routers.
@@ -101,6 +108,16 @@ impl Vrrp {
         self.go_on(engine, followed, handed)?;
         self.notifications.replace(&config.routers, Some(notify_as));
         Ok(())
+    }
+
+    /// Ends the thread; the same virtual routers are to go on. `None`: they have been released.
+    ///
+    /// # Errors
+    /// If the thread has failed.
+    pub(super) fn suspend(&mut self) -> io::Result<Option<Handed>> {
+        let handed = self.driver.suspend(&self.engine)?;
+        self.take_events();
+        Ok(handed)
     }
 
     fn go_on(&mut self, engine: EngineConfig, followed: Followed, handed: Option<Handed>) -> io::Result<()> {
@@ -179,7 +196,7 @@ impl Vrrp {
     }
 
     /// Has the thread send priority 0 and take the addresses off, and waits for that.
-    pub(super) async fn release(&self) {
+    pub(super) async fn release(&mut self) {
         delivered(self.driver.command(Command::Shutdown));
         let until = tokio::time::Instant::now() + RELEASE_LIMIT;
         while !self.driver.is_finished() {
@@ -198,12 +215,15 @@ impl Vrrp {
     }
 
     /// Logs what the thread tells, and runs notify scripts. `true` if it has ended.
-    pub(super) fn take_events(&self) -> bool {
+    pub(super) fn take_events(&mut self) -> bool {
         let mut stopped = false;
         for event in self.events.get_ref().take() {
             stopped |= event == DriverEvent::Stopped;
             if let DriverEvent::Transition(t) = &event {
                 self.notifications.transition(t);
+            }
+            if event == DriverEvent::GuardLost && std::mem::take(&mut self.loses_guard) {
+                continue;
             }
             words::log(&event, &self.engine);
         }
