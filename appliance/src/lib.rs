@@ -24,6 +24,7 @@ pub mod guard;
 pub mod ipc;
 pub mod keeper;
 pub mod logs;
+mod replace;
 pub mod status;
 mod sys;
 pub mod telemetry;

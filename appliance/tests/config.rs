@@ -38,6 +38,8 @@ mod robust;
 mod routers;
 #[path = "config/rules.rs"]
 mod rules;
+#[path = "config/shown.rs"]
+mod shown;
 #[path = "config/tables.rs"]
 mod tables;
 #[path = "config/tls.rs"]
@@ -88,6 +90,7 @@ impl Files for FakeFiles {
 }
 
 /// A machine that can be set up.
+#[derive(Clone)]
 struct Machine {
     node: String,
     files: FakeFiles,
@@ -134,7 +137,9 @@ impl Machine {
     }
 
     fn load(&self) -> Loaded {
-        config::load(Path::new("evenkeel.toml"), &self.environment())
+        let loaded = config::load(Path::new("evenkeel.toml"), &self.environment());
+        shown::check(self, &loaded);
+        loaded
     }
 
     fn reload_tls(&self, sources: &config::Sources) -> Loaded {
@@ -258,6 +263,7 @@ fn the_shipped_example_loads_on_both_nodes() {
         assert_eq!(loaded.render_human(false), "");
         assert!(loaded.is_valid());
     }
+    assert_eq!(config::format::format(&text).as_ref(), Some(&text), "`evenkeel fmt` changes it");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //! from these types.
 
 mod check;
+mod config;
 mod control;
 mod docs;
 mod explain;
+mod fmt;
 mod logs;
 mod reload;
 mod run;
@@ -35,6 +37,15 @@ enum Command {
     Run(RunArgs),
     /// Check a configuration: every error at once, nothing touched
     Check(CheckArgs),
+    /// Show what a configuration means, and what can be said in one
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Bring configuration files into one form
+    ///
+    /// Blanks, line ends and the places of comments become the same everywhere; nothing else changes, and nothing is sorted.
+    /// A file that would mean anything else afterwards is left alone, as is one that is not TOML. Names of the files that were
+    /// changed are printed.
+    Fmt(fmt::FmtArgs),
     /// Show this node: VRRP state and why, VIPs, peers, worker, listeners, servers
     Status(StatusArgs),
     /// Watch this node: virtual routers, frontends and servers, with what they do per second
@@ -52,8 +63,8 @@ enum Command {
     /// Requests and connections that are under way are finished by the worker that has them; the health of servers and what
     /// operators have set goes on, where the configuration does not say otherwise now. If nothing has changed but certificates,
     /// keys, OCSP responses, authorities or revocation lists, the worker stays and uses them for new handshakes. Virtual
-    /// routers go on in their states, with what is configured now. SIGHUP
-    /// does the same and reports to the log.
+    /// routers go on in their states, with what is configured now; `config diff` tells beforehand which let go or begin.
+    /// SIGHUP does the same and reports to the log.
     Reload(ReloadArgs),
     /// Have the running node go on as the program that is now where its own was
     ///
@@ -313,6 +324,8 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(&args),
             Command::Check(args) => check::check(&args),
+            Command::Config(command) => config::config(&command),
+            Command::Fmt(args) => fmt::fmt(&args),
             Command::Status(args) => status::status(&args),
             Command::Top(args) => top::top(&args),
             Command::Logs(args) => logs::logs(&args),

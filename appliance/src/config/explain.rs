@@ -31,14 +31,14 @@ pub fn explain(topic: &str) -> Result<String, String> {
 }
 
 /// Whether `path` names a section: its own path, where `NAME` stands for any name or is left out.
-fn names(section: &Section, path: &[&str]) -> bool {
+pub(super) fn names(section: &Section, path: &[&str]) -> bool {
     let own: Vec<&str> = section.path.split('.').collect();
     let bare: Vec<&str> = own.iter().copied().filter(|p| *p != "NAME").collect();
     let fits = own.len() == path.len() && own.iter().zip(path).all(|(o, p)| o == p || *o == "NAME");
     fits || bare == path
 }
 
-fn matching_keys(path: &[&str]) -> Vec<(&'static Section, &'static Key)> {
+pub(super) fn matching_keys(path: &[&str]) -> Vec<(&'static Section, &'static Key)> {
     let Some((name, above)) = path.split_last() else { return Vec::new() };
     let under = |s: &&&'static Section| {
         let own: Vec<&str> = s.path.split('.').filter(|p| *p != "NAME").collect();
@@ -80,7 +80,7 @@ fn first_sentence(doc: &str) -> &str {
     doc.split_inclusive(". ").next().unwrap_or(doc).trim_end()
 }
 
-fn nothing(topic: &str) -> String {
+pub(super) fn nothing(topic: &str) -> String {
     let words = keys::SECTIONS.iter().flat_map(|s| s.keys.iter().map(|k| k.name));
     let meant = nearest(topic, words.chain(Code::ALL.iter().map(|c| c.as_str())));
     let meant = meant.map(|m| format!("; did you mean `{m}`?")).unwrap_or_default();

@@ -10,6 +10,11 @@
 //! | `resolve` | defaults, references, checks across sections: the [`model`] |
 //! | [`lower`] | the model becomes the plan of the proxy and the configuration of the VRRP engine |
 //! | [`diagnostic`], [`codes`] | what is wrong, where, and what to do; rendered for people and machines |
+//! | [`Tree`], `effective`, `written` | what is said, completed with what is not, and written as TOML again |
+//! | [`mod@format`] | the form of a file |
+//! | [`template`] | every key with its default, as a file |
+//! | [`diff`] | what another configuration would change |
+//! | [`schema`] | the file as a JSON Schema |
 //! | [`explain`], [`mod@reference`], [`manual`] | what `evenkeel explain`, the documentation and the manual page say |
 //!
 //! Nothing stops at the first error: each step reports and goes on with what it could read, and there is a [`Config`]
@@ -21,9 +26,12 @@ use std::path::Path;
 
 pub mod codes;
 pub mod diagnostic;
+pub mod diff;
 mod draft;
+mod effective;
 mod environment;
 pub mod explain;
+pub mod format;
 mod gather;
 pub mod keys;
 pub mod lower;
@@ -34,13 +42,17 @@ mod read;
 pub mod reference;
 mod render;
 mod resolve;
+pub mod schema;
 mod secret;
 mod settings;
 mod source;
 mod subnets;
 mod suggest;
 mod syntax;
+pub mod template;
+mod tree;
 pub mod value;
+mod written;
 
 pub use codes::Code;
 pub use diagnostic::{Diagnostic, Severity};
@@ -48,6 +60,7 @@ pub use environment::{Environment, EnvironmentError, FileContent, Files, Interfa
 pub use model::Config;
 pub use secret::Secret;
 pub use source::{FileId, SourceFile, Sources, Span, Spanned};
+pub use tree::Tree;
 
 use diagnostic::Style;
 use environment::{Externals, Live, Refreshed, Stored};
@@ -109,6 +122,18 @@ pub fn load(path: &Path, env: &Environment<'_>) -> Loaded {
     };
     (sources.blobs, sources.secrets) = (live.blobs, live.secrets);
     Loaded { config, diagnostics, sources }
+}
+
+/// Reads the files of a configuration, and looks at nothing but whether they are TOML.
+pub fn syntax_of(path: &Path, files: &dyn Files) -> Loaded {
+    let (sources, mut diagnostics) = gather::gather(path, files);
+    let mut externals = Stored(&sources);
+    let mut cx = Reader::new("", &mut externals);
+    let documents = syntax::documents(&mut cx, &sources);
+    diagnostics.append(&mut cx.diagnostics);
+    diagnostics.extend(gather::check_includes(&documents));
+    diagnostic::sort(&mut diagnostics);
+    Loaded { config: None, diagnostics, sources: sources.clone() }
 }
 
 /// Loads a configuration from what an earlier [`load`] read, without touching a file system.

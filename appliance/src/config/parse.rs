@@ -44,6 +44,7 @@ mod vip;
 mod vrrp;
 mod watch;
 
+pub(super) use log::format as log_format;
 pub(super) use lua::Scripts;
 
 /// Reads all sections of all files. `cpus` is the default of `nbthread`.

@@ -33,6 +33,8 @@ mod tls;
 mod tracks;
 mod watch;
 
+pub(super) use modes::alien;
+
 /// The sections of this node. Complete only if no error was reported.
 #[derive(Debug)]
 pub(super) struct Resolved {

@@ -4,6 +4,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /status` | the status document, JSON |
+//! | `GET /config` | the configuration in use, without secrets, JSON: [`crate::config::diff::InUse`] |
 //! | `GET /logs?after=CURSOR&most=N` | the last lines of the log, JSON: [`crate::logs::Page`] |
 //! | `POST /server` | an order of JSON, such as `{"server":"b/s1","state":"drain"}`: 200 and what came of it, or 409 and why not |
 //! | `POST /reload` | once the configuration is in use: 200 and what changed, or 409 and why nothing was replaced |
@@ -25,8 +26,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::logs;
 use super::reload::Reply;
+use super::{in_use, logs};
 use crate::ipc::{Order, Ordered};
 use crate::logs::{MOST, NoCursor, Wanted};
 use crate::status::NodeStatus;
@@ -36,6 +37,8 @@ use crate::status::NodeStatus;
 pub(super) enum Ask {
     /// The status of the node.
     Status(oneshot::Sender<Box<NodeStatus>>),
+    /// The configuration in use.
+    Config(in_use::Reply),
     /// To bring the configuration into use as it is now.
     Reload(Reply),
     /// To go on as the program that is now where this one was.
@@ -136,6 +139,7 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let response = match (request.method(), request.uri().path()) {
         (&Method::GET, "/status") => status(&asks).await,
+        (&Method::GET, "/config") => config(&asks).await,
         (&Method::GET, "/logs") => match wanted(request.uri().query().unwrap_or_default()) {
             Ok(wanted) => lines(wanted, &asks).await,
             Err(why) => plain(StatusCode::BAD_REQUEST, &format!("{why}\n")),
@@ -144,11 +148,23 @@ async fn answer(
         (&Method::POST, "/upgrade") => change(&asks, Ask::Upgrade).await,
         (&Method::POST, "/server") => order(request, &asks).await,
         (_, "/server") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
-        (_, "/status" | "/logs") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
+        (_, "/status" | "/config" | "/logs") => plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n"),
         (_, "/reload" | "/upgrade") => plain(StatusCode::METHOD_NOT_ALLOWED, "use POST\n"),
-        _ => plain(StatusCode::NOT_FOUND, "there are /status, /logs, /server, /reload and /upgrade\n"),
+        _ => {
+            plain(StatusCode::NOT_FOUND, "there are /status, /config, /logs, /server, /reload and /upgrade\n")
+        }
     };
     Ok(response)
+}
+
+async fn config(asks: &mpsc::Sender<Ask>) -> Response<Full<Bytes>> {
+    let (reply, answer) = oneshot::channel();
+    if asks.send(Ask::Config(reply)).await.is_ok()
+        && let Some(told) = in_use::told(answer).await
+    {
+        return json(&told);
+    }
+    plain(StatusCode::SERVICE_UNAVAILABLE, "the keeper is ending\n")
 }
 
 async fn change(asks: &mpsc::Sender<Ask>, what: impl Fn(Reply) -> Ask) -> Response<Full<Bytes>> {

@@ -2,15 +2,14 @@
 //! that are to be saved.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
 use crate::config::{Config, Sources};
 use crate::edit::Edit;
+use crate::replace::replace_file;
 
 /// Files that are written into, one after the other, on a thread of their own: a disk may be slow.
 #[derive(Debug)]
@@ -110,39 +109,15 @@ fn write_all(edits: &mpsc::Receiver<(PathBuf, Edit)>) {
     }
 }
 
-/// Puts another file into its place, with the same owner and permissions: whoever reads has the old one or the new one.
 fn write(path: &Path, edit: &Edit) -> io::Result<()> {
-    // Of a link what it leads to.
-    let path = fs::canonicalize(path)?;
-    let text = fs::read_to_string(&path)?;
-    let now = fs::metadata(&path)?;
-    let new = path.with_file_name(match path.file_name() {
-        Some(name) => format!(".{}.new", name.to_string_lossy()),
-        None => return Err(io::Error::other("it has no name")),
-    });
-    let written = (|| {
-        // One that an earlier life has left behind.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(edit.apply(&text).as_bytes())?;
-        // In this order: the permissions of what is another's take one more capability.
-        file.set_permissions(fs::Permissions::from_mode(now.mode() & 0o7777))?;
-        std::os::unix::fs::fchown(&file, Some(now.uid()), Some(now.gid()))?;
-        file.sync_all()?;
-        fs::rename(&new, &path)
-    })();
-    if written.is_err() {
-        // What is wrong is told; what is left behind is taken away next time.
-        fs::remove_file(&new).unwrap_or_default();
-    }
-    written
+    replace_file(path, |text| Ok(edit.apply(text)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
     use super::*;
 
     #[test]

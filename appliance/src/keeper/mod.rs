@@ -9,6 +9,7 @@ mod control;
 mod edits;
 mod guard;
 mod handover;
+mod in_use;
 mod link;
 mod listeners;
 mod logs;

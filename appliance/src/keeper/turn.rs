@@ -19,6 +19,7 @@ use super::admin::AdminSockets;
 use super::control::{Ask, ControlSocket};
 use super::edits::Edits;
 use super::guard::GuardProcess;
+use super::in_use::{self, Used};
 use super::link::{LinkEvent, THIS, WorkerLink};
 use super::listeners::Listeners;
 use super::logs::{self, Readers};
@@ -298,6 +299,7 @@ impl Keeper {
                 self.take_end_while_moving(id);
             }
             News::Ask(Ask::Status(reply)) => self.ask(reply),
+            News::Ask(Ask::Config(reply)) => self.tell_config(reply),
             News::Ask(Ask::Logs(wanted, reply)) => self.read_logs(wanted, reply),
             News::Ask(Ask::Order(order, reply)) => self.order(order, reply),
             News::Ask(Ask::Reload(reply)) => self.reload.ask(Some(reply), basis(&self.setup, &self.node)),
@@ -561,6 +563,14 @@ impl Keeper {
         self.vrrp.refresh();
         let patience = if asked { REPORT_PATIENCE } else { REFRESH_PATIENCE };
         self.asked.push(Asked { number, until: Instant::now() + patience, reply });
+    }
+
+    fn tell_config(&self, reply: in_use::Reply) {
+        let Setup { as_read, sources, plan, .. } = &self.setup;
+        let used = Used::new(&self.node, as_read, sources, plan, &self.vrrp.engine);
+        if reply.send(Box::new(used)).is_err() {
+            tracing::debug!("whoever asked for the configuration is gone");
+        }
     }
 
     fn read_logs(&mut self, wanted: Wanted, reply: logs::Reply) {

@@ -1,5 +1,6 @@
 //! Whatever the text is, loading ends, says where, and never panics.
 
+use evenkeel::config::format;
 use proptest::prelude::*;
 
 use super::{fixtures, load};
@@ -13,6 +14,9 @@ fn survives(text: &str) {
             let file = loaded.sources.file(span.file).unwrap();
             assert!(span.start <= span.end && span.end as usize <= file.text.len(), "{d:?}");
         }
+    }
+    if let Some(once) = format::format(text) {
+        assert_eq!(format::format(&once).as_ref(), Some(&once), "{text}");
     }
     let (human, json) = (loaded.render_human(false), loaded.render_json());
     assert_eq!(human.is_empty(), json.is_empty());

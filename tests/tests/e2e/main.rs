@@ -15,6 +15,7 @@ mod cables;
 mod checks;
 mod compression;
 mod dialects;
+mod difference;
 mod edits;
 mod explain;
 mod failures;

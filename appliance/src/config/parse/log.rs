@@ -110,7 +110,7 @@ fn sample(text: &str) -> Result<Sample, Bad> {
 }
 
 /// `log_format`: by name, or a text.
-pub(super) fn format(text: &str) -> Result<LogFormat, Bad> {
+pub(in crate::config) fn format(text: &str) -> Result<LogFormat, Bad> {
     match text {
         "httplog" => Ok(LogFormat::Httplog),
         "tcplog" => Ok(LogFormat::Tcplog),

@@ -150,14 +150,7 @@ pub(super) fn log_format(cx: &mut Reader<'_>, proxy: &Proxy, settings: &Settings
         Mode::Http => LogFormat::Httplog,
         Mode::Tcp => LogFormat::Tcplog,
     };
-    // What of a format the mode has not got.
-    let alien = |format: &LogFormat| match (format, mode) {
-        (LogFormat::Tcplog, Mode::Http) => Some("\"tcplog\"".to_owned()),
-        (LogFormat::Httplog, Mode::Tcp) => Some("\"httplog\"".to_owned()),
-        (LogFormat::Custom(format), Mode::Tcp) => format.of_http().map(|field| format!("with `{field}`")),
-        (LogFormat::Tcplog | LogFormat::Httplog | LogFormat::Json | LogFormat::Custom(_), _) => None,
-    };
-    if let Some(what) = proxy.settings.log_format.as_ref().and_then(alien) {
+    if let Some(what) = proxy.settings.log_format.as_ref().and_then(|format| alien(format, mode)) {
         let message = format!(
             "log_format {what} is not for {}, which is of mode {}",
             shown(&proxy.name.value),
@@ -165,7 +158,17 @@ pub(super) fn log_format(cx: &mut Reader<'_>, proxy: &Proxy, settings: &Settings
         );
         cx.push(Diagnostic::error(Code::Mode, proxy.name.span, message));
     }
-    settings.log_format.clone().filter(|format| alien(format).is_none()).unwrap_or(usual)
+    settings.log_format.clone().filter(|format| alien(format, mode).is_none()).unwrap_or(usual)
+}
+
+/// What of a format a mode has not got.
+pub(in crate::config) fn alien(format: &LogFormat, mode: Mode) -> Option<String> {
+    match (format, mode) {
+        (LogFormat::Tcplog, Mode::Http) => Some("\"tcplog\"".to_owned()),
+        (LogFormat::Httplog, Mode::Tcp) => Some("\"httplog\"".to_owned()),
+        (LogFormat::Custom(format), Mode::Tcp) => format.of_http().map(|field| format!("with `{field}`")),
+        (LogFormat::Tcplog | LogFormat::Httplog | LogFormat::Json | LogFormat::Custom(_), _) => None,
+    }
 }
 
 /// Refuses a frontend whose backend is of another mode.
