@@ -80,9 +80,10 @@ fn refused() -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::BackendErro
     Ok(rules)
 }
 
-/// The directories of files, without those that have none.
+/// The directories of files, and of what they lead to where they are links.
 pub(super) fn directories<'a>(files: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> = files.filter_map(Path::parent).map(Path::to_owned).collect();
+    let places = files.flat_map(|file| [Some(file.to_owned()), file.canonicalize().ok()]).flatten();
+    let mut all: Vec<PathBuf> = places.filter_map(|file| file.parent().map(Path::to_owned)).collect();
     all.sort();
     all.dedup();
     all
@@ -143,3 +144,22 @@ const NEVER: &[i64] = &[
     libc::SYS_setresgid,
     libc::SYS_capset,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_a_link_may_be_written_where_it_leads() {
+        let base = std::env::temp_dir().join(format!("evenkeel-links-{}", std::process::id()));
+        let (logs, data) = (base.join("logs"), base.join("data"));
+        std::fs::create_dir_all(&logs).unwrap();
+        std::fs::create_dir_all(&data).unwrap();
+        std::fs::write(data.join("access.log"), "").unwrap();
+        std::os::unix::fs::symlink(data.join("access.log"), logs.join("access.log")).unwrap();
+        let (link, missing) = (logs.join("access.log"), logs.join("none.log"));
+        let found = directories([link.as_path(), missing.as_path(), Path::new("/")].into_iter());
+        assert_eq!(found, [data.canonicalize().unwrap(), logs.clone()]);
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+}
