@@ -1,13 +1,11 @@
 //! One engine in another's place.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::config::EngineConfig;
 use crate::continuation::{Continuation, Identity};
-use crate::router::{Input, Router, Turn};
-use crate::types::IfName;
+use crate::router::{Input, Turn};
 
 impl Engine {
     /// Goes on where another engine was, `elapsed` after it has said so. Routers that are new begin in INIT; those that
@@ -56,17 +54,28 @@ impl Engine {
             }
         }
     }
+}
 
-    /// Whether this address on this interface belongs to a MASTER that goes on.
-    #[cfg(feature = "io")]
-    pub(crate) fn goes_on_holding(&self, interface: &IfName, addr: IpAddr, prefix_len: u8) -> bool {
-        self.routers.iter().any(|r| r.is_to_hold_address(interface, addr, prefix_len))
-    }
+#[cfg(feature = "io")]
+mod kept {
+    //! What a driver finds at its start and leaves there.
 
-    /// The interfaces of their own that such routers have.
-    #[cfg(feature = "io")]
-    pub(crate) fn macvlans_that_go_on(&self) -> Vec<IfName> {
-        let name = |r: &Router| r.site.macvlan_name().cloned();
-        self.routers.iter().filter(|r| r.has_inherited()).filter_map(name).collect()
+    use std::net::IpAddr;
+
+    use super::Engine;
+    use crate::router::Router;
+    use crate::types::IfName;
+
+    impl Engine {
+        /// Whether this address on this interface belongs to a MASTER that goes on.
+        pub(crate) fn goes_on_holding(&self, interface: &IfName, addr: IpAddr, prefix_len: u8) -> bool {
+            self.routers.iter().any(|r| r.is_to_hold_address(interface, addr, prefix_len))
+        }
+
+        /// The interfaces of their own that such routers have.
+        pub(crate) fn macvlans_that_go_on(&self) -> Vec<IfName> {
+            let name = |r: &Router| r.site.macvlan_name().cloned();
+            self.routers.iter().filter(|r| r.has_inherited()).filter_map(name).collect()
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::config::Vip;
 use crate::continuation::{Continued, Identity, PeerContinuation, RouterContinuation};
 use crate::event::{Cause, State};
 use crate::snapshot::PeerSnapshot;
+#[cfg(feature = "io")]
 use crate::types::IfName;
 
 /// A state to go on with as soon as nothing stands in the way.
