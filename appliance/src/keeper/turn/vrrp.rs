@@ -121,7 +121,8 @@ impl Vrrp {
     }
 
     fn go_on(&mut self, engine: EngineConfig, followed: Followed, handed: Option<Handed>) -> io::Result<()> {
-        let options = DriverOptions { handed, ..Self::options(self.state_file.clone()) };
+        // The memory of this process is locked already.
+        let options = DriverOptions { handed, lock_memory: false, ..Self::options(self.state_file.clone()) };
         self.driver = driver::spawn(engine.clone(), options)?;
         self.events = crate::sys::watch_events(self.driver.events())?;
         (self.engine, self.followed) = (engine, followed);

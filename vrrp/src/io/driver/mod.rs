@@ -22,6 +22,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc;
 
 pub use self::handed::{Handed, Record};
 pub use self::handle::{DriverHandle, SendError};
@@ -35,6 +36,7 @@ use crate::engine::Engine;
 use crate::io::clock::BootClock;
 use crate::io::leftovers::{self, StateFile};
 use crate::io::netlink::Netlink;
+use crate::io::realtime;
 
 /// How to run the thread.
 #[derive(Debug, Default)]
@@ -64,8 +66,24 @@ pub fn spawn(config: EngineConfig, options: DriverOptions) -> io::Result<DriverH
         None => Engine::new(config, now),
     };
     let shared = Arc::new(Shared::new(engine.snapshot(now))?);
-    let driver = Driver::new(engine, clock, options, Arc::clone(&shared))?;
-    let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || guarded(driver))?;
+    let (opened, told) = mpsc::sync_channel(1);
+    let its = Arc::clone(&shared);
+    let thread = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || {
+        guarded(|| {
+            // First of all: on a busy machine everything else could take longer than a lease.
+            let refused = options.realtime_priority.and_then(realtime::schedule);
+            let driver = Driver::new(engine, clock, options, refused, its);
+            let (outcome, driver) = match driver {
+                Ok(driver) => (Ok(()), Some(driver)),
+                Err(err) => (Err(err), None),
+            };
+            // Whoever has asked waits for it.
+            opened.send(outcome).map_err(io::Error::other)?;
+            driver.map_or(Ok(None), Driver::run)
+        })
+    })?;
+    // Without a word the thread has ended, and with it this process.
+    told.recv().map_err(io::Error::other)??;
     Ok(DriverHandle::new(shared, thread))
 }
 
@@ -78,8 +96,8 @@ pub fn release_leftovers(state_file: Option<PathBuf>) -> io::Result<usize> {
     leftovers::remove(&mut Netlink::open()?, state_file.map(StateFile::new).as_ref(), |_| false)
 }
 
-fn guarded(driver: Driver) -> io::Result<Option<Handed>> {
-    match catch_unwind(AssertUnwindSafe(|| driver.run())) {
+fn guarded(run: impl FnOnce() -> io::Result<Option<Handed>>) -> io::Result<Option<Handed>> {
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(ended) => ended,
         // The panic hook has told what and where.
         Err(_) => std::process::abort(),

@@ -70,6 +70,7 @@ impl Driver {
         engine: Engine,
         clock: BootClock,
         mut options: DriverOptions,
+        refused: Option<Refused>,
         shared: Arc<Shared>,
     ) -> io::Result<Self> {
         let now = clock.now();
@@ -112,6 +113,7 @@ impl Driver {
             stopping: false,
             suspended: false,
         };
+        driver.note_refused(refused);
         if leftovers > 0 {
             driver.tell(DriverEvent::LeftoversRemoved(leftovers));
         }
@@ -128,7 +130,6 @@ impl Driver {
     /// Runs until it is told to stop, or cannot go on; then releases everything. When it is suspended, what its successor
     /// goes on with.
     pub(super) fn run(mut self) -> io::Result<Option<Handed>> {
-        self.become_realtime();
         let ended = self.turns();
         if self.suspended && ended.is_ok() {
             return self.hand_over();
@@ -145,19 +146,19 @@ impl Driver {
         ended.and(released).map(|()| None)
     }
 
-    fn become_realtime(&mut self) {
-        let scheduled = self.options.realtime_priority.and_then(realtime::schedule);
-        let locked = self.options.lock_memory.then(realtime::lock_memory).flatten();
-        let refused: Vec<Refused> = scheduled.into_iter().chain(locked).collect();
-        for r in &refused {
-            self.tell(DriverEvent::Refused(*r));
+    fn note_refused(&mut self, refused: Option<Refused>) {
+        if let Some(refused) = refused {
+            self.status.refused.push(refused);
+            self.tell(DriverEvent::Refused(refused));
         }
-        self.status.refused = refused;
     }
 
     fn turns(&mut self) -> io::Result<()> {
         let mut now = self.clock.now();
         self.settle(now);
+        // After what is urgent: it takes its time in a process that is large.
+        let refused = self.options.lock_memory.then(realtime::lock_memory).flatten();
+        self.note_refused(refused);
         while !self.stopping || self.unsettled {
             let tokens = self.wait()?;
             now = self.clock.now();
