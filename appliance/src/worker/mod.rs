@@ -2,6 +2,7 @@
 //! up every privilege, and only then lets its threads touch a byte from the network.
 
 mod edited;
+mod line;
 pub mod privileges;
 mod report;
 mod retired;

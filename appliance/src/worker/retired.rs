@@ -9,7 +9,7 @@ use evenkeel_proxy::plan::Plan;
 use evenkeel_proxy::stats::{Counted, Stats};
 use tokio::time::MissedTickBehavior;
 
-use super::serve::{moved, say};
+use super::line::{moved, say};
 use crate::ipc::{Counts, FromWorker, Receiver, Sender, ToWorker};
 
 /// What is left of it.

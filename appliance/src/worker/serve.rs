@@ -19,6 +19,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::WorkerError;
 use super::edited::{self, Edited};
+use super::line::{moved, say};
 use super::report::Sources;
 use super::retired::Retired;
 use super::sandbox;
@@ -445,12 +446,6 @@ fn shut_in(logs: &[LogTarget]) -> Result<(), WorkerError> {
     Ok(())
 }
 
-/// The channel to the keeper that goes on. Without one nobody would end this process.
-pub(super) fn moved(fds: Vec<OwnedFd>) -> Option<(Sender, Receiver)> {
-    let fd = fds.into_iter().next()?;
-    crate::ipc::channel(fd.into()).ok()
-}
-
 /// Tells the keeper what operators have changed in files.
 async fn tell_edits(keeper: &Sender, changes: Changes) -> std::io::Result<()> {
     for (file, edit) in changes {
@@ -533,10 +528,6 @@ async fn renewed(renewing: &mut Option<JoinHandle<Renewed>>) -> Renewed {
 
 fn reasons(found: &[Diagnostic]) -> String {
     found.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("; ")
-}
-
-pub(super) async fn say(keeper: &Sender, message: &FromWorker) -> std::io::Result<()> {
-    keeper.send(message, &[]).await
 }
 
 /// Backends that have servers.
