@@ -147,7 +147,7 @@ impl Difference {
             }
             listeners(&mut consequences, old, new, live);
             servers(&mut consequences, old, new, live);
-            routers(&mut consequences, old, new);
+            consequences.extend(routers_that_change(&old.routers, &new.routers));
         }
         Self { changes, consequences }
     }
@@ -379,16 +379,16 @@ fn servers(out: &mut Vec<String>, old: &InUse, new: &InUse, live: Option<&Live>)
     }
 }
 
-/// Virtual routers that let go, and those that begin; the others go on in their states.
-fn routers(out: &mut Vec<String>, old: &InUse, new: &InUse) {
-    let lacks = |of: &InUse, identity: &Identity| !of.routers.iter().any(|(_, other)| other == identity);
+/// Virtual routers that let go, and those that begin, in words; the others go on in their states.
+pub fn routers_that_change(old: &[(String, Identity)], new: &[(String, Identity)]) -> Vec<String> {
+    let lacks = |of: &[(String, Identity)], identity: &Identity| !of.iter().any(|(_, it)| it == identity);
     let line = |(name, identity): &(String, Identity), what: &str| {
         format!("virtual router {name} ({}, VRID {}) {what}", identity.interface, identity.vrid)
     };
-    let gone = old.routers.iter().filter(|(_, identity)| lacks(new, identity));
-    out.extend(gone.map(|router| line(router, "lets go of its addresses")));
-    let begun = new.routers.iter().filter(|(_, identity)| lacks(old, identity));
-    out.extend(begun.map(|router| line(router, "begins")));
+    let gone = old.iter().filter(|(_, identity)| lacks(new, identity));
+    let gone = gone.map(|router| line(router, "lets go of its addresses"));
+    let begun = new.iter().filter(|(_, identity)| lacks(old, identity));
+    gone.chain(begun.map(|router| line(router, "begins"))).collect()
 }
 
 /// FNV-1a: files are told apart, and another version of this program tells the same ones apart.

@@ -322,7 +322,10 @@ fn virtual_routers_and_admin_sockets_change_while_the_address_stays() {
     // And back: the second router lets go.
     let fewer = fewer.replace("track = [\"data_plane\", \"true\"]", "");
     let (code, told) = rig.reload(&fewer);
-    assert_eq!((code, told.as_str()), (Some(0), "virtual router VI_2 (eth0, VRID 52) lets go\n"));
+    assert_eq!(
+        (code, told.as_str()),
+        (Some(0), "virtual router VI_2 (eth0, VRID 52) lets go of its addresses\n")
+    );
     until_true("it has let go", SOON, || !holds("10.77.0.52"));
     assert!(holds("10.77.0.50") && holds("10.77.0.51"));
     assert!(!has_moved(), "{:?}", rig.node.transitions());

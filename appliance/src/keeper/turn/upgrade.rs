@@ -81,6 +81,7 @@ impl Keeper {
         let mut command = Command::new(&program);
         command.arg("could-resume").stdin(Stdio::from(file)).stdout(Stdio::null()).stderr(Stdio::piped());
         command.kill_on_drop(true);
+        let lease = self.vrrp.engine.routers().iter().map(|router| router.lease).min();
         let looking = tokio::spawn(async move {
             let ran = tokio::time::timeout(LOOK_PATIENCE, command.output()).await;
             let ran = ran.map_err(|_| "the other program does not look at it in time".to_owned())?;
@@ -89,7 +90,7 @@ impl Keeper {
                 let said = String::from_utf8_lossy(&ran.stderr).trim().to_owned();
                 return Err(format!("the other program cannot go on from here: {said}"));
             }
-            let parsed = tokio::task::spawn_blocking(move || configuration(&record)).await;
+            let parsed = tokio::task::spawn_blocking(move || configuration_within(lease, &record)).await;
             parsed.map_err(|e| e.to_string())?
         });
         Ok((program, looking))
@@ -288,14 +289,14 @@ impl Keeper {
     ) -> Result<Self, RunError> {
         let start = |what| move |e| RunError::Start(what, e);
         let parts = Inherited::take(&record).map_err(start("from what was left"))?;
-        let proxy = lower::proxy(&config);
-        let identity = super::super::users::worker(&config)?;
         // First of all: each moment without it is one without adverts.
         let directory = RuntimeDir::inherited(&options.runtime_dir, parts.lock).map_err(start("the lock"))?;
         let prepared = Prepared::new(&config).map_err(start("tracked scripts"))?;
         let handed = record.vrrp.map(|record| Handed { record, guard: parts.guard_socket });
         let driver = DriverOptions { handed, ..Vrrp::options(directory.join(LEASE_STATE)) };
         let vrrp = Vrrp::start(prepared, &config, driver).map_err(start("the VRRP thread"))?;
+        let proxy = lower::proxy(&config);
+        let identity = super::super::users::worker(&config)?;
         let now = Instant::now();
         let (worker_tx, worker) = mpsc::channel(WORKER_NEWS);
         let (asks_tx, asks) = mpsc::channel(ASKS);
@@ -367,9 +368,7 @@ impl Keeper {
         keeper.begin_again();
         Ok(keeper)
     }
-}
 
-impl Keeper {
     fn begin_again(&mut self) {
         let workers = self.link.iter().chain(&self.leaving).map(|link| link.pid);
         let known: Vec<u32> = workers.chain(self.guard.as_ref().and_then(GuardProcess::pid)).collect();
@@ -441,6 +440,21 @@ pub(in crate::keeper) fn configuration(record: &Record) -> Result<Config, String
     };
     config.routers.iter_mut().for_each(secret);
     Ok(config)
+}
+
+/// The same, unless writing it down and reading it, during which there are no adverts, takes longer than half of a lease:
+/// a node that would lose its addresses by it had better hand them over.
+fn configuration_within(lease: Option<Duration>, record: &Record) -> Result<Config, String> {
+    let began = Instant::now();
+    drop(record.written().map_err(|e| e.to_string())?);
+    let config = configuration(record)?;
+    let took = began.elapsed();
+    match lease.filter(|lease| took > *lease / 2) {
+        Some(lease) => Err(format!(
+            "reading the configuration takes {took:.1?}, too long for a lease of {lease:.1?}: restart the node instead"
+        )),
+        None => Ok(config),
+    }
 }
 
 /// Where this program was, whatever is there now.

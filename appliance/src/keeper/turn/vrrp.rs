@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel_vrrp::config::{EngineConfig, RouterConfig, TrackKind};
-use evenkeel_vrrp::continuation::Identity as RouterIdentity;
+use evenkeel_vrrp::config::{EngineConfig, TrackKind};
 use evenkeel_vrrp::event::{Command, Servers, TrackReport};
 use evenkeel_vrrp::io::driver::{self, DriverEvent, DriverHandle, DriverOptions, Events, Handed, SendError};
 use evenkeel_vrrp::types::TrackId;
@@ -17,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::super::notify::Notifications;
 use super::super::{scripts, users, words};
+use crate::config::diff::{routers_of, routers_that_change};
 use crate::config::{Config, lower};
 use crate::ipc::ServersReport;
 use crate::worker::privileges::Identity;
@@ -131,16 +131,7 @@ impl Vrrp {
 
     /// What such a replacement does to virtual routers, in words.
     pub(super) fn difference(&self, prepared: &Prepared) -> Vec<String> {
-        let lacks = |engine: &EngineConfig, router: &RouterConfig| {
-            !engine.routers().iter().any(|other| RouterIdentity::of(other) == RouterIdentity::of(router))
-        };
-        let gone = self.engine.routers().iter().filter(|router| lacks(&prepared.engine, router));
-        let new = prepared.engine.routers().iter().filter(|router| lacks(&self.engine, router));
-        let line = |router: &RouterConfig, what: &str| {
-            format!("virtual router {} ({}, VRID {}) {what}", router.name, router.interface, router.vrid)
-        };
-        let gone = gone.map(|router| line(router, "lets go"));
-        gone.chain(new.map(|router| line(router, "begins"))).collect()
+        routers_that_change(&routers_of(&self.engine), &routers_of(&prepared.engine))
     }
 
     /// The next result of a tracked script or file; `None`: the thread has told something.
